@@ -1,0 +1,1 @@
+"""Timings of micrograd, beside PyTorch where it is installed: `make bench`."""

@@ -1,0 +1,374 @@
+"""The backward pass: from outputs to inputs, each function once, when all its gradients are there.
+
+`backward` adds to the `.grad` of leaves, `gradients` (public as ``autograd.grad``) returns them. Both call
+`run`: it counts how many gradients each function waits for, then works off what is ready with a list, so
+the depth of a graph costs memory and no recursion. `conform` is the one place where broadcasting and casts
+are undone: a gradient is summed to the shape, and cast to the type, of the tensor it belongs to.
+
+Gradients are computed by Tensor methods on the tensors given, under the recording mode of `create_graph`,
+so that gradients have gradients. This module knows handles (variable.py) and contexts (function.py) only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from grad.autograd.function import Context, OutputInfo
+from grad.autograd.modes import mode
+from grad.autograd.variable import Edge, Variable, gradient_edge
+from grad.errors import GradientError
+from grad.graph.node import constant, expand
+
+Gradients = dict[Any, list[Any]]
+
+
+def backward(
+    tensors: Any,
+    gradients: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradient of `tensors` to the `.grad` of every leaf they were computed from.
+
+    Args:
+        gradients: what to start from, one for each tensor; may be left out for those of one element.
+        retain_graph: keep saved values, so that one may go backward again (default: `create_graph`).
+        create_graph: record the pass itself, for gradients of gradients.
+        inputs: the tensors to fill `.grad` of, in place of all leaves.
+
+    Raises:
+        GradientError: a tensor has no graph; a gradient is missing or of the wrong shape; the graph has
+            been freed.
+    """
+    roots = _roots(_sequence(tensors), _sequence(gradients), "backward")
+    if inputs is None:
+        run(roots, retain_graph, create_graph, {})
+        return
+    inputs = _sequence(inputs)
+    if not inputs:
+        raise GradientError("backward: inputs is empty; leave it out to fill all leaves.")
+    wanted = {_input_edge(tensor): tensor for tensor in inputs}
+    for edge, found in run(roots, retain_graph, create_graph, dict.fromkeys(wanted)).items():
+        if found is not None:
+            accumulate(wanted[edge], found, create_graph)
+
+
+def gradients(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradient of (the sum of) `outputs` for each of `inputs`; `.grad` stays as it is.
+
+    An input that `outputs` do not depend on is an error; with `allow_unused` its gradient is None, with
+    `materialize_grads` zeros.
+
+    Example:
+        >>> (slope,) = grad.autograd.grad(y.sum(), x, create_graph=True)
+    """
+    inputs = _sequence(inputs)
+    roots = _roots(_sequence(outputs), _sequence(grad_outputs), "grad")
+    edges = [_input_edge(tensor) for tensor in inputs]
+    found = run(roots, retain_graph, create_graph, dict.fromkeys(edges))
+    results = []
+    for tensor, edge in zip(inputs, edges):
+        gradient = found[edge]
+        if gradient is None and materialize_grads:
+            gradient = _zeros(OutputInfo(tensor.shape, tensor.dtype))
+        if gradient is None and not allow_unused:
+            raise GradientError(
+                "grad: an input was not used to compute the outputs. Pass allow_unused=True to get None "
+                "for it, or materialize_grads=True to get zeros."
+            )
+        results.append(gradient)
+    return tuple(results)
+
+
+def run(
+    roots: Sequence[tuple[Edge, Any]],
+    retain_graph: bool | None,
+    create_graph: bool,
+    captured: dict[Edge, Any],
+) -> dict[Edge, Any]:
+    """One backward pass. With `captured`, fill in the gradients at these edges and touch no leaf."""
+    keep = create_graph if retain_graph is None else retain_graph
+    before = mode.enabled
+    mode.enabled = create_graph
+    try:
+        needed = _leading_to(roots, captured) if captured else None
+        waiting = _count(roots, needed)
+        pending: Gradients = {}
+        for (target, index), gradient in roots:
+            _deposit(pending, target, index, gradient)
+        _work_off(pending, waiting, needed, captured, keep, create_graph)
+    finally:
+        mode.enabled = before
+    return captured
+
+
+def _work_off(
+    pending: Gradients,
+    waiting: dict[Any, int],
+    needed: set[Any] | None,
+    captured: dict[Edge, Any],
+    keep: bool,
+    create_graph: bool,
+) -> None:
+    ready = [target for target in pending if not waiting.get(target)]
+    while ready:
+        target = ready.pop()
+        arrived = pending.pop(target, None)
+        if isinstance(target, Variable):
+            if arrived is not None:
+                _finish_leaf(target, arrived[0], captured, create_graph)
+            continue
+        results: Sequence[Any] = ()
+        if arrived is not None:
+            arrived = _hooked(target, arrived)
+            for index, gradient in enumerate(arrived):
+                if (target, index) in captured:
+                    captured[target, index] = gradient
+            if needed is None or any(_wanted(edge, needed) for edge in target.edges):
+                results = _differentiate(target, arrived)
+                if not keep:
+                    target.release()
+        for position, edge in enumerate(target.edges):
+            if edge is None or not _wanted(edge, needed):
+                continue
+            if position < len(results) and results[position] is not None:
+                gradient = conform(results[position], _info_of(edge), target)
+                _deposit(pending, edge[0], edge[1], gradient)
+            waiting[edge[0]] -= 1
+            if not waiting[edge[0]]:
+                ready.append(edge[0])
+
+
+def _wanted(edge: Edge | None, needed: set[Any] | None) -> bool:
+    return needed is None or (edge is not None and edge[0] in needed)
+
+
+# -- the order ---------------------------------------------------------------------------------------------
+def _count(roots: Iterable[tuple[Edge, Any]], needed: set[Any] | None) -> dict[Any, int]:
+    """How many gradients will arrive at each function and leaf, besides the roots' own."""
+    waiting: dict[Any, int] = {}
+    stack = [edge[0] for edge, _ in roots]
+    seen = set(stack)
+    while stack:
+        target = stack.pop()
+        if isinstance(target, Variable):
+            continue
+        for edge in target.edges:
+            if edge is None or not _wanted(edge, needed):
+                continue
+            source = edge[0]
+            waiting[source] = waiting.get(source, 0) + 1
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return waiting
+
+
+def _leading_to(roots: Iterable[tuple[Edge, Any]], captured: Iterable[Edge]) -> set[Any]:
+    """The functions and leaves on the way from the roots to the captured edges."""
+    needed = {target for target, _ in captured}
+    seen: set[Any] = set()
+    stack = [(edge[0], False) for edge, _ in roots]
+    while stack:
+        target, finished = stack.pop()
+        edges = () if isinstance(target, Variable) else target.edges
+        if finished:
+            if any(edge is not None and edge[0] in needed for edge in edges):
+                needed.add(target)
+        elif target not in seen:
+            seen.add(target)
+            stack.append((target, True))
+            stack.extend((edge[0], False) for edge in edges if edge is not None)
+    return needed
+
+
+# -- one function --------------------------------------------------------------------------------------------
+def _deposit(pending: Gradients, target: Any, index: int, gradient: Any) -> None:
+    slots = pending.get(target)
+    if slots is None:
+        count = 1 if isinstance(target, Variable) else len(target.outputs)
+        slots = pending[target] = [None] * count
+    slots[index] = gradient if slots[index] is None else slots[index] + gradient
+
+
+def _hooked(context: Context, arrived: list[Any]) -> list[Any]:
+    """The gradients after the hooks of the output tensors; those that keep their gradient get it."""
+    if context._tensor_hooks:
+        for index, hooks in context._tensor_hooks.items():
+            arrived[index] = _through_hooks(hooks, arrived[index])
+    if context._retained:
+        for index, holder in context._retained.items():
+            tensor = holder()
+            if tensor is not None and arrived[index] is not None:
+                accumulate(tensor, arrived[index], mode.enabled)
+    return arrived
+
+
+def _through_hooks(hooks: dict[int, Callable[..., Any]], gradient: Any) -> Any:
+    if gradient is None:
+        return None
+    for hook in list(hooks.values()):
+        replaced = hook(gradient)
+        if replaced is not None:
+            gradient = replaced
+    return gradient
+
+
+def _differentiate(context: Context, arrived: list[Any]) -> Sequence[Any]:
+    """Call `backward` of one function, with its hooks around it."""
+    if context._materialize:
+        arrived = [
+            _zeros(info) if gradient is None and info is not None else gradient
+            for gradient, info in zip(arrived, context.outputs)
+        ]
+    for hook in list((context._pre_hooks or {}).values()):
+        replaced = hook(tuple(arrived))
+        if replaced is not None:
+            arrived = list(replaced)
+    results = context.function.backward(context, *arrived)
+    if not isinstance(results, tuple | list):
+        results = (results,)
+    expected = len(context.edges)
+    if len(results) != expected and (
+        any(context.needs_input_grad[len(results) :])
+        or any(result is not None for result in results[expected:])
+    ):
+        raise GradientError(
+            f"{type(context).__name__}: backward returned {len(results)} gradients for {expected} "
+            f"arguments of forward; return one for each, None where there is no gradient."
+        )
+    for hook in list((context._post_hooks or {}).values()):
+        replaced = hook(tuple(results), tuple(arrived))
+        if replaced is not None:
+            results = replaced
+    return results
+
+
+def _info_of(edge: Edge) -> OutputInfo:
+    target, index = edge
+    if isinstance(target, Variable):
+        return OutputInfo(target.shape, target.dtype)
+    return target.outputs[index]
+
+
+def _zeros(info: OutputInfo) -> Any:
+    return Variable._wrap(expand(constant(0, info.dtype), info.shape))
+
+
+def conform(gradient: Any, info: OutputInfo, source: Any) -> Any:
+    """`gradient` summed over what was broadcast, and cast to the type of the tensor it belongs to."""
+    shape, dtype = info
+    if not isinstance(gradient, Variable):
+        raise GradientError(
+            f"{source!r}: backward returned a {type(gradient).__name__}; return tensors or None."
+        )
+    if gradient.shape != shape:
+        gradient = sum_to_shape(gradient, shape, source)
+    return gradient if gradient.dtype is dtype else gradient.to(dtype)
+
+
+def sum_to_shape(gradient: Any, shape: tuple[int, ...], source: Any) -> Any:
+    """The reverse of broadcasting: sum over the axes that `shape` lacks or has as 1."""
+    given = gradient.shape
+    extra = len(given) - len(shape)
+    if extra >= 0 and all(s in (1, given[extra + i]) for i, s in enumerate(shape)):
+        stretched = [extra + i for i, s in enumerate(shape) if s == 1 and given[extra + i] != 1]
+        axes = (*range(extra), *stretched)
+        return gradient.sum(axes).reshape(shape)
+    if extra <= 0 and all(s in (1, shape[i - extra]) for i, s in enumerate(given)):
+        return gradient.expand(shape)
+    raise GradientError(
+        f"{source!r}: backward returned a gradient of shape {given} for a tensor of shape {shape}; "
+        f"it must have that shape, or broadcast from it."
+    )
+
+
+# -- the ends --------------------------------------------------------------------------------------------------
+def _finish_leaf(
+    leaf: Any, gradient: Any, captured: dict[Edge, Any], create_graph: bool
+) -> None:
+    hooks = leaf._hooks or {}
+    gradient = _through_hooks(hooks.get("tensor", {}), gradient)
+    if captured:
+        if (leaf, 0) in captured:
+            captured[leaf, 0] = gradient
+        return
+    accumulate(leaf, gradient, create_graph)
+    for hook in list(hooks.get("accumulated", {}).values()):
+        hook(leaf)
+
+
+def accumulate(tensor: Any, gradient: Any, create_graph: bool) -> None:
+    """Add `gradient` to ``tensor.grad``, in place where there is one already, as PyTorch does."""
+    held = tensor._grad
+    if held is None:
+        # A handle of its own, since functions may hand one gradient to several tensors.
+        own = Variable._wrap(gradient.node)
+        if create_graph and gradient._needs_grad:
+            own._edge, own._requires_grad = gradient_edge(gradient), True
+        tensor._grad = own
+    elif create_graph:
+        tensor._grad = held + gradient
+    else:
+        held.add_(gradient)
+
+
+def _sequence(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, Variable) else (value,)
+
+
+def _input_edge(tensor: Any) -> Edge:
+    edge = gradient_edge(tensor)
+    if edge is None:
+        raise GradientError(
+            "an input does not require a gradient; call requires_grad_() on it before it is used."
+        )
+    return edge
+
+
+def _roots(
+    tensors: Sequence[Any], seeds: Sequence[Any], name: str
+) -> list[tuple[Edge, Any]]:
+    """The edges to start from, and the gradients to start with."""
+    if seeds and len(seeds) != len(tensors):
+        raise GradientError(f"{name}: {len(seeds)} gradients were given for {len(tensors)} outputs.")
+    roots = []
+    for position, tensor in enumerate(tensors):
+        edge = gradient_edge(tensor)
+        if edge is None:
+            raise GradientError(
+                f"{name}: output {position} does not require grad and has no grad_fn: nothing it was "
+                f"computed from has requires_grad=True, or it was computed under no_grad()."
+            )
+        seed = seeds[position] if seeds else None
+        roots.append((edge, _seed(tensor, seed, name)))
+    return roots
+
+
+def _seed(tensor: Any, seed: Any, name: str) -> Any:
+    if seed is None:
+        if tensor._storage is not None and any(size != 1 for size in tensor.shape):
+            raise GradientError(
+                f"{name}: a gradient can be implicitly created for one element only, this output has "
+                f"shape {tensor.shape}. Use x.sum().backward(), or pass the gradient: "
+                f"x.backward(grad.ones_like(x))."
+            )
+        return Variable._wrap(expand(constant(1, tensor.dtype), tensor.shape))
+    if seed.shape != tensor.shape:
+        raise GradientError(
+            f"{name}: the gradient given has shape {seed.shape}, the output {tensor.shape}; they must "
+            f"be equal."
+        )
+    return seed if seed.dtype is tensor.dtype else seed.to(tensor.dtype)

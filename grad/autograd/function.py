@@ -1,0 +1,335 @@
+"""Function: one differentiable operation, built in or written by a user.
+
+A subclass has a static `forward(ctx, ...)` and `backward(ctx, *grads)`, as in PyTorch. `Function.apply`
+runs `forward`; when an operand requires a gradient, the context it was given becomes the graph node that
+`tensor.grad_fn` shows: it holds the edges to the operands' own functions and what was saved. Read `apply`,
+then `_record`, then `Context`. `engine.py` walks the contexts backward.
+
+What is saved are graph nodes, which never change: writing to a tensor later cannot corrupt a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+from grad.autograd.modes import mode
+from grad.autograd.variable import Edge, Variable, gradient_edge
+from grad.dtype import DType
+from grad.errors import GradientError
+from grad.graph.node import Node
+
+Hooks = dict[int, Callable[..., Any]]
+
+
+class OutputInfo(NamedTuple):
+    """What the gradient of one output must look like."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+class Saved(NamedTuple):
+    """One saved tensor: its value then, and where its gradient goes.
+
+    Attributes:
+        tensor: the object itself, given back while it has not been written to; None for an output of
+            the function, which would otherwise keep itself alive.
+        node: the value. version: of the storage; for an output, its number.
+        edge: the edge of `tensor`. requires_grad: whether it required a gradient.
+    """
+
+    tensor: Any
+    node: Node
+    version: int
+    edge: Edge | None
+    requires_grad: bool
+
+
+class _Never(tuple[bool, ...]):
+    """Says False for every argument."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return False
+
+
+class Light:
+    """The context of a call that is not recorded: takes attributes and forgets what is saved."""
+
+    needs_input_grad: tuple[bool, ...] = _Never()
+    saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        pass
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        pass
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        pass
+
+    def set_materialize_grads(self, value: bool) -> None:
+        pass
+
+
+class Context:
+    """A recorded call: what `forward` saved, and the edges that `backward` sends gradients along.
+
+    There is one subclass per Function, named after it: `<MulBackward>`. Users may set any attribute.
+
+    Attributes:
+        function: the Function class.
+        edges: for each positional argument, where its gradient goes (None: nowhere).
+        outputs: shape and type of each output.
+        needs_input_grad: for each positional argument, whether `backward` must give its gradient.
+    """
+
+    function: ClassVar[type[Function]]
+
+    # Defaults live on the class, so that a context costs only what it uses.
+    edges: tuple[Edge | None, ...] = ()
+    outputs: tuple[OutputInfo | None, ...] = ()
+    needs_input_grad: tuple[bool, ...] = ()
+    _saved: tuple[Any, ...] | None = ()
+    _dirty: tuple[Any, ...] = ()
+    _non_differentiable: tuple[Any, ...] = ()
+    _materialize = True
+    # Tensor hooks by output; tensors that keep their gradient by output (weak); hooks of the function.
+    _tensor_hooks: dict[int, Hooks] | None = None
+    _retained: dict[int, Any] | None = None
+    _pre_hooks: Hooks | None = None
+    _post_hooks: Hooks | None = None
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep the values of `tensors` for `backward`; anything that is no tensor is kept as it is."""
+        self._saved = tensors
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        """Say which arguments `forward` wrote to."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """Say which outputs have no gradient (integer outputs never have one)."""
+        self._non_differentiable = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """With False, `backward` gets None for an output without gradient, in place of zeros."""
+        self._materialize = value
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What was saved, as of then. Raises GradientError once it has been freed."""
+        saved = self._saved
+        if saved is None:
+            raise GradientError(
+                f"{type(self).__name__}: going backward through the graph a second time, after its saved "
+                f"values were freed. Say backward(retain_graph=True) the first time."
+            )
+        return tuple(self._unpacked(entry) for entry in saved)
+
+    def _unpacked(self, entry: Any) -> Any:
+        if entry.__class__ is not Saved:
+            return entry
+        tensor, node, version, edge, requires_grad = entry
+        if tensor is None:
+            edge = (self, version)
+        elif tensor._storage.version == version and tensor._edge is edge:
+            return tensor
+        elif edge is None and requires_grad:
+            edge = (tensor, 0)
+        restored = Variable._wrap(node)
+        if requires_grad:
+            restored._edge, restored._requires_grad = edge, True
+        return restored
+
+    def _pack(self, outputs: tuple[Any, ...]) -> None:
+        """Replace the saved tensors by their values of now."""
+        self._saved = tuple([_packed(value, outputs) for value in self._saved or ()])
+
+    def release(self) -> None:
+        """Free what was saved."""
+        if self._saved:
+            self._saved = None
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """The functions that the gradients go to next, with output numbers."""
+        return tuple(
+            (None, 0) if edge is None else (as_function(edge[0]), edge[1]) for edge in self.edges
+        )
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHook:
+        """Call ``hook(grad_inputs, grad_outputs)`` after `backward`; a result replaces `grad_inputs`."""
+        self._post_hooks = self._post_hooks or {}
+        return RemovableHook(self._post_hooks, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHook:
+        """Call ``hook(grad_outputs)`` before `backward`; a result replaces `grad_outputs`."""
+        self._pre_hooks = self._pre_hooks or {}
+        return RemovableHook(self._pre_hooks, hook)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def _packed(value: Any, outputs: tuple[Any, ...]) -> Any:
+    if not isinstance(value, Variable):
+        return value
+    for index, output in enumerate(outputs):
+        if value is output:
+            return Saved(None, value.node, index, None, value._requires_grad)
+    return Saved(value, value.node, value._storage.version, value._edge, value._needs_grad)
+
+
+class AccumulateGrad:
+    """What a leaf looks like to someone who walks `next_functions`."""
+
+    __slots__ = ("variable",)
+    next_functions = ()
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        return "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+
+def as_function(target: Any) -> Any:
+    """The target of an edge as users see it."""
+    return AccumulateGrad(target) if isinstance(target, Variable) else target
+
+
+class RemovableHook:
+    """Handle of a registered hook; `remove()` takes it out, as leaving a ``with`` block does."""
+
+    __slots__ = ("_hooks", "_key")
+    _count = 0
+
+    def __init__(self, hooks: Hooks, hook: Callable[..., Any]) -> None:
+        RemovableHook._count += 1
+        self._hooks, self._key = hooks, RemovableHook._count
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> RemovableHook:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.remove()
+
+
+class Function:
+    """One operation with its gradient.
+
+    Example:
+        >>> class Double(Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         return x * 2
+        ...
+        ...     @staticmethod
+        ...     def backward(ctx, grad):
+        ...         return grad * 2
+        >>> Double.apply(x)
+    """
+
+    _context: ClassVar[type[Context]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._context = type(f"{cls.__name__}Backward", (Context,), {"function": cls})
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs: a tensor or a tuple of tensors."""
+        raise NotImplementedError("a Function needs a static method forward(ctx, *args).")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """The gradients of the positional arguments, from those of the outputs; None for no gradient."""
+        raise GradientError(f"{type(ctx).__name__}: this operation has no gradient.")
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward`, and record the call when some positional tensor requires a gradient."""
+        if mode.enabled:
+            for arg in args:
+                if isinstance(arg, Variable) and (
+                    arg._requires_grad or (arg._base is not None and arg._base._requires_grad)
+                ):
+                    return _record(cls, args, kwargs)
+        return cls.forward(Light(), *args, **kwargs)
+
+
+def _record(function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    context = function._context()
+    edges: list[Edge | None] = []
+    for arg in args:
+        edges.append(gradient_edge(arg) if isinstance(arg, Variable) else None)
+    context.edges = tuple(edges)
+    context.needs_input_grad = tuple([edge is not None for edge in edges])
+    mode.enabled = False
+    try:
+        result = function.forward(context, *args, **kwargs)
+    finally:
+        mode.enabled = True
+    if isinstance(result, Variable):
+        result = _linked(context, result, 0, args)
+        outputs: tuple[Any, ...] = (result,)
+    elif isinstance(result, tuple):
+        outputs = tuple(_linked(context, value, i, args) for i, value in enumerate(result))
+        # A named tuple, such as max(dim), stays one.
+        result = outputs if type(result) is tuple else type(result)(*outputs)
+    else:
+        return result
+    context.outputs = tuple([_info(output) for output in outputs])
+    if context._saved:
+        context._pack(outputs)
+    if context._dirty or context._non_differentiable:
+        # They were needed for linking only, and hold tensors.
+        context._dirty = context._non_differentiable = ()
+    return result
+
+
+def _info(output: Any) -> OutputInfo | None:
+    return OutputInfo(output.shape, output.dtype) if isinstance(output, Variable) else None
+
+
+def _linked(context: Context, output: Any, index: int, args: tuple[Any, ...]) -> Any:
+    """`output` as the `index`-th output of `context`."""
+    if not isinstance(output, Variable) or not output.dtype.is_floating_point:
+        return output
+    if any(output is value for value in context._non_differentiable):
+        return output
+    if any(output is value for value in context._dirty):
+        rebase(output, (context, index))
+        return output
+    if output._edge is not None or any(output is arg for arg in args):
+        # Handed through: the caller's tensor keeps its own history, the result is another handle on it.
+        path, layout = output._path, output._layout
+        base = output if output._base is None else output._base
+        output = output._alias(path, output.shape, layout)
+        output._base = base
+    output._edge = (context, index)
+    output._requires_grad = True
+    output._edge_version = output._storage.version
+    return output
+
+
+def rebase(tensor: Any, edge: Edge | None) -> None:
+    """After a write to the whole of `tensor`, which is no view: its gradient goes to `edge`."""
+    if tensor._base is not None:
+        raise GradientError(
+            "mark_dirty: the argument is a view; write to its base, or return a new tensor."
+        )
+    tensor._edge = edge
+    tensor._requires_grad = edge is not None
+    tensor._edge_version = tensor._storage.version

@@ -1,0 +1,146 @@
+"""Whether operations are recorded: `no_grad`, `enable_grad`, `set_grad_enabled`, `inference_mode`.
+
+Each is a context manager and a decorator. The switch belongs to the thread, as in PyTorch.
+`function.py` asks `mode.enabled` at every operation.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class Mode(threading.local):
+    """The switches of one thread; a new thread starts with these values."""
+
+    enabled = True
+    inference = False
+
+
+mode = Mode()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations of this thread are recorded."""
+    return mode.enabled
+
+
+def is_inference_mode_enabled() -> bool:
+    return mode.inference
+
+
+class GradMode:
+    """Base of the switches: sets `mode` on entry, puts it back on exit; nests and decorates."""
+
+    enabled = True
+
+    def __init__(self) -> None:
+        self._before: list[tuple[bool, bool]] = []
+
+    def _again(self) -> GradMode:
+        """A fresh switch of the same kind, for each call of a decorated function."""
+        return type(self)()
+
+    def _inference(self) -> bool:
+        return mode.inference
+
+    def __enter__(self) -> GradMode:
+        self._before.append((mode.enabled, mode.inference))
+        mode.inference = self._inference()
+        mode.enabled = self.enabled
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        mode.enabled, mode.inference = self._before.pop()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(function):
+            return self._around_generator(function)
+
+        @functools.wraps(function)
+        def switched(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return function(*args, **kwargs)
+
+        return switched
+
+    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The mode holds while the generator runs, and not while its user does."""
+
+        @functools.wraps(function)
+        def switched(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            sent: Any = None
+            while True:
+                with self._again():
+                    try:
+                        value = generator.send(sent)
+                    except StopIteration as stop:
+                        return stop.value
+                sent = yield value
+
+        return switched
+
+
+class no_grad(GradMode):
+    """Nothing inside is recorded.
+
+    Example:
+        >>> with no_grad():
+        ...     weight -= 0.1 * weight.grad
+    """
+
+    enabled = False
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        return object.__new__(cls) if function is None else cls()(function)
+
+
+class enable_grad(GradMode):
+    """Operations inside are recorded, also within `no_grad`."""
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        return object.__new__(cls) if function is None else cls()(function)
+
+
+class set_grad_enabled(GradMode):
+    """Switch recording on or off: at once, and back again when used in a ``with`` statement."""
+
+    def __init__(self, enabled: bool) -> None:
+        super().__init__()
+        self.enabled = bool(enabled)
+        self._at_creation = (mode.enabled, mode.inference)
+        mode.enabled = self.enabled
+
+    def _again(self) -> GradMode:
+        return type(self)(self.enabled)
+
+    def __enter__(self) -> GradMode:
+        self._before.append(self._at_creation)
+        mode.enabled = self.enabled
+        return self
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        mode.enabled, mode.inference = self._at_creation
+        return super().__call__(function)
+
+
+class inference_mode(GradMode):
+    """As `no_grad`; what is made inside stays outside every graph."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self._mode = mode
+        self.enabled = not mode
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return cls()(mode) if callable(mode) else object.__new__(cls)
+
+    def _again(self) -> GradMode:
+        return type(self)(self._mode)
+
+    def _inference(self) -> bool:
+        return self._mode

@@ -1,0 +1,170 @@
+"""Host memory that is used again: `Buffer`, and the controls of the pool behind it.
+
+A `Buffer` is some bytes at a fixed address, aligned to 64; when its last user lets go of it, its
+block goes back to the pool (runtime/buffer_pool.py) and serves the next Buffer of that size class.
+Read `Buffer`; the functions at the end are public.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from grad.runtime.buffer_pool import BufferPool, share_of
+from grad.runtime.memory import Block
+
+_pool = BufferPool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_pool.before_fork,
+        after_in_parent=_pool.after_fork,
+        after_in_child=_pool.after_fork,
+    )
+
+
+class _Export:
+    """What NumPy keeps as the base of a view: it holds the Buffer for as long as the view lives."""
+
+    __slots__ = ("__array_interface__", "buffer")
+
+    def __init__(self, buffer: Buffer, interface: dict[str, Any]) -> None:
+        self.buffer = buffer
+        self.__array_interface__ = interface
+
+
+class Buffer:
+    """`nbytes` of writable, uninitialised host memory.
+
+    Attributes:
+        address: where it starts; a multiple of 64 unless the memory is external.
+        nbytes: how many bytes there are.
+
+    Raises:
+        ValueError: for a negative size.
+        OutOfMemoryError: when the size is over the limit or the system has no such memory.
+
+    Example:
+        >>> buffer = Buffer(24)
+        >>> view = buffer.numpy(np.dtype(np.float32), (2, 3), (12, 4), 0)
+        >>> view.shape
+        (2, 3)
+    """
+
+    __slots__ = ("__weakref__", "_block", "_owner", "address", "nbytes")
+
+    def __init__(self, nbytes: int) -> None:
+        self._block: Block | None = None  # __del__ runs even when the next line raises
+        block = self._block = _pool.take(nbytes)
+        self.address: int = block.address
+        self.nbytes: int = nbytes
+
+    def __del__(self, give: Any = _pool.give) -> None:
+        # `give` is a default so that it is still there when the interpreter has cleared the module.
+        if self._block is not None:
+            give(self._block)
+
+    @classmethod
+    def external(cls, address: int, nbytes: int, owner: Any) -> Buffer:
+        """Memory that belongs to `owner` (a NumPy array, a DLPack capsule), which is kept alive."""
+        if nbytes < 0:
+            raise ValueError(f"external memory of {nbytes} bytes; a size cannot be negative.")
+        self = cls.__new__(cls)
+        self._block = None
+        self._owner = owner
+        self.address = address
+        self.nbytes = nbytes
+        return self
+
+    @property
+    def memory(self) -> memoryview:
+        """A writable memoryview of exactly `nbytes`, which pins the buffer."""
+        return self.numpy(np.dtype(np.uint8), (self.nbytes,), (1,), 0).data
+
+    def numpy(
+        self,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        strides_bytes: tuple[int, ...],
+        offset_bytes: int = 0,
+    ) -> np.ndarray[Any, Any]:
+        """A writable array on this memory, copying nothing; the buffer lives as long as the array.
+
+        Raises ValueError when an element would lie outside the buffer.
+        """
+        lowest, highest = offset_bytes, offset_bytes + dtype.itemsize
+        for size, stride in zip(shape, strides_bytes, strict=True):
+            if stride < 0:
+                lowest += (size - 1) * stride
+            else:
+                highest += (size - 1) * stride
+        if 0 not in shape and not 0 <= lowest <= highest <= self.nbytes:
+            raise ValueError(
+                f"a view of shape {shape}, strides {strides_bytes} bytes and offset {offset_bytes} "
+                f"takes bytes {lowest} to {highest} of a buffer of {self.nbytes}."
+            )
+        # NumPy's interface has no name for the types of ml_dtypes: show them as bits first.
+        named = dtype.kind != "V"
+        interface = {
+            "version": 3,
+            "data": (self.address + offset_bytes, False),
+            "typestr": dtype.str if named else f"<u{dtype.itemsize}",
+            "shape": shape,
+            "strides": strides_bytes,
+        }
+        array = np.asarray(_Export(self, interface))
+        return array if named else array.view(dtype)
+
+    def __repr__(self) -> str:
+        kind = "external" if self._block is None else f"block of {self._block.size_class.capacity}"
+        return f"Buffer({self.nbytes} bytes at {self.address:#x}, {kind})"
+
+
+def configure_buffer_pool(
+    max_cached_bytes: int | None = None,
+    memory_fraction: float | None = None,
+    enabled: bool | None = None,
+    limit_bytes: int | None = None,
+) -> None:
+    """Set how much memory buffers may take; what is None stays as it is.
+
+    Args:
+        max_cached_bytes: how much unused memory is kept for reuse (a quarter of the system's).
+        memory_fraction: the limit on all buffers, as a share of system memory (default 0.9).
+        enabled: False gives every unused block back to the system at once.
+        limit_bytes: the limit in bytes, in place of `memory_fraction`.
+
+    Raises:
+        ValueError: for negative sizes, a fraction outside (0, 1], or both forms of the limit.
+    """
+    values: dict[str, Any] = {}
+    for name, size in (("max_cached_bytes", max_cached_bytes), ("limit_bytes", limit_bytes)):
+        if size is not None:
+            if size < 0:
+                raise ValueError(f"{name}={size}: a size cannot be negative.")
+            values[name] = size
+    if memory_fraction is not None:
+        if limit_bytes is not None:
+            raise ValueError("give either memory_fraction or limit_bytes, not both.")
+        if not 0 < memory_fraction <= 1:
+            raise ValueError(f"memory_fraction={memory_fraction}: it must be over 0 and at most 1.")
+        values["limit_bytes"] = share_of(_pool.system_bytes, memory_fraction)
+    if enabled is not None:
+        values["enabled"] = enabled
+    _pool.configure(values)
+
+
+def clear_buffer_cache() -> int:
+    """Give all unused memory back to the system; returns how many bytes that was."""
+    return _pool.clear()
+
+
+def get_buffer_memory_stats() -> dict[str, Any]:
+    """Bytes allocated, in use, cached and at the peak, the limits, and counts of hits and misses.
+
+    Example:
+        >>> sorted(get_buffer_memory_stats())[:3]
+        ['allocated_bytes', 'blocks_cached', 'buffers_in_use']
+    """
+    return _pool.statistics()

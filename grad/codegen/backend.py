@@ -1,0 +1,68 @@
+"""What a backend gives the engine: compiled kernels and a way to run a list of them.
+
+`grad/engine` works against these two classes only; `codegen/llvm/cpu.py` and `codegen/reference.py` are the
+backends. `grad/device.py` opens them by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from grad.kernel.ir import Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPhase:
+    """One phase of a kernel, ready to run.
+
+    Attributes:
+        entry: what the backend runs; a number or an object that only the backend understands.
+        arguments: for each argument word (parameter, offset in bytes): the parameter's value plus the offset,
+            or the offset itself for parameter -1, or the scratch of the run for parameter -2.
+        items: items to share out; grain: items a thread takes at a time.
+        scratch_bytes: scratch that every worker needs.
+    """
+
+    entry: object
+    arguments: tuple[tuple[int, int], ...]
+    items: int
+    grain: int
+    scratch_bytes: int = 0
+
+
+CONSTANT = -1
+SCRATCH = -2
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A phase in a plan: slots (of the plan) for its argument words."""
+
+    phase: CompiledPhase
+    arguments: tuple[tuple[int, int], ...]
+    label: str
+
+
+class Runnable(Protocol):
+    """A list of steps that can be run with one call."""
+
+    def run(self, slots: Sequence[int]) -> None: ...
+
+    def run_step(self, index: int, slots: Sequence[int]) -> None: ...
+
+
+class Backend(Protocol):
+    """The code generator and runtime of one sort of device."""
+
+    name: str
+
+    def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]: ...
+
+    def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> Runnable: ...
+
+    def workers(self) -> int: ...
+
+
+Opener = Callable[[], Backend]

@@ -1,0 +1,211 @@
+"""Index expressions as LLVM values and pointers.
+
+What of an index does not change inside a loop is computed before it (`prepare`), so that the body adds only
+the loop's own variable. Along the lanes of a vector an index either stays the same, runs along memory (one
+wide access) or jumps (one address a lane).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from grad.codegen.llvm.builder import Builder, Value, lanes_of
+from grad.codegen.llvm.conversions import STORAGE
+from grad.graph.index import Atom, Dynamic, Index, Quotient, Remainder, Variable
+from grad.kernel.ir import Load, Loop, Statement, Store
+
+
+@dataclass(slots=True)
+class Lanes:
+    """The vector loop being written: its variable, the scalar value of lane 0, the lane count, the mask."""
+
+    variable: Variable
+    first: Value
+    count: int
+    mask: Value | None = None
+
+    def numbers(self, b: Builder) -> Value:
+        """0, 1, 2 ... one a lane."""
+        return b.vector("i64", range(self.count))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an access goes: a pointer for lane 0, and pointers for all lanes where they are not in a row."""
+
+    pointer: Value
+    varies: bool
+    jumps: Value | None = None
+
+
+class Addresses:
+    """Turns indices into values; remembers what it computed for as long as it is valid."""
+
+    def __init__(self, b: Builder, values: dict[int, Value]) -> None:
+        self.b = b
+        self.values = values
+        self.bases: dict[int, Value] = {}
+        self.variables: dict[Variable, Value] = {}
+        self.numbers: list[dict[Index, Value]] = [{}]
+        self.pointers: list[dict[tuple[int, Index], Value]] = [{}]
+
+    @contextmanager
+    def inside(self, variable: Variable, value: Value) -> Iterator[None]:
+        """Inside the loop over `variable`; what is computed here is forgotten after it."""
+        self.variables[variable] = value
+        self.numbers.append({})
+        self.pointers.append({})
+        yield
+        self.numbers.pop()
+        self.pointers.pop()
+        del self.variables[variable]
+
+    def prepare(self, loop: Loop, lanes: Lanes | None) -> None:
+        """Compute, before `loop`, the parts of the addresses inside that it does not change."""
+        stack: list[Statement] = list(loop.body)
+        while stack:
+            statement = stack.pop()
+            if isinstance(statement, Loop):
+                stack.extend(statement.body)
+            elif isinstance(statement, Load | Store) and statement.parameter in self.bases:
+                fixed, _ = self.split(statement.index, lanes)
+                if isinstance(statement, Load):
+                    self.pointer(statement.parameter, fixed, STORAGE[statement.dtype])
+
+    def is_known(self, atom: Atom, lanes: Lanes | None) -> bool:
+        """Whether the atom has one value now, the same for all lanes."""
+        pending: list[Atom] = [atom]
+        while pending:
+            found = pending.pop()
+            if isinstance(found, Variable):
+                if found not in self.variables or (lanes is not None and found == lanes.variable):
+                    return False
+            elif isinstance(found, Dynamic):
+                if found.value not in self.values or lanes_of(self.values[found.value].type) > 1:
+                    return False
+            else:
+                pending.extend(a for a, _ in found.index.terms)
+        return True
+
+    def split(self, index: Index, lanes: Lanes | None) -> tuple[Index, Index]:
+        """The part that is known and uniform now (with the constant), and the rest."""
+        fixed = tuple(term for term in index.terms if self.is_known(term[0], lanes))
+        rest = tuple(term for term in index.terms if term not in fixed)
+        return Index(fixed, index.constant), Index(rest, 0)
+
+    # -- numbers -------------------------------------------------------------------------------------------
+    def number(self, index: Index, lanes: Lanes | None) -> Value:
+        """The index as i64: a scalar, or one a lane when it changes along the lanes."""
+        fixed, rest = self.split(index, lanes)
+        total = self.uniform(fixed)
+        if not rest.terms:
+            return total
+        assert lanes is not None
+        b = self.b
+        total = b.splat(total, lanes.count)
+        for atom, coefficient in rest.terms:
+            value = self.varying(atom, lanes)
+            total = b.add(total, value if coefficient == 1 else b.mul(value, coefficient))
+        return total
+
+    def uniform(self, index: Index) -> Value:
+        """The value of an index whose atoms are all known scalars."""
+        for known in reversed(self.numbers):
+            if index in known:
+                return known[index]
+        b = self.b
+        total: Value | None = None
+        for atom, coefficient in index.terms:
+            value = self.scalar_atom(atom)
+            value = value if coefficient == 1 else b.mul(value, coefficient)
+            total = value if total is None else b.add(total, value)
+        if total is None:
+            return Value(str(index.constant), "i64")
+        if index.constant:
+            total = b.add(total, index.constant)
+        self.numbers[-1][index] = total
+        return total
+
+    def scalar_atom(self, atom: Atom) -> Value:
+        if isinstance(atom, Variable):
+            return self.variables[atom]
+        if isinstance(atom, Dynamic):
+            return self.as_i64(self.values[atom.value])
+        return self.divided(atom, self.uniform(atom.index))
+
+    def varying(self, atom: Atom, lanes: Lanes) -> Value:
+        if isinstance(atom, Variable):
+            return self.b.add(self.b.splat(lanes.first, lanes.count), lanes.numbers(self.b))
+        if isinstance(atom, Dynamic):
+            return self.as_i64(self.values[atom.value])
+        return self.divided(atom, self.number(atom.index, lanes))
+
+    def as_i64(self, value: Value) -> Value:
+        return value if value.type.endswith(("i64", "i64>")) else self.b.convert("sext", value, "i64")
+
+    def divided(self, atom: Quotient | Remainder, inner: Value) -> Value:
+        """Division rounded down: a multiple of the divisor is added first so that nothing is negative."""
+        b, divisor = self.b, atom.divisor
+        lift = max(0, -(-max(-atom.index.low, 0) // divisor))
+        if lift:
+            inner = b.add(inner, lift * divisor)
+        narrow = atom.index.high + lift * divisor < 2**31 and lanes_of(inner.type) > 1
+        if narrow:
+            inner = b.convert("trunc", inner, "i32")
+        result = b.binary("udiv" if isinstance(atom, Quotient) else "urem", inner, divisor)
+        if narrow:
+            result = b.convert("zext", result, "i64")
+        return b.sub(result, lift) if lift and isinstance(atom, Quotient) else result
+
+    # -- pointers ------------------------------------------------------------------------------------------
+    def pointer(self, parameter: int, fixed: Index, storage: str) -> Value:
+        """Address of an element at a uniform index."""
+        key = (parameter, fixed)
+        for known in reversed(self.pointers):
+            if key in known:
+                return known[key]
+        made = self.b.gep(storage, self.bases[parameter], self.uniform(fixed))
+        self.pointers[-1][key] = made
+        return made
+
+    def place(self, parameter: int, index: Index, storage: str, lanes: Lanes | None) -> Place:
+        """Where ``parameter[index]`` is, for all lanes."""
+        outer = self.outer_part(index, lanes)
+        inner = Index(tuple(t for t in index.terms if t not in outer.terms), 0)
+        base = self.pointer(parameter, outer, storage)
+        fixed, rest = self.split(inner, lanes)
+        b = self.b
+        if fixed.terms:
+            base = b.gep(storage, base, self.uniform(fixed))
+        if not rest.terms:
+            return Place(base, varies=False)
+        assert lanes is not None
+        if len(rest.terms) == 1 and rest.terms[0] == (lanes.variable, 1):
+            return Place(b.gep(storage, base, lanes.first), varies=True)
+        offsets = self.number(rest, lanes)
+        if -(2**31) <= rest.low and rest.high < 2**31:
+            offsets = b.convert("trunc", offsets, "i32")
+        kind = f"<{lanes.count} x ptr>"
+        jumps = b.emit(
+            kind, f"getelementptr {storage}, ptr {base.text}, {offsets.type} {offsets.text}"
+        )
+        return Place(base, varies=True, jumps=jumps)
+
+    def outer_part(self, index: Index, lanes: Lanes | None) -> Index:
+        """The part that does not change in the innermost loop: `prepare` has made its pointer already."""
+        fixed, _ = self.split(index, lanes)
+        innermost = next(reversed(self.variables), None)
+        kept = tuple(t for t in fixed.terms if not _mentions(t[0], innermost))
+        return Index(kept, index.constant)
+
+
+def _mentions(atom: Atom, variable: Variable | None) -> bool:
+    if variable is None:
+        return False
+    if isinstance(atom, Variable):
+        return atom == variable
+    if isinstance(atom, Dynamic):
+        return True
+    return variable in atom.index.variables()

@@ -1,0 +1,384 @@
+"""Decide how a matrix product is computed: which kernel, which tiles, which pieces of work.
+
+`choose` looks at sizes and strides and returns a `Choice` (`contraction_structure.py`), from which
+`contraction.py` emits the code. Three kinds of kernel:
+
+* TILED: a register tile of rows x vectors, blocks of B packed for the second-level cache. Rows are
+  cut in tiles whose sizes differ by at most one, columns in panels whose widths differ by at most
+  one vector.
+* STREAM: few rows times a matrix whose columns are contiguous; reads the matrix once, row by row.
+* DOT: few rows times a matrix that is contiguous along k; lanes run along k.
+
+Work is cut by shape only, never by the number of threads, and every output element is computed
+inside one piece, so results are the same to the bit on any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from grad.codegen.llvm.contraction_structure import (
+    BATCH_ARGUMENTS,
+    ELEMENT_BYTES,
+    TILES_PACKED_TOGETHER,
+    Choice,
+    Contraction,
+    Kind,
+    Layout,
+)
+
+# Rows of the register tile for a panel of so many vectors, by the number of vector registers.
+# Accumulators, the vectors of B and one broadcast must fit: a 7 x 4 tile (33 registers) halves the
+# speed.
+TILE_ROWS: Mapping[int, Mapping[int, int]] = {
+    32: {4: 6, 3: 8, 2: 8, 1: 8},
+    16: {2: 6, 1: 8},
+}
+TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
+
+FEW_ROWS = 4  # at most so many rows make a vector product
+DEPTH_LIMIT = 512  # elements of k in a block: 6 rows of it stay in the first-level cache
+DEPTH_STEP = 16
+DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
+ROWS_IN_PLACE = 256  # more rows pay for packing B
+PIECE_OPERATIONS = 2_000_000  # smallest piece of a large product
+# Enough for 8 threads that do not run evenly; half as many where each has to pack its operands.
+PIECES = 16
+PIECE_BYTES = 1 << 20  # smallest piece of a large vector product, of matrix read
+GRAIN_OPERATIONS = 500_000
+
+
+def _ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def _round_up(value: int, step: int) -> int:
+    return _ceil_div(value, step) * step
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """The arguments of `choose`, with names for what is asked of them again and again."""
+
+    element: str
+    lanes: int
+    registers: int
+    has_fma: bool
+    batch_sizes: tuple[int, ...]
+    m: int
+    n: int
+    k: int
+    a_strides: tuple[int, ...]
+    b_strides: tuple[int, ...]
+    l2_bytes: int
+
+    @property
+    def size(self) -> int:
+        return ELEMENT_BYTES[self.element]
+
+    @property
+    def batch(self) -> int:
+        return prod(self.batch_sizes)
+
+    @property
+    def a_layout(self) -> Layout:
+        row_stride, k_stride = self.a_strides[-2:]
+        if k_stride == 1 or self.k <= 1:
+            return Layout.K_CONTIGUOUS
+        return Layout.ROW_CONTIGUOUS if row_stride == 1 else Layout.STRIDED
+
+    @property
+    def b_layout(self) -> Layout:
+        k_stride, column_stride = self.b_strides[-2:]
+        if column_stride == 1 or self.n == 1:
+            return Layout.COLUMN_CONTIGUOUS
+        return Layout.K_CONTIGUOUS if k_stride == 1 else Layout.STRIDED
+
+    def transposed(self) -> _Problem:
+        """The product of the transposes, ``B.T @ A.T``."""
+        return _Problem(
+            self.element,
+            self.lanes,
+            self.registers,
+            self.has_fma,
+            self.batch_sizes,
+            self.n,
+            self.m,
+            self.k,
+            (*self.b_strides[:-2], self.b_strides[-1], self.b_strides[-2]),
+            (*self.a_strides[:-2], self.a_strides[-1], self.a_strides[-2]),
+            self.l2_bytes,
+        )
+
+    def batch_arguments(self) -> dict[str, int]:
+        rows = zip(self.batch_sizes, self.a_strides, self.b_strides, strict=False)
+        return {
+            f"{name}{axis}": value
+            for axis, row in enumerate(rows)
+            for name, value in zip(BATCH_ARGUMENTS, row, strict=True)
+        }
+
+
+def choose(
+    element: str,
+    batch_sizes: Sequence[int],
+    m: int,
+    n: int,
+    k: int,
+    a_strides: Sequence[int],
+    b_strides: Sequence[int],
+    *,
+    features: frozenset[str],
+    vector_bytes: int,
+    l2_bytes: int = 1 << 20,
+) -> Choice:
+    """Plan ``out[batch..., m, n] = sum_k A[batch..., m, k] * B[batch..., k, n]``.
+
+    Args:
+        element: ``"float"`` or ``"double"``.
+        a_strides: of A's axes (batch..., m, k) in elements; any sign, 0 where A is broadcast.
+        b_strides: of B's axes (batch..., k, n).
+        features: CPU features that are present; decides the register tile.
+        vector_bytes: bytes of a vector register.
+        l2_bytes: second-level cache of one core.
+    """
+    problem = _Problem(
+        element,
+        vector_bytes // ELEMENT_BYTES[element],
+        32 if "avx512f" in features or "neon" in features else 16,
+        "fma" in features or "neon" in features,
+        tuple(batch_sizes),
+        m,
+        n,
+        k,
+        tuple(a_strides),
+        tuple(b_strides),
+        l2_bytes,
+    )
+    few_rows = _vector_product_kind(problem)
+    flipped = problem.transposed()
+    few_columns = _vector_product_kind(flipped)
+    if few_rows and (n >= m or not few_columns):
+        return _vector_product(problem, few_rows, swapped=False)
+    if few_columns:
+        return _vector_product(flipped, few_columns, swapped=True)
+    return _tiled(problem)
+
+
+# -- few rows
+# ----------------------------------------------------------------------------------------
+def _vector_product_kind(problem: _Problem) -> Kind | None:
+    """STREAM or DOT when `problem` has few rows and a matrix that can be read along a contiguous
+    axis."""
+    if not 0 < problem.m <= FEW_ROWS or not problem.n or not problem.k:
+        return None
+    k_stride, column_stride = problem.b_strides[-2:]
+    if column_stride == 1 and problem.n >= problem.lanes:
+        return Kind.STREAM
+    if k_stride == 1 and problem.k >= problem.lanes:
+        return Kind.DOT
+    return None
+
+
+def _turns(problem: _Problem, kind: Kind) -> int:
+    """k-steps (STREAM) or matrix rows (DOT) to take at a time, within the registers."""
+    if kind is Kind.STREAM:
+        return 8 if problem.m == 1 else 4
+    most = {1: 8, 2: problem.registers // 4, 3: problem.registers // 8, 4: problem.registers // 8}[
+        problem.m
+    ]
+    return _ceil_div(problem.n, _ceil_div(problem.n, most))
+
+
+def _vector_product(problem: _Problem, kind: Kind, *, swapped: bool) -> Choice:
+    m, n, k, lanes, size = problem.m, problem.n, problem.k, problem.lanes, problem.size
+    pack_a = kind is Kind.DOT and problem.a_layout is not Layout.K_CONTIGUOUS
+    structure = Contraction(
+        problem.element,
+        lanes,
+        len(problem.batch_sizes),
+        kind,
+        (m,),
+        (_turns(problem, kind),),
+        pack_a=pack_a,
+        masked=n % lanes != 0,
+        swapped=swapped,
+    )
+    # A streamed block keeps whole pages of a matrix row together; a dotted one has whole rows
+    # anyway.
+    step = 1024 if kind is Kind.STREAM else 32
+    columns = min(
+        _round_up(n, lanes), max(step, _round_up(_ceil_div(PIECE_BYTES // size, k), lanes))
+    )
+    columns = _round_up(_ceil_div(n, _ceil_div(n, columns)), lanes)
+    blocks = _ceil_div(n, columns)
+    a_offset = _round_up(m * columns * size, 64)
+    scratch = a_offset + (_round_up(m * _round_up(k, lanes) * size, 64) if pack_a else 0)
+    arguments = {
+        "n": n,
+        "k": k,
+        "a_row_stride": problem.a_strides[-2],
+        "a_k_stride": problem.a_strides[-1],
+        "b_k_stride": problem.b_strides[-2],
+        "b_column_stride": problem.b_strides[-1],
+        "column_blocks": blocks,
+        "columns_per_block": columns,
+        "scratch_bytes": scratch,
+        "a_offset": a_offset,
+        **problem.batch_arguments(),
+    }
+    grain = max(1, GRAIN_OPERATIONS // (2 * m * k * columns))
+    return Choice(structure, blocks * problem.batch, grain, scratch, _ordered(structure, arguments))
+
+
+def _ordered(structure: Contraction, arguments: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(arguments[name] for name in structure.argument_names)
+
+
+# -- register tiles
+# ----------------------------------------------------------------------------------
+def _balanced(total: int, largest: int) -> tuple[tuple[int, ...], int, int]:
+    """Cut `total` in pieces of at most `largest` that differ by at most one: (sizes, pieces, larger
+    pieces)."""
+    pieces = max(1, _ceil_div(total, largest))
+    small, larger = divmod(total, pieces)
+    return ((small + 1, small) if larger else (small,)), pieces, larger
+
+
+def _tiled(problem: _Problem) -> Choice:
+    m, n, k, lanes, size = problem.m, problem.n, problem.k, problem.lanes, problem.size
+    table = TILE_ROWS[problem.registers] if problem.has_fma else TILE_ROWS_WITHOUT_FMA
+    widest = max(table)
+    if m <= 2 * table[widest - 1] and _ceil_div(m, table[widest - 1]) < _ceil_div(m, table[widest]):
+        widest -= 1  # fewer passes over B
+    widths, panels, wide_panels = _balanced(max(1, _ceil_div(n, lanes)), widest)
+    heights, tiles, large_tiles = _balanced(max(1, m), table[widths[0]])
+    pack_a = problem.a_layout is not Layout.K_CONTIGUOUS
+    masked = n % lanes != 0
+    depth = _depth_in_place(problem, tiles, masked)
+    pack_b = depth == 0
+    depth_blocks = max(1, _ceil_div(k, depth or DEPTH_LIMIT))
+    depth = _round_up(_ceil_div(k, depth_blocks), DEPTH_STEP) if depth_blocks > 1 else k
+    depth_blocks = _ceil_div(k, depth) if k else 1
+    tiles_per_block, panels_per_block = _blocks(
+        problem, tiles, panels, heights[0], widths[0] * lanes, depth, pack_a, pack_b
+    )
+    row_blocks, column_blocks = (
+        _ceil_div(tiles, tiles_per_block),
+        _ceil_div(panels, panels_per_block),
+    )
+
+    structure = Contraction(
+        problem.element,
+        lanes,
+        len(problem.batch_sizes),
+        Kind.TILED,
+        heights,
+        widths,
+        problem.a_layout if pack_a else Layout.K_CONTIGUOUS,
+        problem.b_layout if pack_b else Layout.COLUMN_CONTIGUOUS,
+        pack_a,
+        pack_b,
+        masked,
+        depth_blocks > 1,
+    )
+    block_rows, block_columns = tiles_per_block * heights[0], panels_per_block * widths[0] * lanes
+    # Packing may write up to a vector row past the end of a panel or tile: `slack` catches the last
+    # one.
+    slack = lanes * widths[0] * lanes * size
+    a_offset = _round_up(depth * block_columns * size + slack, 64) if pack_b else 0
+    # The extra vector keeps rows off the same set of the first-level cache when depth is a power of
+    # two.
+    packed_row_stride = _round_up(depth, lanes) + lanes
+    packed_rows = _round_up(min(TILES_PACKED_TOGETHER, tiles_per_block) * heights[0], lanes)
+    packed_bytes = _round_up(packed_rows * packed_row_stride * size, 64) if pack_a else 0
+    partial_offset = a_offset + packed_bytes
+    scratch = partial_offset + (block_rows * block_columns * size if depth_blocks > 1 else 0)
+    arguments = {
+        "n": n,
+        "k": k,
+        "a_row_stride": problem.a_strides[-2],
+        "a_k_stride": problem.a_strides[-1],
+        "b_k_stride": problem.b_strides[-2],
+        "b_column_stride": problem.b_strides[-1],
+        "column_blocks": column_blocks,
+        "columns_per_block": panels_per_block,
+        "scratch_bytes": _round_up(scratch, 64),
+        "a_offset": a_offset,
+        "tiles": tiles,
+        "large_tiles": large_tiles,
+        "row_blocks": row_blocks,
+        "tiles_per_block": tiles_per_block,
+        "panels": panels,
+        "wide_panels": wide_panels,
+        "depth_block": max(1, depth),
+        "packed_row_stride": packed_row_stride,
+        "partial_offset": partial_offset,
+        **problem.batch_arguments(),
+    }
+    items = row_blocks * column_blocks * problem.batch if m and n else 0
+    grain = max(1, GRAIN_OPERATIONS // max(1, 2 * block_rows * block_columns * k))
+    return Choice(structure, items, grain, _round_up(scratch, 64), _ordered(structure, arguments))
+
+
+def _depth_in_place(problem: _Problem, tiles: int, masked: bool) -> int:
+    """Elements of k in a block if B is best read where it is, 0 if it is better packed.
+
+    So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
+    share the few places of a cache set, and more of them would throw each other out.
+    """
+    if problem.b_layout is not Layout.COLUMN_CONTIGUOUS:
+        return 0
+    if masked and problem.lanes * problem.size < 32:  # masked loads are emulated
+        return 0
+    row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size
+    fitting = problem.l2_bytes // 2 // row_bytes // DEPTH_STEP * DEPTH_STEP
+    if problem.k <= min(fitting, DEPTH_LIMIT):
+        return DEPTH_LIMIT
+    if problem.m > ROWS_IN_PLACE or (fitting < DEPTH_IN_PLACE and tiles > 2):
+        return 0
+    return min(max(fitting, DEPTH_IN_PLACE), DEPTH_LIMIT if tiles > 2 else 2 * DEPTH_IN_PLACE)
+
+
+def _blocks(
+    problem: _Problem,
+    tiles: int,
+    panels: int,
+    tile_rows: int,
+    panel_columns: int,
+    depth: int,
+    pack_a: bool,
+    pack_b: bool,
+) -> tuple[int, int]:
+    """Row tiles and column panels of one piece of work.
+
+    The block of B fills half the second-level cache at most. Pieces are then halved, columns first,
+    until there are enough of them or until packing would no longer be paid back by its uses.
+    """
+    cached = problem.l2_bytes // 2 // max(1, depth * panel_columns * problem.size)
+    column_blocks = _ceil_div(panels, max(1, cached)) if pack_b else 1
+    row_blocks = _ceil_div(tiles * tile_rows, 1024)
+    operations = 2 * problem.batch * problem.m * problem.n * problem.k
+    pieces = PIECES // 2 if pack_a or pack_b else PIECES
+    wanted = _ceil_div(min(pieces, operations // PIECE_OPERATIONS), max(1, problem.batch))
+    least_columns = _least_columns(tiles, panel_columns, pack_a, pack_b)
+    least_rows = 256 if pack_b else 48
+    while column_blocks * row_blocks < wanted:
+        if problem.n >= 2 * column_blocks * least_columns:
+            column_blocks *= 2
+        elif problem.m >= 2 * row_blocks * least_rows:
+            row_blocks *= 2
+        else:
+            break
+    return _ceil_div(tiles, min(row_blocks, tiles)), _ceil_div(panels, min(column_blocks, panels))
+
+
+def _least_columns(tiles: int, panel_columns: int, pack_a: bool, pack_b: bool) -> int:
+    """Columns that pay for packing A again and for reading it again."""
+    if pack_a:
+        return 512 if tiles > 20 else 256
+    if tiles > 20 and pack_b:
+        return 256
+    return 128 if tiles > 8 else panel_columns

@@ -1,0 +1,127 @@
+"""What the code of a matrix product depends on, and what it reads at run time.
+
+A `Contraction` is the structure: equal structures have equal text, and share one object file. A
+`Choice` adds the run-time integers of one shape, by the names below. `contraction_plan.py` makes
+them, `contraction.py` emits the code, `tile_loops.py`, `microkernel.py`, `packing.py` and
+`vector_product.py` are its parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """The three loops that a matrix product may become."""
+
+    TILED = "tiled"
+    STREAM = "stream"
+    DOT = "dot"
+
+
+class Layout(Enum):
+    """Which axis of a matrix operand has stride one."""
+
+    K_CONTIGUOUS = "k"
+    ROW_CONTIGUOUS = "row"
+    COLUMN_CONTIGUOUS = "column"
+    STRIDED = "strided"
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """The structure of a matrix product: equal structures have equal code.
+
+    Attributes:
+        element: ``"float"`` or ``"double"``.
+        lanes: elements in a vector register.
+        batch_rank: number of batch axes.
+        kind: the loop that computes it.
+        rows: TILED: sizes of the row tiles, the larger first (one or two). Otherwise ``(few,)``: the
+            number of rows of the narrow operand.
+        vectors: TILED: widths of the column panels in vectors, the larger first (one or two).
+            Otherwise ``(turns,)``: k-steps (STREAM) or matrix rows (DOT) taken at a time.
+        a_layout, b_layout: how packing reads; K_CONTIGUOUS A and COLUMN_CONTIGUOUS B where nothing
+            is packed.
+        pack_a, pack_b: whether the operand is copied to scratch before use.
+        masked: the number of columns is not a multiple of `lanes`.
+        split_depth: k is cut in several blocks, whose partial sums stay in scratch.
+        swapped: the narrow operand is B (few columns), so that results are stored one at a time.
+    """
+
+    element: str
+    lanes: int
+    batch_rank: int
+    kind: Kind
+    rows: tuple[int, ...]
+    vectors: tuple[int, ...]
+    a_layout: Layout = Layout.K_CONTIGUOUS
+    b_layout: Layout = Layout.COLUMN_CONTIGUOUS
+    pack_a: bool = False
+    pack_b: bool = False
+    masked: bool = False
+    split_depth: bool = False
+    swapped: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return ELEMENT_BYTES[self.element]
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """Names of the run-time integers, in the order of their slots."""
+        batch = [f"{name}{axis}" for axis in range(self.batch_rank) for name in BATCH_ARGUMENTS]
+        return (*COMMON_ARGUMENTS, *(TILED_ARGUMENTS if self.kind is Kind.TILED else ()), *batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A structure with the integers of one shape.
+
+    Attributes:
+        structure: what to emit.
+        items: number of pieces of work; the function takes a range of them.
+        grain: pieces that are worth handing to a thread together.
+        scratch_bytes: 64-byte aligned scratch that every worker needs (a multiple of 64).
+        arguments: integers for the slots after the pointers, ordered as `structure.argument_names`.
+    """
+
+    structure: Contraction
+    items: int
+    grain: int
+    scratch_bytes: int
+    arguments: tuple[int, ...]
+
+
+ELEMENT_BYTES = {"float": 4, "double": 8}
+
+# In STREAM and DOT, `a` is the narrow operand, `b` the matrix, `n` the extent of the matrix that is
+# cut in blocks.
+COMMON_ARGUMENTS = (
+    "n",
+    "k",
+    "a_row_stride",
+    "a_k_stride",
+    "b_k_stride",
+    "b_column_stride",
+    "column_blocks",
+    "columns_per_block",  # TILED: panels
+    "scratch_bytes",
+    "a_offset",  # of packed A in scratch, in bytes
+)
+TILED_ARGUMENTS = (
+    "tiles",
+    "large_tiles",  # tiles with rows[0] rows, the others have one row less
+    "row_blocks",
+    "tiles_per_block",
+    "panels",
+    "wide_panels",  # panels with vectors[0] vectors, the others have one less
+    "depth_block",
+    "packed_row_stride",  # of packed A
+    "partial_offset",  # of partial sums in scratch, in bytes
+)
+BATCH_ARGUMENTS = ("batch_size", "a_batch_stride", "b_batch_stride")
+
+TILES_PACKED_TOGETHER = 8  # row tiles of A packed at a time, to use whole cache lines

@@ -1,0 +1,173 @@
+"""The CPU backend: kernels to machine code through LLVM, plans to native call lists.
+
+Each phase of a kernel becomes one function (`loops.py`, or `contraction.py` with the kernel's statements as
+its epilogue). The text is the same for equal kernels, so equal kernels share code, in this process and on
+disk. How much of the parallel loop a thread takes at a time follows from the cost of an item.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch
+from grad.codegen.llvm import contraction
+from grad.codegen.llvm.addresses import Lanes
+from grad.codegen.llvm.builder import Builder, Value, lanes_of
+from grad.codegen.llvm.instructions import element_type
+from grad.codegen.llvm.loops import Emitter, phase_text
+from grad.graph.index import Index, Variable
+from grad.kernel.cost import phase_cost
+from grad.kernel.ir import Contraction, Kernel, Load, Loop, Scalar, Statement, Store
+from grad.runtime.cpu.compiler import compile_ir
+from grad.runtime.cpu.host import host
+from grad.runtime.cpu.replay import Call, NativePlan
+from grad.runtime.cpu.threads import get_num_threads
+from grad.settings import settings
+
+SYMBOL = "kernel"
+# A thread takes at least this much work at a time, in the unit of kernel/cost.py (a vector instruction).
+GRAIN_COST = 12000.0
+# Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole vectors.
+LANE_GRAIN = 1024
+
+
+class CpuBackend:
+    """Machine code for the host."""
+
+    name = "cpu"
+
+    def __init__(self) -> None:
+        self._compiled: dict[Kernel, tuple[CompiledPhase, ...]] = {}
+
+    def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
+        """Compile each phase, or find it compiled already."""
+        found = self._compiled.get(kernel)
+        if found is None:
+            found = tuple(self._phase(kernel, phase) for phase in kernel.phases)
+            self._compiled[kernel] = found
+        return found
+
+    def _phase(self, kernel: Kernel, phase: Sequence[Statement]) -> CompiledPhase:
+        last = phase[-1]
+        if isinstance(last, Contraction):
+            return self._contraction(kernel, phase, last)
+        assert isinstance(last, Loop)
+        machine = host()
+        text = phase_text(kernel, phase, SYMBOL, machine.features, machine.vector_bytes)
+        address = _compile(text, kernel.name)
+        items = last.variable.size
+        words = tuple((p.number, 0) for p in kernel.parameters)
+        return CompiledPhase(address, words, items, grain(phase, last))
+
+    def _contraction(self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction) -> CompiledPhase:
+        machine = host()
+        variables = (*nest.batch, nest.row, nest.k)
+        b_variables = (*nest.batch, nest.k, nest.column)
+        choice = contraction.choose(
+            element_type(nest.dtype),
+            [v.size for v in nest.batch],
+            nest.row.size,
+            nest.column.size,
+            nest.k.size,
+            [stride(nest.a, v) for v in variables],
+            [stride(nest.b, v) for v in b_variables],
+            features=machine.features,
+            vector_bytes=machine.vector_bytes,
+            l2_bytes=machine.l2_bytes,
+        )
+        first = len(kernel.parameters)
+        epilogue = _Epilogue(kernel, phase, nest)
+        text = contraction.emit(
+            choice.structure, SYMBOL, machine.features, machine.vector_bytes, epilogue.emit, first
+        )
+        address = _compile(text, kernel.name)
+        size = nest.dtype.itemsize
+        words = [(p.number, 0) for p in kernel.parameters]
+        words.append((nest.a_parameter, nest.a.constant * size))
+        words.append((nest.b_parameter, nest.b.constant * size))
+        words.append((SCRATCH, 0))
+        words.extend((CONSTANT, number) for number in choice.arguments)
+        return CompiledPhase(address, tuple(words), choice.items, choice.grain, choice.scratch_bytes)
+
+    def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> NativePlan:
+        """The native call list of a plan."""
+        calls = []
+        for step in steps:
+            row = []
+            for launch in step:
+                phase = launch.phase
+                assert isinstance(phase.entry, int)
+                row.append(Call(phase.entry, launch.arguments, phase.items, phase.grain))
+            calls.append(row)
+        return NativePlan(calls, slot_count)
+
+    def workers(self) -> int:
+        return get_num_threads()
+
+
+def _compile(text: str, label: str) -> int:
+    if settings.debug >= 5:
+        print(text, file=sys.stderr)
+    return compile_ir(text, [SYMBOL], label)[SYMBOL]
+
+
+def stride(index: Index, variable: Variable) -> int:
+    """Elements that an operand's index moves with one step of `variable`."""
+    found = index.coefficient(variable)
+    assert found is not None, f"the operand at {index} is not affine in {variable.name}"
+    return found
+
+
+def grain(phase: Sequence[Statement], loop: Loop) -> int:
+    """Items that are worth handing to a thread together."""
+    items = max(loop.variable.size, 1)
+    each = phase_cost((loop,)) / items
+    wanted = max(int(GRAIN_COST / max(each, 1e-6)), 1)
+    if loop.vector:
+        wanted = -(-wanted // LANE_GRAIN) * LANE_GRAIN
+    return min(wanted, items)
+
+
+class _Epilogue:
+    """Writes what becomes of a contraction's sums: the statements of the kernel, one vector at a time."""
+
+    def __init__(self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction) -> None:
+        self.kernel = kernel
+        self.before = phase[:-1]
+        self.nest = nest
+        self.used = {
+            s.parameter for s in (*self.before, *nest.body) if isinstance(s, Load | Store | Scalar)
+        }
+
+    def emit(
+        self,
+        b: Builder,
+        batch: list[Value],
+        row: Value,
+        column: Value,
+        accumulator: Value,
+        mask: Value | None,
+    ) -> None:
+        nest = self.nest
+        emitter = Emitter(b, self.kernel.parameters)
+        emitter.load_parameters(self.used)
+        for statement in self.before:
+            emitter.statement(statement)
+        emitter.define(nest.accumulator, accumulator, nest.dtype)
+        emitter.addresses.variables.update(zip(nest.batch, batch, strict=True))
+        emitter.addresses.variables[nest.row] = row
+        emitter.addresses.variables[nest.column] = column
+        lanes = lanes_of(accumulator.type)
+        if lanes > 1:
+            emitter.lanes = Lanes(nest.column, column, lanes, mask)
+        for statement in nest.body:
+            emitter.statement(statement)
+
+
+def open_backend() -> CpuBackend:
+    """The one CPU backend."""
+    return _BACKEND
+
+
+_BACKEND = CpuBackend()

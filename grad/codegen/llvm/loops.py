@@ -1,0 +1,400 @@
+"""Kernel IR to LLVM IR: loops, lanes and addresses.
+
+`phase_text` writes one phase of a kernel as a function ``void name(ptr args, i64 begin, i64 end, i64 worker)``
+over the items begin..end of its parallel loop. The IR is written for one element; here a loop marked
+`vector` is widened: values that depend on its variable become vectors, everything else stays scalar (or is
+computed outside, since the IR puts it there). A vector is several registers long where the body is short, so
+that enough operations are under way; the rest of a loop that is no multiple runs under a mask. Read
+`addresses.py` for how indices become pointers, `instructions.py` for arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from grad.codegen.llvm.addresses import Addresses, Lanes
+from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of
+from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
+from grad.codegen.llvm.instructions import element_type, emit_primitive, identity
+from grad.dtype import DType, dtypes
+from grad.graph.index import Guard
+from grad.graph.primitives import COMBINE, Primitive
+from grad.kernel.ir import (
+    Accumulate,
+    Count,
+    Declare,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Number,
+    Parameter,
+    Scalar,
+    Statement,
+    Store,
+    Test,
+)
+
+SIGNATURE = "ptr noalias %args, i64 %begin, i64 %end, i64 %worker"
+
+
+def phase_text(
+    kernel: Kernel, phase: Sequence[Statement], name: str, features: frozenset[str], vector_bytes: int
+) -> str:
+    """The module text of one phase without contractions."""
+    b = Builder(features, vector_bytes)
+    emitter = Emitter(b, kernel.parameters)
+    emitter.load_parameters(_used_parameters(phase))
+    for statement in phase:
+        emitter.statement(statement)
+    text = b.function(name, SIGNATURE)
+    return b.preamble() + text + attributes(vector_bytes)
+
+
+def _used_parameters(phase: Sequence[Statement]) -> set[int]:
+    used: set[int] = set()
+    stack = list(phase)
+    while stack:
+        statement = stack.pop()
+        if isinstance(statement, Load | Store | Scalar):
+            used.add(statement.parameter)
+        elif isinstance(statement, Loop):
+            stack.extend(statement.body)
+    return used
+
+
+class Emitter:
+    """Writes statements; knows the values of the kernel's value numbers so far."""
+
+    def __init__(self, b: Builder, parameters: Sequence[Parameter]) -> None:
+        self.b = b
+        self.parameters = {p.number: p for p in parameters}
+        self.values: dict[int, Value] = {}
+        self.types: dict[int, DType] = {}
+        self.reductions: dict[int, Primitive] = {}
+        self.addresses = Addresses(b, self.values)
+        self.lanes: Lanes | None = None
+        self.actions: dict[type, Callable[..., None]] = {
+            Let: self.let,
+            Number: self.number,
+            Scalar: self.scalar,
+            Count: self.count,
+            Test: self.test,
+            Load: self.load,
+            Store: self.store,
+            Declare: self.declare,
+            Accumulate: self.accumulate,
+            Loop: self.loop,
+        }
+
+    def load_parameters(self, used: set[int]) -> None:
+        """Read buffer addresses from the argument slots; scalars are read where they are used."""
+        for number in sorted(used):
+            if not self.parameters[number].scalar:
+                slot = self.b.gep("i64", Value("%args", "ptr"), number)
+                self.addresses.bases[number] = self.b.load("ptr", slot, 8)
+
+    def statement(self, statement: Statement) -> None:
+        self.actions[type(statement)](statement)
+
+    def define(self, number: int, value: Value, dtype: DType) -> None:
+        self.values[number] = value
+        self.types[number] = dtype
+
+    # -- plain values ------------------------------------------------------------------------------------
+    def let(self, s: Let) -> None:
+        operands = [self.values[o] for o in s.operands]
+        value = emit_primitive(self.b, s.op, operands, self.types[s.operands[-1]], s.dtype)
+        self.define(s.value, value, s.dtype)
+
+    def number(self, s: Number) -> None:
+        element = element_type(s.dtype)
+        number = s.number
+        if element.startswith("i") and element != "i1":
+            number = int(number)
+        value = self.b.const(element, number)
+        if s.dtype.kind == "f" and s.dtype.itemsize == 2:
+            number = float(s.dtype.numpy.type(number))
+            value = self.b.const(element, number)
+        self.define(s.value, value, s.dtype)
+
+    def scalar(self, s: Scalar) -> None:
+        """A scalar argument: its bytes are in its slot."""
+        slot = self.b.gep("i64", Value("%args", "ptr"), s.parameter)
+        raw = self.b.load(STORAGE[s.dtype], slot, 8)
+        self.define(s.value, from_memory(self.b, raw, s.dtype), s.dtype)
+
+    def count(self, s: Count) -> None:
+        whole = self.addresses.number(s.index, self.lanes)
+        self.define(s.value, cast(self.b, whole, dtypes.int64, s.dtype), s.dtype)
+
+    def test(self, s: Test) -> None:
+        self.define(s.value, self.condition(s.guards), dtypes.bool)
+
+    def condition(self, guards: Sequence[Guard]) -> Value:
+        """i1 (or lanes of it): whether all guards hold."""
+        b = self.b
+        result: Value | None = None
+        for guard in guards:
+            index = self.addresses.number(guard.index, self.lanes)
+            if guard.index.low < guard.low:
+                result = self._both(result, b.icmp("sge", index, guard.low))
+            if guard.index.high >= guard.high:
+                result = self._both(result, b.icmp("slt", index, guard.high))
+        return result if result is not None else b.const("i1", True)
+
+    def _both(self, first: Value | None, second: Value) -> Value:
+        if first is None:
+            return second
+        lanes = max(lanes_of(first.type), lanes_of(second.type))
+        return self.b.binary("and", self.b.splat(first, lanes), self.b.splat(second, lanes))
+
+    # -- memory ------------------------------------------------------------------------------------------
+    def load(self, s: Load) -> None:
+        storage = STORAGE[s.dtype]
+        guard = self.condition(s.guards) if s.guards else None
+        place = self.addresses.place(s.parameter, s.index, storage, self.lanes)
+        b, lanes = self.b, self.lanes
+        size = max(s.dtype.itemsize, 1)
+        if not place.varies and (guard is None or lanes_of(guard.type) == 1):
+            raw = self._scalar_load(place.pointer, storage, size, guard)
+        else:
+            assert lanes is not None
+            width = lanes.count
+            type_name = f"<{width} x {storage}>"
+            mask = self._mask(guard)
+            zero = Value("zeroinitializer", type_name)
+            if place.jumps is not None:
+                every = mask if mask is not None else b.const(f"<{width} x i1>", True)
+                raw = self._gather(place.jumps, type_name, size, every)
+            elif not place.varies:
+                assert guard is not None
+                any_lane = b.call("i1", f"llvm.vector.reduce.or.v{width}i1", guard)
+                raw = b.splat(self._scalar_load(place.pointer, storage, size, any_lane), width)
+            elif mask is None:
+                raw = b.load(type_name, place.pointer, size)
+            else:
+                raw = b.masked_load(type_name, place.pointer, size, mask, zero)
+        self.define(s.value, from_memory(b, raw, s.dtype), s.dtype)
+
+    def _scalar_load(self, pointer: Value, storage: str, size: int, guard: Value | None) -> Value:
+        if guard is None:
+            return self.b.load(storage, pointer, size)
+        one = f"<1 x {storage}>"
+        mask = self.b.convert("bitcast", guard, "<1 x i1>")
+        loaded = self.b.masked_load(one, pointer, size, mask, Value("zeroinitializer", one))
+        return self.b.emit(storage, f"extractelement {one} {loaded.text}, i32 0")
+
+    def _gather(self, pointers: Value, type_name: str, size: int, mask: Value) -> Value:
+        b = self.b
+        width, storage = lanes_of(type_name), element_of(type_name)
+        name = f"llvm.masked.gather.v{width}{_short(storage)}.v{width}p0"
+        b.declare(name, f"{type_name} (<{width} x ptr>, {mask.type}, {type_name})")
+        return b.emit(
+            type_name,
+            f"call {type_name} @{name}(<{width} x ptr> align {size} {pointers.text}, "
+            f"{mask.type} {mask.text}, {type_name} zeroinitializer)",
+        )
+
+    def _mask(self, guard: Value | None) -> Value | None:
+        """The lanes that are alive and guarded, or None for all."""
+        lanes = self.lanes
+        assert lanes is not None
+        if guard is None:
+            return lanes.mask
+        wide = self.b.splat(guard, lanes.count)
+        return wide if lanes.mask is None else self.b.binary("and", wide, lanes.mask)
+
+    def store(self, s: Store) -> None:
+        dtype = self.types[s.value]
+        storage, b, lanes = STORAGE[dtype], self.b, self.lanes
+        size = max(dtype.itemsize, 1)
+        raw = to_memory(b, self.values[s.value], dtype)
+        place = self.addresses.place(s.parameter, s.index, storage, lanes)
+        if lanes is None or not place.varies:
+            if lanes_of(raw.type) > 1:
+                raw = b.emit(storage, f"extractelement {raw.type} {raw.text}, i32 0")
+            b.store(raw, place.pointer, size)
+            return
+        raw = b.splat(raw, lanes.count)
+        if place.jumps is not None:
+            mask = lanes.mask or b.const(f"<{lanes.count} x i1>", True)
+            name = f"llvm.masked.scatter.v{lanes.count}{_short(storage)}.v{lanes.count}p0"
+            b.declare(name, f"void ({raw.type}, <{lanes.count} x ptr>, {mask.type})")
+            b.line(
+                f"call void @{name}({raw.type} {raw.text}, <{lanes.count} x ptr> align {size} "
+                f"{place.jumps.text}, {mask.type} {mask.text})"
+            )
+        elif lanes.mask is None:
+            b.store(raw, place.pointer, size)
+        else:
+            b.masked_store(raw, place.pointer, size, lanes.mask)
+
+    # -- accumulators ------------------------------------------------------------------------------------
+    def declare(self, s: Declare) -> None:
+        element = element_type(s.dtype)
+        start = self.b.const(element, identity(s.op, s.dtype))
+        width = self.lanes.count if self.lanes is not None else 1
+        self.define(s.value, self.b.splat(start, width), s.dtype)
+        self.reductions[s.value] = s.op
+
+    def accumulate(self, s: Accumulate) -> None:
+        before = self.values[s.accumulator]
+        dtype, op = self.types[s.accumulator], self.reductions[s.accumulator]
+        width = lanes_of(before.type)
+        value = self.b.splat(self.values[s.value], width)
+        if self.lanes is not None and self.lanes.mask is not None and width == self.lanes.count:
+            neutral = self.b.const(value.type, identity(op, dtype))
+            value = self.b.select(self.lanes.mask, value, neutral)
+        self.values[s.accumulator] = self.combine(op, before, value, dtype)
+
+    def combine(self, op: Primitive, first: Value, second: Value, dtype: DType) -> Value:
+        return emit_primitive(self.b, COMBINE[op], [first, second], dtype, dtype)
+
+    def across(self, op: Primitive, value: Value, dtype: DType) -> Value:
+        """All lanes combined, halving by halving."""
+        b = self.b
+        while lanes_of(value.type) > 1:
+            half = lanes_of(value.type) // 2
+            low, high = b.shuffle(value, None, range(half)), b.shuffle(value, None, range(half, 2 * half))
+            if half == 1:
+                element = element_of(value.type)
+                low = b.emit(element, f"extractelement <1 x {element}> {low.text}, i32 0")
+                high = b.emit(element, f"extractelement <1 x {element}> {high.text}, i32 0")
+            value = self.combine(op, low, high, dtype)
+        return value
+
+    # -- loops -------------------------------------------------------------------------------------------
+    def loop(self, loop: Loop) -> None:
+        start, stop = self.bounds(loop)
+        carried = self.carried(loop)
+        if loop.vector and self.lanes is None:
+            self.vector_loop(loop, start, stop, carried)
+        else:
+            self.serial_loop(loop, start, stop, carried)
+
+    def bounds(self, loop: Loop) -> tuple[Value, Value]:
+        if loop.parallel:
+            return Value("%begin", "i64"), Value("%end", "i64")
+        size = Value(str(loop.variable.size), "i64")
+        if loop.limit is None:
+            return Value("0", "i64"), size
+        limit = self.addresses.number(loop.limit, None)
+        return Value("0", "i64"), self.b.select(self.b.icmp("slt", limit, size), limit, size)
+
+    def carried(self, loop: Loop) -> list[int]:
+        """Accumulators declared outside that the loop changes."""
+        changed: list[int] = []
+        declared: set[int] = set()
+        stack: list[Statement] = list(loop.body)
+        while stack:
+            statement = stack.pop()
+            if isinstance(statement, Loop):
+                stack.extend(statement.body)
+            elif isinstance(statement, Declare):
+                declared.add(statement.value)
+            elif isinstance(statement, Accumulate):
+                changed.append(statement.accumulator)
+        return [a for a in dict.fromkeys(reversed(changed)) if a in self.values and a not in declared]
+
+    def body(self, loop: Loop, index: Value) -> None:
+        with self.addresses.inside(loop.variable, index):
+            for statement in loop.body:
+                self.statement(statement)
+
+    def serial_loop(self, loop: Loop, start: Value, stop: Value, carried: list[int]) -> None:
+        self.addresses.prepare(loop, self.lanes)
+
+        def body(index: Value, values: list[Value]) -> list[Value]:
+            self.values.update(zip(carried, values, strict=True))
+            self.body(loop, index)
+            return [self.values[a] for a in carried]
+
+        results = self.b.loop(start, stop, 1, body, [self.values[a] for a in carried])
+        self.values.update(zip(carried, results, strict=True))
+
+    def vector_loop(self, loop: Loop, start: Value, stop: Value, carried: list[int]) -> None:
+        """Whole vectors first, then what is left over under a mask; partial results meet at the end."""
+        narrow = self.lane_count(loop)
+        wide = narrow * self.registers(loop)
+        size = loop.variable.size
+        static = not loop.parallel and loop.limit is None
+        while static and wide > narrow and size < wide:
+            wide //= 2
+        self.addresses.prepare(loop, None)
+        before = {a: self.values[a] for a in carried}
+        totals = dict(before)
+        b = self.b
+        rest = start
+        if not static or size >= wide:
+            whole = b.sub(stop, start)
+            whole = b.binary("and", whole, -wide)
+            middle = b.add(start, whole)
+            self.pass_over(loop, start, middle, wide, False, totals)
+            rest = middle
+        if not static or size % wide:
+            self.pass_over(loop, rest, stop, narrow, True, totals)
+        for accumulator in carried:
+            self.values[accumulator] = totals[accumulator]
+
+    def pass_over(
+        self, loop: Loop, start: Value, stop: Value, width: int, masked: bool, totals: dict[int, Value]
+    ) -> None:
+        """One loop over vectors of `width`; folds its partial accumulators into `totals`."""
+        b = self.b
+        carried = list(totals)
+        initial = []
+        for accumulator in carried:
+            dtype, op = self.types[accumulator], self.reductions[accumulator]
+            initial.append(b.splat(b.const(element_type(dtype), identity(op, dtype)), width))
+
+        def body(index: Value, values: list[Value]) -> list[Value]:
+            self.lanes = Lanes(loop.variable, index, width)
+            if masked:
+                left = b.splat(b.sub(stop, index), width)
+                self.lanes.mask = b.icmp("slt", self.lanes.numbers(b), left)
+            self.values.update(zip(carried, values, strict=True))
+            self.body(loop, index)
+            self.lanes = None
+            return [self.values[a] for a in carried]
+
+        results = b.loop(start, stop, width, body, initial)
+        for accumulator, result in zip(carried, results, strict=True):
+            dtype, op = self.types[accumulator], self.reductions[accumulator]
+            total = self.across(op, result, dtype)
+            totals[accumulator] = self.combine(op, totals[accumulator], total, dtype)
+
+    def lane_count(self, loop: Loop) -> int:
+        """Lanes of one register for the widest type that the loop loads or stores."""
+        widest = 1
+        stack: list[Statement] = [loop]
+        while stack:
+            statement = stack.pop()
+            if isinstance(statement, Loop):
+                stack.extend(statement.body)
+            elif isinstance(statement, Load | Let | Declare):
+                widest = max(widest, statement.dtype.itemsize)
+                if statement.dtype.kind == "f":
+                    widest = max(widest, 4)
+        return max(self.b.vector_bytes // max(widest, 2), 2)
+
+    def registers(self, loop: Loop) -> int:
+        """How many registers long a vector is: more where the body is short."""
+        count = cost = 0
+        stack: list[Statement] = list(loop.body)
+        while stack:
+            statement = stack.pop()
+            if isinstance(statement, Loop):
+                stack.extend(statement.body)
+            count += 1
+            if isinstance(statement, Let):
+                cost = max(cost, statement.op.cost)
+        if cost >= 14:
+            return 2 if count <= 12 else 1
+        return 4 if count <= 14 else 2 if count <= 40 else 1
+
+
+def _short(storage: str) -> str:
+    return {"float": "f32", "double": "f64", "half": "f16"}.get(storage, storage)
+
+

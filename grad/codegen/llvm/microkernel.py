@@ -1,0 +1,154 @@
+"""The innermost part of a matrix product: a tile of rows x vectors kept in registers over a block
+of k.
+
+Each step of k loads the vectors of one row of B, broadcasts one element of every row of A and adds
+their products to the accumulators. B is read from a packed panel or in place, A from its own rows
+or a packed tile (`packing.py`). Afterwards the accumulators go to the caller's epilogue, or, while
+blocks of k remain, to scratch. `contraction.py` writes the loops around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from grad.codegen.llvm.builder import Builder, Value, vector_type
+from grad.codegen.llvm.contraction_structure import Contraction
+from grad.codegen.llvm.packing import lanes_below, parameter_values, signature
+
+# epilogue(builder, batch indices, row, column of lane 0, accumulator, mask of live lanes or None):
+# stores the result.
+Epilogue: TypeAlias = Callable[[Builder, list[Value], Value, Value, Value, Value | None], None]
+
+# One step would do as well for speed in most tiles; four only make more code.
+UNROLL = 2
+
+
+def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
+    """Parameters of the function, by name, with their LLVM types.
+
+    ``row`` and ``column`` number the tile's first output element, ``live`` counts the columns that
+    exist from there on, ``partial`` is the tile's place for partial sums.
+    """
+    parameters = {
+        "args": "ptr",
+        "a": "ptr noalias",
+        "b": "ptr noalias",
+        "a_row_stride": "i64",
+        "depth": "i64",
+        "row": "i64",
+        "column": "i64",
+    }
+    if not structure.pack_b:
+        parameters["b_k_stride"] = "i64"
+    if structure.masked:
+        parameters["live"] = "i64"
+    if structure.split_depth:
+        parameters |= {"partial": "ptr noalias", "first": "i1", "last": "i1"}
+    return parameters | {f"batch{axis}": "i64" for axis in range(structure.batch_rank)}
+
+
+def micro_kernel(
+    structure: Contraction, name: str, rows: int, vectors: int, b: Builder, epilogue: Epilogue
+) -> str:
+    """The text of the function for tiles of `rows` rows by `vectors` vectors."""
+    tile = _Tile(structure, rows, vectors, b)
+    sums = tile.accumulate(tile.initial_sums())
+    tile.finish(sums, epilogue)
+    return b.function(name, signature(micro_kernel_parameters(structure)), "internal")
+
+
+class _Tile:
+    """One micro-kernel under construction."""
+
+    def __init__(self, structure: Contraction, rows: int, vectors: int, b: Builder) -> None:
+        self.structure, self.rows, self.vectors, self.b = structure, rows, vectors, b
+        self.element, self.lanes, self.size = structure.element, structure.lanes, structure.size
+        self.vector = vector_type(self.element, self.lanes)
+        self.parameters = parameter_values(micro_kernel_parameters(structure))
+        self.mask = None
+        if structure.masked:
+            live = b.sub(self.parameters["live"], (vectors - 1) * self.lanes)
+            self.mask = lanes_below(b, live, self.lanes)
+        self.a_rows = self._a_rows()
+
+    def _a_rows(self) -> list[Value]:
+        """Where each row of A begins."""
+        pointers = [self.parameters["a"]]
+        while len(pointers) < self.rows:
+            pointers.append(self.b.gep(self.element, pointers[-1], self.parameters["a_row_stride"]))
+        return pointers
+
+    def _partial(self, number: int) -> Value:
+        return self.b.gep(self.element, self.parameters["partial"], number * self.lanes)
+
+    def initial_sums(self) -> list[Value]:
+        count = self.rows * self.vectors
+        zeros = [self.b.const(self.vector, 0)] * count
+        if not self.structure.split_depth:
+            return zeros
+        return self.b.either(
+            self.parameters["first"],
+            lambda: zeros,
+            lambda: [self.b.load(self.vector, self._partial(i), self.size) for i in range(count)],
+        )
+
+    def accumulate(self, sums: list[Value]) -> list[Value]:
+        """Loop over k, `UNROLL` steps at a time, then one at a time."""
+        depth = self.parameters["depth"]
+        whole = self.b.binary("and", depth, -UNROLL)
+        state = [self.parameters["b"], *sums]
+        state = self.b.loop(0, whole, UNROLL, lambda k, s: self._steps(k, s, UNROLL), state)
+        state = self.b.loop(whole, depth, 1, lambda k, s: self._steps(k, s, 1), state)
+        return state[1:]
+
+    def _steps(self, k: Value, state: list[Value], count: int) -> list[Value]:
+        b, sums = self.b, list(state[1:])
+        width = self.vectors * self.lanes
+        a_places = [b.gep(self.element, row, k) for row in self.a_rows]
+        b_row = state[0]
+        for step in range(count):
+            vectors = [self._load_b(b_row, j) for j in range(self.vectors)]
+            for i, place in enumerate(a_places):
+                scalar = b.load(self.element, b.gep(self.element, place, step), self.size)
+                broadcast = b.splat(scalar, self.lanes)
+                for j, vector in enumerate(vectors):
+                    at = i * self.vectors + j
+                    sums[at] = b.intrinsic("fmuladd", broadcast, vector, sums[at])
+            b_row = b.gep(
+                self.element,
+                b_row,
+                width if self.structure.pack_b else self.parameters["b_k_stride"],
+            )
+        return [b_row, *sums]
+
+    def _load_b(self, row: Value, number: int) -> Value:
+        address = self.b.gep(self.element, row, number * self.lanes)
+        if self.mask is None or self.structure.pack_b or number < self.vectors - 1:
+            return self.b.load(self.vector, address, self.size)
+        return self.b.masked_load(
+            self.vector, address, self.size, self.mask, self.b.const(self.vector, 0)
+        )
+
+    def finish(self, sums: list[Value], epilogue: Epilogue) -> None:
+        """Hand the sums to the epilogue, or keep them when there are more blocks of k."""
+        if not self.structure.split_depth:
+            self._epilogue(sums, epilogue)
+            return
+        last = self.parameters["last"]
+        self.b.branch(last, lambda: self._epilogue(sums, epilogue))
+        self.b.branch(self.b.binary("xor", last, 1), lambda: self._keep(sums))
+
+    def _keep(self, sums: list[Value]) -> None:
+        for number, value in enumerate(sums):
+            self.b.store(value, self._partial(number), self.size)
+
+    def _epilogue(self, sums: list[Value], epilogue: Epilogue) -> None:
+        b = self.b
+        batch = [self.parameters[f"batch{axis}"] for axis in range(self.structure.batch_rank)]
+        columns = [b.add(self.parameters["column"], j * self.lanes) for j in range(self.vectors)]
+        for i in range(self.rows):
+            row = b.add(self.parameters["row"], i)
+            for j, column in enumerate(columns):
+                mask = self.mask if j == self.vectors - 1 else None
+                epilogue(b, batch, row, column, sums[i * self.vectors + j], mask)

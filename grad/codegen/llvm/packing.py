@@ -1,0 +1,305 @@
+"""Copy blocks of the operands of a matrix product into the order in which the micro-kernel reads
+them.
+
+A packed panel of B is ``[depth][vectors * lanes]``, a packed row tile of A ``[depth][rows]``;
+panels and tiles follow each other without gaps. Each layout of the source has its own loop (the
+tables PACK_A and PACK_B): contiguous runs are copied as vectors, a transposed B goes through a
+square transpose in registers, anything else is copied one element at a time. Columns past the last
+one repeat it: they are computed and never stored, so what they hold does not matter.
+
+`contraction.py` calls the functions written here before it runs `microkernel.py` over the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from grad.codegen.llvm.builder import Builder, Value, vector_type
+from grad.codegen.llvm.contraction_structure import Contraction, Layout
+
+PACK_B_PARAMETERS: Mapping[str, str] = {
+    "source": "ptr noalias",
+    "target": "ptr noalias",
+    "depth": "i64",
+    "panels": "i64",
+    "vectors": "i64",  # in a panel
+    "columns": "i64",  # that exist; up to a vector less than the panels hold
+    "k_stride": "i64",
+    "column_stride": "i64",
+}
+PACK_A_PARAMETERS: Mapping[str, str] = {
+    "source": "ptr noalias",
+    "target": "ptr noalias",
+    "depth": "i64",
+    "rows": "i64",
+    "row_stride": "i64",
+    "k_stride": "i64",
+    "target_stride": "i64",
+}
+
+
+def parameter_values(parameters: Mapping[str, str]) -> dict[str, Value]:
+    """The parameters as operands inside the function that has them."""
+    return {name: Value(f"%{name}", kind.split()[0]) for name, kind in parameters.items()}
+
+
+def signature(parameters: Mapping[str, str]) -> str:
+    """The parameter list of a definition."""
+    return ", ".join(f"{kind} %{name}" for name, kind in parameters.items())
+
+
+def call_internal(
+    b: Builder, name: str, parameters: Mapping[str, str], values: Mapping[str, Value]
+) -> None:
+    """Call a function of the same module with `values` for its `parameters`, by name."""
+    operands = ", ".join(f"{kind.split()[0]} {values[p].text}" for p, kind in parameters.items())
+    b.line(f"call void @{name}({operands})")
+
+
+def lanes_below(b: Builder, count: Value, lanes: int) -> Value:
+    """A mask of the lanes whose number is less than `count` (i64, may be negative)."""
+    numbers = b.vector("i64", range(lanes))
+    return b.icmp("slt", numbers, b.splat(count, lanes))
+
+
+# -- square transposes
+# -------------------------------------------------------------------------------
+def transpose(b: Builder, rows: list[Value], element_bytes: int) -> list[Value]:
+    """Transpose n vectors of n lanes.
+
+    Within 16-byte groups it interleaves pairs (single-cycle unpack instructions on x86), between
+    groups it swaps blocks.
+    """
+    lanes = len(rows)
+    group = min(lanes, 16 // element_bytes)
+    distance = 1
+    while distance < group:
+        rows = _interleave_stage(b, rows, group, distance)
+        distance *= 2
+    if group == 4:  # two interleaves leave the middle rows of each four swapped
+        order = (0, 2, 1, 3)
+        rows = [rows[i - i % 4 + order[i % 4]] for i in range(lanes)]
+    while distance < lanes:
+        rows = _swap_stage(b, rows, distance)
+        distance *= 2
+    return rows
+
+
+def _interleave_stage(b: Builder, rows: list[Value], group: int, distance: int) -> list[Value]:
+    """Interleave, inside each group of lanes, runs of `distance` lanes of rows that far apart."""
+    lanes = len(rows)
+    result = list(rows)
+    halves = []
+    for half in (0, group // 2):
+        order: list[int] = []
+        for start in range(half, lanes, group):
+            for run in range(start, start + group // 2, distance):
+                order += [*range(run, run + distance), *range(lanes + run, lanes + run + distance)]
+        halves.append(order)
+    for first in range(lanes):
+        if not first & distance:
+            second = first + distance
+            result[first] = b.shuffle(rows[first], rows[second], halves[0])
+            result[second] = b.shuffle(rows[first], rows[second], halves[1])
+    return result
+
+
+def _swap_stage(b: Builder, rows: list[Value], distance: int) -> list[Value]:
+    """Exchange the off-diagonal blocks of `distance` lanes of rows that far apart."""
+    lanes = len(rows)
+    low = [i if not i & distance else lanes + i - distance for i in range(lanes)]
+    high = [i + distance if not i & distance else lanes + i for i in range(lanes)]
+    result = list(rows)
+    for first in range(lanes):
+        if not first & distance:
+            second = first + distance
+            result[first] = b.shuffle(rows[first], rows[second], low)
+            result[second] = b.shuffle(rows[first], rows[second], high)
+    return result
+
+
+def _transpose_rows(
+    b: Builder,
+    structure: Contraction,
+    sources: list[Value],
+    target: Value,
+    count: Value,
+    target_stride: Value,
+) -> None:
+    """Write ``target[i * target_stride + lane] = sources[lane][i]`` for i below `count`, rounded up
+    to lanes."""
+    element, lanes, size = structure.element, structure.lanes, structure.size
+    vector = vector_type(element, lanes)
+
+    def square(start: Value, mask: Value | None) -> None:
+        rows = []
+        for source in sources:
+            address = b.gep(element, source, start)
+            if mask is None:
+                rows.append(b.load(vector, address, size))
+            else:
+                rows.append(b.masked_load(vector, address, size, mask, b.const(vector, 0)))
+        place = b.gep(element, target, b.mul(start, target_stride))
+        for row in transpose(b, rows, size):
+            b.store(row, place, size)
+            place = b.gep(element, place, target_stride)
+
+    if lanes * size >= 32:  # masked loads are as fast as others
+        b.loop(0, count, lanes, lambda i, _: square(i, lanes_below(b, b.sub(count, i), lanes)))
+        return
+    whole = b.binary("and", count, -lanes)
+    b.loop(0, whole, lanes, lambda i, _: square(i, None))
+    rest = b.sub(count, whole)
+    b.branch(b.icmp("ne", rest, 0), lambda: square(whole, lanes_below(b, rest, lanes)))
+
+
+# -- B
+# -----------------------------------------------------------------------------------------------
+def pack_b_function(structure: Contraction, name: str, b: Builder) -> str:
+    """A function that packs panels of B, all of one width."""
+    values = parameter_values(PACK_B_PARAMETERS)
+    PACK_B[structure.b_layout](b, structure, values)
+    return b.function(name, signature(PACK_B_PARAMETERS), "internal")
+
+
+def _pack_b_columns(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
+    element, lanes, size = structure.element, structure.lanes, structure.size
+    vector = vector_type(element, lanes)
+    width = b.mul(p["vectors"], lanes)
+    panel_size = b.mul(p["depth"], width)
+    whole = b.binary("and", p["columns"], -lanes) if structure.masked else p["columns"]
+    rest = b.sub(p["columns"], whole)
+    mask = lanes_below(b, rest, lanes)
+    last_panel, last_slot = (b.binary(op, whole, width) for op in ("udiv", "urem"))
+    last_target = b.gep(element, p["target"], b.add(b.mul(last_panel, panel_size), last_slot))
+
+    # Along whole rows of B, so that memory is read in long runs.
+    def row(k: Value, _: list[Value]) -> None:
+        source = b.gep(element, p["source"], b.mul(k, p["k_stride"]))
+        offset = b.mul(k, width)
+        target = b.gep(element, p["target"], offset)
+
+        def panel(first: Value, state: list[Value]) -> list[Value]:
+            def copy(column: Value, inner: list[Value]) -> list[Value]:
+                b.store(b.load(vector, b.gep(element, source, column), size), inner[0], size)
+                return [b.gep(element, inner[0], lanes)]
+
+            end = b.intrinsic("smin", b.add(first, width), whole)
+            b.loop(first, end, lanes, copy, state)
+            return [b.gep(element, state[0], panel_size)]
+
+        b.loop(0, whole, width, panel, [target])
+        if structure.masked:
+
+            def partial() -> None:
+                loaded = b.masked_load(
+                    vector, b.gep(element, source, whole), size, mask, b.const(vector, 0)
+                )
+                b.store(loaded, b.gep(element, last_target, offset), size)
+
+            b.branch(b.icmp("ne", rest, 0), partial)
+
+    b.loop(0, p["depth"], 1, row)
+
+
+def _pack_b_transposed(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
+    element, lanes = structure.element, structure.lanes
+    width = b.mul(p["vectors"], lanes)
+    last = b.sub(p["columns"], 1)
+
+    def one_vector(index: Value, _: list[Value]) -> None:
+        column = b.mul(index, lanes)
+        sources = []
+        for i in range(lanes):
+            number = b.add(column, i)
+            if structure.masked:
+                number = b.intrinsic("smin", number, last)
+            sources.append(b.gep(element, p["source"], b.mul(number, p["column_stride"])))
+        panel, slot = (b.binary(op, index, p["vectors"]) for op in ("udiv", "urem"))
+        target = b.gep(element, p["target"], b.mul(b.mul(panel, p["depth"]), width))
+        target = b.gep(element, target, b.mul(slot, lanes))
+        # Rows past `depth` spill into what is packed next (or the slack at the end).
+        _transpose_rows(b, structure, sources, target, p["depth"], width)
+
+    b.loop(0, b.mul(p["panels"], p["vectors"]), 1, one_vector)
+
+
+def _pack_b_strided(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
+    element, size = structure.element, structure.size
+    width = b.mul(p["vectors"], structure.lanes)
+    last = b.sub(p["columns"], 1)
+    panel_size = b.mul(p["depth"], width)
+
+    def one_panel(panel: Value, _: list[Value]) -> None:
+        target = b.gep(element, p["target"], b.mul(panel, panel_size))
+        first = b.mul(panel, width)
+
+        def row(k: Value, _: list[Value]) -> None:
+            source = b.gep(element, p["source"], b.mul(k, p["k_stride"]))
+            place = b.gep(element, target, b.mul(k, width))
+
+            def column(j: Value, _: list[Value]) -> None:
+                number = b.intrinsic("smin", b.add(first, j), last)
+                value = b.load(
+                    element, b.gep(element, source, b.mul(number, p["column_stride"])), size
+                )
+                b.store(value, b.gep(element, place, j), size)
+
+            b.loop(0, width, 1, column, at_least_once=True)
+
+        b.loop(0, p["depth"], 1, row)
+
+    b.loop(0, p["panels"], 1, one_panel)
+
+
+PACK_B: Mapping[Layout, Callable[[Builder, Contraction, Mapping[str, Value]], None]] = {
+    Layout.COLUMN_CONTIGUOUS: _pack_b_columns,
+    Layout.K_CONTIGUOUS: _pack_b_transposed,
+    Layout.STRIDED: _pack_b_strided,
+}
+
+
+# -- A
+# -----------------------------------------------------------------------------------------------
+def pack_a_function(structure: Contraction, name: str, b: Builder) -> str:
+    """A function that packs `rows` rows of A."""
+    values = parameter_values(PACK_A_PARAMETERS)
+    PACK_A[structure.a_layout](b, structure, values)
+    return b.function(name, signature(PACK_A_PARAMETERS), "internal")
+
+
+def _pack_a_transposed(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
+    element, lanes = structure.element, structure.lanes
+    last = b.sub(p["depth"], 1)
+
+    def one_vector(k: Value, _: list[Value]) -> None:
+        sources = []
+        for i in range(lanes):
+            number = b.intrinsic("smin", b.add(k, i), last)
+            sources.append(b.gep(element, p["source"], b.mul(number, p["k_stride"])))
+        target = b.gep(element, p["target"], k)
+        _transpose_rows(b, structure, sources, target, p["rows"], p["target_stride"])
+
+    b.loop(0, p["depth"], lanes, one_vector)
+
+
+def _pack_a_strided(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
+    element, size = structure.element, structure.size
+
+    def one_row(row: Value, _: list[Value]) -> None:
+        source = b.gep(element, p["source"], b.mul(row, p["row_stride"]))
+        target = b.gep(element, p["target"], b.mul(row, p["target_stride"]))
+
+        def copy(k: Value, _: list[Value]) -> None:
+            value = b.load(element, b.gep(element, source, b.mul(k, p["k_stride"])), size)
+            b.store(value, b.gep(element, target, k), size)
+
+        b.loop(0, p["depth"], 1, copy)
+
+    b.loop(0, p["rows"], 1, one_row)
+
+
+PACK_A: Mapping[Layout, Callable[[Builder, Contraction, Mapping[str, Value]], None]] = {
+    Layout.ROW_CONTIGUOUS: _pack_a_transposed,
+    Layout.STRIDED: _pack_a_strided,
+}

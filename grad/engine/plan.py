@@ -1,0 +1,288 @@
+"""A Plan: everything needed to compute the outputs of a program again and again.
+
+`make_plan` simplifies and groups the program, lowers and compiles each group, puts independent kernels into
+one step, and lays temporaries out in one arena; `Plan.run` takes buffers and numbers and gives the output
+buffers back. Slots of a plan, in order: leaf buffers, scalars, output buffers, the arena, the scratch.
+`realize.py` keeps plans and feeds them.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from grad.buffer import Buffer
+from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch, Runnable
+from grad.dtype import DType, dtypes
+from grad.engine.memory import Span, lay_out
+from grad.graph.primitives import ARGUMENT, BUFFER
+from grad.kernel.lower import Lowered, lower
+from grad.kernel.verify import verify
+from grad.schedule.group import Grouping, group
+from grad.schedule.program import Program
+from grad.schedule.simplify import simplify
+from grad.settings import settings
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where the values of one output are: a fresh buffer (`slot`), or a leaf's own (`leaf`)."""
+
+    nbytes: int
+    slot: int
+    leaf: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Compiled steps and the layout of their slots.
+
+    Attributes:
+        steps: labels of the kernels of each step, for people.
+        kernel_count: launches that one run makes.
+    """
+
+    native: Runnable
+    leaf_count: int
+    packers: tuple[Callable[[float | int | bool], int], ...]
+    outputs: tuple[Output, ...]
+    fresh: tuple[int, ...]
+    arena_bytes: int
+    scratch_bytes: int
+    steps: tuple[tuple[str, ...], ...]
+    costs: tuple[float, ...]
+
+    @property
+    def kernel_count(self) -> int:
+        return len(self.steps)
+
+    def run(self, leaves: Sequence[Buffer], scalars: Sequence[float | int | bool]) -> list[Buffer]:
+        """Compute; gives one buffer for each output. Inputs are read, never written."""
+        fresh = [Buffer(nbytes) for nbytes in self.fresh]
+        slots = [leaf.address for leaf in leaves]
+        for pack, number in zip(self.packers, scalars, strict=True):
+            slots.append(pack(number))
+        for buffer in fresh:
+            slots.append(buffer.address)
+        arena = Buffer(self.arena_bytes) if self.arena_bytes else None
+        scratch = Buffer(self.scratch_bytes) if self.scratch_bytes else None
+        slots.append(arena.address if arena is not None else 0)
+        slots.append(scratch.address if scratch is not None else 0)
+        if settings.debug >= 2:
+            self.run_timed(slots)
+        else:
+            self.native.run(slots)
+        return [leaves[o.leaf] if o.leaf >= 0 else fresh[o.slot] for o in self.outputs]
+
+    def run_timed(self, slots: Sequence[int]) -> None:
+        """Run step by step and print the time of each."""
+        for number, labels in enumerate(self.steps):
+            start = time.perf_counter()
+            self.native.run_step(number, slots)
+            elapsed = time.perf_counter() - start
+            print(f"grad: {elapsed * 1e6:10.1f} us  {' | '.join(labels)}", file=sys.stderr)
+
+
+def _packer(dtype: DType) -> Callable[[float | int | bool], int]:
+    """The 64-bit word whose low bytes are the number as `dtype`."""
+    if dtype.kind in "iub":
+        mask = (1 << (8 * dtype.itemsize)) - 1
+        return lambda number: int(number) & mask
+    if dtype is dtypes.float64:
+        return lambda number: int.from_bytes(struct.pack("<d", number), "little")
+    if dtype is dtypes.float32:
+        return _float32_word
+    return lambda number: int.from_bytes(dtype.numpy.type(number).tobytes(), "little")
+
+
+def _float32_word(number: float | int | bool) -> int:
+    try:
+        return int.from_bytes(struct.pack("<f", number), "little")
+    except OverflowError:  # beyond float32: infinity, as a conversion gives
+        return 0x7F800000 if number > 0 else 0xFF800000
+
+
+def make_plan(program: Program, backend: Backend) -> Plan:
+    """Compile `program` for `backend`."""
+    leaf_count = sum(entry.op is BUFFER for entry in program.entries)
+    scalars = sorted((e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None)
+    program = simplify(program)
+    if settings.debug >= 3:
+        print(program, file=sys.stderr)
+    grouping = group(program)
+    lowered = [lower(program, grouping, found) for found in grouping.groups]
+    if settings.verify:
+        for low in lowered:
+            verify(low.kernel)
+    if settings.debug >= 4:
+        for low in lowered:
+            print(low.kernel, file=sys.stderr)
+    return _Assembly(program, grouping, lowered, backend, leaf_count, [d for _, d in scalars]).plan()
+
+
+class _Assembly:
+    """Puts compiled kernels together: order, memory, slots."""
+
+    def __init__(
+        self,
+        program: Program,
+        grouping: Grouping,
+        lowered: Sequence[Lowered],
+        backend: Backend,
+        leaf_count: int,
+        scalars: Sequence[DType],
+    ) -> None:
+        self.program = program
+        self.grouping = grouping
+        self.lowered = lowered
+        self.backend = backend
+        self.leaf_count = leaf_count
+        self.scalars = scalars
+        self.compiled = [backend.compile(low.kernel) for low in lowered]
+        self.starts = self.levels()
+        self.outputs, self.fresh = self.output_slots()
+        self.first_output = leaf_count + len(scalars)
+        self.arena_slot = self.first_output + len(self.fresh)
+        self.scratch_slot = self.arena_slot + 1
+
+    # -- order ------------------------------------------------------------------------------------------
+    def levels(self) -> list[int]:
+        """The step in which each group's first phase runs: as early as what it reads allows."""
+        ready: dict[int, int] = {}
+        starts = []
+        for found, low, phases in zip(self.grouping.groups, self.lowered, self.compiled, strict=True):
+            start = 0
+            for sort, number in low.bindings:
+                if sort == "memory" and number not in found.stored:
+                    start = max(start, ready.get(number, 0))
+            starts.append(start)
+            for number in found.stored:
+                ready[number] = start + len(phases)
+        return starts
+
+    # -- memory -----------------------------------------------------------------------------------------
+    def root_of(self, number: int) -> int:
+        while number in self.grouping.aliases:
+            number = self.grouping.aliases[number]
+        return number
+
+    def nbytes(self, number: int) -> int:
+        entry = self.program.entries[number]
+        size = entry.dtype.itemsize
+        for axis in entry.shape:
+            size *= axis
+        return size
+
+    def output_slots(self) -> tuple[tuple[Output, ...], dict[int, int]]:
+        """The outputs, and a number for each entry that needs a fresh buffer."""
+        outputs, fresh = [], {}
+        for number in self.program.outputs:
+            number = self.root_of(number)
+            entry = self.program.entries[number]
+            if entry.op is BUFFER:
+                outputs.append(Output(self.nbytes(number), -1, leaf=entry.arg))
+            else:
+                slot = fresh.setdefault(number, len(fresh))
+                outputs.append(Output(self.nbytes(number), slot))
+        return tuple(outputs), fresh
+
+    def spans(self) -> list[Span]:
+        """Life times (in steps) and sizes of everything that is not an output."""
+        first: dict[tuple[str, int], int] = {}
+        last: dict[tuple[str, int], int] = {}
+        sizes: dict[tuple[str, int], int] = {}
+        for group_number, (found, low, phases) in enumerate(
+            zip(self.grouping.groups, self.lowered, self.compiled, strict=True)
+        ):
+            start = self.starts[group_number]
+            for parameter, (sort, number) in zip(low.kernel.parameters, low.bindings, strict=True):
+                key = (sort, number) if sort == "memory" else (f"temporary{group_number}", number)
+                if sort == "scalar" or (sort == "memory" and not self.is_temporary(number)):
+                    continue
+                if sort == "temporary":
+                    sizes[key] = number * parameter.dtype.itemsize
+                else:
+                    sizes[key] = self.nbytes(number)
+                first.setdefault(key, start)
+                last[key] = max(last.get(key, 0), start + len(phases) - 1)
+            for number in found.stored:
+                if self.is_temporary(number):
+                    sizes.setdefault(("memory", number), self.nbytes(number))
+                    first[("memory", number)] = start
+                    last.setdefault(("memory", number), start + len(phases) - 1)
+        return [Span(key, sizes[key], first[key], last[key]) for key in sizes]
+
+    def is_temporary(self, number: int) -> bool:
+        return self.program.entries[number].op is not BUFFER and number not in self.fresh
+
+    # -- the plan ------------------------------------------------------------------------------------------
+    def plan(self) -> Plan:
+        places, arena_bytes = lay_out(self.spans(), ALIGNMENT)
+        count = max(
+            (start + len(p) for start, p in zip(self.starts, self.compiled, strict=True)), default=0
+        )
+        steps: list[list[Launch]] = [[] for _ in range(count)]
+        costs = [0.0] * count
+        scratch = [0] * count
+        workers = self.backend.workers()
+        for number, (low, phases) in enumerate(zip(self.lowered, self.compiled, strict=True)):
+            for offset, phase in enumerate(phases):
+                step = self.starts[number] + offset
+                words = self.words(number, low, phase, places, scratch[step])
+                scratch[step] += _aligned(phase.scratch_bytes * workers)
+                steps[step].append(Launch(phase, words, low.kernel.name))
+                costs[step] += low.kernel.cost[offset] if low.kernel.cost else 0.0
+        slot_count = self.scratch_slot + 1
+        native = self.backend.link(steps, slot_count)
+        return Plan(
+            native,
+            self.leaf_count,
+            tuple(_packer(dtype) for dtype in self.scalars),
+            self.outputs,
+            tuple(self.nbytes(number) for number in self.fresh),
+            arena_bytes,
+            max(scratch, default=0),
+            tuple(tuple(launch.label for launch in step) for step in steps),
+            tuple(costs),
+        )
+
+    def words(
+        self, group_number: int, low: Lowered, phase: CompiledPhase, places: dict[tuple[str, int], int], scratch: int
+    ) -> tuple[tuple[int, int], ...]:
+        """The slot and offset of each argument word of a phase."""
+        words = []
+        for parameter, offset in phase.arguments:
+            if parameter == SCRATCH:
+                words.append((self.scratch_slot, scratch))
+            elif parameter < 0:
+                words.append((-1, offset))
+            else:
+                slot, base = self.slot_of(group_number, *low.bindings[parameter], places)
+                words.append((slot, base + offset))
+        return tuple(words)
+
+    def slot_of(
+        self, group_number: int, sort: str, number: int, places: dict[tuple[str, int], int]
+    ) -> tuple[int, int]:
+        if sort == "scalar":
+            return self.leaf_count + self.program.entries[number].arg, 0
+        if sort == "temporary":
+            return self.arena_slot, places[(f"temporary{group_number}", number)]
+        entry = self.program.entries[number]
+        if entry.op is BUFFER:
+            return entry.arg, 0
+        if number in self.fresh:
+            return self.first_output + self.fresh[number], 0
+        return self.arena_slot, places[("memory", number)]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+

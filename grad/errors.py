@@ -1,0 +1,56 @@
+"""Every exception this library raises on purpose.
+
+Each is also the exception that a PyTorch or NumPy user would catch: a shape that does not fit is a
+RuntimeError (PyTorch) and a ValueError (NumPy). Messages say what was given, what was needed and what
+to write instead.
+"""
+
+from __future__ import annotations
+
+
+class GradError(Exception):
+    """Base of all errors of this library."""
+
+
+class ShapeError(GradError, RuntimeError, ValueError):
+    """Shapes, sizes or axes that do not fit together."""
+
+
+class BroadcastError(ShapeError):
+    """Two shapes that do not broadcast to one."""
+
+
+class AxisError(GradError, IndexError, ValueError):
+    """An axis number outside the tensor's dimensions."""
+
+
+class IndexOutOfRangeError(GradError, IndexError):
+    """An index outside its axis, or more indices than axes."""
+
+
+class DTypeError(GradError, TypeError, RuntimeError):
+    """An element type that the operation does not take."""
+
+
+class GradientError(GradError, RuntimeError):
+    """A gradient that was asked for and cannot be given."""
+
+
+class InplaceError(GradError, RuntimeError):
+    """A write that would change values that must not change."""
+
+
+class OutOfMemoryError(GradError, MemoryError):
+    """More memory than there is, or than the limit set by `configure_buffer_pool`."""
+
+
+class CompileError(GradError, RuntimeError):
+    """Code that the code generator wrote and LLVM (or a device compiler) refused."""
+
+
+class VerifyError(GradError, AssertionError):
+    """An intermediate form that breaks its own rules: always a defect of this library."""
+
+
+class DeviceError(GradError, RuntimeError):
+    """A device that does not exist or cannot be opened."""

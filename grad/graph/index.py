@@ -1,0 +1,373 @@
+"""Index expressions: where a value is found, as arithmetic on loop variables.
+
+An `Index` is a sum ``constant + coefficient * atom + ...``; atoms are loop variables, quotients and
+remainders by constants, and integers read from memory (`Dynamic`). Sums are kept canonical, and division
+is simplified with the known range of every atom, so that a reshape that changes nothing disappears:
+``(i * 4 + j) // 4`` is ``i``. `moved_index` is the index rule of each movement: it turns "where in the
+result" into "where in the source", with guards where padding has no source. The compiler asks with these
+(`kernel/lower.py`); nothing here knows about code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Union
+
+from grad.graph.movement import Move, Shape, contiguous_strides
+from grad.graph.primitives import AS_STRIDED, EXPAND, PAD, PERMUTE, RESHAPE, SLICE
+
+
+class Variable(NamedTuple):
+    """A loop variable, 0 <= name < size."""
+
+    name: str
+    size: int
+
+
+class Dynamic(NamedTuple):
+    """An integer computed by the kernel (value number), known to be 0 <= value < size."""
+
+    value: int
+    size: int
+
+
+class Quotient(NamedTuple):
+    index: Index
+    divisor: int
+    sign: str = "//"  # tells a quotient from a remainder: named tuples compare by their fields alone
+
+
+class Remainder(NamedTuple):
+    index: Index
+    divisor: int
+    sign: str = "%"
+
+
+Atom = Union[Variable, Dynamic, Quotient, Remainder]  # noqa: UP007  (forward references)
+
+
+class Index:
+    """``constant + sum(coefficient * atom)``, canonical and hashable; `low` and `high` bound its values."""
+
+    __slots__ = ("_hash", "constant", "high", "low", "terms")
+
+    def __init__(self, terms: tuple[tuple[Atom, int], ...], constant: int) -> None:
+        self.terms = terms
+        self.constant = constant
+        self._hash = hash((terms, constant))
+        low = high = constant
+        for atom, coefficient in terms:
+            bottom, top = atom_range(atom)
+            low += coefficient * (bottom if coefficient > 0 else top)
+            high += coefficient * (top if coefficient > 0 else bottom)
+        self.low = low
+        self.high = high
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Index)
+            and self._hash == other._hash
+            and self.constant == other.constant
+            and self.terms == other.terms
+        )
+
+    def __repr__(self) -> str:
+        return show(self)
+
+    @property
+    def is_constant(self) -> bool:
+        return not self.terms
+
+    def variables(self) -> set[Variable]:
+        """All loop variables in it, also inside quotients and remainders."""
+        found: set[Variable] = set()
+        pending = [self]
+        while pending:
+            for atom, _ in pending.pop().terms:
+                if isinstance(atom, Variable):
+                    found.add(atom)
+                elif not isinstance(atom, Dynamic):
+                    pending.append(atom.index)
+        return found
+
+    def dynamics(self) -> set[int]:
+        """Numbers of all computed values in it."""
+        found: set[int] = set()
+        pending = [self]
+        while pending:
+            for atom, _ in pending.pop().terms:
+                if isinstance(atom, Dynamic):
+                    found.add(atom.value)
+                elif not isinstance(atom, Variable):
+                    pending.append(atom.index)
+        return found
+
+    def coefficient(self, variable: Variable) -> int | None:
+        """How the index grows with `variable`; None when not linearly (inside a quotient or remainder)."""
+        total = 0
+        for atom, coefficient in self.terms:
+            if atom == variable:
+                total += coefficient
+            elif isinstance(atom, Quotient | Remainder) and variable in atom.index.variables():
+                return None
+        return total
+
+
+def atom_range(atom: Atom) -> tuple[int, int]:
+    """Smallest and largest value of an atom."""
+    if isinstance(atom, Variable | Dynamic):
+        return 0, max(atom.size - 1, 0)
+    if isinstance(atom, Quotient):
+        return atom.index.low // atom.divisor, atom.index.high // atom.divisor
+    return 0, atom.divisor - 1
+
+
+def const(value: int) -> Index:
+    return Index((), value)
+
+
+ZERO = const(0)
+
+
+def variable(name: str, size: int) -> Index:
+    """The variable as an index; a variable of size 1 is always 0."""
+    return ZERO if size == 1 else Index(((Variable(name, size), 1),), 0)
+
+
+def dynamic(value: int, size: int) -> Index:
+    return Index(((Dynamic(value, size), 1),), 0)
+
+
+def _order(term: tuple[Atom, int]) -> tuple[int, str]:
+    return (-abs(term[1]), repr(term[0]))
+
+
+def _build(terms: dict[Atom, int], constant: int) -> Index:
+    """Canonical sum; joins ``c * (e // c) + e % c`` to ``e``."""
+    for atom in list(terms):
+        if isinstance(atom, Remainder) and terms.get(atom):
+            factor = terms[atom]
+            partner = Quotient(atom.index, atom.divisor)
+            if terms.get(partner) == factor * atom.divisor:
+                del terms[atom], terms[partner]
+                joined = scale(atom.index, factor)
+                return add(_build(terms, constant), joined)
+    kept = sorted(((a, c) for a, c in terms.items() if c), key=_order)
+    return Index(tuple(kept), constant)
+
+
+def add(a: Index, b: Index | int) -> Index:
+    if isinstance(b, int):
+        return a if b == 0 else Index(a.terms, a.constant + b)
+    if not b.terms:
+        return add(a, b.constant)
+    if not a.terms:
+        return add(b, a.constant)
+    terms = dict(a.terms)
+    for atom, coefficient in b.terms:
+        terms[atom] = terms.get(atom, 0) + coefficient
+    return _build(terms, a.constant + b.constant)
+
+
+def scale(a: Index, factor: int) -> Index:
+    if factor == 1:
+        return a
+    if factor == 0:
+        return ZERO
+    return Index(tuple((atom, c * factor) for atom, c in a.terms), a.constant * factor)
+
+
+def _split(a: Index, divisor: int) -> tuple[Index, Index]:
+    """``a == divisor * whole + rest`` with what divides evenly in `whole`."""
+    whole: dict[Atom, int] = {}
+    rest: dict[Atom, int] = {}
+    for atom, coefficient in a.terms:
+        quotient = int(coefficient / divisor) if abs(coefficient) < 2**52 else coefficient // divisor
+        whole[atom] = quotient
+        rest[atom] = coefficient - quotient * divisor
+    return _build(whole, a.constant // divisor), _build(rest, a.constant % divisor)
+
+
+def floordiv(a: Index, divisor: int) -> Index:
+    """``a // divisor``, simplified by what is known of the ranges."""
+    if divisor == 1:
+        return a
+    whole, rest = _split(a, divisor)
+    if rest.low >= 0 and rest.high < divisor:
+        return whole
+    shared = math.gcd(divisor, *(c for _, c in rest.terms))
+    if shared > 1:
+        smaller = Index(tuple((atom, c // shared) for atom, c in rest.terms), rest.constant // shared)
+        return add(whole, floordiv(smaller, divisor // shared))
+    if len(rest.terms) == 1 and rest.constant == 0 and rest.terms[0][1] == 1:
+        atom = rest.terms[0][0]
+        if isinstance(atom, Quotient):
+            return add(whole, floordiv(atom.index, atom.divisor * divisor))
+    return add(whole, Index(((Quotient(rest, divisor), 1),), 0))
+
+
+def mod(a: Index, divisor: int) -> Index:
+    """``a % divisor`` (never negative), simplified by what is known of the ranges."""
+    if divisor == 1:
+        return ZERO
+    _, rest = _split(a, divisor)
+    if rest.low >= 0 and rest.high < divisor:
+        return rest
+    shared = math.gcd(divisor, *(c for _, c in rest.terms))
+    if shared > 1:
+        smaller = Index(tuple((atom, c // shared) for atom, c in rest.terms), rest.constant // shared)
+        return add(scale(mod(smaller, divisor // shared), shared), rest.constant % shared)
+    if len(rest.terms) == 1 and rest.constant == 0 and rest.terms[0][1] == 1:
+        atom = rest.terms[0][0]
+        if isinstance(atom, Remainder) and atom.divisor % divisor == 0:
+            return mod(atom.index, divisor)
+    return Index(((Remainder(rest, divisor), 1),), 0)
+
+
+def substitute(a: Index, values: dict[Variable, Index]) -> Index:
+    """`a` with variables replaced, simplified again."""
+    result = const(a.constant)
+    for atom, coefficient in a.terms:
+        if isinstance(atom, Variable):
+            replaced = values.get(atom)
+            part = replaced if replaced is not None else Index(((atom, 1),), 0)
+        elif isinstance(atom, Dynamic):
+            part = Index(((atom, 1),), 0)
+        elif isinstance(atom, Quotient):
+            part = floordiv(substitute(atom.index, values), atom.divisor)
+        else:
+            part = mod(substitute(atom.index, values), atom.divisor)
+        result = add(result, scale(part, coefficient))
+    return result
+
+
+def flatten(position: Sequence[Index], shape: Shape) -> Index:
+    """Row-major number of the element at `position`."""
+    result = ZERO
+    for index, stride in zip(position, contiguous_strides(shape), strict=True):
+        result = add(result, scale(index, stride))
+    return result
+
+
+def unflatten(index: Index, shape: Shape) -> tuple[Index, ...]:
+    """Position of the element with row-major number `index`."""
+    strides = contiguous_strides(shape)
+    return tuple(
+        ZERO if size <= 1 else mod(floordiv(index, stride), size) if axis else floordiv(index, stride)
+        for axis, (size, stride) in enumerate(zip(shape, strides, strict=True))
+    )
+
+
+class Guard(NamedTuple):
+    """The condition ``low <= index < high`` under which a value exists."""
+
+    index: Index
+    low: int
+    high: int
+
+
+def needed(guard: Guard) -> bool:
+    """Whether the guard can fail at all."""
+    return guard.index.low < guard.low or guard.index.high >= guard.high
+
+
+Position = tuple[Index, ...]
+
+
+def moved_index(move: Move, source: Shape, position: Position) -> tuple[Position, tuple[Guard, ...]]:
+    """Where in the source the element at `position` of the moved value is, and when it is there."""
+    primitive, arg = move
+    if primitive is RESHAPE:
+        return reshaped_position(position, arg, source), ()
+    if primitive is PERMUTE:
+        moved = [ZERO] * len(arg)
+        for axis, original in enumerate(arg):
+            moved[original] = position[axis]
+        return tuple(moved), ()
+    if primitive is EXPAND:
+        return broadcast_position(position, source), ()
+    if primitive is SLICE:
+        return tuple(
+            add(scale(index, step), start) for index, (start, step, _) in zip(position, arg, strict=True)
+        ), ()
+    if primitive is PAD:
+        guards, moved = [], []
+        for index, (before, _), size in zip(position, arg, source, strict=True):
+            inside = add(index, -before)
+            guard = Guard(inside, 0, size)
+            if needed(guard):
+                guards.append(guard)
+            moved.append(inside)
+        return tuple(moved), tuple(guards)
+    assert primitive is AS_STRIDED
+    _, strides, offset = arg
+    flat = const(offset)
+    for index, stride in zip(position, strides, strict=True):
+        flat = add(flat, scale(index, stride))
+    return (flat,), ()
+
+
+def broadcast_position(position: Position, source: Shape) -> Position:
+    """Where a value of shape `source` is read when it is broadcast to a larger rank and size."""
+    last = position[len(position) - len(source) :]
+    return tuple(ZERO if size == 1 else index for index, size in zip(last, source, strict=True))
+
+
+def reshaped_position(position: Position, shape: Shape, source: Shape) -> Position:
+    """Row-major renumbering, done group by group of axes whose products agree."""
+    moved: list[Index] = []
+    for left, right in matching_groups(shape, source):
+        if len(left) == 1 and len(right) == 1:
+            moved.append(position[left[0]])
+        else:
+            flat = flatten([position[a] for a in left], tuple(shape[a] for a in left))
+            moved.extend(unflatten(flat, tuple(source[a] for a in right)))
+    return tuple(moved)
+
+
+def matching_groups(first: Shape, second: Shape) -> Iterable[tuple[list[int], list[int]]]:
+    """Cut two shapes of equal element count into the smallest runs of axes with equal products."""
+    if 0 in first:
+        return [(list(range(len(first))), list(range(len(second))))]
+    groups: list[tuple[list[int], list[int]]] = []
+    a = b = 0
+    while a < len(first) or b < len(second):
+        left, right = [], []
+        product_a = product_b = 1
+        if a < len(first):
+            left.append(a)
+            product_a, a = first[a], a + 1
+        if b < len(second):
+            right.append(b)
+            product_b, b = second[b], b + 1
+        while product_a != product_b:
+            if product_a < product_b:
+                left.append(a)
+                product_a, a = product_a * first[a], a + 1
+            else:
+                right.append(b)
+                product_b, b = product_b * second[b], b + 1
+        groups.append((left, right))
+    return groups
+
+
+def show(index: Index) -> str:
+    """The expression in Python's notation."""
+    parts = []
+    for atom, coefficient in index.terms:
+        if isinstance(atom, Variable):
+            text = atom.name
+        elif isinstance(atom, Dynamic):
+            text = f"v{atom.value}"
+        else:
+            text = f"({show(atom.index)}) {atom.sign} {atom.divisor}"
+            if coefficient != 1:
+                text = f"({text})"
+        parts.append(text if coefficient == 1 else f"{text} * {coefficient}")
+    if index.constant or not parts:
+        parts.append(str(index.constant))
+    return " + ".join(parts)

@@ -1,0 +1,301 @@
+"""Graph values and the functions that make them.
+
+A `Node` is one value: an operation of `primitives.py`, its sources, its shape and element type. Nodes never
+change, but for one step: when a value has been computed, its buffer is set and its sources are dropped
+(`realized`), which frees the history. Shapes and types are checked here, at once; values come later, when
+`grad/engine` is asked for them. Pointwise operations broadcast by themselves, so no node is spent on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from grad.dtype import DType, dtypes
+from grad.errors import BroadcastError, DTypeError, ShapeError
+from grad.graph.movement import Move, Shape, moved_shape
+from grad.graph.primitives import (
+    ARGUMENT,
+    AS_STRIDED,
+    BITCAST,
+    BUFFER,
+    CAST,
+    CONST,
+    CONTIGUOUS,
+    CONTRACT,
+    EXPAND,
+    IOTA,
+    PAD,
+    PERMUTE,
+    RESHAPE,
+    SCAN,
+    SCATTER,
+    SLICE,
+    TAKE,
+    UPDATE,
+    Primitive,
+    Rule,
+)
+
+if TYPE_CHECKING:
+    from grad.buffer import Buffer
+
+
+class Node:
+    """One value of the graph.
+
+    Attributes:
+        op: the primitive. src: source nodes. arg: what the primitive needs besides (see its row).
+        shape: sizes. dtype: element type.
+        buffer: the computed values in row-major order, once there are any.
+        depth: longest way down to a computed value; the engine bounds it.
+    """
+
+    __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "shape", "src")
+
+    def __init__(self, op: Primitive, src: tuple[Node, ...], arg: Any, shape: Shape, dtype: DType) -> None:
+        self.op = op
+        self.src = src
+        self.arg = arg
+        self.shape = shape
+        self.dtype = dtype
+        self.buffer: Buffer | None = None
+        depth = 0
+        for node in src:
+            if node.depth > depth:
+                depth = node.depth
+        self.depth = depth + 1
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def is_realized(self) -> bool:
+        return self.buffer is not None
+
+    def realized(self, buffer: Buffer) -> None:
+        """The one step a node takes: its values are in `buffer`, its history is dropped."""
+        self.buffer = buffer
+        self.op = BUFFER
+        self.arg = None
+        self.src = ()
+        self.depth = 0
+
+    def __repr__(self) -> str:
+        return f"Node({self.op.name}, {self.shape}, {self.dtype.name}, arg={self.arg!r})"
+
+
+def postorder(roots: Iterable[Node]) -> Iterator[Node]:
+    """Yield each node once, after its sources. Depth is bounded by memory, not by Python."""
+    seen: set[Node] = set()
+    stack = [(node, False) for node in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((source, False) for source in reversed(node.src) if source not in seen)
+
+
+# -- leaves ------------------------------------------------------------------------------------------
+def from_buffer(buffer: Buffer, shape: Shape, dtype: DType) -> Node:
+    """A value that is there already, in row-major order."""
+    node = Node(BUFFER, (), None, shape, dtype)
+    node.buffer = buffer
+    node.depth = 0
+    return node
+
+
+def constant(value: float | int | bool, dtype: DType) -> Node:
+    """A number that is part of the code; shape (), broadcasts to anything."""
+    return Node(CONST, (), value, (), dtype)
+
+
+def argument(value: float | int | bool, dtype: DType) -> Node:
+    """A number handed over at each run, such as a learning rate: changing it compiles nothing."""
+    return Node(ARGUMENT, (), value, (), dtype)
+
+
+def iota(size: int, dtype: DType = dtypes.int64) -> Node:
+    """0, 1, ... size - 1."""
+    return Node(IOTA, (), None, (size,), dtype)
+
+
+# -- pointwise -----------------------------------------------------------------------------------------
+def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
+    """The shape that all `shapes` broadcast to; raises BroadcastError naming the axis that does not fit."""
+    first = shapes[0]
+    for shape in shapes[1:]:
+        if shape != first:
+            break
+    else:
+        return first
+    rank = max(len(shape) for shape in shapes)
+    result = [1] * rank
+    for shape in shapes:
+        for axis, size in enumerate(shape, rank - len(shape)):
+            if size != 1:
+                if result[axis] not in (1, size):
+                    raise BroadcastError(
+                        f"{name}: shapes {' and '.join(str(s) for s in shapes)} do not broadcast: sizes "
+                        f"{result[axis]} and {size} meet at axis {axis - rank} (counted from the end). "
+                        f"Use x.unsqueeze(...) or x.reshape(...) to line them up."
+                    )
+                result[axis] = size
+    return tuple(result)
+
+
+def pointwise(op: Primitive, *src: Node, dtype: DType | None = None) -> Node:
+    """`op` applied to each element of the operands, broadcast against each other.
+
+    Operands must already have equal element types (`WHERE`: all but the first); see `cast`.
+    """
+    if len(src) == 1:
+        node = src[0]
+        return Node(op, src, None, node.shape, dtype or node.dtype)
+    shape = src[0].shape
+    for node in src:
+        if node.shape != shape:
+            shape = broadcast_shapes(op.name, *[n.shape for n in src])
+            break
+    rule = op.rule
+    value = src[-1].dtype
+    for node in src[1:-1] if rule is Rule.SELECT else src[:-1]:
+        if node.dtype is not value:
+            raise DTypeError(f"{op.name}: operands are {', '.join(n.dtype.name for n in src)}; cast them to one")
+    return Node(op, src, None, shape, dtypes.bool if rule is Rule.BOOL else value)
+
+
+def cast(node: Node, dtype: DType) -> Node:
+    """`node` converted to `dtype` (itself if it has that type). A constant is converted at once."""
+    if node.dtype is dtype:
+        return node
+    if node.op is CONST and dtype.kind == "f" and float(node.dtype.numpy.type(node.arg)) == node.arg:
+        return Node(CONST, (), node.arg, (), dtype)
+    return Node(CAST, (node,), None, node.shape, dtype)
+
+
+def bitcast(node: Node, dtype: DType) -> Node:
+    """The same bits read as `dtype`, of equal size."""
+    if node.dtype.itemsize != dtype.itemsize:
+        raise DTypeError(f"bitcast: {node.dtype.name} and {dtype.name} differ in size; use .to({dtype.name}).")
+    return Node(BITCAST, (node,), None, node.shape, dtype)
+
+
+# -- reductions and named operations -----------------------------------------------------------------------
+def reduce(op: Primitive, node: Node, axes: Sequence[int]) -> Node:
+    """`op` over the (non-negative, distinct) `axes`, which disappear from the shape."""
+    chosen = tuple(sorted(axes))
+    if not chosen:
+        return node
+    shape = tuple(size for axis, size in enumerate(node.shape) if axis not in chosen)
+    return Node(op, (node,), chosen, shape, node.dtype)
+
+
+def contract(a: Node, b: Node) -> Node:
+    """Matrix product of ``(..., m, k)`` and ``(..., k, n)`` with equal leading axes and types."""
+    if a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
+        raise ShapeError(f"contract: {a.shape} and {b.shape} do not fit; needs (..., m, k) and (..., k, n).")
+    if a.dtype is not b.dtype:
+        raise DTypeError(f"contract: operands are {a.dtype.name} and {b.dtype.name}; cast them to one.")
+    return Node(CONTRACT, (a, b), None, (*a.shape[:-1], b.shape[-1]), a.dtype)
+
+
+def take(source: Node, axes: Sequence[int], indices: Sequence[Node]) -> Node:
+    """``out[i] = source[j]`` where ``j`` is ``i`` with axis ``axes[n]`` replaced by ``indices[n][i]``.
+
+    All indices have the shape of the result, an integer type, and values inside the axis (the caller has
+    seen to it). Axes that are not replaced have the size they have in the source, or the source's is 1.
+    """
+    return Node(TAKE, (source, *indices), tuple(axes), indices[0].shape, source.dtype)
+
+
+def scatter(mode: str, base: Node, values: Node, axes: Sequence[int], indices: Sequence[Node]) -> Node:
+    """`base` with ``values[i]`` written ("set") or added ("add", also "prod", "amax", "amin") at ``j``.
+
+    ``j`` is ``i`` with axis ``axes[n]`` replaced by ``indices[n][i]``. Later elements come after earlier
+    ones in row-major order, so that results are the same from run to run.
+    """
+    return Node(SCATTER, (base, values, *indices), (mode, tuple(axes)), base.shape, base.dtype)
+
+
+def update(base: Node, value: Node, path: Sequence[Move]) -> Node:
+    """`base` with the elements that the view `path` shows replaced by `value` (of the view's shape)."""
+    return Node(UPDATE, (base, value), tuple(path), base.shape, base.dtype)
+
+
+def scan(op: Primitive, node: Node, axis: int) -> Node:
+    """Running ``op`` (ADD, MUL, MAXIMUM, MINIMUM) along `axis`."""
+    return Node(SCAN, (node,), (op, axis), node.shape, node.dtype)
+
+
+def contiguous(node: Node) -> Node:
+    """The same values, stored: a border that no kernel reaches across."""
+    return Node(CONTIGUOUS, (node,), None, node.shape, node.dtype)
+
+
+# -- movement ------------------------------------------------------------------------------------------------
+def move(node: Node, step: Move) -> Node:
+    """`node` seen through one movement."""
+    return Node(step.primitive, (node,), step.arg, moved_shape(node.shape, step), node.dtype)
+
+
+def follow(node: Node, path: Iterable[Move]) -> Node:
+    """`node` seen through a whole path."""
+    for step in path:
+        node = move(node, step)
+    return node
+
+
+def reshape(node: Node, shape: Shape) -> Node:
+    if shape == node.shape:
+        return node
+    if math.prod(shape) != node.size:
+        raise ShapeError(
+            f"reshape: {node.shape} has {node.size} elements, {shape} has {math.prod(shape)}; "
+            f"the product of the sizes must stay the same (-1 stands for one size to work out)."
+        )
+    return Node(RESHAPE, (node,), shape, shape, node.dtype)
+
+
+def permute(node: Node, order: Sequence[int]) -> Node:
+    order = tuple(order)
+    if order == tuple(range(len(order))):
+        return node
+    return move(node, Move(PERMUTE, order))
+
+
+def expand(node: Node, shape: Shape) -> Node:
+    """Repeat axes of size 1, and add axes in front."""
+    if shape == node.shape:
+        return node
+    new = len(shape) - len(node.shape)
+    if new < 0 or any(s not in (1, shape[new + i]) for i, s in enumerate(node.shape)):
+        raise BroadcastError(
+            f"expand: {node.shape} does not expand to {shape}; only axes of size 1 repeat, "
+            f"and new axes come in front. Use x.unsqueeze(...) or x.repeat(...)."
+        )
+    return move(node, Move(EXPAND, shape))
+
+
+def slice_axes(node: Node, ranges: Sequence[tuple[int, int, int]]) -> Node:
+    """``(start, step, size)`` for each axis; every index in between lies inside the axis."""
+    if all(r == (0, 1, size) for r, size in zip(ranges, node.shape, strict=True)):
+        return node
+    return move(node, Move(SLICE, tuple(ranges)))
+
+
+def pad(node: Node, amounts: Sequence[tuple[int, int]]) -> Node:
+    """Zeros ``(before, after)`` on each axis."""
+    if all(amount == (0, 0) for amount in amounts):
+        return node
+    return move(node, Move(PAD, tuple(amounts)))
+
+
+def as_strided(node: Node, shape: Shape, strides: tuple[int, ...], offset: int) -> Node:
+    """Any strided view of a one-dimensional value (how foreign memory comes in)."""
+    return move(node, Move(AS_STRIDED, (shape, strides, offset)))

@@ -1,0 +1,85 @@
+"""Storage: the one mutable cell between tensors and the graph.
+
+All views of one memory share a `Storage`; it points at the graph value that the memory holds now. An
+in-place operation points it at a new value and counts up `version`; views notice by the version. The
+graph itself (node.py) never changes. `grad/autograd/variable.py` is its only user.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+
+import numpy as np
+
+from grad.buffer import Buffer
+from grad.graph.movement import contiguous_strides
+from grad.graph.node import Node, from_buffer
+
+# References to a buffer node that a storage alone holds: the slot, the local name, getrefcount's argument.
+_ALONE = 3
+
+
+class Storage:
+    """What one piece of memory holds.
+
+    Attributes:
+        node: the value now. version: how many in-place operations there have been.
+        shared: the memory that someone outside also sees (NumPy, DLPack), as long as they hold it.
+    """
+
+    __slots__ = ("node", "shared", "version")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.version = 0
+        self.shared: Shared | None = None
+
+    def write(self, node: Node) -> None:
+        """The memory holds `node` from now on."""
+        self.node = node
+        self.version += 1
+
+
+class Shared:
+    """Memory that a storage has in common with the outside, kept up to date by `write_through`.
+
+    `holder` is weak for memory that we lent: when nobody outside holds it, writes need not go there.
+    """
+
+    __slots__ = ("_holder", "buffer")
+
+    def __init__(self, buffer: Buffer, holder: Any = None) -> None:
+        self.buffer = buffer
+        self._holder = None if holder is None else weakref.ref(holder)
+
+    @property
+    def alive(self) -> bool:
+        return self._holder is None or self._holder() is not None
+
+
+def write_through(storage: Storage, before: Node) -> None:
+    """Put the (realised) new value of `storage` into the shared memory that held `before`.
+
+    Whoever still holds the old value (a saved tensor, a pending operation) gets a copy of it first.
+    """
+    shared, after = storage.shared, storage.node
+    assert shared is not None and after.buffer is not None
+    if not shared.alive:
+        storage.shared = None
+        return
+    if before.buffer is shared.buffer and sys.getrefcount(before) > _ALONE:
+        before.buffer = _copied(shared.buffer)
+    _bytes(shared.buffer)[...] = _bytes(after.buffer)
+    storage.node = from_buffer(shared.buffer, after.shape, after.dtype)
+
+
+def _bytes(buffer: Buffer) -> np.ndarray[Any, Any]:
+    return buffer.numpy(np.dtype(np.uint8), (buffer.nbytes,), contiguous_strides((buffer.nbytes,)), 0)
+
+
+def _copied(buffer: Buffer) -> Buffer:
+    copy = Buffer(buffer.nbytes)
+    _bytes(copy)[...] = _bytes(buffer)
+    return copy

@@ -1,0 +1,67 @@
+"""What a kernel costs, roughly: the judge between several ways to write the same loops.
+
+The unit is one vector instruction. Loads and stores that run along memory are cheap, those that jump are
+not; loops that are shorter than a vector waste lanes. `lower.py` writes each candidate and keeps the best;
+the engine takes the cost of an item to decide how many items a thread gets at a time.
+"""
+
+from __future__ import annotations
+
+import math
+
+from grad.graph.index import Index, Quotient, Remainder, Variable
+from grad.kernel.ir import Contraction, Count, Kernel, Let, Load, Loop, Statement, Store
+
+LANES = 16
+JUMP = 1.2  # one lane of a gather or scatter
+LOOP = 3.0  # starting a loop
+
+
+def access_cost(index: Index, lanes: Variable | None) -> float:
+    """One load or store of a vector along `lanes`."""
+    divisions = sum(isinstance(atom, Quotient | Remainder) for atom, _ in index.terms)
+    if lanes is None:
+        return 1.0 + divisions
+    coefficient = index.coefficient(lanes)
+    if index.dynamics():
+        return LANES * JUMP
+    if coefficient == 1 or coefficient == 0:
+        return 1.0 + divisions
+    if coefficient is None:
+        return LANES * JUMP * 2 + 4.0 * divisions
+    return LANES * JUMP
+
+
+def statement_cost(statement: Statement, lanes: Variable | None) -> float:
+    if isinstance(statement, Let):
+        return statement.op.cost
+    if isinstance(statement, Load | Store):
+        return access_cost(statement.index, lanes)
+    if isinstance(statement, Count):
+        return 2.0
+    return 0.5
+
+
+def phase_cost(statements: tuple[Statement, ...]) -> float:
+    """The cost of running `statements` once, all loops included."""
+    total = 0.0
+    stack: list[tuple[tuple[Statement, ...], float, Variable | None]] = [(statements, 1.0, None)]
+    while stack:
+        body, times, lanes = stack.pop()
+        for statement in body:
+            if isinstance(statement, Contraction):
+                sizes = (*statement.batch, statement.row, statement.column, statement.k)
+                total += times * math.prod(v.size for v in sizes) / LANES
+            elif isinstance(statement, Loop):
+                size = statement.variable.size
+                turns = math.ceil(size / LANES) if statement.vector else size
+                total += times * LOOP
+                inner = statement.variable if statement.vector else lanes
+                stack.append((statement.body, times * turns, inner))
+            else:
+                total += times * statement_cost(statement, lanes)
+    return total
+
+
+def kernel_cost(kernel: Kernel) -> float:
+    return sum(phase_cost(phase) for phase in kernel.phases)

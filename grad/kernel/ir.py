@@ -1,0 +1,246 @@
+"""Kernel IR: loops, loads, stores and scalar arithmetic, printed like Python.
+
+A `Kernel` has phases that run one after another; each phase is one loop whose items may run in any order
+on any thread. The body is written for one element; a loop marked `vector` says along which variable the
+code generator may put elements side by side in lanes. Values are numbered and assigned once; accumulators
+are the only thing that changes. `lower.py` makes kernels, `verify.py` checks them, `interpret.py` runs them
+with NumPy, `grad/codegen` turns them into machine code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Union
+
+from grad.dtype import DType
+from grad.graph.index import Guard, Index, Variable, show
+from grad.graph.primitives import Primitive
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a kernel is handed: a buffer of `dtype`, or one number (`scalar`)."""
+
+    number: int
+    dtype: DType
+    scalar: bool = False
+    written: bool = False
+    local_elements: int = 0  # > 0: scratch of this many elements per worker
+
+    @property
+    def name(self) -> str:
+        kind = "s" if self.scalar else "scratch" if self.local_elements else "out" if self.written else "in"
+        return f"{kind}{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """``value = primitive(operands)``."""
+
+    value: int
+    op: Primitive
+    operands: tuple[int, ...]
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """``value = constant``."""
+
+    value: int
+    number: float | int | bool
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """``value = parameter`` for a scalar parameter."""
+
+    value: int
+    parameter: int
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """``value = index``: an index expression as a number."""
+
+    value: int
+    index: Index
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """``value = all guards hold`` (bool)."""
+
+    value: int
+    guards: tuple[Guard, ...]
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """``value = parameter[index]`` where all `guards` hold, and anything harmless elsewhere."""
+
+    value: int
+    parameter: int
+    index: Index
+    dtype: DType
+    guards: tuple[Guard, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """``parameter[index] = value``."""
+
+    parameter: int
+    index: Index
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Declare:
+    """A new accumulator that starts at the identity of the reduction `op`."""
+
+    value: int
+    op: Primitive
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    """``accumulator = op(accumulator, value)`` with the accumulator's own reduction."""
+
+    accumulator: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """``for variable in range(min(size, limit))``.
+
+    parallel: iterations are independent and are given to threads (only the outermost loop of a phase).
+    vector: iterations may run side by side in lanes.
+    """
+
+    variable: Variable
+    body: tuple[Statement, ...]
+    parallel: bool = False
+    vector: bool = False
+    limit: Index | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """For all rows and columns: ``accumulator = sum over k of a[...] * b[...]``, then `body` once each.
+
+    `batch`, `row` and `column` are the variables that `body` may use; `a` and `b` are element offsets in
+    terms of these and `k`, linear in each.
+    """
+
+    accumulator: int
+    dtype: DType
+    batch: tuple[Variable, ...]
+    row: Variable
+    column: Variable
+    k: Variable
+    a_parameter: int
+    a: Index
+    b_parameter: int
+    b: Index
+    body: tuple[Statement, ...]
+
+
+Statement = Union[  # noqa: UP007  (forward references)
+    Let, Number, Scalar, Count, Test, Load, Store, Declare, Accumulate, Loop, Contraction
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Phases that run one after another over shared parameters.
+
+    Attributes:
+        name: says what it does: ``exp_mul_sum_4096x1024``.
+        parameters: in the order of the arguments.
+        phases: what is the same for all items, then one parallel loop (or contraction) last.
+        cost: estimated additions for one item of each phase's outermost loop.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    phases: tuple[tuple[Statement, ...], ...]
+    cost: tuple[float, ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        return "\n".join(print_kernel(self))
+
+
+def statements(kernel: Kernel) -> Iterator[tuple[Statement, tuple[Loop | Contraction, ...]]]:
+    """All statements in order, each with the loops around it."""
+    stack: list[tuple[Statement, tuple[Loop | Contraction, ...]]] = [
+        (s, ()) for phase in reversed(kernel.phases) for s in reversed(phase)
+    ]
+    while stack:
+        statement, around = stack.pop()
+        yield statement, around
+        if isinstance(statement, Loop | Contraction):
+            inside = (*around, statement)
+            stack.extend((inner, inside) for inner in reversed(statement.body))
+
+
+_SYMBOLS = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "and": "&",
+    "or": "|", "xor": "^", "shl": "<<", "shr": ">>", "eq": "==", "ne": "!=", "lt": "<", "le": "<=",
+}  # fmt: skip
+
+
+def print_kernel(kernel: Kernel) -> Iterator[str]:
+    """The kernel as lines that read like Python."""
+    names = {parameter.number: parameter.name for parameter in kernel.parameters}
+    yield f"def {kernel.name}({', '.join(f'{p.name}: {p.dtype.name}' for p in kernel.parameters)}):"
+    accumulators: dict[int, Primitive] = {}
+    for statement, around in statements(kernel):
+        indent = "    " * (len(around) + 1)
+        yield indent + _print_statement(statement, names, accumulators)
+
+
+def _print_statement(s: Statement, names: dict[int, str], accumulators: dict[int, Primitive]) -> str:
+    match s:
+        case Let():
+            words = [f"v{o}" for o in s.operands]
+            sign = _SYMBOLS.get(s.op.name)
+            text = f" {sign} ".join(words) if sign else f"{s.op.name}({', '.join(words)})"
+            return f"v{s.value} = {text}" + (f".to({s.dtype.name})" if s.op.name in ("cast", "bitcast") else "")
+        case Number():
+            return f"v{s.value} = {s.dtype.name}({s.number!r})"
+        case Scalar():
+            return f"v{s.value} = {names[s.parameter]}"
+        case Count():
+            return f"v{s.value} = {s.dtype.name}({show(s.index)})"
+        case Test():
+            return f"v{s.value} = {_print_guards(s.guards)}"
+        case Load():
+            condition = f" if {_print_guards(s.guards)} else 0" if s.guards else ""
+            return f"v{s.value} = {names[s.parameter]}[{show(s.index)}]{condition}"
+        case Store():
+            return f"{names[s.parameter]}[{show(s.index)}] = v{s.value}"
+        case Declare():
+            accumulators[s.value] = s.op
+            return f"v{s.value} = identity({s.op.name}, {s.dtype.name})"
+        case Accumulate():
+            return f"v{s.accumulator} = {accumulators[s.accumulator].name}(v{s.accumulator}, v{s.value})"
+        case Loop():
+            bound = str(s.variable.size) if s.limit is None else f"min({s.variable.size}, {show(s.limit)})"
+            roles = " ".join(r for r, on in (("parallel", s.parallel), ("vector", s.vector)) if on)
+            return f"for {s.variable.name} in range({bound}):" + (f"  # {roles}" if roles else "")
+        case Contraction():
+            around = ", ".join(v.name for v in (*s.batch, s.row, s.column))
+            sizes = ", ".join(str(v.size) for v in (*s.batch, s.row, s.column))
+            return (
+                f"for {around} in ndrange({sizes}):  # contraction, v{s.accumulator} = sum of "
+                f"{names[s.a_parameter]}[{show(s.a)}] * {names[s.b_parameter]}[{show(s.b)}] "
+                f"for {s.k.name} in range({s.k.size})"
+            )

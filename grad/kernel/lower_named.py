@@ -1,0 +1,219 @@
+"""Loops of the operations that have a kernel of their own kind: scans, scatters, updates, contractions.
+
+Each function gets a group and gives a writer and its phases, as `lower.py` does for everything else. What
+they read is asked of the same `Writer`, so pointwise producers and views are taken in here too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from grad.dtype import DType
+from grad.graph.index import (
+    Index,
+    Position,
+    Variable,
+    add,
+    const,
+    dynamic,
+    flatten,
+    moved_index,
+    scale,
+    unflatten,
+    variable,
+)
+from grad.graph.movement import Layout, Move, Shape, moved_shape
+from grad.graph.primitives import (
+    ADD,
+    COMBINE,
+    MAXIMUM,
+    MINIMUM,
+    MUL,
+    Primitive,
+)
+from grad.kernel.ir import Accumulate, Contraction, Statement
+from grad.kernel.writer import Writer
+from grad.schedule.group import Group, strided_base
+from grad.schedule.program import Entry, Program
+
+Candidate = tuple[Writer, list[list[Statement]]]
+
+_REDUCTION_OF: dict[Primitive, Primitive] = {combine: reduction for reduction, combine in COMBINE.items()}
+_SCATTER: dict[str, Primitive] = {"add": ADD, "prod": MUL, "amax": MAXIMUM, "amin": MINIMUM}
+
+
+def lower_scan(program: Program, group: Group, in_memory: frozenset[int]) -> Iterator[Candidate]:
+    """A running reduction: rows in parallel (or in lanes), the axis one by one."""
+    entry = program.entries[group.root]
+    op, axis = entry.arg
+    shape = entry.shape
+    rows = [a for a in range(len(shape)) if a != axis]
+    sizes = tuple(shape[a] for a in rows)
+    for lanes in range(len(rows) + 1):
+        writer = Writer(program, in_memory)
+        cut = len(sizes) - lanes
+        front, back = sizes[:cut], sizes[cut:]
+        with (
+            writer.loop(math.prod(front), parallel=True) as outer,
+            writer.loop(math.prod(back), vector=True) as inner,
+        ):
+            row = (*unflatten(outer, front), *unflatten(inner, back))
+            accumulator = writer.accumulator(_REDUCTION_OF[op], entry.dtype)
+            with writer.loop(shape[axis]) as step:
+                position = (*row[:axis], step, *row[axis:])
+                value = writer.value(entry.src[0], position)
+                level = len(writer.bodies) - 1
+                writer.emit(Accumulate(accumulator, value), level)
+                memory = writer.parameter("memory", group.root, entry.dtype, written=True)
+                writer.store(memory, flatten(position, shape), accumulator)
+        yield writer, [writer.bodies[0]]
+
+
+def _copy_base(writer: Writer, group: Group, entry: Entry) -> list[Statement]:
+    """The phase that fills the result with the base's values."""
+    shape = entry.shape
+    with writer.loop(math.prod(shape), parallel=True, vector=True) as index:
+        position = unflatten(index, shape)
+        value = writer.value(entry.src[0], position)
+        writer.store(writer.parameter("memory", group.root, entry.dtype, written=True), index, value)
+    return next_phase(writer)
+
+
+def next_phase(writer: Writer) -> list[Statement]:
+    """Take the finished phase out of the writer and start the next: nothing known carries over."""
+    phase = writer.bodies[0]
+    writer.bodies = [[]]
+    writer.memo.clear()
+    return phase
+
+
+def lower_update(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
+    """Copy the base, then store the value where the view's path leads."""
+    entry = program.entries[group.root]
+    writer = Writer(program, in_memory)
+    phases = [_copy_base(writer, group, entry)]
+    shape = program.entries[entry.src[1]].shape
+    with writer.loop(math.prod(shape[:-1]), parallel=True) as outer:
+        with writer.loop(shape[-1] if shape else 1, vector=True) as inner:
+            position = (*unflatten(outer, shape[:-1]), inner) if shape else ()
+            value = writer.value(entry.src[1], position)
+            target = flatten(followed(entry.shape, entry.arg, position), entry.shape)
+            writer.store(writer.parameter("memory", group.root, entry.dtype, written=True), target, value)
+    return writer, [*phases, next_phase(writer)]
+
+
+def followed(shape: Shape, path: tuple[Move, ...], position: Position) -> Position:
+    """Where in a value of `shape` the element at `position` of its view is."""
+    shapes = [shape]
+    for step in path:
+        shapes.append(moved_shape(shapes[-1], step))
+    for step, source in zip(reversed(path), reversed(shapes[:-1]), strict=True):
+        position, _ = moved_index(step, source, position)
+    return position
+
+
+def lower_scatter(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
+    """Copy the base, then write or combine the values one after another, in row-major order.
+
+    Axes behind the last one that is indexed are written side by side: no two of their lanes meet.
+    """
+    entry = program.entries[group.root]
+    mode, axes = entry.arg
+    writer = Writer(program, in_memory)
+    phases = [_copy_base(writer, group, entry)]
+    values, *indices = entry.src[1:]
+    shape = program.entries[indices[0]].shape
+    cut = max(axes) + 1
+    while cut < len(shape) and not _index_is_constant_along(program, indices, cut):
+        cut += 1
+    front, back = shape[:cut], shape[cut:]
+    memory = writer.parameter("memory", group.root, entry.dtype, written=True)
+    with writer.loop(1, parallel=True), writer.loop(math.prod(front)) as outer:
+        with writer.loop(math.prod(back), vector=bool(back)) as inner:
+            position = (*unflatten(outer, front), *unflatten(inner, back))
+            target = list(position)
+            for axis, index in zip(axes, indices, strict=True):
+                target[axis] = dynamic(writer.value(index, position), entry.shape[axis])
+            place = flatten(target, entry.shape)
+            value = writer.value(values, position)
+            if mode != "set":
+                value = _combined(writer, _SCATTER[mode], memory, place, value, entry.dtype)
+            writer.store(memory, place, value)
+    return writer, [*phases, next_phase(writer)]
+
+
+def _combined(
+    writer: Writer, op: Primitive, memory: int, place: Index, value: int, dtype: DType
+) -> int:
+    """The value in memory combined with `value`, read in the innermost loop (it changes all the time)."""
+    level = len(writer.bodies) - 1
+    before = writer.load(memory, place, dtype)
+    writer.levels[before] = level
+    combined = writer.let(op, (before, value), dtype)
+    return combined
+
+
+def _index_is_constant_along(program: Program, indices: list[int], axis: int) -> bool:
+    """Whether the index values do not change along `axis` (they were expanded along it)."""
+    for number in indices:
+        entry = program.entries[number]
+        shape = entry.shape
+        position = tuple(variable(f"a{a}", size) for a, size in enumerate(shape))
+        while entry.op.kind.value == "movement" and entry.op.name != "pad":
+            source = program.entries[entry.src[0]]
+            position, _ = moved_index(Move(entry.op, entry.arg), source.shape, position)
+            entry = source
+        if any(Variable(f"a{axis}", shape[axis]) in index.variables() for index in position):
+            return False
+    return True
+
+
+def lower_contraction(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
+    """A matrix product with its epilogue: the group's root, computed of each accumulated element."""
+    assert group.contraction is not None
+    entry = program.entries[group.contraction]
+    *leading, rows, columns = entry.shape
+    depth = program.entries[entry.src[0]].shape[-1]
+    writer = Writer(program, in_memory)
+    batch = tuple(Variable(f"b{axis}", size) for axis, size in enumerate(leading))
+    row, column, k = Variable("m", rows), Variable("n", columns), Variable("k", depth)
+    outer = tuple(variable(v.name, v.size) for v in batch)
+    across = [variable(v.name, v.size) for v in (row, column, k)]
+    a_number, a = _operand(program, writer, entry.src[0], (*outer, across[0], across[2]))
+    b_number, b = _operand(program, writer, entry.src[1], (*outer, across[2], across[1]))
+    for v in (*batch, row, column):
+        writer.variable_levels[v] = 1
+    writer.bodies.append([])
+    accumulator = writer.fresh_value(1)
+    writer.given[group.contraction] = accumulator
+    position = (*outer, across[0], across[1])
+    here = flatten(position, entry.shape)
+    for number in group.stored:
+        shape = program.entries[number].shape
+        value = writer.value(number, unflatten(here, shape))
+        memory = writer.parameter("memory", number, program.entries[number].dtype, written=True)
+        writer.store(memory, here, value)
+    body = tuple(writer.bodies.pop())
+    nest = Contraction(
+        accumulator, entry.dtype, batch, row, column, k, a_number, a, b_number, b, body
+    )
+    return writer, [[*writer.bodies[0], nest]]
+
+
+def _operand(program: Program, writer: Writer, number: int, position: Position) -> tuple[int, Index]:
+    """The parameter and the element offset of an operand, which is a strided view of memory or memory."""
+    base = strided_base(program, number)
+    if base is None or number in writer.in_memory:
+        entry = program.entries[number]
+        return writer.parameter("memory", number, entry.dtype), flatten(position, entry.shape)
+    source, layout = base
+    return writer.parameter("memory", source, program.entries[source].dtype), offset_of(layout, position)
+
+
+def offset_of(layout: Layout, position: Position) -> Index:
+    """The element offset of `position` in a strided layout."""
+    offset = const(layout.offset)
+    for index, stride in zip(position, layout.strides, strict=True):
+        offset = add(offset, scale(index, stride))
+    return offset

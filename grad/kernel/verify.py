@@ -1,0 +1,151 @@
+"""Check that a kernel obeys the rules of the IR (``GRAD_VERIFY=1``, and always in the tests).
+
+Every value is defined once, before it is used and in a loop that is still open; element types agree; indices
+stay inside what the variables allow; only the outermost loop of a phase is parallel.
+"""
+
+from __future__ import annotations
+
+from grad.errors import VerifyError
+from grad.graph.index import Index, Variable
+from grad.graph.primitives import COMBINE, Rule
+from grad.kernel.ir import (
+    Accumulate,
+    Contraction,
+    Count,
+    Declare,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Number,
+    Scalar,
+    Statement,
+    Store,
+    Test,
+)
+
+
+def verify(kernel: Kernel) -> None:
+    """Raise VerifyError, with the kernel's text, for the first rule that is broken."""
+    checker = _Checker(kernel)
+    for phase in kernel.phases:
+        checker.phase(phase)
+
+
+class _Checker:
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.parameters = {p.number: p for p in kernel.parameters}
+        self.types: dict[int, object] = {}
+        self.variables: set[Variable] = set()
+        self.accumulators: set[int] = set()
+
+    def fail(self, message: str) -> None:
+        raise VerifyError(f"{message} in kernel\n{self.kernel}")
+
+    def phase(self, phase: tuple[Statement, ...]) -> None:
+        if not phase or not isinstance(phase[-1], Loop | Contraction):
+            self.fail("a phase does not end with its loop")
+        work: list[tuple[str, object]] = [("statement", s) for s in reversed(phase)]
+        depth = 0
+        while work:
+            action, thing = work.pop()
+            if action == "leave":
+                depth -= 1
+                assert isinstance(thing, tuple)
+                before, variables = thing
+                self.types = {v: t for v, t in self.types.items() if v in before}
+                self.variables = variables
+                continue
+            if isinstance(thing, Loop | Contraction):
+                if isinstance(thing, Loop) and thing.parallel != (depth == 0):
+                    self.fail(f"loop {thing.variable.name} is parallel at depth {depth}, or the outermost is not")
+                work.append(("leave", (set(self.types), set(self.variables))))
+                work.extend(("statement", s) for s in reversed(thing.body))
+                self.enter(thing)
+                depth += 1
+            else:
+                self.statement(thing)  # type: ignore[arg-type]
+
+    def enter(self, loop: Loop | Contraction) -> None:
+        if isinstance(loop, Loop):
+            if loop.limit is not None:
+                self.index(loop.limit)
+            self.variables.add(loop.variable)
+        else:
+            self.variables.update((*loop.batch, loop.row, loop.column, loop.k))
+            self.index(loop.a)
+            self.index(loop.b)
+            self.define(loop.accumulator, loop.dtype)
+
+    def define(self, value: int, dtype: object) -> None:
+        if value in self.types:
+            self.fail(f"v{value} is defined twice")
+        self.types[value] = dtype
+
+    def use(self, value: int) -> object:
+        if value not in self.types:
+            self.fail(f"v{value} is used where it is not defined")
+        return self.types[value]
+
+    def index(self, index: Index) -> None:
+        missing = index.variables() - self.variables
+        if missing:
+            self.fail(f"index {index} uses {sorted(v.name for v in missing)} outside their loops")
+        for value in index.dynamics():
+            self.use(value)
+
+    def statement(self, s: Statement) -> None:
+        match s:
+            case Let():
+                self.let(s)
+            case Number() | Declare():
+                self.define(s.value, s.dtype)
+                if isinstance(s, Declare):
+                    if s.op not in COMBINE:
+                        self.fail(f"v{s.value} accumulates with {s.op}, which is no reduction")
+                    self.accumulators.add(s.value)
+            case Scalar():
+                if not self.parameters[s.parameter].scalar:
+                    self.fail(f"v{s.value} reads buffer {s.parameter} as a scalar")
+                self.define(s.value, s.dtype)
+            case Count():
+                self.index(s.index)
+                self.define(s.value, s.dtype)
+            case Test():
+                for guard in s.guards:
+                    self.index(guard.index)
+                self.define(s.value, s.dtype)
+            case Load():
+                self.index(s.index)
+                for guard in s.guards:
+                    self.index(guard.index)
+                if not s.guards and s.index.low < 0 and not s.index.dynamics():
+                    self.fail(f"v{s.value} reads before the buffer, at {s.index}")
+                if self.parameters[s.parameter].dtype is not s.dtype:
+                    self.fail(f"v{s.value} reads another type than its buffer has")
+                self.define(s.value, s.dtype)
+            case Store():
+                self.index(s.index)
+                parameter = self.parameters[s.parameter]
+                if not parameter.written or self.use(s.value) is not parameter.dtype:
+                    self.fail(f"v{s.value} is stored to {parameter.name}, of another type or read-only")
+            case Accumulate():
+                if s.accumulator not in self.accumulators:
+                    self.fail(f"v{s.accumulator} is no accumulator")
+                if self.use(s.accumulator) is not self.use(s.value):
+                    self.fail(f"v{s.value} is accumulated into another type")
+            case _:
+                self.fail(f"unknown statement {s}")
+
+    def let(self, s: Let) -> None:
+        types = [self.use(o) for o in s.operands]
+        if len(types) != s.op.arity:
+            self.fail(f"v{s.value}: {s.op.name} takes {s.op.arity} operands")
+        compared = types[1:] if s.op.rule is Rule.SELECT else types
+        if any(t is not compared[0] for t in compared):
+            self.fail(f"v{s.value}: operands of {s.op.name} differ in type")
+        if s.op.rule in (Rule.SAME, Rule.SELECT) and compared[0] is not s.dtype:
+            self.fail(f"v{s.value}: {s.op.name} gives the type of its operands")
+        self.define(s.value, s.dtype)

@@ -1,0 +1,240 @@
+"""Layers and losses as plain functions: what ``torch.nn.functional`` has.
+
+Most of them are tensor methods under the names that network code uses; the rest is composed here
+from such methods, so that gradients of any order and fusion come with them. The losses are in
+`losses.py` and `classification.py`; the modules (`linear.py`, `activation.py`, `loss.py` ...) only
+add parameters and settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grad.dtype import DType
+from grad.errors import ShapeError
+from grad.nn.classification import cross_entropy, nll_loss
+from grad.nn.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
+from grad.tensor import Tensor
+
+__all__ = [
+    "linear",
+    "embedding",
+    "one_hot",
+    "dropout",
+    "layer_norm",
+    "rms_norm",
+    "normalize",
+    # activations
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "silu",
+    "softplus",
+    "sigmoid",
+    "logsigmoid",
+    "tanh",
+    "hardtanh",
+    "softmax",
+    "log_softmax",
+    # losses
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
+
+
+def _result(input: Tensor, value: Tensor, inplace: bool) -> Tensor:
+    """`value`, written over `input` when that is wanted."""
+    return input.copy_(value) if inplace else value
+
+
+# -- activations -----------------------------------------------------------------------------------
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``max(x, 0)``."""
+    return _result(input, input.relu(), inplace)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """``min(max(x, 0), 6)``."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """``x`` where positive, else ``negative_slope * x``."""
+    return _result(input, input.leaky_relu(negative_slope), inplace)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """``x`` where positive, else ``alpha * (exp(x) - 1)``."""
+    return _result(input, input.elu(alpha), inplace)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """``x * P(N(0, 1) <= x)``; ``approximate="tanh"`` for the formula with tanh."""
+    return input.gelu(approximate=approximate)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``x * sigmoid(x)``."""
+    return _result(input, input.silu(), inplace)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``log(1 + exp(beta * x)) / beta``; ``x`` itself where ``beta * x`` exceeds `threshold`."""
+    return input.softplus(beta, threshold)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """``1 / (1 + exp(-x))``."""
+    return input.sigmoid()
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """``log(sigmoid(x))``, without overflow."""
+    return input.logsigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """Hyperbolic tangent."""
+    return input.tanh()
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """`input` limited to ``[min_val, max_val]``."""
+    return _result(input, input.clamp(min_val, max_val), inplace)
+
+
+def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
+    """``exp(x) / exp(x).sum(dim)``; with `dtype`, of the input converted to that first."""
+    return (input if dtype is None else input.to(dtype)).softmax(dim)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
+    """``log(softmax(x))``, without overflow; with `dtype`, of the input converted to that first."""
+    return (input if dtype is None else input.to(dtype)).log_softmax(dim)
+
+
+# -- layers ----------------------------------------------------------------------------------------
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``: input ``(..., in)``, weight ``(out, in)``, bias ``(out,)``."""
+    return input.linear(weight, bias)
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Rows of `weight` ``(count, size)`` at the integers `input` ``(...)``: ``(..., size)``.
+
+    The row `padding_idx` gets no gradient.
+
+    Raises:
+        IndexError: an integer is not below `count`.
+    """
+    rows = weight[input]
+    if padding_idx is None:
+        return rows
+    padding = (input == padding_idx % weight.shape[0]).unsqueeze(-1)
+    return rows.masked_fill(padding, 0) + weight.detach()[input].masked_fill(~padding, 0)
+
+
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
+    """Integers ``(...)`` to rows ``(..., num_classes)`` that are 1 there and 0 elsewhere."""
+    return input.one_hot(num_classes)
+
+
+def check_probability(p: float) -> None:
+    """Raise ValueError unless `p` is a probability."""
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero each element with probability `p`, scale others by ``1 / (1 - p)``; if `training`."""
+    check_probability(p)
+    if not training or p == 0.0:
+        return input
+    if p == 1.0:
+        return _result(input, input * 0.0, inplace)
+    kept = Tensor.rand(input.shape) >= p
+    return _result(input, (input * (1.0 / (1.0 - p))).where(kept, 0.0), inplace)
+
+
+def _last_axes(name: str, input: Tensor, normalized_shape: Sequence[int]) -> tuple[int, ...]:
+    """The axes that `normalized_shape` names, checked against the input."""
+    expected = tuple(normalized_shape)
+    if not expected or tuple(input.shape[-len(expected) :]) != expected:
+        raise ShapeError(
+            f"{name}: given normalized_shape={list(expected)}, expected input with shape "
+            f"[*, {', '.join(map(str, expected))}], but got input of size {list(input.shape)}."
+        )
+    return tuple(range(-len(expected), 0))
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``(x - mean) / sqrt(variance + eps) * weight + bias`` over the last axes.
+
+    Ba, Kiros, Hinton, "Layer normalization", 2016. Half types are computed in float32, as in
+    PyTorch.
+    """
+    axes = _last_axes("layer_norm", input, normalized_shape)
+    wide = input.float() if input.dtype.itemsize < 4 else input
+    centered = wide - wide.mean(axes, keepdim=True)
+    variance = (centered * centered).mean(axes, keepdim=True)
+    result = _affine(centered * (variance + eps).rsqrt(), weight, bias)
+    return result if wide is input else result.to(input.dtype)
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """``x / sqrt(mean(x ** 2) + eps) * weight`` over the last axes.
+
+    Zhang, Sennrich, "Root mean square layer normalization", 2019. `eps` None: the dtype's machine
+    epsilon.
+    """
+    axes = _last_axes("rms_norm", input, normalized_shape)
+    wide = input.float() if input.dtype.itemsize < 4 else input
+    if eps is None:
+        eps = 2.0**-23 if wide is not input or input.dtype.itemsize == 4 else 2.0**-52
+    scale = ((wide * wide).mean(axes, keepdim=True) + eps).rsqrt()
+    result = _affine(wide * scale, weight, None)
+    return result if wide is input else result.to(input.dtype)
+
+
+def _affine(value: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    if weight is not None:
+        value = value * weight
+    return value if bias is None else value + bias
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """`input` divided by its p-norm along `dim` (by `eps` where that is larger)."""
+    norm = (input.abs() ** p).sum(dim, keepdim=True) ** (1.0 / p) if p != 2.0 else None
+    if norm is None:
+        norm = (input * input).sum(dim, keepdim=True).sqrt()
+    return input / norm.clamp(min=eps)

@@ -1,0 +1,115 @@
+"""Layers that multiply by a weight matrix, or look rows up in one.
+
+Weights are stored as PyTorch stores them, ``(out, in)``, so that checkpoints load unchanged, and
+start from the same distributions (`init.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from grad.autograd.modes import no_grad
+from grad.dtype import DType
+from grad.nn import functional, init
+from grad.nn.module import Module
+from grad.nn.parameter import Parameter
+from grad.tensor import Tensor
+
+
+class Identity(Module):
+    """Returns its input; arguments of the constructor are ignored."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input
+
+
+class Linear(Module):
+    """Affine map ``y = x @ weight.T + bias``.
+
+    Shape:
+        input ``(..., in_features)``, output ``(..., out_features)``.
+
+    Example:
+        >>> Linear(20, 30)(Tensor.zeros((128, 20))).shape
+        (128, 30)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: DType | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(Tensor.empty((out_features, in_features), dtype=dtype))
+        self.bias = Parameter(Tensor.empty((out_features,), dtype=dtype)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias from ``U(-k, k)``, ``k = 1 / sqrt(in_features)``."""
+        # kaiming_uniform_ with a = sqrt(5) has this same bound 1 / sqrt(fan_in).
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0.0
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class Embedding(Module):
+    """A table of vectors, looked up by integer.
+
+    Shape:
+        input ``(...)`` of integers below `num_embeddings`, output ``(..., embedding_dim)``.
+
+    Attributes:
+        padding_idx: a row that starts as zeros and gets no gradient.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: DType | None = None,
+    ) -> None:
+        super().__init__()
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(
+                f"padding_idx {padding_idx} must be within num_embeddings {num_embeddings}"
+            )
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        self.weight = Parameter(Tensor.empty((num_embeddings, embedding_dim), dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the rows from N(0, 1); the padding row is zero."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx] = 0
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"

@@ -1,0 +1,186 @@
+"""Loss functions over numbers: how far a prediction is from its target, in all or per element.
+
+Regression first, then two classes, where the target is a probability; targets that are class
+numbers are in `classification.py`. `functional.py` offers them all under their PyTorch names.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+from grad.autograd.function import Function
+from grad.errors import ShapeError
+from grad.tensor import Tensor
+
+_REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda loss: loss,
+    "sum": lambda loss: loss.sum(),
+    "mean": lambda loss: loss.mean(),
+}
+
+
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """`loss` as it is, its sum, or its mean."""
+    check_reduction(reduction)
+    return _REDUCTIONS[reduction](loss)
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise ValueError unless `reduction` is "none", "sum" or "mean"."""
+    if reduction not in _REDUCTIONS:
+        raise ValueError(
+            f"{reduction} is not a valid value for reduction; use one of {', '.join(_REDUCTIONS)}."
+        )
+
+
+# -- regression ------------------------------------------------------------------------------------
+def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
+    """``input - target``; warns when they broadcast, which is nearly always a mistake."""
+    if tuple(input.shape) != tuple(target.shape):
+        warnings.warn(
+            f"{name}: using a target size {tuple(target.shape)} that is different to the input "
+            f"size {tuple(input.shape)}. This will likely lead to incorrect results due to "
+            "broadcasting; use x.reshape(...) or x.squeeze(...) to give both the same size.",
+            stacklevel=3,
+        )
+    return input - target
+
+
+def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
+    return loss if weight is None else loss * weight
+
+
+def mse_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """``(input - target) ** 2``. With `weight`, the mean is divided by the sum of the weights."""
+    difference = _difference("mse_loss", input, target)
+    squared = _weighted(difference * difference, weight)
+    if weight is not None and reduction == "mean":
+        return squared.sum() / weight.expand(squared.shape).sum()
+    return reduced(squared, reduction)
+
+
+def l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """``|input - target|``. With `weight`, the mean is divided by the sum of the weights."""
+    absolute = _weighted(_difference("l1_loss", input, target).abs(), weight)
+    if weight is not None and reduction == "mean":
+        return absolute.sum() / weight.expand(absolute.shape).sum()
+    return reduced(absolute, reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+) -> Tensor:
+    """``d ** 2 / (2 beta)`` where ``d = |input - target| < beta``, else ``d - beta / 2``."""
+    if beta < 0:
+        raise ValueError(f"smooth_l1_loss does not support negative values for beta; got {beta}.")
+    difference = _difference("smooth_l1_loss", input, target)
+    distance = difference.abs()
+    if beta == 0:
+        return reduced(distance, reduction)
+    square = difference * difference * (0.5 / beta)
+    return reduced(square.where(distance < beta, distance - 0.5 * beta), reduction)
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
+) -> Tensor:
+    """``d ** 2 / 2`` where ``d = |input - target| <= delta``, else ``delta * (d - delta / 2)``."""
+    if delta <= 0:
+        raise ValueError(f"huber_loss does not support non-positive values for delta; got {delta}.")
+    difference = _difference("huber_loss", input, target)
+    distance = difference.abs()
+    square = difference * difference * 0.5
+    line = (distance - 0.5 * delta) * delta
+    return reduced(square.where(distance <= delta, line), reduction)
+
+
+def kl_div(
+    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """``target * (log(target) - input)``; `input` is a log-probability, `target` too if
+    `log_target`.
+
+    ``reduction="batchmean"`` divides the sum by the size of the first axis: the mathematical
+    definition.
+    """
+    if log_target:
+        divergence = target.exp() * (target - input)
+    else:
+        # 0 * log(0) is 0 here.
+        positive = target > 0
+        logarithm = target.where(positive, 1.0).log()
+        divergence = (target * logarithm).where(positive, 0.0) - target * input
+    if reduction == "batchmean":
+        return divergence.sum() / input.shape[0]
+    return reduced(divergence, reduction)
+
+
+# -- two classes -----------------------------------------------------------------------------------
+class BinaryCrossEntropy(Function):
+    """``-(target * log(x) + (1 - target) * log(1 - x))`` per element, logarithms limited to -100.
+
+    The limits keep a certain but wrong prediction finite: PyTorch's convention, for the gradient
+    too.
+    """
+
+    @staticmethod
+    def forward(ctx, x, target):
+        ctx.save_for_backward(x, target)
+        negative = (target - 1) * (-x).log1p().clamp(min=-100.0)
+        return negative - target * x.log().clamp(min=-100.0)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, target = ctx.saved_tensors
+        to_input = to_target = None
+        if ctx.needs_input_grad[0]:
+            to_input = gradient * (x - target) / ((1 - x) * x).clamp(min=1e-12)
+        if ctx.needs_input_grad[1]:
+            to_target = gradient * ((-x).log1p() - x.log()).clamp(-100.0, 100.0)
+        return to_input, to_target
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """``-(target * log(input) + (1 - target) * log(1 - input))`` for probabilities `input`.
+
+    An input outside [0, 1] gives NaN (PyTorch raises, but to look would end the fusion here).
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    _check_same_size("binary_cross_entropy", input, target)
+    return reduced(_weighted(BinaryCrossEntropy.apply(input, target), weight), reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """`binary_cross_entropy` of ``sigmoid(input)``, without overflow.
+
+    `pos_weight` multiplies the part of the positive class; it broadcasts.
+    """
+    _check_same_size("binary_cross_entropy_with_logits", input, target)
+    logarithm = input.logsigmoid()
+    if pos_weight is not None:
+        logarithm = logarithm * ((pos_weight - 1) * target + 1)
+    loss = (1 - target) * input - logarithm
+    return reduced(_weighted(loss, weight), reduction)
+
+
+def _check_same_size(name: str, input: Tensor, target: Tensor) -> None:
+    if tuple(input.shape) != tuple(target.shape):
+        raise ShapeError(
+            f"{name}: target size ({tuple(target.shape)}) must be the same as input size "
+            f"({tuple(input.shape)}); use target.reshape(...) or target.unsqueeze(-1)."
+        )

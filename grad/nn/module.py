@@ -1,0 +1,421 @@
+"""`Module`: a tree of parameters, buffers and sub-modules with a forward function.
+
+Setting an attribute files it: a `Parameter` among the parameters, a `Module` among the sub-modules,
+a tensor under a registered name among the buffers. Everything else here is a walk over that tree.
+The names in a state dict are the attribute names joined by dots, PyTorch's, so that checkpoints
+load in either library. `parameter.py` first; `containers.py` and the layers build on this; copying,
+checking and converting whole trees is `state.py`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, TypeVar, overload
+
+from grad.dtype import DType, as_dtype, dtypes
+from grad.nn import state
+from grad.nn.hooks import HookTable, RemovableHandle
+from grad.nn.parameter import Parameter
+from grad.tensor import Tensor
+
+T = TypeVar("T")
+_TABLES = ("_parameters", "_buffers", "_modules")
+
+
+class Module:
+    """Base of everything that has parameters.
+
+    Subclasses call ``super().__init__()`` first, set their parameters and sub-modules as attributes
+    and define `forward`.
+
+    Example:
+        >>> class Scale(Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.factor = Parameter(Tensor.ones(1))
+        ...     def forward(self, x):
+        ...         return x * self.factor
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        # Straight into __dict__: __setattr__ needs these tables.
+        self.__dict__.update(
+            training=True,
+            _parameters={},
+            _buffers={},
+            _modules={},
+            _non_persistent=set(),
+            _forward_pre_hooks=HookTable(),
+            _forward_hooks=HookTable(),
+        )
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; call the module itself, which also runs the hooks."""
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        own = self.__dict__
+        if not own["_forward_pre_hooks"] and not own["_forward_hooks"]:
+            return self.forward(*args, **kwargs)
+        args, kwargs = own["_forward_pre_hooks"].before(self, args, kwargs)
+        result = self.forward(*args, **kwargs)
+        return own["_forward_hooks"].after(self, args, kwargs, result)
+
+    # -- attributes ------------------------------------------------------------------------------
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__
+        if "_parameters" not in own:
+            if isinstance(value, Parameter | Module):
+                raise AttributeError(
+                    f"cannot assign {type(value).__name__} {name!r} before Module.__init__() call; "
+                    "write super().__init__() first."
+                )
+            object.__setattr__(self, name, value)
+            return
+        table = _table_for(own, name, value)
+        if table is None:
+            object.__setattr__(self, name, value)
+            return
+        for other in (own, *(own[t] for t in _TABLES)):
+            if other is not table:
+                other.pop(name, None)
+        if table is not own["_buffers"]:
+            own["_non_persistent"].discard(name)
+        table[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached when ordinary look-up failed.
+        own = self.__dict__
+        for table in _TABLES:
+            if table in own and name in own[table]:
+                return own[table][name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __delattr__(self, name: str) -> None:
+        for table in _TABLES:
+            if name in self.__dict__[table]:
+                del self.__dict__[table][name]
+                self.__dict__["_non_persistent"].discard(name)
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        names = {*object.__dir__(self), *(n for t in _TABLES for n in self.__dict__.get(t, ()))}
+        return sorted(names)
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """File `param` under `name`; None keeps the name for a parameter that is left out."""
+        self._check_name(name, "parameter", "_parameters")
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{type(param).__name__}' object to parameter '{name}' "
+                "(nn.Parameter or None required); wrap it: nn.Parameter(tensor)."
+            )
+        if param is not None and param.grad_fn is not None:
+            raise ValueError(
+                f"cannot assign a computed tensor to parameter '{name}': parameters are leaves; "
+                "compute it in forward, or use nn.Parameter(x.detach())."
+            )
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """File a tensor that is state but no parameter; `persistent`: part of the state dict."""
+        self._check_name(name, "buffer", "_buffers")
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' "
+                "(Tensor or None required)"
+            )
+        self._buffers[name] = tensor
+        if persistent:
+            self._non_persistent.discard(name)
+        else:
+            self._non_persistent.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """File a sub-module under `name`, which need not be a Python identifier (``"0"``)."""
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._check_name(name, "module", "_modules")
+        self._modules[name] = module
+
+    register_module = add_module
+
+    def _check_name(self, name: str, what: str, table: str) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {type(name).__name__}")
+        if "." in name:
+            raise KeyError(f'{what} name can\'t contain ".", got: {name}')
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
+        if name not in self.__dict__[table] and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
+
+    # -- the tree --------------------------------------------------------------------------------
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """Yield ``(name, module)``, this one first (named ``""``), parents before children."""
+        seen = set() if memo is None else memo
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if remove_duplicate:
+                if module in seen:
+                    continue
+                seen.add(module)
+            yield name, module
+            start = f"{name}." if name else ""
+            for child_name, child in reversed(module._modules.items()):
+                if child is not None:
+                    stack.append((start + child_name, child))
+
+    def modules(self) -> Iterator[Module]:
+        """Yield this module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield ``(name, module)`` of the sub-modules directly below, each once."""
+        seen: set[Module] = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """Yield the sub-modules directly below, each once."""
+        return (module for _, module in self.named_children())
+
+    def _named_members(
+        self, table: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        tree = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else [(prefix, self)]
+        )
+        seen: set[int] = set()
+        for module_name, module in tree:
+            start = f"{module_name}." if module_name else ""
+            for name, member in module.__dict__[table].items():
+                if member is None or (remove_duplicate and id(member) in seen):
+                    continue
+                seen.add(id(member))
+                yield start + name, member
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Yield ``(dotted name, parameter)``; a shared parameter once, under its first name."""
+        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Yield the parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield ``(dotted name, buffer)``, each once."""
+        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Yield the buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module called `target` (dotted; ``""`` is this one)."""
+        module: Module = self
+        for name in target.split(".") if target else ():
+            found = module._modules.get(name)
+            if found is None:
+                raise AttributeError(f"{type(module).__name__} has no sub-module `{name}`")
+            module = found
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter called `target` (dotted)."""
+        owner, _, name = target.rpartition(".")
+        found = self.get_submodule(owner)._parameters.get(name)
+        if found is None:
+            raise AttributeError(f"{type(self).__name__} has no parameter `{target}`")
+        return found
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call `function` on each module below and then on this one (to set weights, say)."""
+        # Reversed order of "parents before children"; shared modules are visited once.
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
+
+    # -- settings of the whole tree --------------------------------------------------------------
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` of all modules, which dropout obeys."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """The same as ``train(False)``."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set whether the parameters get gradients."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the parameters' gradients, or set them to zero."""
+        state.zero_gradients(self.parameters(), set_to_none)
+
+    @overload
+    def to(
+        self, device: Any = ..., dtype: DType | None = ..., non_blocking: bool = ...
+    ) -> Self: ...
+    @overload
+    def to(self, dtype: DType, non_blocking: bool = ...) -> Self: ...
+    @overload
+    def to(self, tensor: Tensor, non_blocking: bool = ...) -> Self: ...
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Convert parameters and buffers in place: ``to(dtype)``, ``to(device, dtype)``,
+        ``to(tensor)``.
+
+        A dtype must be floating and is given to floating members only, as in PyTorch.
+        """
+        target = state.conversion_target(*args, **kwargs)
+        state.convert(self, lambda tensor: target.convert(tensor))
+        return self
+
+    def type(self, dst_type: Any) -> Self:
+        """Convert all parameters and buffers to `dst_type`, integers as well."""
+        state.convert(self, lambda tensor: tensor.to(as_dtype(dst_type)))
+        return self
+
+    def float(self) -> Self:
+        """Convert floating parameters and buffers to float32."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Self:
+        """Convert floating parameters and buffers to float64."""
+        return self.to(dtypes.float64)
+
+    def half(self) -> Self:
+        """Convert floating parameters and buffers to float16."""
+        return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Self:
+        """Convert floating parameters and buffers to bfloat16."""
+        return self.to(dtypes.bfloat16)
+
+    def cpu(self) -> Self:
+        """Move to the CPU."""
+        return self.to("cpu")
+
+    # -- state ------------------------------------------------------------------------------------
+    def state_dict(
+        self,
+        *,
+        destination: dict[str, Any] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> OrderedDict[str, Any]:
+        """Dotted names to parameters and persistent buffers, sharing memory with them.
+
+        `keep_vars` gives the parameters themselves instead of detached tensors.
+        """
+        return state.collect(self, destination, prefix, keep_vars)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> state.IncompatibleKeys:
+        """Copy values in, or with `assign` put the given tensors in their place.
+
+        Nothing is changed unless everything fits.
+
+        Returns:
+            The names that were missing and those that were not expected (both empty when `strict`).
+
+        Raises:
+            RuntimeError: names (when `strict`) or shapes do not fit.
+        """
+        return state.load(self, state_dict, strict, assign)
+
+    # -- hooks ------------------------------------------------------------------------------------
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before `forward`; what it returns, if not None, replaces
+        args.
+
+        With `with_kwargs`: ``hook(module, args, kwargs)``, returning both or None.
+        """
+        return self._forward_pre_hooks.add(hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, result)`` after `forward`; what it returns replaces the result.
+
+        With `with_kwargs`: ``hook(module, args, kwargs, result)``.
+        """
+        return self._forward_hooks.add(hook, prepend, with_kwargs)
+
+    # -- printing ---------------------------------------------------------------------------------
+    def extra_repr(self) -> str:
+        """The settings to print between the brackets."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        children = [
+            f"({name}): " + _indented(repr(module)) for name, module in self._modules.items()
+        ]
+        name = type(self).__name__
+        if not children and len(lines) <= 1:
+            return f"{name}({extra})"
+        return f"{name}(\n  " + "\n  ".join(lines + children) + "\n)"
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")
+
+
+def _table_for(own: dict[str, Any], name: str, value: Any) -> dict[str, Any] | None:
+    """The table that `value` is filed in under `name`; None: an ordinary attribute."""
+    if isinstance(value, Parameter):
+        return own["_parameters"]
+    if isinstance(value, Module):
+        return own["_modules"]
+    if name in own["_parameters"]:
+        if value is not None:
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' as parameter '{name}' "
+                "(nn.Parameter or None expected); wrap it: nn.Parameter(tensor)."
+            )
+        return own["_parameters"]
+    if name in own["_modules"]:
+        if value is not None:
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' as child module '{name}' "
+                "(nn.Module or None expected)"
+            )
+        return own["_modules"]
+    if name in own["_buffers"]:
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' as buffer '{name}' "
+                "(Tensor or None expected)"
+            )
+        return own["_buffers"]
+    return None

@@ -1,0 +1,97 @@
+"""Layers that scale their input to zero mean and unit variance, or to unit mean square."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from grad.dtype import DType
+from grad.nn import functional, init
+from grad.nn.module import Module
+from grad.nn.parameter import Parameter
+from grad.tensor import Tensor
+
+
+class _Normalization(Module):
+    """What both have: the shape of the last axes, and weights over them."""
+
+    def __init__(self, normalized_shape: int | Sequence[int], eps: float | None) -> None:
+        super().__init__()
+        given = normalized_shape
+        self.normalized_shape = (given,) if isinstance(given, int) else tuple(given)
+        self.eps = eps
+
+    def _weight(self, wanted: bool, dtype: DType | None) -> Parameter | None:
+        return Parameter(Tensor.empty(self.normalized_shape, dtype=dtype)) if wanted else None
+
+
+class LayerNorm(_Normalization):
+    """``(x - mean) / sqrt(variance + eps) * weight + bias`` over the last axes.
+
+    Shape:
+        input ``(..., *normalized_shape)``, output the same.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: DType | None = None,
+    ) -> None:
+        super().__init__(normalized_shape, eps)
+        self.elementwise_affine = elementwise_affine
+        self.weight = self._weight(elementwise_affine, dtype)
+        self.bias = self._weight(elementwise_affine and bias, dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
+
+
+class RMSNorm(_Normalization):
+    """``x / sqrt(mean(x ** 2) + eps) * weight`` over the last axes.
+
+    Shape:
+        input ``(..., *normalized_shape)``, output the same.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: DType | None = None,
+    ) -> None:
+        super().__init__(normalized_shape, eps)
+        self.elementwise_affine = elementwise_affine
+        self.weight = self._weight(elementwise_affine, dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )

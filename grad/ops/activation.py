@@ -1,0 +1,490 @@
+"""Activation functions of neural networks, and softmax.
+
+Those met in every network are Functions with their derivative written out; the rest are composed.
+All need floating tensors, but for `relu` and the clipping kind. `nn.functional` takes them from
+here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.function import Context, Function
+from grad.dtype import as_dtype
+from grad.errors import ShapeError
+from grad.graph.node import Node, cast, pointwise, reduce, reshape
+from grad.graph.primitives import (
+    ABS,
+    ADD,
+    DIV,
+    ERF,
+    EXP,
+    EXPM1,
+    LE,
+    LOG,
+    LOG1P,
+    LT,
+    MAX,
+    MAXIMUM,
+    MUL,
+    NEG,
+    SIGMOID,
+    SUB,
+    SUM,
+    TANH,
+    WHERE,
+)
+from grad.ops.axes import kept_shape, normal_axis
+from grad.ops.promotion import accumulation_dtype, number, refuse_bool, require_floating
+from grad.ops.registry import FLOATING, NUMERIC, Array, op
+from grad.ops.samples import operands, real
+from grad.ops.select import Where
+
+_AWAY_FROM_ZERO = real(0.2, 3) + real(-3, -0.2)
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(np.float64)
+
+
+@op(
+    method="relu",
+    inplace=True,
+    reference=lambda x: np.maximum(x, 0),
+    samples=_AWAY_FROM_ZERO,
+    dtypes=NUMERIC,
+)
+class Relu(Function):
+    """``max(x, 0)``, with derivative 0 at 0."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any) -> Any:
+        refuse_bool("relu", x.dtype, instead="x itself")
+        result = x._wrap(pointwise(MAXIMUM, x.node, number(0, x.dtype)))
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (result,) = ctx.saved_tensors
+        return Where.apply(result > 0, grad, 0)
+
+
+def _halves(x: Any) -> tuple[Node, Any]:
+    """The node of x in the type that a longer formula is computed in."""
+    return cast(x.node, accumulation_dtype(x.dtype)), x.dtype
+
+
+_SQRT_HALF = math.sqrt(0.5)
+_SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+_GELU_CUBIC = 0.044715  # Hendrycks and Gimpel, "Gaussian error linear units", 2016
+
+
+def _gelu_reference(x: Array, approximate: str = "none") -> Array:
+    wide = _wide(x)
+    if approximate == "tanh":
+        return 0.5 * wide * (1 + np.tanh(_SQRT_2_OVER_PI * (wide + _GELU_CUBIC * wide**3)))
+    return wide * 0.5 * (1 + np.vectorize(math.erf, otypes=[float])(wide * _SQRT_HALF))
+
+
+@op(
+    method="gelu",
+    reference=_gelu_reference,
+    samples=(*real(-3, 3), *operands(((3, 4),), kwargs={"approximate": "tanh"}, low=-3, high=3)),
+    dtypes=FLOATING,
+)
+class Gelu(Function):
+    """``x * Phi(x)``, Phi being the normal distribution; ``approximate="tanh"`` is the formula
+    with tanh.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, *, approximate: str = "none") -> Any:
+        require_floating("gelu", x.dtype)
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"gelu: approximate={approximate!r}; use 'none' or 'tanh'.")
+        ctx.save_for_backward(x)
+        ctx.approximate = approximate
+        node, dtype = _halves(x)
+        if approximate == "tanh":
+            cubic = pointwise(MUL, pointwise(MUL, node, node), number(_GELU_CUBIC, node.dtype))
+            factor = pointwise(ADD, cubic, number(1, node.dtype))
+            inner = pointwise(
+                MUL, pointwise(MUL, node, factor), number(_SQRT_2_OVER_PI, node.dtype)
+            )
+            bell = pointwise(TANH, inner)
+        else:
+            bell = pointwise(ERF, pointwise(MUL, node, number(_SQRT_HALF, node.dtype)))
+        half = pointwise(MUL, node, number(0.5, node.dtype))
+        result = pointwise(MUL, half, pointwise(ADD, bell, number(1, node.dtype)))
+        return x._wrap(cast(result, dtype))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        squared = x * x
+        if ctx.approximate == "tanh":
+            bell = (x * (squared * _GELU_CUBIC + 1) * _SQRT_2_OVER_PI).tanh()
+            slope = (squared * (3 * _GELU_CUBIC) + 1) * _SQRT_2_OVER_PI
+            return grad * 0.5 * (bell + 1 + x * (1 - bell * bell) * slope)
+        density = (squared * -0.5).exp() * (1 / math.sqrt(2 * math.pi))
+        return grad * (((x * _SQRT_HALF).erf() + 1) * 0.5 + x * density)
+
+
+@op(
+    method="silu",
+    aliases=("swish",),
+    reference=lambda x: _wide(x) / (1 + np.exp(-_wide(x))),
+    samples=real(-4, 4),
+    dtypes=FLOATING,
+)
+class Silu(Function):
+    """``x * sigmoid(x)``."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any) -> Any:
+        require_floating("silu", x.dtype)
+        ctx.save_for_backward(x)
+        node, dtype = _halves(x)
+        return x._wrap(cast(pointwise(MUL, node, pointwise(SIGMOID, node)), dtype))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        s = x.sigmoid()
+        return grad * (s * (1 + x * (1 - s)))
+
+
+@op(
+    method="softplus",
+    reference=lambda x, beta=1.0, threshold=20.0: np.log1p(np.exp(_wide(x) * beta)) / beta,
+    samples=(*real(-4, 4), *operands(((3, 4),), arguments=(2.0,))),
+    dtypes=FLOATING,
+)
+class Softplus(Function):
+    """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+        require_floating("softplus", x.dtype)
+        ctx.save_for_backward(x)
+        ctx.beta, ctx.threshold = beta, threshold
+        node, dtype = _halves(x)
+        scaled = node if beta == 1 else pointwise(MUL, node, number(beta, node.dtype))
+        # max(x, 0) + log1p(exp(-|x|)) cannot overflow.
+        tail = pointwise(LOG1P, pointwise(EXP, pointwise(NEG, pointwise(ABS, scaled))))
+        soft = pointwise(ADD, pointwise(MAXIMUM, scaled, number(0, node.dtype)), tail)
+        soft = soft if beta == 1 else pointwise(DIV, soft, number(beta, node.dtype))
+        straight = pointwise(LT, number(threshold, node.dtype), scaled)
+        return x._wrap(cast(pointwise(WHERE, straight, node, soft), dtype))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        scaled = x * ctx.beta
+        return Where.apply(scaled > ctx.threshold, grad, grad * scaled.sigmoid())
+
+
+@op(
+    method="leaky_relu",
+    inplace=True,
+    reference=lambda x, negative_slope=0.01: np.where(
+        x > 0, x, x * np.asarray(negative_slope, x.dtype)
+    ),
+    samples=(*_AWAY_FROM_ZERO, *operands(((3, 4),), arguments=(0.2,))),
+    dtypes=FLOATING,
+)
+class LeakyRelu(Function):
+    """x where it is positive, ``negative_slope * x`` elsewhere."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, negative_slope: float = 0.01) -> Any:
+        require_floating("leaky_relu", x.dtype)
+        ctx.save_for_backward(x)
+        ctx.slope = negative_slope
+        node = x.node
+        positive = pointwise(LT, number(0, x.dtype), node)
+        return x._wrap(
+            pointwise(WHERE, positive, node, pointwise(MUL, node, number(negative_slope, x.dtype)))
+        )
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return Where.apply(x > 0, grad, grad * ctx.slope)
+
+
+@op(
+    method="elu",
+    inplace=True,
+    reference=lambda x, alpha=1.0: np.where(
+        x > 0, _wide(x), alpha * np.expm1(np.minimum(_wide(x), 0))
+    ),
+    samples=(*_AWAY_FROM_ZERO, *operands(((3, 4),), arguments=(0.5,))),
+    dtypes=FLOATING,
+)
+class Elu(Function):
+    """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, alpha: float = 1.0) -> Any:
+        require_floating("elu", x.dtype)
+        ctx.save_for_backward(x)
+        ctx.alpha = alpha
+        node, dtype = _halves(x)
+        negative = pointwise(MUL, pointwise(EXPM1, node), number(alpha, node.dtype))
+        outside = pointwise(LE, node, number(0, node.dtype))
+        return x._wrap(cast(pointwise(WHERE, outside, negative, node), dtype))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        # Where x is positive, exp(x) may be infinite: it is not even computed of it.
+        falling = x.clamp(max=0).exp() * ctx.alpha
+        return Where.apply(x > 0, grad, grad * falling)
+
+
+# -- composed --------------------------------------------------------------------------------------
+@op(
+    method="relu6",
+    reference=lambda x: np.clip(x, 0, 6),
+    samples=_AWAY_FROM_ZERO,
+    composite=True,
+)
+class Relu6(Function):
+    """``min(max(x, 0), 6)``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x.clamp(0, 6)
+
+
+@op(
+    method="hardtanh",
+    inplace=True,
+    reference=lambda x, min_val=-1.0, max_val=1.0: np.clip(x, min_val, max_val),
+    samples=operands(((3, 4),)),
+    composite=True,
+)
+class Hardtanh(Function):
+    """x limited to ``[min_val, max_val]``."""
+
+    @staticmethod
+    def forward(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+        return x.clamp(min_val, max_val)
+
+
+@op(
+    method="hardsigmoid",
+    reference=lambda x: np.clip(_wide(x) / 6 + 0.5, 0, 1),
+    samples=real(-2, 2),
+    composite=True,
+)
+class Hardsigmoid(Function):
+    """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return (x + 3).clamp(0, 6) / 6
+
+
+@op(
+    method="hardswish",
+    reference=lambda x: _wide(x) * np.clip(_wide(x) / 6 + 0.5, 0, 1),
+    samples=real(-2, 2),
+    composite=True,
+)
+class Hardswish(Function):
+    """``x * hardsigmoid(x)``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x * (x + 3).clamp(0, 6) / 6
+
+
+@op(
+    method="logsigmoid",
+    reference=lambda x: -np.log1p(np.exp(-_wide(x))),
+    samples=real(-4, 4),
+    composite=True,
+)
+class LogSigmoid(Function):
+    """``log(sigmoid(x))``, without underflow."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return -Softplus.apply(-x, 1.0, math.inf)
+
+
+@op(
+    method="softsign",
+    reference=lambda x: x / (1 + np.abs(x)),
+    samples=_AWAY_FROM_ZERO,
+    composite=True,
+)
+class Softsign(Function):
+    """``x / (1 + |x|)``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x / (x.abs() + 1)
+
+
+@op(
+    method="mish",
+    reference=lambda x: _wide(x) * np.tanh(np.log1p(np.exp(_wide(x)))),
+    samples=real(-4, 4),
+    composite=True,
+)
+class Mish(Function):
+    """``x * tanh(softplus(x))``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x * x.softplus().tanh()
+
+
+# Klambauer et al., "Self-normalizing neural networks", 2017.
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+@op(
+    method="selu",
+    inplace=True,
+    reference=lambda x: (
+        _SELU_SCALE * np.where(x > 0, _wide(x), _SELU_ALPHA * np.expm1(np.minimum(_wide(x), 0)))
+    ),
+    samples=_AWAY_FROM_ZERO,
+    composite=True,
+)
+class Selu(Function):
+    """`elu` with the scale and alpha that keep mean 0 and variance 1."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return Elu.apply(x, _SELU_ALPHA) * _SELU_SCALE
+
+
+@op(
+    method="celu",
+    inplace=True,
+    reference=lambda x, alpha=1.0: np.where(
+        x > 0, _wide(x), alpha * np.expm1(np.minimum(_wide(x), 0) / alpha)
+    ),
+    samples=operands(((3, 4),), arguments=(2.0,)),
+    composite=True,
+)
+class Celu(Function):
+    """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
+
+    @staticmethod
+    def forward(x: Any, alpha: float = 1.0) -> Any:
+        return Elu.apply(x / alpha, 1.0) * alpha
+
+
+# -- softmax ---------------------------------------------------------------------------------------
+def _exponentials(x: Any, name: str, dim: int, dtype: Any) -> tuple[Node, Node, int, Any]:
+    """``x - max``, the sum of its exponentials along `dim`, that axis, and the type of the
+    result.
+    """
+    result = x.dtype if dtype is None else as_dtype(dtype)
+    require_floating(name, result)
+    axis = normal_axis(name, dim, len(x.shape))
+    node = cast(x.node, accumulation_dtype(result))
+    if not x.shape:
+        node = reshape(node, (1,))
+    if 0 in node.shape:
+        return node, node, axis, result
+    kept = kept_shape(node.shape, (axis,))
+    shifted = pointwise(SUB, node, reshape(reduce(MAX, node, (axis,)), kept))
+    total = reshape(reduce(SUM, pointwise(EXP, shifted), (axis,)), kept)
+    return shifted, total, axis, result
+
+
+def _softmax_reference(x: Array, dim: int) -> Array:
+    e = np.exp(_wide(x) - np.max(_wide(x), axis=dim, keepdims=True))
+    return e / e.sum(axis=dim, keepdims=True)
+
+
+_ROWS = (*operands(((3, 4),), arguments=(1,)), *operands(((2, 3, 4),), arguments=(0,)))
+
+
+@op(method="softmax", reference=_softmax_reference, samples=_ROWS, dtypes=FLOATING)
+class Softmax(Function):
+    """``exp(x) / sum(exp(x))`` along `dim`; NaN for a row of -inf alone."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, dim: int, *, dtype: Any = None) -> Any:
+        shifted, total, axis, kind = _exponentials(x, "softmax", dim, dtype)
+        node = pointwise(DIV, pointwise(EXP, shifted), total) if 0 not in x.shape else shifted
+        result = x._wrap(reshape(cast(node, kind), x.shape))
+        ctx.axis = axis
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (result,) = ctx.saved_tensors
+        weighted = grad * result
+        return weighted - result * weighted.sum(ctx.axis, True)
+
+
+@op(
+    method="log_softmax",
+    reference=lambda x, dim: np.log(_softmax_reference(x, dim)),
+    samples=_ROWS,
+    dtypes=FLOATING,
+)
+class LogSoftmax(Function):
+    """``x - logsumexp(x)`` along `dim`."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, dim: int, *, dtype: Any = None) -> Any:
+        shifted, total, axis, kind = _exponentials(x, "log_softmax", dim, dtype)
+        node = pointwise(SUB, shifted, pointwise(LOG, total)) if 0 not in x.shape else shifted
+        result = x._wrap(reshape(cast(node, kind), x.shape))
+        ctx.axis = axis
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (result,) = ctx.saved_tensors
+        return grad - result.exp() * grad.sum(ctx.axis, True)
+
+
+@op(
+    method="softmin",
+    reference=lambda x, dim: _softmax_reference(-x, dim),
+    samples=operands(((3, 4),), arguments=(1,)),
+    composite=True,
+)
+class Softmin(Function):
+    """Softmax of ``-x``."""
+
+    @staticmethod
+    def forward(x: Any, dim: int, *, dtype: Any = None) -> Any:
+        return Softmax.apply(-x, dim, dtype=dtype)
+
+
+@op(
+    method="glu",
+    reference=lambda x, dim=-1: np.split(x, 2, dim)[0] / (1 + np.exp(-np.split(x, 2, dim)[1])),
+    samples=operands(((3, 4),)),
+    composite=True,
+)
+class Glu(Function):
+    """The first half of x along `dim` times the sigmoid of the second."""
+
+    @staticmethod
+    def forward(x: Any, dim: int = -1) -> Any:
+        if x.shape[normal_axis("glu", dim, len(x.shape))] % 2:
+            raise ShapeError(
+                f"glu: the size of dim {dim} of {tuple(x.shape)} is odd; it is split in halves."
+            )
+        first, second = x.chunk(2, dim)
+        return first * second.sigmoid()

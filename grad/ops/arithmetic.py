@@ -1,0 +1,467 @@
+"""The operators ``+ - * / // % **`` and their relatives of two and three operands.
+
+Every class is one operation: `forward` builds nodes by `promotion.py`, `backward` is written in
+Tensor methods, so that gradients have gradients. Broadcasting and casts are undone by the
+autograd engine, so a gradient here has the shape of the result. `unary.py` and `comparison.py`
+continue the list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.function import Context, Function
+from grad.dtype import dtypes
+from grad.errors import DTypeError, GradientError
+from grad.graph.node import Node, pointwise
+from grad.graph.primitives import (
+    ADD,
+    AND,
+    ATAN2,
+    DIV,
+    EXP2,
+    FLOORDIV,
+    FMOD,
+    MOD,
+    MUL,
+    OR,
+    POW,
+    RSQRT,
+    SQRT,
+    SUB,
+    TRUNC,
+)
+from grad.ops.promotion import (
+    binary,
+    floating_pair,
+    is_tensor,
+    nodes,
+    number,
+    pair,
+    refuse_bool,
+    unsupported,
+    wrap,
+    zeros_like,
+)
+from grad.ops.registry import ALL, FLOATING, NUMERIC, op
+from grad.ops.samples import binary_samples, nonzero, operands, positive
+
+Operand = Any
+
+
+def _scaled(name: str, node: Node, alpha: float) -> Node:
+    """``alpha * node``, for the `alpha` of add and sub."""
+    if isinstance(alpha, float) and node.dtype.priority < 2:
+        raise DTypeError(
+            f"{name}: alpha={alpha} is floating, the operands are {node.dtype.name}; use an int."
+        )
+    if node.dtype is dtypes.bool:
+        return pointwise(AND, node, number(alpha, dtypes.bool))
+    return pointwise(MUL, node, number(alpha, node.dtype))
+
+
+@op(
+    method="add",
+    operator="__add__",
+    reflected="__radd__",
+    inplace=True,
+    reference=lambda x, y, alpha=1: x + y if alpha == 1 else x + alpha * y,
+    samples=binary_samples(),
+    dtypes=ALL,
+)
+class Add(Function):
+    """Sum ``x + alpha * y``; of two bool tensors, their logical or."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand, *, alpha: float = 1) -> Any:
+        if alpha == 1:
+            return binary("add", ADD, x, y)
+        ctx.alpha = alpha
+        a, b = pair("add", x, y)
+        return wrap(pointwise(OR if a.dtype is dtypes.bool else ADD, a, _scaled("add", b, alpha)))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        alpha = getattr(ctx, "alpha", 1)
+        return grad, grad if alpha == 1 else grad * alpha
+
+
+@op(
+    method="sub",
+    operator="__sub__",
+    reflected="__rsub__",
+    aliases=("subtract",),
+    inplace=True,
+    reference=lambda x, y, alpha=1: x - y if alpha == 1 else x - alpha * y,
+    samples=binary_samples(),
+    dtypes=NUMERIC,
+)
+class Sub(Function):
+    """Difference ``x - alpha * y``. For masks use ``^`` or ``~``: bool tensors are refused, as in
+    PyTorch.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand, *, alpha: float = 1) -> Any:
+        for value in (x, y):
+            if is_tensor(value):
+                refuse_bool("sub", value.dtype, instead="x ^ y or x.logical_xor(y)")
+        if alpha == 1:
+            return binary("sub", SUB, x, y)
+        ctx.alpha = alpha
+        a, b = pair("sub", x, y)
+        return wrap(pointwise(SUB, a, _scaled("sub", b, alpha)))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        if not ctx.needs_input_grad[1]:
+            return grad, None
+        alpha = getattr(ctx, "alpha", 1)
+        return grad, grad * -alpha if alpha != 1 else -grad
+
+
+@op(
+    method="mul",
+    operator="__mul__",
+    reflected="__rmul__",
+    aliases=("multiply",),
+    inplace=True,
+    reference=np.multiply,
+    samples=binary_samples(),
+    dtypes=ALL,
+)
+class Mul(Function):
+    """Product; of two bool tensors, their logical and."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand) -> Any:
+        ctx.save_for_backward(x, y)
+        return binary("mul", MUL, x, y)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        x, y = ctx.saved_tensors
+        needs_x, needs_y = ctx.needs_input_grad
+        return grad * y if needs_x else None, grad * x if needs_y else None
+
+
+def _rounded_quotient(x: np.ndarray, y: Any, rounding_mode: str | None = None) -> np.ndarray:
+    if rounding_mode is None:
+        return np.true_divide(x, y)
+    return np.trunc(np.true_divide(x, y)) if rounding_mode == "trunc" else np.floor_divide(x, y)
+
+
+@op(
+    method="div",
+    operator="__truediv__",
+    reflected="__rtruediv__",
+    aliases=("divide", "true_divide"),
+    inplace=True,
+    reference=_rounded_quotient,
+    samples=(
+        *operands(second=nonzero),
+        *operands(second=nonzero, kwargs={"rounding_mode": "trunc"}, gradient=False),
+        *operands(second=nonzero, kwargs={"rounding_mode": "floor"}, gradient=False),
+    ),
+    dtypes=NUMERIC,
+)
+class Div(Function):
+    """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and
+    keeps the type.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand, *, rounding_mode: str | None = None) -> Any:
+        ctx.rounded = rounding_mode is not None
+        if rounding_mode is None:
+            ctx.save_for_backward(x, y)
+            return wrap(pointwise(DIV, *floating_pair("div", x, y)))
+        if rounding_mode == "floor":
+            return binary("div", FLOORDIV, x, y)
+        if rounding_mode != "trunc":
+            raise ValueError(f"div: rounding_mode={rounding_mode!r}; use None, 'trunc' or 'floor'.")
+        a, b = pair("div", x, y)
+        if a.dtype.is_floating_point:
+            return wrap(pointwise(TRUNC, pointwise(DIV, a, b)))
+        # What is left after taking fmod away divides exactly.
+        return wrap(pointwise(FLOORDIV, pointwise(SUB, a, pointwise(FMOD, a, b)), b))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        if ctx.rounded:
+            return zeros_like(grad), zeros_like(grad)
+        x, y = ctx.saved_tensors
+        needs_x, needs_y = ctx.needs_input_grad
+        return grad / y if needs_x else None, -grad * (x / y / y) if needs_y else None
+
+
+@op(
+    method="floor_divide",
+    operator="__floordiv__",
+    reflected="__rfloordiv__",
+    inplace=True,
+    reference=np.floor_divide,
+    samples=operands(second=nonzero, gradient=False),
+    dtypes=NUMERIC,
+    gradient=False,
+)
+class FloorDivide(Function):
+    """Quotient rounded down. An integer divided by zero is 0, as in NumPy. Has no gradient, as in
+    PyTorch.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand) -> Any:
+        result = binary("floor_divide", FLOORDIV, x, y)
+        refuse_bool("floor_divide", result.dtype, instead="x.int() // y")
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        raise GradientError(
+            "floor_divide: its derivative is zero or undefined everywhere; use x / y, or (x / "
+            "y).floor()."
+        )
+
+
+@op(
+    method="remainder",
+    operator="__mod__",
+    reflected="__rmod__",
+    inplace=True,
+    reference=np.mod,
+    samples=operands(second=nonzero),
+    dtypes=NUMERIC,
+)
+class Remainder(Function):
+    """Remainder with the sign of the divisor, Python's ``%``. An integer modulo zero is 0, as in
+    NumPy.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand) -> Any:
+        ctx.save_for_backward(x, y)
+        result = binary("remainder", MOD, x, y)
+        refuse_bool("remainder", result.dtype, instead="x.int() % y")
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        x, y = ctx.saved_tensors
+        if not ctx.needs_input_grad[1]:
+            return grad, None
+        return grad, -grad * FloorDivide.apply(_plain(x), _plain(y))
+
+
+@op(
+    method="fmod",
+    inplace=True,
+    reference=np.fmod,
+    samples=operands(second=nonzero),
+    dtypes=NUMERIC,
+)
+class Fmod(Function):
+    """Remainder with the sign of the dividend, C's ``fmod``."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand) -> Any:
+        ctx.save_for_backward(x, y)
+        result = binary("fmod", FMOD, x, y)
+        refuse_bool("fmod", result.dtype, instead="x.int().fmod(y)")
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        x, y = ctx.saved_tensors
+        if not ctx.needs_input_grad[1]:
+            return grad, None
+        return grad, -grad * Div.apply(_plain(x), _plain(y), rounding_mode="trunc")
+
+
+def _plain(x: Operand) -> Operand:
+    """`x` without its history, where only its value matters."""
+    return x.detach() if is_tensor(x) else x
+
+
+# Exponents that have a cheaper and more exact form than the power function, as PyTorch has them.
+_SQUARES = {
+    2.0: lambda x: pointwise(MUL, x, x),
+    3.0: lambda x: pointwise(MUL, pointwise(MUL, x, x), x),
+    1.0: lambda x: x,
+}
+_ROOTS = {
+    0.5: lambda x: pointwise(SQRT, x),
+    -0.5: lambda x: pointwise(RSQRT, x),
+    -1.0: lambda x: pointwise(DIV, number(1, x.dtype), x),
+    -2.0: lambda x: pointwise(DIV, number(1, x.dtype), pointwise(MUL, x, x)),
+}
+
+
+def _power(x: Operand, y: Operand) -> Node:
+    a, b = pair("pow", x, y)
+    refuse_bool("pow", a.dtype, instead="x.int() ** y")
+    if not is_tensor(y):
+        if y < 0 and not a.dtype.is_floating_point:
+            raise DTypeError(
+                f"pow: integers to the negative power {y} are not integers; use x.float() ** {y}."
+            )
+        special = _SQUARES.get(y) or (_ROOTS.get(y) if a.dtype.is_floating_point else None)
+        if special:
+            return special(a)
+    if not is_tensor(x) and x == 2 and a.dtype.is_floating_point:
+        return pointwise(EXP2, b)
+    return pointwise(POW, a, b)
+
+
+@op(
+    method="pow",
+    operator="__pow__",
+    reflected="__rpow__",
+    inplace=True,
+    reference=np.power,
+    samples=(
+        *operands(first=positive, high=2.0),
+        *operands(shapes=((3, 4),), arguments=(2,)),
+        *operands(shapes=((3, 4),), arguments=(3,)),
+        *operands(shapes=((3, 4),), arguments=(0,)),
+        *operands(shapes=((3, 4),), arguments=(0.5,), first=positive),
+        *operands(shapes=((3, 4),), arguments=(-1.5,), first=positive),
+    ),
+    dtypes=FLOATING,
+)
+class Pow(Function):
+    """``x ** y``. Integers to negative Python exponents are refused; negative integer tensors
+    give 0 or ±1.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand) -> Any:
+        result = wrap(_power(x, y))
+        ctx.save_for_backward(x, y, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        x, y, result = ctx.saved_tensors
+        needs_x, needs_y = ctx.needs_input_grad
+        base = exponent = None
+        if needs_x and is_tensor(y):
+            # The derivative of x ** 0 is 0 also at x = 0, where x ** -1 is infinite.
+            base = (grad * y * x ** (y - 1)).masked_fill(y == 0, 0)
+        elif needs_x:
+            base = zeros_like(grad) if y == 0 else grad * (x ** (y - 1) * y)
+        if needs_y:
+            logarithm = (
+                x.log() if is_tensor(x) else float(np.log(np.float64(x))) if x > 0 else -np.inf
+            )
+            exponent = grad * (result * logarithm)
+            exponent = exponent.masked_fill(_zero_to_nonnegative(x, y), 0)
+        return base, exponent
+
+
+def _zero_to_nonnegative(x: Operand, y: Any) -> Any:
+    return (y >= 0).logical_and(x == 0) if is_tensor(x) or x == 0 else y != y
+
+
+@op(
+    method="atan2",
+    aliases=("arctan2",),
+    inplace=True,
+    reference=np.arctan2,
+    samples=operands(second=nonzero),
+    dtypes=FLOATING,
+)
+class Atan2(Function):
+    """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is
+    y.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, y: Operand, x: Operand) -> Any:
+        ctx.save_for_backward(y, x)
+        return wrap(pointwise(ATAN2, *floating_pair("atan2", y, x)))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        y, x = ctx.saved_tensors
+        scaled = grad / (x * x + y * y)
+        return scaled * x, scaled * -y
+
+
+@op(
+    method="addcmul",
+    inplace=True,
+    reference=lambda x, a, b, value=1: x + value * a * b,
+    samples=operands(shapes=((3, 4), (4,), (3, 1)), kwargs={"value": 0.5}),
+    dtypes=FLOATING,
+)
+class Addcmul(Function):
+    """``x + value * a * b``."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
+        ctx.save_for_backward(a, b)
+        ctx.value = value
+        base, first, second = nodes("addcmul", x, a, b)
+        product = pointwise(MUL, first, second)
+        return x._wrap(
+            pointwise(ADD, base, product if value == 1 else _scaled("addcmul", product, value))
+        )
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        a, b = ctx.saved_tensors
+        scaled = grad * ctx.value
+        return grad, scaled * b, scaled * a
+
+
+@op(
+    method="addcdiv",
+    inplace=True,
+    reference=lambda x, a, b, value=1: x + value * a / b,
+    samples=operands(shapes=((3, 4), (4,), (3, 1)), kwargs={"value": 0.5}, third=nonzero),
+    dtypes=FLOATING,
+)
+class Addcdiv(Function):
+    """``x + value * a / b``, of floating tensors."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
+        ctx.save_for_backward(a, b)
+        ctx.value = value
+        base, first, second = nodes("addcdiv", x, a, b)
+        if not base.dtype.is_floating_point:
+            raise DTypeError(
+                f"addcdiv: needs floating operands, got {base.dtype.name}; use x.float()."
+            )
+        scaled = first if value == 1 else _scaled("addcdiv", first, value)
+        return x._wrap(pointwise(ADD, base, pointwise(DIV, scaled, second)))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        a, b = ctx.saved_tensors
+        scaled = grad * ctx.value / b
+        return grad, scaled, -scaled * a / b
+
+
+@op(
+    method="lerp",
+    inplace=True,
+    reference=lambda start, end, weight: start + weight * (end - start),
+    samples=(
+        *operands(shapes=((3, 4), (3, 4), (4,))),
+        *operands(shapes=((3, 4), (4,)), arguments=(0.25,)),
+    ),
+    dtypes=FLOATING,
+    composite=True,
+)
+class Lerp(Function):
+    """Linear interpolation ``start + weight * (end - start)``."""
+
+    @staticmethod
+    def forward(start: Any, end: Any, weight: Operand) -> Any:
+        if not is_tensor(end):
+            raise unsupported("lerp", end)
+        return start + weight * (end - start)

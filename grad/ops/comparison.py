@@ -1,0 +1,196 @@
+"""Comparisons, which give bool, and the choice of the larger or smaller operand.
+
+NaN compares as IEEE 754 says (only `ne` is true of it) and comes through `maximum` and `minimum`,
+as in PyTorch. Results of comparisons are constants to autograd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from grad.autograd.function import Context, Function
+from grad.dtype import dtypes
+from grad.errors import DTypeError
+from grad.graph.node import pointwise
+from grad.graph.primitives import EQ, LE, LT, MAXIMUM, MINIMUM, NE, Primitive
+from grad.ops.promotion import binary, is_tensor, pair, wrap
+from grad.ops.registry import ALL, FLOATING, op
+from grad.ops.samples import binary_samples
+
+Operand = Any
+
+
+class Comparison(Function):
+    """``x <primitive> y``, in the common type; with `swapped`, ``y <primitive> x``."""
+
+    primitive: ClassVar[Primitive]
+    swapped: ClassVar[bool] = False
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Operand, y: Operand) -> Any:
+        a, b = pair(cls.__name__.lower(), x, y)
+        return wrap(pointwise(cls.primitive, *((b, a) if cls.swapped else (a, b))))
+
+
+def _comparison(
+    name: str, reference: Callable[..., Any], aliases: tuple[str, ...]
+) -> Callable[[type[Comparison]], type[Comparison]]:
+    """The registration that all six share."""
+    return op(
+        method=name,
+        operator=f"__{name}__",
+        aliases=aliases,
+        inplace=True,
+        reference=reference,
+        samples=binary_samples(),
+        dtypes=ALL,
+        gradient=False,
+    )
+
+
+@_comparison("eq", np.equal, ())
+class Eq(Comparison):
+    """Whether ``x == y``, for each element."""
+
+    primitive = EQ
+
+
+@_comparison("ne", np.not_equal, ("not_equal",))
+class Ne(Comparison):
+    """Whether ``x != y``, for each element; true of NaN."""
+
+    primitive = NE
+
+
+@_comparison("lt", np.less, ("less",))
+class Lt(Comparison):
+    """Whether ``x < y``, for each element."""
+
+    primitive = LT
+
+
+@_comparison("le", np.less_equal, ("less_equal",))
+class Le(Comparison):
+    """Whether ``x <= y``, for each element."""
+
+    primitive = LE
+
+
+@_comparison("gt", np.greater, ("greater",))
+class Gt(Comparison):
+    """Whether ``x > y``, for each element."""
+
+    primitive = LT
+    swapped = True
+
+
+@_comparison("ge", np.greater_equal, ("greater_equal",))
+class Ge(Comparison):
+    """Whether ``x >= y``, for each element."""
+
+    primitive = LE
+    swapped = True
+
+
+class _Extremum(Function):
+    """The larger or the smaller of two operands."""
+
+    primitive: ClassVar[Primitive]
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Operand, y: Operand) -> Any:
+        ctx.save_for_backward(x, y)
+        return binary(cls.primitive.name, cls.primitive, x, y)
+
+    @classmethod
+    def backward(cls, ctx: Context, grad: Any) -> Any:
+        x, y = ctx.saved_tensors
+        needs_x, needs_y = ctx.needs_input_grad
+        # Of equal operands each gets half, so that the gradient of max(x, x) is that of x.
+        shared = grad.masked_fill(x != y, 0) * 0.5 + grad.masked_fill(x == y, 0)
+        lost = x < y if cls.primitive is MAXIMUM else y < x
+        won = y < x if cls.primitive is MAXIMUM else x < y
+        return (
+            shared.masked_fill(lost, 0) if needs_x else None,
+            shared.masked_fill(won, 0) if needs_y else None,
+        )
+
+
+@op(method="maximum", reference=np.maximum, samples=binary_samples(), dtypes=ALL)
+class Maximum(_Extremum):
+    """The larger of two elements; NaN if either is. Equal elements share the gradient."""
+
+    primitive = MAXIMUM
+
+
+@op(method="minimum", reference=np.minimum, samples=binary_samples(), dtypes=ALL)
+class Minimum(_Extremum):
+    """The smaller of two elements; NaN if either is. Equal elements share the gradient."""
+
+    primitive = MINIMUM
+
+
+@op(
+    method="isclose",
+    reference=lambda x, y, **kw: np.isclose(x, y, **kw),
+    samples=binary_samples(),
+    dtypes=FLOATING,
+    composite=True,
+    gradient=False,
+)
+class IsClose(Function):
+    """Whether ``|x - y| <= atol + rtol * |y|``; equal infinities are close, NaN only with
+    `equal_nan`.
+    """
+
+    @staticmethod
+    def forward(
+        x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+    ) -> Any:
+        _same_dtype("isclose", x, y)
+        close = x == y
+        if equal_nan:
+            close = close | ((x != x) & (y != y))
+        if x.dtype is dtypes.bool:
+            return close
+        tolerance = y.abs() * rtol + atol
+        difference = (x - y).abs()
+        return close | (difference.isfinite() & (difference <= tolerance))
+
+
+@op(
+    method="allclose",
+    reference=lambda x, y, **kw: np.allclose(x, y, **kw),
+    samples=(),
+    composite=True,
+    gradient=False,
+)
+class AllClose(Function):
+    """Whether all elements are close (see `isclose`), as a Python bool."""
+
+    @staticmethod
+    def forward(
+        x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+    ) -> bool:
+        return bool(IsClose.forward(x, y, rtol, atol, equal_nan).all().item())
+
+
+@op(method="equal", reference=np.array_equal, samples=(), composite=True, gradient=False)
+class Equal(Function):
+    """Whether two tensors have the same shape and elements, as a Python bool."""
+
+    @staticmethod
+    def forward(x: Any, y: Any) -> bool:
+        _same_dtype("equal", x, y)
+        return x.shape == y.shape and bool((x == y).all().item())
+
+
+def _same_dtype(name: str, x: Any, y: Any) -> None:
+    if not is_tensor(y) or x.dtype is not y.dtype:
+        given = y.dtype.name if is_tensor(y) else type(y).__name__
+        raise DTypeError(
+            f"{name}: got {x.dtype.name} and {given}, needs one dtype; use y.to(x.dtype)."
+        )

@@ -1,0 +1,329 @@
+"""Reading and writing along one axis by a tensor of indices.
+
+Indices are checked when the operation is called: the index tensor is computed and looked at, so
+that the error comes from the line that made it. Then reading is `TAKE` and writing `SCATTER`;
+each is the other's gradient. Indexing by ``x[...]`` is in `index.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from grad.autograd.function import Context, Function
+from grad.dtype import dtypes
+from grad.engine import realize
+from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
+from grad.graph.node import (
+    Node,
+    broadcast_shapes,
+    cast,
+    expand,
+    iota,
+    pointwise,
+    reshape,
+    scatter,
+    slice_axes,
+    take,
+)
+from grad.graph.primitives import EQ
+from grad.ops.axes import normal_axis
+from grad.ops.movement import Place
+from grad.ops.promotion import as_node, is_tensor, unsupported
+from grad.ops.registry import ALL, op
+
+Shape = tuple[int, ...]
+
+
+# -- checks ----------------------------------------------------------------------------------------
+def index_range(index: Any) -> tuple[int, int]:
+    """Smallest and largest value of an integer tensor that is not empty; computes it."""
+    node: Node = index.node
+    realize((node,))
+    assert node.buffer is not None
+    values = node.buffer.numpy(node.dtype.numpy, node.shape)
+    return int(values.min()), int(values.max())
+
+
+def check_bounds(name: str, index: Any, size: int, lowest: int = 0) -> None:
+    """Raise IndexOutOfRangeError unless all of `index` lies in ``[lowest, size)``."""
+    if 0 in index.shape:
+        return
+    low, high = index_range(index)
+    if low < lowest or high >= size:
+        raise IndexOutOfRangeError(
+            f"{name}: index {low if low < lowest else high} is out of range for an axis of "
+            f"size {size}; "
+            f"use numbers from {lowest} to {size - 1}."
+        )
+
+
+def _require_index(name: str, index: Any) -> None:
+    if not is_tensor(index):
+        raise unsupported(name, index)
+    if index.dtype.kind not in "iu":
+        raise DTypeError(
+            f"{name}: the index has type {index.dtype.name}, needs int64; use index.long()."
+        )
+
+
+def _require_same_rank(name: str, x: Any, index: Any) -> None:
+    if max(len(index.shape), 1) != max(len(x.shape), 1):
+        raise ShapeError(
+            f"{name}: the index has {len(index.shape)} dimensions and the tensor "
+            f"{len(x.shape)}; they must "
+            f"have the same number. Use index.unsqueeze(...)."
+        )
+
+
+def _require_smaller(name: str, index: Shape, limit: Shape, free_axis: int | None = None) -> None:
+    for axis, (size, most) in enumerate(zip(index, limit, strict=False)):
+        if size > most and axis != free_axis:
+            raise ShapeError(
+                f"{name}: the index has shape {index}, which reaches outside {limit} on axis "
+                f"{axis}; "
+                f"use an index of at most {most} there."
+            )
+
+
+def _corner(node: Node, shape: Sequence[int]) -> Node:
+    """The first elements of each axis of `node`."""
+    return slice_axes(node, [(0, 1, size) for size in shape])
+
+
+def _vector(node: Node) -> Node:
+    """A 0-dimensional node as one of one element."""
+    return node if node.shape else reshape(node, (1,))
+
+
+# -- gather and scatter ----------------------------------------------------------------------------
+@op(method="gather", dtypes=ALL)
+class Gather(Function):
+    """``out[i][j] = x[index[i][j]][j]`` for ``dim=0``: elements of x chosen along `dim`.
+
+    Shape:
+        index has as many dimensions as x and is no larger outside `dim`; the result has its shape.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
+        axis = normal_axis("gather", dim, len(x.shape))
+        _require_index("gather", index)
+        if 0 in index.shape:
+            ctx.axis, ctx.shape = axis, x.shape
+            ctx.save_for_backward(index)
+            return x._wrap(expand(as_node("gather", 0, x.dtype), index.shape))
+        _require_same_rank("gather", x, index)
+        _require_smaller("gather", index.shape, x.shape, axis)
+        check_bounds("gather", index, x.shape[axis] if x.shape else 1)
+        ctx.axis, ctx.shape = axis, x.shape
+        ctx.save_for_backward(index)
+        return x._wrap(reshape(_taken(x.node, axis, index.node), index.shape))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (index,) = ctx.saved_tensors
+        zeros = grad._wrap(expand(as_node("gather", 0, grad.dtype), ctx.shape))
+        return ScatterAdd.apply(zeros, ctx.axis, index, grad), None, None
+
+
+def _taken(node: Node, axis: int, index: Node) -> Node:
+    node, index = _vector(node), _vector(index)
+    reach = [node.shape[a] if a == axis else size for a, size in enumerate(index.shape)]
+    return take(_corner(node, reach), (axis,), (index,))
+
+
+def _written(name: str, mode: str, x: Any, dim: int, index: Any, values: Any) -> tuple[int, Node]:
+    """x with `values` (a tensor or a number) put at `index` along `dim`."""
+    axis = normal_axis(name, dim, len(x.shape))
+    _require_index(name, index)
+    if 0 in index.shape:
+        return axis, x.node
+    _require_same_rank(name, x, index)
+    _require_smaller(name, index.shape, x.shape, axis)
+    if is_tensor(values):
+        if values.dtype is not x.dtype:
+            raise DTypeError(
+                f"{name}: the tensor is {x.dtype.name} and the source {values.dtype.name}; use "
+                f"src.to(x.dtype)."
+            )
+        _require_same_rank(name, values, index)
+        _require_smaller(name, index.shape, values.shape)
+        source = _corner(_vector(values.node), _vector(index.node).shape)
+    else:
+        source = expand(as_node(name, values, x.dtype), _vector(index.node).shape)
+    check_bounds(name, index, x.shape[axis] if x.shape else 1)
+    written = scatter(mode, _vector(x.node), source, (axis,), (_vector(index.node),))
+    return axis, reshape(written, x.shape)
+
+
+_REDUCTIONS = {"add": "add", "multiply": "prod"}
+
+
+@op(method="scatter", inplace=True, dtypes=ALL)
+class Scatter(Function):
+    """x with ``x[index[i][j]][j] = src[i][j]`` for ``dim=0``; `src` is a tensor or a number.
+
+    Where an index occurs twice the later element stays. ``reduce="add"`` or ``"multiply"`` combines
+    instead, as PyTorch has it, without a gradient for `src`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Context,
+        x: Any,
+        dim: int,
+        index: Any,
+        src: Any = None,
+        *,
+        reduce: str | None = None,
+        value: Any = None,
+    ) -> Any:
+        if reduce is not None and reduce not in _REDUCTIONS:
+            raise ValueError(
+                f"scatter: reduce={reduce!r}; use 'add', 'multiply', or scatter_reduce."
+            )
+        mode = "set" if reduce is None else _REDUCTIONS[reduce]
+        ctx.mode = mode
+        ctx.save_for_backward(index)
+        ctx.source_shape = src.shape if is_tensor(src) else ()
+        ctx.axis, node = _written("scatter", mode, x, dim, index, value if src is None else src)
+        return x._wrap(node)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        if ctx.mode == "prod":
+            raise DTypeError(
+                "scatter: reduce='multiply' has no gradient; use scatter_reduce or a product."
+            )
+        (index,) = ctx.saved_tensors
+        needs_source = len(ctx.needs_input_grad) > 3 and ctx.needs_input_grad[3]
+        kept = Scatter.apply(grad, ctx.axis, index, 0) if ctx.mode == "set" else grad
+        return kept, None, None, _source_gradient(ctx, grad) if needs_source else None
+
+
+def _source_gradient(ctx: Context, grad: Any) -> Any:
+    """The gradient of values written by `ctx`: the result's where each of them went, 0 for those
+    left over.
+    """
+    (index,) = ctx.saved_tensors
+    found = Gather.apply(grad, ctx.axis, index)
+    if found.shape == ctx.source_shape:
+        return found
+    return Place.apply(found, ctx.source_shape, tuple((0, 1, size) for size in found.shape))
+
+
+@op(method="scatter_add", inplace=True, dtypes=ALL)
+class ScatterAdd(Function):
+    """x with ``x[index[i][j]][j] += src[i][j]`` for ``dim=0``; the order of additions is always
+    the same.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, dim: int, index: Any, src: Any) -> Any:
+        ctx.save_for_backward(index)
+        ctx.source_shape = src.shape
+        ctx.axis, node = _written("scatter_add", "add", x, dim, index, src)
+        return x._wrap(node)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        source = None
+        if ctx.needs_input_grad[3]:
+            source = _source_gradient(ctx, grad)
+        return grad, None, None, source
+
+
+@op(method="index_add", inplace=True, dtypes=ALL, composite=True)
+class IndexAdd(Function):
+    """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
+
+    @staticmethod
+    def forward(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
+        axis = normal_axis("index_add", dim, len(x.shape))
+        whole = _along("index_add", source.shape, axis, index)
+        return ScatterAdd.apply(x, axis, whole, source if alpha == 1 else source * alpha)
+
+
+@op(method="index_fill", inplace=True, dtypes=ALL, composite=True)
+class IndexFill(Function):
+    """x with the number `value` at ``x[index]`` for ``dim=0``; index has one dimension."""
+
+    @staticmethod
+    def forward(x: Any, dim: int, index: Any, value: Any) -> Any:
+        axis = normal_axis("index_fill", dim, len(x.shape))
+        shape = tuple(index.size(0) if a == axis else size for a, size in enumerate(x.shape))
+        return Scatter.apply(x, axis, _along("index_fill", shape, axis, index), value)
+
+
+def _along(name: str, shape: Shape, axis: int, index: Any) -> Any:
+    """A vector of indices as one that says the same for every line along `axis` of `shape`."""
+    _require_index(name, index)
+    if len(index.shape) > 1:
+        raise ShapeError(
+            f"{name}: the index has shape {tuple(index.shape)}, needs 1 dimension; use "
+            f"index.reshape(-1)."
+        )
+    if not shape:
+        return index.reshape(())
+    return index.reshape((-1, *[1] * (len(shape) - axis - 1))).expand(
+        tuple(index.size(0) if a == axis and index.shape else size for a, size in enumerate(shape))
+    )
+
+
+@op(method="index_select", dtypes=ALL, composite=True)
+class IndexSelect(Function):
+    """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
+
+    @staticmethod
+    def forward(x: Any, dim: int, index: Any) -> Any:
+        axis = normal_axis("index_select", dim, len(x.shape))
+        index = index.reshape(1) if is_tensor(index) and not index.shape else index
+        return Gather.apply(x, axis, _along("index_select", x.shape, axis, index))
+
+
+@op(method="take_along_dim", dtypes=ALL, composite=True)
+class TakeAlongDim(Function):
+    """`gather`, but the other axes of x and the index broadcast; without `dim`, of both
+    flattened.
+    """
+
+    @staticmethod
+    def forward(x: Any, indices: Any, dim: int | None = None) -> Any:
+        _require_index("take_along_dim", indices)
+        if dim is None:
+            return Gather.apply(x.reshape(-1), 0, indices.reshape(-1))
+        axis = normal_axis("take_along_dim", dim, len(x.shape))
+        _require_same_rank("take_along_dim", x, indices)
+        lines, wanted = list(x.shape), list(indices.shape)
+        lines[axis] = wanted[axis] = 1
+        shape = list(broadcast_shapes("take_along_dim", tuple(lines), tuple(wanted)))
+        source = (*shape[:axis], x.shape[axis], *shape[axis + 1 :])
+        target = (*shape[:axis], indices.shape[axis], *shape[axis + 1 :])
+        return Gather.apply(x.expand(source), axis, indices.expand(target))
+
+
+@op(function="one_hot", gradient=False)
+class OneHot(Function):
+    """int64 with 1 at each class number on a new last axis of size `num_classes` (-1: one more
+    than the largest).
+
+    Example:
+        >>> one_hot(grad.tensor([0, 2])).tolist()
+        [[1, 0, 0], [0, 0, 1]]
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, num_classes: int = -1) -> Any:
+        _require_index("one_hot", x)
+        empty = 0 in x.shape
+        if num_classes < 0:
+            if empty:
+                raise ShapeError(
+                    "one_hot: an empty tensor does not say how many classes there are; give "
+                    "num_classes."
+                )
+            num_classes = index_range(x)[1] + 1
+        check_bounds("one_hot", x, num_classes)
+        labels = reshape(cast(x.node, dtypes.int64), (*x.shape, 1))
+        return x._wrap(cast(pointwise(EQ, labels, iota(num_classes)), dtypes.int64))

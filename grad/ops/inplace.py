@@ -1,0 +1,204 @@
+"""Writing to tensors: the one way in which a value changes.
+
+`write` replaces what a tensor shows by a new value: it points the storage at a new node and gives the
+tensor (or, for a view, its base) a new history, as PyTorch's copy-on-write graph does. Every in-place form
+(``x.add_(y)``, ``x += y``, ``x[i] = v``) computes a value without writing, then calls `write`; see
+`inplace_form`. What autograd forbids is refused in `check_writable`, before anything has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from grad.autograd.function import Context, Function
+from grad.autograd.modes import mode
+from grad.autograd.variable import PENDING_LIMIT, Variable, gradient_edge
+from grad.dtype import dtypes
+from grad.engine import realize
+from grad.errors import BroadcastError, DTypeError, InplaceError
+from grad.graph.movement import Move
+from grad.graph.node import cast, constant, expand, update
+from grad.graph.storage import write_through
+from grad.ops.registry import ALL, Op, op
+
+Path = tuple[Move, ...]
+
+
+class Update(Function):
+    """`base` with what its view through `path` shows replaced by `value`."""
+
+    @staticmethod
+    def forward(ctx: Context, base: Any, value: Any, path: Path) -> Any:
+        ctx.path = path
+        return base._wrap(update(base.node, value.node, path))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        needs_base, needs_value, _ = ctx.needs_input_grad
+        value = grad._through(ctx.path) if needs_value else None
+        if not needs_base:
+            return None, value, None
+        shown = grad._through(ctx.path).shape
+        nothing = grad._wrap(expand(constant(0, grad.dtype), shown))
+        return Update.apply(grad, nothing, ctx.path), value, None
+
+
+def check_writable(name: str, target: Any) -> None:
+    """Raise InplaceError where a write to `target` is refused."""
+    for size, stride in zip(target.layout.shape, target.layout.strides):
+        if stride == 0 and size > 1:
+            raise InplaceError(
+                f"{name}: more than one element of the tensor (shape {target.shape}, strides "
+                f"{target.layout.strides}) is at one place in memory. Use x.clone() first."
+            )
+    if not mode.enabled:
+        return
+    base = target._base
+    if base is None:
+        if target._requires_grad and target._edge is None:
+            raise InplaceError(
+                f"{name}: a leaf tensor that requires grad cannot be written to in place. Write "
+                f"x = x.{name.rstrip('_')}(...), or write under `with grad.no_grad():`."
+            )
+    elif base._requires_grad:
+        if base._edge is None:
+            raise InplaceError(
+                f"{name}: a view of a leaf tensor that requires grad cannot be written to in place. "
+                f"Write under `with grad.no_grad():`, or to a clone of the leaf."
+            )
+        if target._edge is None and target._edge_version == target._storage.version:
+            raise InplaceError(
+                f"{name}: this view was made under no_grad and is written to with recording on. Do "
+                f"both inside no_grad, or both outside."
+            )
+
+
+def fitting(name: str, target: Any, value: Any) -> Any:
+    """`value` cast and broadcast to `target`, which never changes its own shape or type."""
+    if value.dtype is not target.dtype:
+        if value.dtype.priority > target.dtype.priority:
+            raise DTypeError(
+                f"{name}: the result is {value.dtype.name} and cannot be stored in a tensor of "
+                f"{target.dtype.name}. Use x = x.{name.rstrip('_')}(...), or convert x first."
+            )
+        value = value.to(target.dtype)
+    return fitted_shape(name, target, value)
+
+
+def fitted_shape(name: str, target: Any, value: Any) -> Any:
+    if value.shape == target.shape:
+        return value
+    new = len(target.shape) - len(value.shape)
+    if new < 0 or any(s not in (1, target.shape[new + i]) for i, s in enumerate(value.shape)):
+        raise BroadcastError(
+            f"{name}: a value of shape {value.shape} does not fit a tensor of shape {target.shape}; "
+            f"the value broadcasts to the tensor, never the tensor to the value."
+        )
+    return value.expand(target.shape)
+
+
+def write(target: Any, value: Any) -> None:
+    """Make `target` show `value`, a tensor of its shape and type that does not depend on the write.
+
+    The caller has called `check_writable`.
+    """
+    storage, base, path = target._storage, target._base, target._path
+    recorded = mode.enabled and (value._needs_grad or target._needs_grad)
+    history = None
+    if recorded and base is not None:
+        # In terms of the base, whose history this is; a view remakes its own when asked.
+        history = Update.apply(base, value, path[len(base._path) :])
+    elif recorded:
+        history = value
+    before = storage.node
+    after = update(before, value.node, path) if path else value.node
+    storage.write(after)
+    if after.depth > PENDING_LIMIT:
+        realize((after,))
+    if storage.shared is not None:
+        realize((after,))
+        write_through(storage, before)
+    if history is not None:
+        owner = target if base is None else base
+        owner._edge = gradient_edge(history)
+        owner._requires_grad = owner._edge is not None
+
+
+def inplace_form(row: Op, name: str) -> Callable[..., Any]:
+    """The method `name` that computes `row` and writes the result to its first operand."""
+    call = row.call
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_writable(name, self)
+        write(self, fitting(name, self, call(self, *args, **kwargs)))
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`{row.name}` in place."
+    return method
+
+
+class Overwrite(Function):
+    """The values of `value`, with the history of a write to `target`, whose gradient becomes zero."""
+
+    @staticmethod
+    def forward(ctx: Context, target: Any, value: Any) -> Any:
+        node = expand(cast(value.node, target.dtype), target.shape)
+        return target._wrap(node)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        needs_target, needs_value = ctx.needs_input_grad
+        nothing = grad._wrap(expand(constant(0, grad.dtype), grad.shape))
+        return nothing if needs_target else None, grad if needs_value else None
+
+
+def overwrite(name: str, target: Any, value: Any) -> None:
+    """Write `value` (a tensor of any type, or a number) to all of `target`."""
+    check_writable(name, target)
+    if not isinstance(value, Variable):
+        value = target._wrap(constant(number_for(target, value), target.dtype))
+    fitted_shape(name, target, value)
+    write(target, Overwrite.apply(target, value))
+
+
+def number_for(target: Any, value: Any) -> Any:
+    """A Python number as one that the type of `target` has; fractions are cut off, integers wrap."""
+    if target.dtype is dtypes.bool:
+        return bool(value)
+    if target.dtype.kind == "f":
+        return float(value)
+    bits = 8 * target.dtype.itemsize
+    whole = int(value) % (1 << bits)
+    return whole - (1 << bits) if target.dtype.kind == "i" and whole >> (bits - 1) else whole
+
+
+@op(method="copy_", function=False, dtypes=ALL, composite=True)
+class CopyIn:
+    """Write the values of `other`, broadcast and converted; returns `x`."""
+
+    @staticmethod
+    def forward(x: Any, other: Any, non_blocking: bool = False) -> Any:
+        overwrite("copy_", x, other)
+        return x
+
+
+@op(method="fill_", function=False, dtypes=ALL, composite=True)
+class FillIn:
+    """Write one number everywhere; returns `x`."""
+
+    @staticmethod
+    def forward(x: Any, value: Any) -> Any:
+        overwrite("fill_", x, value)
+        return x
+
+
+@op(method="zero_", function=False, dtypes=ALL, composite=True)
+class ZeroIn:
+    """Write zeros everywhere; returns `x`."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        overwrite("zero_", x, 0)
+        return x

@@ -1,0 +1,215 @@
+"""Putting tensors together and taking them apart: `cat`, `stack`, `split`, `chunk`, `unbind`, `repeat` ...
+
+`Concatenate` is the one new operation: each part is written to its place in a new value. The others are made of it, of views and of indexing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.function import Context, Function
+from grad.dtype import DType, promote_types
+from grad.errors import ShapeError
+from grad.graph.movement import Move
+from grad.graph.node import Node, constant, expand, update
+from grad.graph.primitives import SLICE
+from grad.ops.axes import normal_axis
+from grad.ops.registry import ALL, Failure, Sample, op
+from grad.ops.view import sizes_of
+
+
+class Concatenate(Function):
+    """Tensors of one type and rank side by side along an axis."""
+
+    @staticmethod
+    def forward(ctx: Context, axis: int, *tensors: Any) -> Any:
+        ctx.axis = axis
+        ctx.sizes = [tensor.shape[axis] for tensor in tensors]
+        shape = list(tensors[0].shape)
+        shape[axis] = sum(ctx.sizes)
+        return tensors[0]._wrap(concatenated([t.node for t in tensors], axis, tuple(shape)))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        starts = np.cumsum([0, *ctx.sizes]).tolist()
+        parts = [
+            grad.narrow(ctx.axis, start, size) if needed else None
+            for start, size, needed in zip(starts, ctx.sizes, ctx.needs_input_grad[1:])
+        ]
+        return None, *parts
+
+
+def concatenated(nodes: Sequence[Node], axis: int, shape: tuple[int, ...]) -> Node:
+    """One write for each part, into a value that starts empty."""
+    result = expand(constant(0, nodes[0].dtype), shape)
+    start = 0
+    for node in nodes:
+        ranges = [(0, 1, size) for size in shape]
+        ranges[axis] = (start, 1, node.shape[axis])
+        start += node.shape[axis]
+        if node.size:
+            result = update(result, node, (Move(SLICE, tuple(ranges)),))
+    return result
+
+
+def _as_list(name: str, tensors: Any) -> list[Any]:
+    listed = list(tensors)
+    if not listed:
+        raise ShapeError(f"{name}: needs at least one tensor, got an empty list.")
+    return listed
+
+
+@op(
+    function="cat",
+    aliases=("concat", "concatenate"),
+    dtypes=ALL,
+    composite=True,
+)
+class Cat:
+    """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``.
+
+    The other sizes must agree; types are promoted. As in PyTorch, one-dimensional empty tensors are skipped.
+    """
+
+    @staticmethod
+    def forward(tensors: Sequence[Any], dim: int = 0) -> Any:
+        listed = _as_list("cat", tensors)
+        dtype: DType = listed[0].dtype
+        for tensor in listed:
+            dtype = promote_types(dtype, tensor.dtype)
+        parts = [tensor for tensor in listed if tensor.shape != (0,)] or listed[:1]
+        first = parts[0].shape
+        if not first:
+            raise ShapeError("cat: tensors without dimensions cannot be joined; use stack(...).")
+        axis = normal_axis("cat", dim, len(first))
+        for tensor in parts[1:]:
+            shape = tensor.shape
+            if len(shape) != len(first) or any(
+                a != b for i, (a, b) in enumerate(zip(shape, first)) if i != axis
+            ):
+                raise ShapeError(
+                    f"cat: shapes {first} and {shape} do not fit along axis {dim}; all sizes but that "
+                    f"one must agree."
+                )
+        return Concatenate.apply(axis, *[tensor.to(dtype) for tensor in parts])
+
+
+@op(function="stack", dtypes=ALL, composite=True)
+class Stack:
+    """Tensors of one shape along a new axis."""
+
+    @staticmethod
+    def forward(tensors: Sequence[Any], dim: int = 0) -> Any:
+        listed = _as_list("stack", tensors)
+        first = listed[0].shape
+        for tensor in listed:
+            if tensor.shape != first:
+                raise ShapeError(f"stack: shapes {first} and {tensor.shape} differ; all must be equal.")
+        axis = normal_axis("stack", dim, len(first) + 1)
+        return Cat.forward([tensor.unsqueeze(axis) for tensor in listed], axis)
+
+
+@op(
+    method="split",
+    view=True,
+    dtypes=ALL,
+    composite=True,
+    errors=[Failure(((4, 3),), ([1, 2],), match="sum")],
+)
+class Split:
+    """Views of `split_size` elements of axis `dim` each (the last may have fewer), or of given sizes."""
+
+    @staticmethod
+    def forward(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
+        axis = normal_axis("split", dim, len(x.shape))
+        size = x.shape[axis]
+        if isinstance(split_size, Sequence):
+            sizes = list(split_size)
+            if sum(sizes) != size or min(sizes, default=0) < 0:
+                raise ShapeError(f"split: sizes {sizes} must sum to {size}, the size of axis {dim}.")
+        else:
+            if split_size < 0 or (split_size == 0 and size):
+                raise ShapeError(f"split: split_size is {split_size}, it must be 1 or more.")
+            starts = range(0, size, split_size or 1)
+            sizes = [min(split_size, size - start) for start in starts] or [0]
+        starts = np.cumsum([0, *sizes]).tolist()
+        return tuple(x.narrow(axis, start, part) for start, part in zip(starts, sizes))
+
+
+@op(method="chunk", view=True, dtypes=ALL, composite=True)
+class Chunk:
+    """`chunks` views along `dim`, equal but for the last."""
+
+    @staticmethod
+    def forward(x: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
+        if chunks < 1:
+            raise ShapeError(f"chunk: chunks is {chunks}, it must be 1 or more.")
+        size = x.shape[normal_axis("chunk", dim, len(x.shape))]
+        if not size:
+            return tuple(Split.forward(x, [0] * chunks, dim))
+        return Split.forward(x, -(-size // chunks), dim)
+
+
+@op(method="unbind", view=True, dtypes=ALL, composite=True)
+class Unbind:
+    """A view for each position along `dim`."""
+
+    @staticmethod
+    def forward(x: Any, dim: int = 0) -> tuple[Any, ...]:
+        axis = normal_axis("unbind", dim, len(x.shape))
+        return tuple(x.select(axis, position) for position in range(x.shape[axis]))
+
+
+@op(
+    method="repeat",
+    function=False,
+    aliases=("tile",),
+    dtypes=ALL,
+    composite=True,
+    reference=lambda x, *repeats: np.tile(x, repeats),
+    samples=[Sample(((2, 3),), (2, 2)), Sample(((3,),), (2, 2))],
+)
+class Repeat:
+    """Copies side by side, `repeats` of them along each axis; new axes in front."""
+
+    @staticmethod
+    def forward(x: Any, *repeats: Any) -> Any:
+        counts = sizes_of("repeat", repeats)
+        new = len(counts) - len(x.shape)
+        if new < 0 or min(counts, default=0) < 0:
+            raise ShapeError(
+                f"repeat: {counts} must give a count, 0 or more, for each of the {len(x.shape)} axes."
+            )
+        shape = (1,) * new + x.shape
+        spaced = [size for pair in zip([1] * len(shape), shape) for size in pair]
+        repeated = [size for pair in zip(counts, shape) for size in pair]
+        joined = [count * size for count, size in zip(counts, shape)]
+        return x.reshape(spaced).expand(repeated).clone().reshape(joined)
+
+
+@op(
+    method="roll",
+    dtypes=ALL,
+    composite=True,
+    reference=lambda x, shifts, dims=None: np.roll(x, shifts, dims),
+    samples=[Sample(((3, 4),), (1, 0)), Sample(((3, 4),), ((1, -1), (0, 1))), Sample(((3, 4),), (5,))],
+)
+class Roll:
+    """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
+
+    @staticmethod
+    def forward(x: Any, shifts: Any, dims: Any = None) -> Any:
+        if dims is None or dims == ():
+            return Roll.forward(x.reshape(-1), shifts, 0).reshape(x.shape)
+        pairs = zip(sizes_of("roll", (shifts,)), sizes_of("roll", (dims,)), strict=True)
+        for shift, dim in pairs:
+            axis = normal_axis("roll", dim, len(x.shape))
+            size = x.shape[axis]
+            cut = -shift % size if size else 0
+            if cut:
+                x = Cat.forward([x.narrow(axis, cut, size - cut), x.narrow(axis, 0, cut)], axis)
+        return x
+

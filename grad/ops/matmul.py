@@ -1,0 +1,362 @@
+"""Matrix products, all of them one `CONTRACT` of ``(..., m, k)`` with ``(..., k, n)``.
+
+Vectors become matrices of one row or column. A batch of matrices times one matrix is folded into
+one tall matrix, so that it is one large contraction and its gradient sums over the batch inside
+the contraction. Halves are contracted in float32. Integers, for which the contraction engine has
+no kernels, are multiplied by broadcasting and summed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.function import Context, Function
+from grad.errors import DTypeError, ShapeError
+from grad.graph.node import (
+    Node,
+    broadcast_shapes,
+    cast,
+    contract,
+    expand,
+    permute,
+    pointwise,
+    reduce,
+    reshape,
+)
+from grad.graph.primitives import ADD, MUL, SUM
+from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported
+from grad.ops.registry import NUMERIC, Failure, op
+from grad.ops.samples import operands
+
+Shape = tuple[int, ...]
+
+
+def _require_matching(name: str, *tensors: Any) -> None:
+    """All are tensors of one type that is not bool."""
+    for tensor in tensors:
+        if not is_tensor(tensor):
+            raise unsupported(name, tensor)
+    kinds = {tensor.dtype for tensor in tensors}
+    if len(kinds) > 1:
+        given = " and ".join(tensor.dtype.name for tensor in tensors)
+        raise DTypeError(f"{name}: operands are {given}, needs one dtype; use y.to(x.dtype).")
+    if tensors[0].dtype.kind == "b":
+        raise DTypeError(f"{name}: not defined for bool tensors; use x.int() or x.float().")
+
+
+def product(a: Node, b: Node) -> Node:
+    """``(..., m, k)`` times ``(..., k, n)`` with equal leading axes, in the type that such sums
+    are kept in.
+    """
+    if a.dtype.is_floating_point:
+        wide = accumulation_dtype(a.dtype)
+        return cast(contract(cast(a, wide), cast(b, wide)), a.dtype)
+    rank, lead = len(a.shape), a.shape[:-2]
+    left = reshape(a, (*a.shape, 1))
+    right = reshape(b, (*lead, 1, *b.shape[-2:]))
+    return reduce(SUM, pointwise(MUL, left, right), (rank - 1,))
+
+
+def _transposed(node: Node) -> Node:
+    rank = len(node.shape)
+    return permute(node, (*range(rank - 2), rank - 1, rank - 2))
+
+
+def matrix_product(x: Node, y: Node) -> Node:
+    """``x @ y`` by NumPy's rules for 1-D to n-D operands; the shapes have been checked."""
+    rows, columns = x.shape, y.shape
+    if len(rows) == 2 and len(columns) == 2:
+        return product(x, y)
+    a = reshape(x, (1, *rows)) if len(rows) == 1 else x
+    b = reshape(y, (*columns, 1)) if len(columns) == 1 else y
+    lead: Shape = a.shape[:-2]
+    if len(b.shape) == 2:
+        folded = reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) if lead else a
+        result = product(folded, b)
+    else:
+        lead = broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2])
+        result = product(expand(a, (*lead, *a.shape[-2:])), expand(b, (*lead, *b.shape[-2:])))
+    shape = (
+        *lead,
+        *(rows[-2:-1] if len(rows) > 1 else ()),
+        *(columns[-1:] if len(columns) > 1 else ()),
+    )
+    return reshape(result, shape)
+
+
+def _check_shapes(x: Shape, y: Shape) -> None:
+    if not x or not y:
+        raise ShapeError(
+            f"matmul: got shapes {x} and {y}, needs at least 1 dimension each; use x * y."
+        )
+    inner = y[-2] if len(y) > 1 else y[-1]
+    if x[-1] != inner:
+        raise ShapeError(
+            f"matmul: shapes {x} and {y} do not fit: the last size of the first, {x[-1]}, must "
+            f"be the "
+            f"{'last but one' if len(y) > 1 else 'only'} size of the second, {inner}. "
+            f"Use x.T or y.mT to turn one of them."
+        )
+
+
+_MISFITS = (
+    Failure(((2, 3), (2, 3)), match="do not fit"),
+    Failure(((3,), (4,)), match="do not fit"),
+    Failure(((), (3,)), match="1 dimension"),
+)
+
+
+@op(
+    method="matmul",
+    operator="__matmul__",
+    reflected="__rmatmul__",
+    reference=np.matmul,
+    samples=(
+        *operands(((3, 4), (4, 2))),
+        *operands(((4,), (4,))),
+        *operands(((4,), (4, 2))),
+        *operands(((3, 4), (4,))),
+        *operands(((2, 3, 4), (4, 2))),
+        *operands(((2, 3, 4), (4,))),
+        *operands(((2, 3, 4), (2, 4, 2))),
+        *operands(((2, 1, 3, 4), (5, 4, 2))),
+        *operands(((4,), (2, 4, 3))),
+        *operands(((3, 4), (2, 4, 2))),
+    ),
+    errors=_MISFITS,
+    dtypes=NUMERIC,
+)
+class MatMul(Function):
+    """Matrix product of 1-D to n-D tensors; leading axes broadcast.
+
+    Shape:
+        ``(..., m, k)`` and ``(..., k, n)`` give ``(..., m, n)``; a vector counts as one row on the left
+        and one column on the right, and that axis is dropped again.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, y: Any) -> Any:
+        _require_matching("matmul", x, y)
+        _check_shapes(x.shape, y.shape)
+        ctx.save_for_backward(x, y)
+        return x._wrap(matrix_product(x.node, y.node))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        x, y = ctx.saved_tensors
+        needs_x, needs_y = ctx.needs_input_grad
+        if len(x.shape) == 1 and len(y.shape) == 1:
+            return grad * y if needs_x else None, grad * x if needs_y else None
+        if len(y.shape) <= 2:
+            return _gradients_of_folded(x, y, grad, needs_x, needs_y)
+        rows = x.unsqueeze(0) if len(x.shape) == 1 else x
+        grad = grad.unsqueeze(-2) if len(x.shape) == 1 else grad
+        # A batch on one side only: the autograd engine sums over it.
+        return grad @ y.mT if needs_x else None, rows.mT @ grad if needs_y else None
+
+
+def _gradients_of_folded(x: Any, y: Any, grad: Any, needs_x: bool, needs_y: bool) -> Any:
+    """Gradients of ``x @ y`` where y is one matrix or vector: x counts as one tall matrix."""
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) if len(x.shape) != 2 else x
+    matrix = y if len(y.shape) == 2 else y.unsqueeze(-1)
+    flat = grad.reshape(rows.shape[0], matrix.shape[1]) if len(grad.shape) != 2 else grad
+    return (
+        (flat @ matrix.mT).reshape(x.shape) if needs_x else None,
+        (rows.mT @ flat).reshape(y.shape) if needs_y else None,
+    )
+
+
+def _ranked(name: str, ranks: tuple[int, ...], *tensors: Any) -> None:
+    for tensor, rank in zip(tensors, ranks, strict=True):
+        if not is_tensor(tensor):
+            raise unsupported(name, tensor)
+        if len(tensor.shape) != rank:
+            given = " and ".join(str(tuple(t.shape)) for t in tensors)
+            needed = " and ".join(f"{r}-D" for r in ranks)
+            raise ShapeError(
+                f"{name}: got shapes {given}, needs {needed} tensors; use x.matmul(y)."
+            )
+
+
+@op(
+    method="mm",
+    reference=np.matmul,
+    samples=operands(((3, 4), (4, 2))),
+    errors=(Failure(((2, 3), (3,)), match="2-D"),),
+    composite=True,
+    dtypes=NUMERIC,
+)
+class Mm(Function):
+    """Product of two matrices."""
+
+    @staticmethod
+    def forward(x: Any, y: Any) -> Any:
+        _ranked("mm", (2, 2), x, y)
+        return MatMul.apply(x, y)
+
+
+@op(
+    method="bmm",
+    reference=np.matmul,
+    samples=operands(((2, 3, 4), (2, 4, 2))),
+    errors=(
+        Failure(((2, 3), (3, 2)), match="3-D"),
+        Failure(((2, 3, 4), (3, 4, 2)), match="batch"),
+    ),
+    composite=True,
+    dtypes=NUMERIC,
+)
+class Bmm(Function):
+    """Products of two batches of matrices of equal size, which do not broadcast."""
+
+    @staticmethod
+    def forward(x: Any, y: Any) -> Any:
+        _ranked("bmm", (3, 3), x, y)
+        if x.shape[0] != y.shape[0]:
+            raise ShapeError(
+                f"bmm: batch sizes of {tuple(x.shape)} and {tuple(y.shape)} differ; use "
+                f"x.matmul(y) to broadcast."
+            )
+        return MatMul.apply(x, y)
+
+
+@op(
+    method="mv",
+    reference=np.matmul,
+    samples=operands(((3, 4), (4,))),
+    composite=True,
+    dtypes=NUMERIC,
+)
+class Mv(Function):
+    """Product of a matrix and a vector."""
+
+    @staticmethod
+    def forward(x: Any, y: Any) -> Any:
+        _ranked("mv", (2, 1), x, y)
+        return MatMul.apply(x, y)
+
+
+@op(
+    method="dot",
+    reference=np.dot,
+    samples=operands(((4,), (4,))),
+    errors=(Failure(((2, 3), (3,)), match="1-D"),),
+    composite=True,
+    dtypes=NUMERIC,
+)
+class Dot(Function):
+    """Inner product of two vectors."""
+
+    @staticmethod
+    def forward(x: Any, y: Any) -> Any:
+        _ranked("dot", (1, 1), x, y)
+        return MatMul.apply(x, y)
+
+
+@op(
+    method="outer",
+    aliases=("ger",),
+    reference=np.outer,
+    samples=operands(((3,), (4,))),
+    composite=True,
+    dtypes=NUMERIC,
+)
+class Outer(Function):
+    """All products of two vectors: ``out[i, j] = x[i] * y[j]``."""
+
+    @staticmethod
+    def forward(x: Any, y: Any) -> Any:
+        _ranked("outer", (1, 1), x, y)
+        return x.unsqueeze(-1) * y
+
+
+_ADDED = {"beta": 0.5, "alpha": 2.0}
+
+
+@op(
+    method="addmm",
+    inplace=True,
+    reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
+    samples=(*operands(((2,), (3, 4), (4, 2))), *operands(((3, 2), (3, 4), (4, 2)), kwargs=_ADDED)),
+    composite=True,
+)
+class Addmm(Function):
+    """``beta * x + alpha * (a @ b)`` of matrices; x broadcasts."""
+
+    @staticmethod
+    def forward(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+        _ranked("addmm", (2, 2), a, b)
+        return _sum_of(x, MatMul.apply(a, b), beta, alpha)
+
+
+@op(
+    method="baddbmm",
+    inplace=True,
+    reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
+    samples=operands(((2, 3, 2), (2, 3, 4), (2, 4, 2)), kwargs=_ADDED),
+    composite=True,
+)
+class Baddbmm(Function):
+    """``beta * x + alpha * (a @ b)`` of batches of matrices; x broadcasts."""
+
+    @staticmethod
+    def forward(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+        return _sum_of(x, Bmm.forward(a, b), beta, alpha)
+
+
+def _sum_of(x: Any, found: Any, beta: float, alpha: float) -> Any:
+    found = found if alpha == 1 else found * alpha
+    if beta == 0:  # x is ignored, be it NaN
+        return found
+    return (x if beta == 1 else x * beta) + found
+
+
+@op(
+    function="linear",
+    reference=lambda x, weight, bias=0: x @ weight.T + bias,
+    samples=(
+        *operands(((3, 4), (2, 4), (2,))),
+        *operands(((3, 4), (2, 4))),
+        *operands(((2, 3, 4), (2, 4), (2,))),
+        *operands(((4,), (2, 4), (2,))),
+    ),
+    errors=(Failure(((3, 4), (4, 2)), match="in_features"),),
+)
+class Linear(Function):
+    """``x @ weight.T + bias``.
+
+    Shape:
+        x ``(..., in_features)``, weight ``(out_features, in_features)``, bias ``(out_features,)`` or
+        None; gives ``(..., out_features)``.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, weight: Any, bias: Any = None) -> Any:
+        _require_matching("linear", *(t for t in (x, weight, bias) if t is not None))
+        if len(weight.shape) != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
+            raise ShapeError(
+                f"linear: got x {tuple(x.shape)} and weight {tuple(weight.shape)}, needs x "
+                f"(..., in_features) "
+                f"and weight (out_features, in_features). Use x @ weight if the weight lies "
+                f"the other way."
+            )
+        ctx.save_for_backward(x, weight)
+        node = matrix_product(x.node, _transposed(weight.node))
+        return x._wrap(node if bias is None else pointwise(ADD, node, bias.node))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight, *needs_bias = ctx.needs_input_grad
+        size = math.prod(grad.shape[:-1])
+        rows = grad.reshape(size, grad.shape[-1]) if len(grad.shape) != 2 else grad
+        flat = x.reshape(size, x.shape[-1]) if len(x.shape) != 2 else x
+        grads = (
+            grad @ weight if needs_x else None,
+            rows.mT @ flat if needs_weight else None,
+            grad if any(needs_bias) else None,
+        )
+        return grads[: len(ctx.needs_input_grad)]

@@ -1,0 +1,186 @@
+"""Which element type an operation computes in, and its operands as graph nodes of that type.
+
+PyTorch ranks operands in three classes: tensors with dimensions, 0-dimensional tensors, Python
+numbers. A lower class raises the type of a higher one only across categories (bool < integer <
+floating). `result_type` answers for any operands; `pair` is the same for two, on the hot path:
+``x + 1`` costs one constant and one addition. The other op modules start from `binary` and
+`unary` here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.variable import Variable
+from grad.dtype import DType, combine, default_dtype, dtypes, promote_types, scalar_dtype
+from grad.errors import DTypeError
+from grad.graph.node import Node, cast, constant, expand, pointwise
+from grad.graph.primitives import ADD, AND, MAXIMUM, MINIMUM, MUL, OR, Primitive
+
+Operand = Any  # a Tensor, or a Python or NumPy number
+
+_PRIORITY = {bool: 0, int: 1, float: 2}
+
+# Arithmetic of truth values; the compiler never sees a bool addition.
+_OF_BOOL = {ADD: OR, MUL: AND, MAXIMUM: OR, MINIMUM: AND}
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether `value` is one of our tensors."""
+    return isinstance(value, Variable)
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a Python or NumPy bool, int or float."""
+    return isinstance(value, bool | int | float | np.number | np.bool_)
+
+
+def number(value: float | int | bool, dtype: DType) -> Node:
+    """The constant `value` of type `dtype`; integers wrap modulo 2^bits as they do in PyTorch."""
+    kind = dtype.kind
+    if kind == "f":
+        return constant(float(value), dtype)
+    if kind == "b":
+        return constant(bool(value), dtype)
+    whole = int(value)
+    bits = 8 * dtype.itemsize
+    half = 1 << (bits - 1)
+    if kind == "u":
+        whole &= 2 * half - 1
+    elif not -half <= whole < half:
+        whole = (whole + half) % (2 * half) - half
+    return constant(whole, dtype)
+
+
+def as_node(name: str, value: Operand, dtype: DType) -> Node:
+    """`value`, a tensor or a number, as a node of type `dtype`."""
+    if isinstance(value, Variable):
+        return cast(value.node, dtype)
+    if is_number(value):
+        return number(value, dtype)
+    raise unsupported(name, value)
+
+
+def unsupported(name: str, value: Any) -> DTypeError:
+    return DTypeError(
+        f"{name}: got a {type(value).__name__}, needs a Tensor or a number. "
+        f"Use grad.tensor(value) to make a tensor of an array or a list."
+    )
+
+
+def result_type(*values: Operand) -> DType:
+    """The type that an operation on `values` computes in, by PyTorch's rules.
+
+    Example:
+        >>> result_type(Tensor.ones(2, dtype=dtypes.int32), 1.5)
+        grad.float32
+    """
+    dimensioned: DType | None = None
+    scalar: DType | None = None
+    weak: DType | None = None
+    for value in values:
+        if is_tensor(value):
+            if value.shape:
+                dimensioned = promote_types(dimensioned or value.dtype, value.dtype)
+            else:
+                scalar = promote_types(scalar or value.dtype, value.dtype)
+        elif isinstance(value, DType):
+            dimensioned = promote_types(dimensioned or value, value)
+        else:
+            kind = scalar_dtype(value)
+            weak = promote_types(weak or kind, kind)
+    found = combine(dimensioned, combine(scalar, weak))
+    if found is None:
+        raise DTypeError("result_type: needs at least one tensor or number.")
+    return found
+
+
+def can_cast(source: DType, target: DType) -> bool:
+    """Whether a value of type `source` may be stored as `target`: no floating into an integer,
+    nothing into bool.
+    """
+    return source.priority <= target.priority
+
+
+def pair(name: str, x: Operand, y: Operand) -> tuple[Node, Node]:
+    """`x` and `y` as nodes of their common type (see `result_type`); one of them is a tensor."""
+    priority = _PRIORITY.get(type(y))
+    if priority is not None and is_tensor(x):
+        dtype = x.dtype
+        if priority <= dtype.priority:
+            return x.node, number(y, dtype)
+    elif is_tensor(x) and is_tensor(y) and x.dtype is y.dtype:
+        return x.node, y.node
+    for value in (x, y):
+        if not is_tensor(value) and not is_number(value):
+            raise unsupported(name, value)
+    dtype = result_type(x, y)
+    return as_node(name, x, dtype), as_node(name, y, dtype)
+
+
+def nodes(name: str, *values: Operand) -> list[Node]:
+    """All `values` as nodes of their common type."""
+    dtype = result_type(*values)
+    return [as_node(name, value, dtype) for value in values]
+
+
+def floating_pair(name: str, x: Operand, y: Operand) -> tuple[Node, Node]:
+    """As `pair`, and integers become the default floating type."""
+    a, b = pair(name, x, y)
+    if a.dtype.priority == 2:
+        return a, b
+    return cast(a, default_dtype()), cast(b, default_dtype())
+
+
+def floating(x: Any) -> Node:
+    """The node of `x`, integers and bool as the default floating type."""
+    return x.node if x.dtype.priority == 2 else cast(x.node, default_dtype())
+
+
+def wrap(node: Node) -> Any:
+    """A new tensor of the value `node`, outside any autograd graph."""
+    return Variable._wrap(node)
+
+
+def zeros_like(x: Any) -> Any:
+    """Zeros of the shape and type of `x`, no node of which looks at `x`."""
+    return wrap(expand(number(0, x.dtype), x.shape))
+
+
+def binary(name: str, primitive: Primitive, x: Operand, y: Operand) -> Any:
+    """`primitive` of `x` and `y` in their common type."""
+    a, b = pair(name, x, y)
+    if a.dtype is dtypes.bool:
+        primitive = _OF_BOOL.get(primitive, primitive)
+    return wrap(pointwise(primitive, a, b))
+
+
+def unary(primitive: Primitive, x: Any) -> Any:
+    """`primitive` of `x`; integers become floating first."""
+    return wrap(pointwise(primitive, floating(x)))
+
+
+def promote(name: str, x: Operand, y: Operand) -> tuple[Any, Any]:
+    """`x` and `y` as tensors of their common type, recorded by autograd as casts."""
+    dtype = result_type(x, y)
+    return tuple(  # type: ignore[return-value]
+        value.to(dtype) if is_tensor(value) else wrap(number(value, dtype)) for value in (x, y)
+    )
+
+
+def accumulation_dtype(dtype: DType) -> DType:
+    """What sums of `dtype` are kept in: halves in float32, the rest in itself."""
+    return dtypes.float32 if dtype.itemsize == 2 and dtype.kind == "f" else dtype
+
+
+def require_floating(name: str, dtype: DType) -> None:
+    if dtype.priority != 2:
+        raise DTypeError(f"{name}: needs a floating tensor, got {dtype.name}; use x.float() first.")
+
+
+def refuse_bool(name: str, *dtypes_given: DType, instead: str) -> None:
+    """Raise DTypeError when any of the types is bool."""
+    if dtypes.bool in dtypes_given:
+        raise DTypeError(f"{name}: not defined for bool tensors; use {instead}.")

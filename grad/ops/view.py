@@ -1,0 +1,464 @@
+"""Shapes and views: every operation that only changes where a value is found.
+
+Each op checks its arguments, writes the change as a path of movements and leaves the rest to
+`movement.moved`. The views among them share memory with their operand, as in PyTorch. `join.py` has the
+operations that put tensors together or take them apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.function import Context, Function
+from grad.errors import AxisError, BroadcastError, DTypeError, ShapeError
+from grad.graph.movement import Move, Shape, is_contiguous
+from grad.graph.node import broadcast_shapes, contiguous
+from grad.graph.primitives import AS_STRIDED, EXPAND, PERMUTE, RESHAPE, SLICE
+from grad.ops.axes import normal_axis
+from grad.ops.movement import Movement, moved
+from grad.ops.registry import ALL, Failure, Sample, op
+
+Ints = Any  # ints, or one sequence of ints
+
+
+def sizes_of(name: str, given: Sequence[Any]) -> tuple[int, ...]:
+    """The ints meant by ``f(2, 3)`` or ``f((2, 3))``."""
+    if len(given) == 1 and isinstance(given[0], Sequence):
+        given = given[0]
+    try:
+        return tuple([size.__index__() for size in given])
+    except (AttributeError, TypeError):
+        found = ", ".join(type(size).__name__ for size in given)
+        raise DTypeError(f"{name}: sizes must be ints, got {found}.") from None
+
+
+def completed(name: str, shape: Shape, target: tuple[int, ...]) -> Shape:
+    """`target` with its -1 worked out from the number of elements of `shape`."""
+    total = math.prod(shape)
+    if any(size < -1 for size in target) or target.count(-1) > 1:
+        raise ShapeError(
+            f"{name}: {target} is no shape; sizes are 0 or more, and one of them may be -1."
+        )
+    if -1 in target:
+        known = -math.prod(target)
+        if known and total % known == 0:
+            return tuple(total // known if size == -1 else size for size in target)
+    elif math.prod(target) == total:
+        return target
+    raise ShapeError(
+        f"{name}: shape {target} is invalid for a tensor of shape {shape}, which has {total} elements; "
+        f"the product of the sizes must stay the same (-1 stands for one size to work out)."
+    )
+
+
+def _reshaping(target: Shape, shape: Shape) -> tuple[Move, ...]:
+    return () if target == shape else (Move(RESHAPE, target),)
+
+
+@op(
+    method="view",
+    function=False,
+    view=True,
+    dtypes=ALL,
+    reference=lambda x, *shape: x.reshape(*shape),
+    samples=[Sample(((3, 4),), (2, 6)), Sample(((2, 3, 4),), ((4, -1),))],
+    errors=[Failure(((3, 4),), (5, 2), match="elements")],
+)
+class View(Movement):
+    """The same memory in another shape: ``x.view(2, -1)``; or, given a dtype, the same bits read so.
+
+    Raises ShapeError when the shape does not fit, or the strides allow no view; `reshape` copies then.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, *shape: Ints) -> Any:
+        target = completed("view", x.shape, sizes_of("view", shape))
+        result = x._view(_reshaping(target, x.shape))
+        if result is None:
+            raise ShapeError(
+                f"view: a tensor of shape {x.shape} and strides {x.stride()} has no view of shape "
+                f"{target}; at least one axis spans two that do not lie together. Use x.reshape(...)."
+            )
+        ctx.shape, ctx.path = x.shape, _reshaping(target, x.shape)
+        return result
+
+
+@op(
+    method="reshape",
+    view=True,
+    dtypes=ALL,
+    reference=lambda x, *shape: x.reshape(*shape),
+    samples=[Sample(((3, 4),), (2, 6)), Sample(((2, 3, 4),), ((4, -1),))],
+    errors=[Failure(((3, 4),), (5, 2), match="elements")],
+)
+class Reshape(Movement):
+    """The same values in another shape; a view where that can be, else a copy."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, *shape: Ints) -> Any:
+        target = completed("reshape", x.shape, sizes_of("reshape", shape))
+        return moved(ctx, x, _reshaping(target, x.shape))
+
+
+@op(
+    method="permute",
+    view=True,
+    dtypes=ALL,
+    reference=lambda x, *dims: x.transpose(*dims),
+    samples=[Sample(((2, 3, 4),), (2, 0, 1)), Sample(((2, 3),), ((-1, 0),))],
+    errors=[Failure(((2, 3),), (0, 0), match="each")],
+)
+class Permute(Movement):
+    """Axes in another order: ``x.permute(2, 0, 1)``."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, *dims: Ints) -> Any:
+        rank = len(x.shape)
+        order = tuple([normal_axis("permute", d, rank) for d in sizes_of("permute", dims)])
+        if sorted(order) != list(range(rank)):
+            raise ShapeError(
+                f"permute: {dims} is no order of the {rank} axes of {x.shape}; name each once."
+            )
+        return moved(ctx, x, (Move(PERMUTE, order),))
+
+
+@op(
+    method="transpose",
+    aliases=("swapaxes", "swapdims"),
+    view=True,
+    dtypes=ALL,
+    reference=np.swapaxes,
+    samples=[Sample(((2, 3, 4),), (0, 2)), Sample(((2, 3),), (-1, 0))],
+    errors=[Failure(((2, 3),), (0, 2), error=AxisError)],
+)
+class Transpose(Movement):
+    """Two axes exchanged."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, dim0: int, dim1: int) -> Any:
+        rank = len(x.shape)
+        first, second = (normal_axis("transpose", d, rank) for d in (dim0, dim1))
+        order = list(range(rank))
+        if rank:
+            order[first], order[second] = second, first
+        return moved(ctx, x, (Move(PERMUTE, tuple(order)),))
+
+
+@op(
+    method="t",
+    view=True,
+    dtypes=ALL,
+    reference=np.transpose,
+    samples=[Sample(((2, 3),)), Sample(((3,),))],
+    errors=[Failure(((2, 3, 4),), match="2")],
+)
+class MatrixTranspose(Movement):
+    """The transpose of a matrix; vectors and numbers stay as they are."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any) -> Any:
+        rank = len(x.shape)
+        if rank > 2:
+            raise ShapeError(
+                f"t: needs at most 2 dimensions, got shape {x.shape}; use x.mT or x.transpose(a, b)."
+            )
+        return moved(ctx, x, (Move(PERMUTE, tuple(reversed(range(rank)))),))
+
+
+@op(method="_all_axes_reversed", function=False, view=True, dtypes=ALL)
+class Reversed(Movement):
+    """All axes in reverse order: ``x.T``."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any) -> Any:
+        return moved(ctx, x, (Move(PERMUTE, tuple(reversed(range(len(x.shape))))),))
+
+
+@op(
+    method="flatten",
+    view=True,
+    dtypes=ALL,
+    reference=lambda x, start_dim=0, end_dim=-1: x.reshape(
+        x.shape[:start_dim] + (-1,) + x.shape[end_dim % x.ndim + 1 :]
+    ),
+    samples=[Sample(((2, 3, 4),)), Sample(((2, 3, 4),), (1,)), Sample(((2, 3, 4),), (0, 1))],
+    errors=[Failure(((2, 3),), (1, 0), match="after")],
+)
+class Flatten(Movement):
+    """Axes `start_dim` to `end_dim` made one; a number becomes one element."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+        shape = x.shape
+        start = normal_axis("flatten", start_dim, len(shape))
+        end = normal_axis("flatten", end_dim, len(shape))
+        if start > end:
+            raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}.")
+        target = (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+        return moved(ctx, x, _reshaping(target, shape))
+
+
+@op(
+    method="unflatten",
+    view=True,
+    dtypes=ALL,
+    reference=lambda x, dim, sizes: x.reshape(x.shape[:dim] + tuple(sizes) + x.shape[dim + 1 :]),
+    samples=[Sample(((2, 12),), (1, (3, 4)))],
+    errors=[Failure(((2, 12),), (1, (5, 4)), match="elements")],
+)
+class Unflatten(Movement):
+    """Axis `dim` split into `sizes`, one of which may be -1."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, dim: int, sizes: Ints) -> Any:
+        shape = x.shape
+        axis = normal_axis("unflatten", dim, len(shape))
+        parts = completed("unflatten", shape[axis : axis + 1], sizes_of("unflatten", (sizes,)))
+        return moved(ctx, x, _reshaping((*shape[:axis], *parts, *shape[axis + 1 :]), shape))
+
+
+@op(
+    method="squeeze",
+    view=True,
+    dtypes=ALL,
+    reference=lambda x, *dims: np.squeeze(x, tuple(d for d in dims if x.shape[d] == 1) or None),
+    samples=[Sample(((1, 3, 1),)), Sample(((1, 3, 1),), (0,))],
+    errors=[Failure(((1, 3),), (2,), error=AxisError)],
+)
+class Squeeze(Movement):
+    """Axes of size 1 left out: all of them, or those named (others stay)."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, *dim: Ints) -> Any:
+        shape = x.shape
+        if not dim or dim == (None,):
+            target = tuple([size for size in shape if size != 1])
+        else:
+            axes = {normal_axis("squeeze", d, len(shape)) for d in sizes_of("squeeze", dim)}
+            target = tuple([s for axis, s in enumerate(shape) if s != 1 or axis not in axes])
+        return moved(ctx, x, _reshaping(target, shape))
+
+
+@op(
+    method="unsqueeze",
+    view=True,
+    dtypes=ALL,
+    reference=np.expand_dims,
+    samples=[Sample(((2, 3),), (0,)), Sample(((2, 3),), (-1,))],
+    errors=[Failure(((2, 3),), (3,), error=AxisError)],
+)
+class Unsqueeze(Movement):
+    """A new axis of size 1 at `dim`."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, dim: int) -> Any:
+        axis = normal_axis("unsqueeze", dim, len(x.shape) + 1)
+        return moved(ctx, x, (Move(RESHAPE, (*x.shape[:axis], 1, *x.shape[axis:])),))
+
+
+@op(
+    method="expand",
+    function=False,
+    view=True,
+    dtypes=ALL,
+    reference=lambda x, *shape: np.broadcast_to(x, shape),
+    samples=[Sample(((3, 1),), (2, 3, 4))],
+    errors=[Failure(((3, 2),), (3, 4), error=BroadcastError)],
+)
+class Expand(Movement):
+    """Axes of size 1 repeated without copying, new axes in front; -1 keeps a size."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, *size: Ints) -> Any:
+        shape, target = x.shape, sizes_of("expand", size)
+        new = len(target) - len(shape)
+        full = tuple(
+            [shape[i - new] if s == -1 and i >= new else s for i, s in enumerate(target)]
+        )
+        fits = new >= 0 and all(s in (1, full[new + i]) for i, s in enumerate(shape))
+        if not fits or any(s < 0 for s in full):
+            raise BroadcastError(
+                f"expand: {shape} does not expand to {target}; only axes of size 1 repeat, and new "
+                f"axes come in front. Use x.unsqueeze(...) or x.repeat(...)."
+            )
+        return moved(ctx, x, (Move(EXPAND, full),) if full != shape else ())
+
+
+@op(method="expand_as", function=False, view=True, composite=True)
+class ExpandAs:
+    """`x` expanded to the shape of `other`."""
+
+    @staticmethod
+    def forward(x: Any, other: Any) -> Any:
+        return x.expand(other.shape)
+
+
+@op(method="broadcast_to", view=True, composite=True)
+class BroadcastTo:
+    """`x` expanded to `shape`."""
+
+    @staticmethod
+    def forward(x: Any, *shape: Ints) -> Any:
+        return x.expand(*shape)
+
+
+@op(method="view_as", function=False, view=True, composite=True)
+class ViewAs:
+    """`x` viewed in the shape of `other`."""
+
+    @staticmethod
+    def forward(x: Any, other: Any) -> Any:
+        return x.view(other.shape)
+
+
+@op(method="reshape_as", function=False, view=True, composite=True)
+class ReshapeAs:
+    """`x` in the shape of `other`."""
+
+    @staticmethod
+    def forward(x: Any, other: Any) -> Any:
+        return x.reshape(other.shape)
+
+
+@op(
+    method="flip",
+    dtypes=ALL,
+    reference=lambda x, *dims: np.flip(x, dims),
+    samples=[Sample(((2, 3),), (0,)), Sample(((2, 3),), (0, 1))],
+    errors=[Failure(((2, 3),), (2,), error=AxisError)],
+)
+class Flip(Movement):
+    """The named axes run backward. A copy, as in PyTorch."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, *dims: Ints) -> Any:
+        axes = {normal_axis("flip", d, len(x.shape)) for d in sizes_of("flip", dims)}
+        ranges = [(s - 1, -1, s) if a in axes else (0, 1, s) for a, s in enumerate(x.shape)]
+        return moved(ctx, x, (Move(SLICE, tuple(ranges)),), copy=True)
+
+
+@op(
+    method="movedim",
+    aliases=("moveaxis",),
+    view=True,
+    dtypes=ALL,
+    reference=np.moveaxis,
+    samples=[Sample(((2, 3, 4),), (0, 2)), Sample(((2, 3, 4),), ((0, 1), (-1, 0)))],
+)
+class MoveDim(Movement):
+    """Axes `source` moved to the places `destination`; the others keep their order."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, source: Ints, destination: Ints) -> Any:
+        rank = len(x.shape)
+        sources = [normal_axis("movedim", d, rank) for d in _listed(source)]
+        places = [normal_axis("movedim", d, rank) for d in _listed(destination)]
+        if len(sources) != len(places) or len(set(sources)) != len(set(places)):
+            raise ShapeError(
+                f"movedim: source {source} and destination {destination} must name as many axes, "
+                f"each once."
+            )
+        order = [axis for axis in range(rank) if axis not in sources]
+        for place, axis in sorted(zip(places, sources)):
+            order.insert(place, axis)
+        return moved(ctx, x, (Move(PERMUTE, tuple(order)),))
+
+
+def _listed(dims: Ints) -> Sequence[int]:
+    return dims if isinstance(dims, Sequence) else (dims,)
+
+
+@op(
+    method="narrow",
+    view=True,
+    dtypes=ALL,
+    reference=lambda x, dim, start, length: np.take(x, range(start, start + length), dim),
+    samples=[Sample(((4, 3),), (0, 1, 2))],
+    errors=[Failure(((4, 3),), (0, 3, 2), match="inside")],
+)
+class Narrow(Movement):
+    """`length` elements of axis `dim` from `start` on."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, dim: int, start: int, length: int) -> Any:
+        axis = normal_axis("narrow", dim, len(x.shape))
+        size = x.shape[axis]
+        first = start + size if start < 0 else start
+        if not 0 <= first <= first + length <= size:
+            raise ShapeError(
+                f"narrow: start {start} and length {length} do not lie inside axis {dim} of size {size}."
+            )
+        ranges = [(0, 1, s) for s in x.shape]
+        ranges[axis] = (first, 1, length)
+        return moved(ctx, x, (Move(SLICE, tuple(ranges)),))
+
+
+@op(method="as_strided", view=True, dtypes=ALL)
+class AsStrided(Movement):
+    """Any view of the memory of `x`, by sizes, strides and offset in elements.
+
+    Needs a contiguous `x`; the offset counts from its first element (PyTorch's counts from the storage's).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Context, x: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0
+    ) -> Any:
+        sizes, strides = sizes_of("as_strided", (size,)), sizes_of("as_strided", (stride,))
+        reach = storage_offset + sum((n - 1) * s for n, s in zip(sizes, strides))
+        total = math.prod(x.shape)
+        if len(sizes) != len(strides) or min((*sizes, *strides, storage_offset), default=0) < 0:
+            raise ShapeError(
+                f"as_strided: size {sizes}, stride {strides} and offset {storage_offset} must be of "
+                f"equal length and not negative."
+            )
+        if 0 not in sizes and reach >= total:
+            raise ShapeError(
+                f"as_strided: size {sizes}, stride {strides} and offset {storage_offset} reach element "
+                f"{reach} of a tensor of {total}."
+            )
+        flat = Move(RESHAPE, (total,))
+        return moved(ctx, x, (flat, Move(AS_STRIDED, (sizes, strides, storage_offset))))
+
+
+@op(
+    method="clone",
+    dtypes=ALL,
+    reference=lambda x: x.copy(),
+    samples=[Sample(((2, 3),))],
+)
+class Clone(Function):
+    """A copy with memory of its own; the gradient goes through."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, memory_format: Any = None) -> Any:
+        return x._wrap(contiguous(x.node))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        return grad
+
+
+@op(method="contiguous", function=False, dtypes=ALL, composite=True)
+class Contiguous:
+    """`x` itself if its elements lie in row-major order, else a copy in which they do."""
+
+    @staticmethod
+    def forward(x: Any, memory_format: Any = None) -> Any:
+        return x if is_contiguous(x.layout) else x.clone()
+
+
+@op(method="broadcast_tensors", function=False, composite=True)
+class BroadcastTensors:
+    """All tensors expanded to their common shape."""
+
+    @staticmethod
+    def forward(*tensors: Any) -> Any:
+        shape = broadcast_shapes("broadcast_tensors", *[tensor.shape for tensor in tensors])
+        return tuple(tensor.expand(shape) for tensor in tensors)
+
+

@@ -1,0 +1,122 @@
+"""Adam and AdamW: steps scaled by running averages of the gradient and of its square.
+
+Kingma, Ba, "Adam: a method for stochastic optimization", 2015; decoupled weight decay: Loshchilov,
+Hutter, 2019; AMSGrad: Reddi, Kale, Kumar, "On the convergence of Adam and beyond", 2018.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.tensor import Tensor
+
+
+class Adam(Optimizer):
+    """``p -= lr * m / (sqrt(v) + eps)``, with m and v corrected for having started at zero.
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate.
+        betas: how much of the averages of gradient and square is kept at each step.
+        eps: keeps the quotient finite.
+        weight_decay: multiple of the parameter added to its gradient.
+        amsgrad: divide by the largest average of squares so far.
+        maximize: go up instead of down.
+        decoupled_weight_decay: shrink the parameter by ``lr * weight_decay`` instead (AdamW).
+        foreach, fused, capturable: PyTorch's hints; every step here is one plan, so they change
+            nothing.
+
+    Raises:
+        ValueError: a setting out of range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_not_negative(lr=lr, epsilon=eps, weight_decay=weight_decay)
+        for index, beta in enumerate(betas):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, parameter: Tensor, group: Group) -> State:
+        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
+        return {"step": 0, **{name: parameter.zeros_like() for name in names}}
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers
+    ) -> Tensor:
+        step = state["step"] = state["step"] + 1
+        lr, decay = float(group["lr"]), group["weight_decay"]
+        beta1, beta2 = group["betas"]
+        value = parameter
+        if decay != 0 and group["decoupled_weight_decay"]:
+            value = parameter * numbers(1 - lr * decay, gradient)
+        elif decay != 0:
+            gradient = gradient + parameter * decay
+
+        mean = state["exp_avg"] * beta1 + gradient * (1 - beta1)
+        square = state["exp_avg_sq"] * beta2 + gradient * gradient * (1 - beta2)
+        state["exp_avg"].copy_(mean)
+        state["exp_avg_sq"].copy_(square)
+        if group["amsgrad"]:
+            square = state["max_exp_avg_sq"].maximum(square)
+            state["max_exp_avg_sq"].copy_(square)
+
+        # m / (1 - beta1 ** t) and v / (1 - beta2 ** t), with the divisions done on the two numbers.
+        rate = numbers(lr / (1 - beta1**step), gradient)
+        correction = numbers(1 / math.sqrt(1 - beta2**step), gradient)
+        return value - mean * rate / (square.sqrt() * correction + group["eps"])
+
+
+class AdamW(Adam):
+    """`Adam` with decoupled weight decay: ``p *= 1 - lr * weight_decay`` before the step."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=True,
+        )

@@ -1,0 +1,83 @@
+"""RMSprop: gradients divided by a running root mean square of themselves.
+
+Tieleman, Hinton, "Lecture 6.5 - RMSProp", Coursera, 2012; the centred form is from Graves,
+"Generating sequences with recurrent neural networks", 2013.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.tensor import Tensor
+
+
+class RMSprop(Optimizer):
+    """``p -= lr * gradient / (sqrt(v) + eps)`` with v the running average of the squares.
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate.
+        alpha: how much of the average is kept at each step.
+        eps: keeps the quotient finite (added outside the root, as in PyTorch).
+        weight_decay: multiple of the parameter added to its gradient.
+        momentum: how much of the last change goes on.
+        centered: divide by the running standard deviation instead.
+        maximize: go up instead of down.
+        foreach, capturable: PyTorch's hints; every step here is one plan, so they change nothing.
+
+    Raises:
+        ValueError: a negative setting.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+    ) -> None:
+        check_not_negative(
+            lr=lr, alpha=alpha, epsilon=eps, weight_decay=weight_decay, momentum=momentum
+        )
+        defaults = {
+            "lr": lr,
+            "alpha": alpha,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "centered": centered,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, parameter: Tensor, group: Group) -> State:
+        names = ["square_avg"]
+        names += ["momentum_buffer"] * (group["momentum"] > 0) + ["grad_avg"] * group["centered"]
+        return {"step": 0, **{name: parameter.zeros_like() for name in names}}
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers
+    ) -> Tensor:
+        state["step"] += 1
+        alpha = group["alpha"]
+        if group["weight_decay"] != 0:
+            gradient = gradient + parameter * group["weight_decay"]
+        square = state["square_avg"] * alpha + gradient * gradient * (1 - alpha)
+        state["square_avg"].copy_(square)
+        if group["centered"]:
+            mean = state["grad_avg"] * alpha + gradient * (1 - alpha)
+            state["grad_avg"].copy_(mean)
+            square = square - mean * mean
+        change = gradient / (square.sqrt() + group["eps"])
+        if group["momentum"] > 0:
+            change = state["momentum_buffer"] * group["momentum"] + change
+            state["momentum_buffer"].copy_(change)
+        return parameter - change * numbers(float(group["lr"]), gradient)

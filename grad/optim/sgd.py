@@ -1,0 +1,82 @@
+"""Stochastic gradient descent, plain or with momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.tensor import Tensor
+
+
+class SGD(Optimizer):
+    """``p -= lr * v`` with ``v = momentum * v + (1 - dampening) * gradient``.
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate.
+        momentum: how much of the last change goes on; 0 remembers nothing.
+        dampening: how little of the new gradient goes in (not at the first step).
+        weight_decay: multiple of the parameter added to its gradient.
+        nesterov: look ahead along the momentum; Sutskever et al., "On the importance of
+            initialization and momentum in deep learning", 2013.
+        maximize: go up instead of down.
+        foreach, fused: PyTorch's hints; every step here is one plan, so they change nothing.
+
+    Raises:
+        ValueError: a negative setting, or `nesterov` without momentum or with dampening.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+    ) -> None:
+        check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, parameter: Tensor, group: Group) -> State:
+        # From zeros the first step gives the gradient itself, as it should, unless dampened.
+        if group["momentum"] == 0 or group["dampening"] != 0:
+            return {}
+        return {"momentum_buffer": parameter.zeros_like()}
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers
+    ) -> Tensor:
+        if group["weight_decay"] != 0:
+            gradient = gradient + parameter * group["weight_decay"]
+        if group["momentum"] != 0:
+            gradient = self._with_momentum(gradient, parameter, state, group)
+        return parameter - gradient * numbers(float(group["lr"]), gradient)
+
+    def _with_momentum(
+        self, gradient: Tensor, parameter: Tensor, state: State, group: Group
+    ) -> Tensor:
+        momentum, velocity = group["momentum"], state.get("momentum_buffer")
+        if velocity is None:
+            velocity = state["momentum_buffer"] = parameter.empty_like()
+            new = gradient
+        else:
+            fresh = gradient if group["dampening"] == 0 else gradient * (1 - group["dampening"])
+            new = velocity * momentum + fresh
+        velocity.copy_(new)
+        return gradient + new * momentum if group["nesterov"] else new

@@ -1,0 +1,172 @@
+"""From LLVM IR text to addresses of machine code.
+
+`compile_ir` parses and verifies the text, has LLVM emit an object for the host (no optimisation
+passes: the code generators write vectors themselves), and loads it. Objects are kept in memory by
+text and on disk (runtime/disk_cache.py) by text, CPU and versions; loading a saved one takes 0.4
+ms. Symbols of the C library are found in the process; `register_symbol` adds our own. Read host.py
+before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import tempfile
+import threading
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+from llvmlite import binding
+
+from grad.errors import CompileError
+from grad.runtime.cpu.host import Host, host
+from grad.runtime.disk_cache import DiskCache, digest
+from grad.settings import settings
+
+binding.initialize_native_target()
+binding.initialize_native_asmprinter()
+
+_lock = threading.RLock()
+_symbols: dict[str, int] = {}
+_loaded: dict[str, dict[str, int]] = {}
+_library_numbers = itertools.count()
+
+
+def register_symbol(name: str, address: int) -> None:
+    """Let code compiled from now on refer to `name`, a function or datum at `address`."""
+    with _lock:
+        if _symbols.setdefault(name, address) != address:
+            raise ValueError(f"symbol {name} is registered already, at another address.")
+
+
+def compile_ir(text: str, names: Sequence[str], label: str, level: int = 2) -> dict[str, int]:
+    """Addresses of the functions `names` that the module `text` defines.
+
+    The same text gives the same addresses for as long as the process lives. Safe in any thread.
+
+    Args:
+        text: a module of LLVM IR, without a target triple or data layout.
+        names: the functions wanted; they must have external linkage.
+        label: what the code is, for error messages: ``"softmax kernel"``.
+        level: how hard LLVM's instruction selection and scheduling try, 0 to 3.
+
+    Raises:
+        CompileError: when LLVM refuses the text, or a name or symbol is missing. The text is
+            written to a file that the message names.
+    """
+    machine = host()
+    key = digest(text, machine.triple, machine.cpu, machine.feature_string, str(level), *versions())
+    with _lock:
+        addresses = _loaded.get(key)
+        if addresses is None or not all(name in addresses for name in names):
+            try:
+                data = _object_code(key, text, machine, level)
+                imports = {name: at for name, at in _symbols.items() if f"@{name}" in text}
+                loaded = _load(data, names, imports, machine, label)
+                addresses = (addresses or {}) | loaded
+            except RuntimeError as error:
+                raise _refusal(error, text, label) from error
+            _loaded[key] = addresses
+    return {name: addresses[name] for name in names}
+
+
+def _object_code(key: str, text: str, machine: Host, level: int) -> bytes:
+    """The object for `text`, from disk or from LLVM."""
+    disk = disk_cache(settings.cache_directory) if settings.cache else None
+    data = disk.load(key) if disk else None
+    if data is None:
+        module = binding.parse_assembly(text)
+        module.verify()
+        data = target_machine(machine, level).emit_object(module)
+        if disk:
+            disk.store(key, data)
+    return data
+
+
+def _load(
+    data: bytes, names: Sequence[str], imports: dict[str, int], machine: Host, label: str
+) -> dict[str, int]:
+    """Link an object into this process, for ever."""
+    builder = binding.JITLibraryBuilder().add_object_img(data).add_current_process()
+    for name, address in imports.items():
+        builder.import_symbol(name, address)
+    for name in names:
+        builder.export_symbol(name)
+    library = builder.link(linker(machine), f"{label} {next(_library_numbers)}")
+    keep_for_ever(library)
+    return {name: library[name] for name in names}
+
+
+def _refusal(error: RuntimeError, text: str, label: str) -> CompileError:
+    """The exception for IR that LLVM refused, after writing the IR to a file."""
+    handle, path = tempfile.mkstemp(prefix="micrograd-", suffix=".ll")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    reason = str(error).strip()
+    return CompileError(
+        f"LLVM refused the code of {label}: {reason}. The code is in {path}. This is a defect of "
+        f"the code generator; please report it with that file."
+    )
+
+
+@cache
+def target_machine(machine: Host, level: int) -> binding.TargetMachine:
+    """LLVM's code generator for `machine`. Position-independent code may sit anywhere."""
+    made = binding.Target.from_triple(machine.triple).create_target_machine(
+        cpu=machine.cpu,
+        features=machine.feature_string,
+        opt=level,
+        reloc="pic",
+        codemodel="default",
+        jit=True,
+    )
+    keep_for_ever(made)
+    return made
+
+
+@cache
+def linker(machine: Host) -> binding.LLJIT:
+    """The dynamic linker for objects of `machine`."""
+    # The linker may consume the target machine it is given, hence one of its own.
+    own = binding.Target.from_triple(machine.triple).create_target_machine(
+        cpu=machine.cpu, features=machine.feature_string, jit=True
+    )
+    made = binding.create_lljit_compiler(own)
+    keep_for_ever(own)
+    keep_for_ever(made)
+    return made
+
+
+@cache
+def disk_cache(directory: Path) -> DiskCache:
+    return DiskCache(directory)
+
+
+@cache
+def versions() -> tuple[str, str]:
+    """Versions of llvmlite and of this library (``"unknown"`` when it is not installed)."""
+    try:
+        own = version("micrograd")
+    except PackageNotFoundError:
+        own = "unknown"
+    return llvmlite.__version__, own
+
+
+def keep_for_ever(thing: Any) -> None:
+    """Never free `thing`, not even while the interpreter shuts down.
+
+    Pool threads may still be running code in a library when Python clears its modules.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+if hasattr(os, "register_at_fork"):
+    # No compilation is under way at a fork, so that the child finds no lock held, LLVM's included.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )

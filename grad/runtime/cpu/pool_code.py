@@ -1,0 +1,383 @@
+"""The thread pool's machine code, as LLVM IR text.
+
+`pool_text` puts the parts together for a platform: how to start a thread is POSIX or not at all,
+how an idle one sleeps is a row of `WAITS`, how a spinning one rests is a row of `PAUSES`.
+threads.py compiles the text and is the Python side of it; replay.py writes the call table that
+`drain` walks.
+
+A dispatch works by claims. The caller publishes its job and makes the epoch odd; whoever is awake
+joins and claims chunk after chunk from one counter, the caller too. When the caller finds no more
+it makes the epoch even and waits for the workers that joined, never for one that did not wake up
+in time. A worker counts itself in (`active`) and then looks at the epoch again: either it sees the
+job closed and leaves, or the caller sees it counted in and waits. So a late worker can never claim
+chunks of one job with the functions of another.
+"""
+
+from __future__ import annotations
+
+# Turns of about 40 ns to 60 ns before an idle thread sleeps: it must bridge the Python between two
+# calls.
+SPIN_TURNS = 2000
+# Words of 8 bytes a call: function, first argument, items, grain, number of the chunk after its
+# last.
+CALL_WORDS = 5
+
+STATE = """
+@epoch = internal global i32 0, align 64
+@next = internal global i64 0, align 64
+@active = internal global i32 0, align 64
+@sleepers = internal global i32 0, align 64
+@busy = internal global i32 0, align 64
+@limit = internal global i64 1, align 64
+@alive = internal global i64 0, align 8
+@job = internal global { ptr, i64, ptr, i64 } zeroinitializer, align 64
+@grad_pool_missing = global i64 0, align 64
+declare i64 @llvm.umin.i64(i64, i64)
+"""
+
+# Run chunks claimed from `counter` until there are none: chunk c of a call computes the items from
+# c * grain on. Chunk numbers run through all calls, and rise, so the search never goes back.
+DRAIN = f"""
+define internal void @drain(ptr %counter, i64 %chunks, ptr %calls, ptr %area, i64 %worker) {{
+entry:
+  br label %claim
+claim:
+  %last_call = phi ptr [%calls, %entry], [%call, %run]
+  %last_first = phi i64 [0, %entry], [%first, %run]
+  %chunk = atomicrmw add ptr %counter, i64 1 acq_rel
+  %some = icmp ult i64 %chunk, %chunks
+  br i1 %some, label %seek, label %done
+seek:
+  %call = phi ptr [%last_call, %claim], [%following, %skip]
+  %first = phi i64 [%last_first, %claim], [%end, %skip]
+  %end_at = getelementptr i64, ptr %call, i64 4
+  %end = load i64, ptr %end_at
+  %inside = icmp ult i64 %chunk, %end
+  br i1 %inside, label %run, label %skip
+skip:
+  %following = getelementptr i64, ptr %call, i64 {CALL_WORDS}
+  br label %seek
+run:
+  %argument_at = getelementptr i64, ptr %call, i64 1
+  %items_at = getelementptr i64, ptr %call, i64 2
+  %grain_at = getelementptr i64, ptr %call, i64 3
+  %function = load ptr, ptr %call
+  %argument = load i64, ptr %argument_at
+  %items = load i64, ptr %items_at
+  %grain = load i64, ptr %grain_at
+  %arguments = getelementptr i64, ptr %area, i64 %argument
+  %local = sub i64 %chunk, %first
+  %begin = mul i64 %local, %grain
+  %full = add i64 %begin, %grain
+  %stop = call i64 @llvm.umin.i64(i64 %full, i64 %items)
+  call void %function(ptr %arguments, i64 %begin, i64 %stop, i64 %worker)
+  br label %claim
+done:
+  ret void
+}}
+"""
+
+WORKER = f"""
+define internal ptr @worker(ptr %identity) {{
+entry:
+  %self = ptrtoint ptr %identity to i64
+  br label %wait
+wait:
+  %seen = phi i32 [0, %entry], [%now, %left]
+  br label %spin
+spin:
+  %turn = phi i32 [0, %wait], [%turns, %rest], [0, %sleep]
+  %now = load atomic i32, ptr @epoch seq_cst, align 4
+  %changed = icmp ne i32 %now, %seen
+  br i1 %changed, label %look, label %idle
+idle:
+  %turns = add i32 %turn, 1
+  %patient = icmp ult i32 %turns, {SPIN_TURNS}
+  br i1 %patient, label %rest, label %sleep
+rest:
+  call void @pause()
+  br label %spin
+sleep:
+  %before = atomicrmw add ptr @sleepers, i32 1 seq_cst
+  call void @sleep_while(i32 %now)
+  %after = atomicrmw sub ptr @sleepers, i32 1 seq_cst
+  br label %spin
+look:
+  %limit = load atomic i64, ptr @limit seq_cst, align 8
+  %kept = icmp ult i64 %self, %limit
+  br i1 %kept, label %stay, label %leave
+stay:
+  %odd = and i32 %now, 1
+  %open = icmp ne i32 %odd, 0
+  br i1 %open, label %join, label %left
+join:
+  %joined = atomicrmw add ptr @active, i32 1 seq_cst
+  %again = load atomic i32, ptr @epoch seq_cst, align 4
+  %same = icmp eq i32 %again, %now
+  br i1 %same, label %permitted, label %out
+permitted:
+  %calls = load ptr, ptr @job
+  %chunks = load i64, ptr getelementptr (i8, ptr @job, i64 8)
+  %area = load ptr, ptr getelementptr (i8, ptr @job, i64 16)
+  %workers = load i64, ptr getelementptr (i8, ptr @job, i64 24)
+  %wanted = icmp ult i64 %self, %workers
+  br i1 %wanted, label %work, label %out
+work:
+  call void @drain(ptr @next, i64 %chunks, ptr %calls, ptr %area, i64 %self)
+  br label %out
+out:
+  %parted = atomicrmw sub ptr @active, i32 1 seq_cst
+  br label %left
+left:
+  br label %wait
+leave:
+  %gone = atomicrmw sub ptr @alive, i64 1 seq_cst
+  ret ptr null
+}}
+"""
+
+# Run all chunks of a job, by at most `workers` threads, the caller included. One caller has the
+# pool at a time; another, and any that wants no help, runs its chunks alone as worker 0.
+PARALLEL = f"""
+define void @grad_parallel(ptr %calls, i64 %chunks, ptr %area, i64 %workers) {{
+entry:
+  %alone = alloca i64, align 8
+  %alive = load atomic i64, ptr @alive monotonic, align 8
+  %some = icmp ne i64 %alive, 0
+  %many = icmp ugt i64 %chunks, 1
+  %allowed = icmp ugt i64 %workers, 1
+  %useful = and i1 %some, %many
+  %parallel = and i1 %useful, %allowed
+  br i1 %parallel, label %take, label %serial
+take:
+  %pair = cmpxchg ptr @busy, i32 0, i32 1 acq_rel monotonic
+  %taken = extractvalue {{ i32, i1 }} %pair, 1
+  br i1 %taken, label %publish, label %serial
+publish:
+  store ptr %calls, ptr @job
+  store i64 %chunks, ptr getelementptr (i8, ptr @job, i64 8)
+  store ptr %area, ptr getelementptr (i8, ptr @job, i64 16)
+  store i64 %workers, ptr getelementptr (i8, ptr @job, i64 24)
+  store atomic i64 0, ptr @next monotonic, align 8
+  %opened = atomicrmw add ptr @epoch, i32 1 seq_cst
+  %sleepers = load atomic i32, ptr @sleepers seq_cst, align 4
+  %sleeping = icmp ne i32 %sleepers, 0
+  br i1 %sleeping, label %rouse, label %run
+rouse:
+  %helpers = sub i64 %chunks, 1
+  %bounded = call i64 @llvm.umin.i64(i64 %helpers, i64 2147483647)
+  call void @wake(i64 %bounded)
+  br label %run
+run:
+  call void @drain(ptr @next, i64 %chunks, ptr %calls, ptr %area, i64 0)
+  %closed = atomicrmw add ptr @epoch, i32 1 seq_cst
+  br label %finish
+finish:
+  %turn = phi i32 [0, %run], [%turns, %rest], [%turns, %yield]
+  %active = load atomic i32, ptr @active seq_cst, align 4
+  %idle = icmp eq i32 %active, 0
+  br i1 %idle, label %release, label %more
+more:
+  %turns = add i32 %turn, 1
+  %patient = icmp ult i32 %turns, {SPIN_TURNS}
+  br i1 %patient, label %rest, label %yield
+rest:
+  call void @pause()
+  br label %finish
+yield:
+  %yielded = call i32 @sched_yield()
+  br label %finish
+release:
+  store atomic i32 0, ptr @busy release, align 4
+  ret void
+serial:
+  store i64 0, ptr %alone
+  call void @drain(ptr %alone, i64 %chunks, ptr %calls, ptr %area, i64 0)
+  ret void
+}}
+"""
+
+# start: a new worker, 0 or an error number. resize: workers from `limit` on end; returns when they
+# have. reset: as if there had never been a thread, for a forked child.
+CONTROL = """
+define i32 @grad_pool_start(i64 %number) {
+  %handle = alloca i64, align 8
+  %identity = inttoptr i64 %number to ptr
+  %counted = atomicrmw add ptr @alive, i64 1 seq_cst
+  %error = call i32 @pthread_create(ptr %handle, ptr null, ptr @worker, ptr %identity)
+  %good = icmp eq i32 %error, 0
+  br i1 %good, label %started, label %failed
+started:
+  %thread = load i64, ptr %handle
+  %detached = call i32 @pthread_detach(i64 %thread)
+  ret i32 0
+failed:
+  %uncounted = atomicrmw sub ptr @alive, i64 1 seq_cst
+  ret i32 %error
+}
+define void @grad_pool_resize(i64 %limit) {
+entry:
+  %keep = sub i64 %limit, 1
+  br label %take
+take:
+  %pair = cmpxchg ptr @busy, i32 0, i32 1 acq_rel monotonic
+  %taken = extractvalue { i32, i1 } %pair, 1
+  br i1 %taken, label %announce, label %yield
+yield:
+  %yielded = call i32 @sched_yield()
+  br label %take
+announce:
+  store atomic i64 %limit, ptr @limit seq_cst, align 8
+  %moved = atomicrmw add ptr @epoch, i32 2 seq_cst
+  call void @wake(i64 2147483647)
+  br label %wait
+wait:
+  %alive = load atomic i64, ptr @alive seq_cst, align 8
+  %over = icmp sgt i64 %alive, %keep
+  br i1 %over, label %patience, label %release
+patience:
+  %waited = call i32 @sched_yield()
+  br label %wait
+release:
+  store atomic i32 0, ptr @busy release, align 4
+  ret void
+}
+define i64 @grad_pool_alive() {
+  %alive = load atomic i64, ptr @alive seq_cst, align 8
+  ret i64 %alive
+}
+define void @grad_pool_reset() {
+  store atomic i32 0, ptr @epoch seq_cst, align 4
+  store atomic i32 0, ptr @active seq_cst, align 4
+  store atomic i32 0, ptr @sleepers seq_cst, align 4
+  store atomic i32 0, ptr @busy seq_cst, align 4
+  store atomic i64 0, ptr @alive seq_cst, align 8
+  call void @reset_wait()
+  ret void
+}
+"""
+
+
+def futex(system_call: int) -> str:
+    """Linux: sleep in the kernel for as long as the epoch is what it was."""
+    return f"""
+declare i64 @syscall(i64, ...)
+define internal void @sleep_while(i32 %seen) {{
+  %wide = zext i32 %seen to i64
+  %woken = call i64 (i64, ...) @syscall(i64 {system_call}, ptr @epoch, i64 128, i64 %wide, ptr null)
+  ret void
+}}
+define internal void @wake(i64 %count) {{
+  %woken = call i64 (i64, ...) @syscall(i64 {system_call}, ptr @epoch, i64 129, i64 %count)
+  ret void
+}}
+define internal void @reset_wait() {{
+  ret void
+}}
+"""
+
+
+POSIX = """
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @pthread_detach(i64)
+declare i32 @sched_yield()
+"""
+
+# Where there are no POSIX threads no thread can be started: error 11, try again.
+SERIAL = """
+define internal i32 @pthread_create(ptr %handle, ptr %options, ptr %function, ptr %argument) {
+  ret i32 11
+}
+define internal i32 @pthread_detach(i64 %thread) {
+  ret i32 0
+}
+define internal i32 @sched_yield() {
+  ret i32 0
+}
+define internal void @sleep_while(i32 %seen) {
+  ret void
+}
+define internal void @wake(i64 %count) {
+  ret void
+}
+define internal void @reset_wait() {
+  ret void
+}
+"""
+
+# POSIX: a condition variable. 256 bytes hold a mutex or a condition of every known system.
+CONDITION = """
+@mutex = internal global [256 x i8] zeroinitializer, align 64
+@condition = internal global [256 x i8] zeroinitializer, align 64
+declare i32 @pthread_mutex_init(ptr, ptr)
+declare i32 @pthread_mutex_lock(ptr)
+declare i32 @pthread_mutex_unlock(ptr)
+declare i32 @pthread_cond_init(ptr, ptr)
+declare i32 @pthread_cond_wait(ptr, ptr)
+declare i32 @pthread_cond_broadcast(ptr)
+define internal void @sleep_while(i32 %seen) {
+entry:
+  %locked = call i32 @pthread_mutex_lock(ptr @mutex)
+  br label %look
+look:
+  %now = load atomic i32, ptr @epoch seq_cst, align 4
+  %same = icmp eq i32 %now, %seen
+  br i1 %same, label %wait, label %done
+wait:
+  %waited = call i32 @pthread_cond_wait(ptr @condition, ptr @mutex)
+  br label %look
+done:
+  %unlocked = call i32 @pthread_mutex_unlock(ptr @mutex)
+  ret void
+}
+define internal void @wake(i64 %count) {
+  %locked = call i32 @pthread_mutex_lock(ptr @mutex)
+  %woken = call i32 @pthread_cond_broadcast(ptr @condition)
+  %unlocked = call i32 @pthread_mutex_unlock(ptr @mutex)
+  ret void
+}
+define internal void @reset_wait() {
+  %mutex = call i32 @pthread_mutex_init(ptr @mutex, ptr null)
+  %condition = call i32 @pthread_cond_init(ptr @condition, ptr null)
+  ret void
+}
+"""
+
+# By system and architecture (as in LLVM's triple); anything else uses the condition variable.
+WAITS = {
+    ("linux", "x86_64"): futex(202),
+    ("linux", "aarch64"): futex(98),
+}
+
+PAUSES = {
+    "x86_64": """
+declare void @llvm.x86.sse2.pause()
+define internal void @pause() alwaysinline {
+  call void @llvm.x86.sse2.pause()
+  ret void
+}
+""",
+    "aarch64": """
+declare void @llvm.aarch64.hint(i32)
+define internal void @pause() alwaysinline {
+  call void @llvm.aarch64.hint(i32 1)
+  ret void
+}
+""",
+}
+NO_PAUSE = """
+define internal void @pause() {
+  ret void
+}
+"""
+
+
+def pool_text(triple: str) -> str:
+    """The pool's module for the platform that `triple` names (``"x86_64-unknown-linux-gnu"``)."""
+    architecture = triple.split("-")[0].replace("arm64", "aarch64")
+    system = "linux" if "linux" in triple else ""
+    threads = POSIX + WAITS.get((system, architecture), CONDITION)
+    if "windows" in triple:
+        threads = SERIAL
+    pause = PAUSES.get(architecture, NO_PAUSE)
+    return STATE + pause + threads + DRAIN + WORKER + PARALLEL + CONTROL

@@ -1,0 +1,120 @@
+"""Blocks of host memory taken from the system, and the sizes they come in.
+
+`capacity_for` rounds a size up to its class; `allocate_block` gets memory of a class, aligned to
+64 bytes, from ordinary Python objects: an array.array for small blocks, an anonymous mapping
+advised to huge pages for large ones. Pages touched for the first time cost more than the
+arithmetic on them (25 ms per 64 MB), which is why buffer_pool.py keeps blocks for reuse and why
+large ones ask for huge pages. Read this, then buffer_pool.py, then grad/buffer.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+if hasattr(os, "sysconf"):
+    psutil = None  # it would tell the same number, and takes 30 ms to import
+else:
+    try:
+        import psutil
+    except ImportError:
+        psutil = None
+
+ALIGNMENT = 64
+MAPPED_FROM = 1 << 20
+HUGE_PAGE = 2 << 20
+# A fixed limit of a container, under cgroup version 2 and version 1.
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@dataclass(slots=True, eq=False)
+class SizeClass:
+    """The blocks of one capacity.
+
+    Attributes:
+        capacity: bytes of each block.
+        free: blocks that nobody uses; its `append` and `pop` are atomic and need no lock.
+        count: how many blocks there are, free or not.
+        last_use: a number that grows with each use; what was used longest ago is let go first.
+    """
+
+    capacity: int
+    free: list[Block]
+    count: int = 0
+    last_use: int = 0
+
+
+class Block:
+    """As many writable bytes at `address` as `size_class` says; `owner` is what holds them."""
+
+    __slots__ = ("address", "owner", "size_class")
+
+    def __init__(self, address: int, size_class: SizeClass, owner: Any) -> None:
+        self.address = address
+        self.size_class = size_class
+        self.owner = owner
+
+
+def capacity_for(nbytes: int) -> int:
+    """The size class that holds `nbytes`: a power of two, or above 1 MB a quarter step between two.
+
+    The quarter steps bound the waste of large blocks by 25 %.
+
+    Example:
+        >>> capacity_for(0), capacity_for(65), capacity_for(5 << 20), capacity_for((5 << 20) + 1)
+        (64, 128, 5242880, 6291456)
+    """
+    if nbytes <= ALIGNMENT:
+        return ALIGNMENT
+    bits = (nbytes - 1).bit_length()
+    if nbytes <= MAPPED_FROM:
+        return 1 << bits
+    step = 1 << (bits - 3)
+    return (nbytes + step - 1) & -step
+
+
+def allocate_block(size_class: SizeClass) -> Block:
+    """A new block of `size_class`; raises MemoryError or OSError when the system has none."""
+    capacity = size_class.capacity
+    if capacity < MAPPED_FROM:
+        small = array("B", b"\0") * (capacity + ALIGNMENT)
+        return Block(-(-small.buffer_info()[0] // ALIGNMENT) * ALIGNMENT, size_class, small)
+    pages = map_pages(capacity + HUGE_PAGE)
+    base = np.frombuffer(pages, np.uint8).__array_interface__["data"][0]
+    address = -(-base // HUGE_PAGE) * HUGE_PAGE
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        # It is advice only: a kernel built without huge pages refuses it.
+        with contextlib.suppress(OSError):
+            pages.madvise(mmap.MADV_HUGEPAGE, address - base, capacity)
+    return Block(address, size_class, pages)
+
+
+def map_pages(nbytes: int) -> mmap.mmap:
+    """Anonymous private pages: shared ones a forked child would overwrite under its parent."""
+    if hasattr(mmap, "MAP_PRIVATE"):
+        return mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return mmap.mmap(-1, nbytes)
+
+
+def system_memory() -> int | None:
+    """Bytes of memory that this process may use in all, or None where nobody tells."""
+    limits = []
+    if hasattr(os, "sysconf"):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    elif psutil is not None:
+        limits.append(psutil.virtual_memory().total)
+    for path in map(Path, CGROUP_LIMITS):
+        try:
+            text = path.read_text().strip()
+        except OSError:
+            continue  # not in a container of this kind
+        if text.isdecimal():
+            limits.append(int(text))
+    return min(limits, default=None)

@@ -1,0 +1,406 @@
+"""Cut a Program into groups: which values get memory, and which kernel computes them.
+
+Entries are visited from the last to the first, so that everything known about who wants a value, and at
+which positions, is there when its turn comes (`Ask`). Then one of three things happens to it, in Halide's
+words: *inline* (computed where it is wanted), *local* (a reduction over the rows that the kernel walks
+anyway, computed once a row) or *global* (stored). A global value either gets a group of its own or is
+stored along by a group that computes it anyway. Each fusion rule is one function below, in the order in
+which they are tried. `kernel/lower.py` turns a group into loops. Nothing here knows about devices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from grad.graph.index import (
+    Index,
+    Position,
+    Variable,
+    broadcast_position,
+    dynamic,
+    flatten,
+    moved_index,
+    variable,
+)
+from grad.graph.movement import Layout, Move, contiguous_layout, moved_strides
+from grad.graph.primitives import (
+    BUFFER,
+    CONTIGUOUS,
+    CONTRACT,
+    PAD,
+    RESHAPE,
+    SCAN,
+    SCATTER,
+    TAKE,
+    UPDATE,
+    Kind,
+)
+from grad.schedule.program import Entry, Program
+
+# A pointwise value up to this price (in additions) is computed again rather than stored and read.
+CHEAP = 12
+# A kernel takes in no more entries than this; longer chains are cut.
+MAX_ENTRIES = 200
+# A row reduction is computed again in up to this many groups rather than stored.
+MAX_COPIES = 3
+# Fewer rows than this with more elements than that each are better reduced by a kernel of their own.
+FEW_ROWS = 8
+LONG_ROW = 16384
+
+
+@dataclass(slots=True)
+class Group:
+    """One kernel to be: the value it exists for, and what it stores along.
+
+    Attributes:
+        root: the entry whose elements the kernel walks over.
+        stored: all entries it stores, `root` among them.
+        local: reductions computed inside, once for each row.
+        rows: the variables of the root that number the rows (of local reductions).
+        contraction: a contraction whose epilogue this group is, if any.
+        inlined: all entries computed inside.
+    """
+
+    root: int
+    stored: list[int] = field(default_factory=list)
+    local: set[int] = field(default_factory=set)
+    rows: frozenset[Variable] | None = None
+    contraction: int | None = None
+    inlined: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The groups in an order in which they can run.
+
+    Attributes:
+        groups: sorted by root, which is an order of execution.
+        aliases: entry -> entry whose memory it shares (a plain renumbering).
+        home: stored entry -> root of the group that stores it.
+    """
+
+    groups: tuple[Group, ...]
+    aliases: dict[int, int]
+    home: dict[int, int]
+
+
+def root_variables(program: Program, number: int) -> tuple[Variable, ...]:
+    """One variable for each axis that the kernel of entry `number` walks over, reduced axes last."""
+    entry = program.entries[number]
+    own = tuple(Variable(f"i{axis}", size) for axis, size in enumerate(entry.shape))
+    if entry.op.kind is Kind.REDUCE:
+        source = program.entries[entry.src[0]].shape
+        own += tuple(Variable(f"k{number}_{axis}", source[axis]) for axis in entry.arg)
+    return own
+
+
+class _Grouper:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.entries = program.entries
+        self.asks: list[dict[int, set[Position]]] = [{} for _ in program.entries]
+        self.wanted_global: set[int] = set()
+        self.first_reader: dict[int, int] = {}
+        self.groups: dict[int, Group] = {}
+        self.home: dict[int, int] = {}
+        self.aliases: dict[int, int] = {}
+        self.prices = list(_prices(program))
+
+    # -- marking --------------------------------------------------------------------------------------
+    def want_memory(self, number: int, reader: int | None = None) -> None:
+        """Entry `number` must be in memory (before group `reader`): itself, or what it only renumbers."""
+        while self.entries[number].op is RESHAPE:
+            source = self.entries[number].src[0]
+            self.aliases[number] = source
+            number = source
+        if self.entries[number].op is not BUFFER:
+            self.wanted_global.add(number)
+            if reader is not None:
+                self.first_reader[number] = min(reader, self.first_reader.get(number, reader))
+
+    def ask(self, root: int, number: int, position: Position) -> None:
+        self.asks[number].setdefault(root, set()).add(position)
+
+    # -- the visit ------------------------------------------------------------------------------------
+    def run(self) -> Grouping:
+        for output in self.program.outputs:
+            self.want_memory(output)
+        for number in range(len(self.entries) - 1, -1, -1):
+            if number in self.wanted_global or self.asks[number]:
+                self.visit(number)
+        ordered = tuple(self.groups[root] for root in sorted(self.groups))
+        return Grouping(ordered, self.aliases, self.home)
+
+    def visit(self, number: int) -> None:
+        entry = self.entries[number]
+        if entry.op is BUFFER:
+            return
+        if entry.op.kind is Kind.LEAF and number not in self.wanted_global:
+            return
+        if number not in self.wanted_global and self.is_inline(number):
+            for root, positions in self.asks[number].items():
+                self.take_in(root, number, positions)
+            return
+        home = self.store_along(number)
+        if home is None:
+            self.start_group(number)
+
+    def start_group(self, number: int) -> None:
+        """Give entry `number` a group of its own."""
+        entry = self.entries[number]
+        group = Group(number, [number])
+        self.groups[number] = group
+        self.home[number] = number
+        variables = root_variables(self.program, number)
+        position = tuple(variable(v.name, v.size) for v in variables)
+        if entry.op is CONTRACT:
+            group.contraction = number
+            self.want_operands(number, entry)
+        elif entry.op is SCATTER or entry.op is UPDATE:
+            self.ask(number, entry.src[0], position)
+            shape = self.entries[entry.src[1]].shape
+            inner = tuple(variable(f"u{axis}", size) for axis, size in enumerate(shape))
+            for source in entry.src[1:]:
+                self.ask(number, source, inner)
+        else:
+            self.take_in(number, number, {position[: len(entry.shape)]})
+
+    def take_in(self, root: int, number: int, positions: set[Position]) -> None:
+        """Compute entry `number` inside the group of `root`: pass the asks on to its sources."""
+        entry = self.entries[number]
+        group = self.groups[root]
+        group.inlined.add(number)
+        op = entry.op
+        for position in positions:
+            if op.kind is Kind.POINTWISE:
+                for source in entry.src:
+                    self.ask(root, source, broadcast_position(position, self.entries[source].shape))
+            elif op.kind is Kind.MOVEMENT:
+                source = entry.src[0]
+                moved, _ = moved_index(Move(op, entry.arg), self.entries[source].shape, position)
+                self.ask(root, source, moved)
+            elif op.kind is Kind.REDUCE:
+                self.ask(root, entry.src[0], self.reduced_position(number, position))
+            elif op is TAKE:
+                self.ask_take(root, number, position)
+            elif op is CONTIGUOUS or op is SCAN:
+                self.ask(root, entry.src[0], position)
+
+    def reduced_position(self, number: int, position: Position) -> Position:
+        entry = self.entries[number]
+        kept = iter(position)
+        return tuple(
+            variable(f"k{number}_{axis}", size) if axis in entry.arg else next(kept)
+            for axis, size in enumerate(self.entries[entry.src[0]].shape)
+        )
+
+    def ask_take(self, root: int, number: int, position: Position) -> None:
+        entry = self.entries[number]
+        source, *indices = entry.src
+        moved = list(position)
+        for axis, index in zip(entry.arg, indices, strict=True):
+            self.ask(root, index, broadcast_position(position, self.entries[index].shape))
+            moved[axis] = dynamic(-1 - index, self.entries[source].shape[axis])
+        self.ask(root, source, broadcast_position(tuple(moved), self.entries[source].shape))
+
+    # -- rule 1: views are free; rule 2: inline what is cheap, never what is costly into a wider consumer -----
+    def is_inline(self, number: int) -> bool:
+        entry = self.entries[number]
+        kind = entry.op.kind
+        asks = self.asks[number]
+        if kind is Kind.LEAF:
+            return True
+        if kind is Kind.REDUCE:
+            return self.is_local(number)
+        if entry.op is CONTRACT:
+            return self.is_epilogue(number)
+        if any(len(self.groups[root].inlined) >= MAX_ENTRIES for root in asks):
+            return False
+        if kind is Kind.MOVEMENT or entry.op is TAKE:
+            return True
+        if kind is not Kind.POINTWISE:
+            return False
+        copies = sum(len(positions) for positions in asks.values())
+        if self.prices[number] * copies <= CHEAP * 2:
+            return True
+        if len(asks) > 1:
+            return self.prices[number] <= CHEAP
+        ((root, positions),) = asks.items()
+        return all(self.repeats(root, entry, position) <= 1.5 for position in positions) and copies <= 3
+
+    def repeats(self, root: int, entry: Entry, position: Position) -> float:
+        """How often the kernel of `root` would compute each element of `entry` asked at `position`."""
+        group = self.groups[root]
+        variables = {v for index in position for v in index.variables()}
+        own = set(root_variables(self.program, root))
+        if group.rows is not None and variables <= group.rows:
+            walked = group.rows
+        elif any(v.name.startswith("k") and v not in own for v in variables):
+            walked = variables | (group.rows or set())
+        else:
+            walked = variables | own if variables <= own else variables
+        return math.prod(v.size for v in walked) / max(math.prod(entry.shape), 1)
+
+    # -- rule 3 and 4: reductions over the rows that a kernel walks anyway are local to it ----------------------
+    def is_local(self, number: int) -> bool:
+        entry = self.entries[number]
+        asks = self.asks[number]
+        if len(asks) > MAX_COPIES:
+            return False
+        found: dict[int, frozenset[Variable]] = {}
+        for root, positions in asks.items():
+            rows = self.row_variables(root, entry, positions)
+            if rows is None:
+                return False
+            found[root] = rows
+        for root, rows in found.items():
+            group = self.groups[root]
+            group.rows = rows
+            group.local.add(number)
+        return True
+
+    def row_variables(self, root: int, entry: Entry, positions: set[Position]) -> frozenset[Variable] | None:
+        """The variables of `root` that the reduction's rows are, if they are; else None."""
+        group = self.groups[root]
+        root_entry = self.entries[root]
+        kind = root_entry.op.kind
+        if len(positions) != 1 or group.contraction is not None or len(group.local) >= 8:
+            return None
+        if kind is not Kind.POINTWISE and kind is not Kind.REDUCE and root_entry.op is not CONTIGUOUS:
+            return None
+        (position,) = positions
+        rows = []
+        for index, size in zip(position, entry.shape, strict=True):
+            if size == 1:
+                continue
+            if len(index.terms) != 1 or index.constant or index.terms[0][1] != 1:
+                return None
+            atom = index.terms[0][0]
+            if not isinstance(atom, Variable) or atom.size != size or atom in rows:
+                return None
+            rows.append(atom)
+        own = root_variables(self.program, root)
+        if any(v not in own for v in rows):
+            return None
+        chosen = frozenset(rows)
+        if group.rows is not None and group.rows != chosen:
+            return None
+        if kind is Kind.REDUCE:
+            outer = [v for v in own[: len(root_entry.shape)] if v.size > 1]
+            if not chosen.issuperset(outer):
+                return None
+        count = math.prod(v.size for v in rows)
+        source = self.entries[entry.src[0]].shape
+        length = math.prod(source[axis] for axis in entry.arg)
+        if count < FEW_ROWS and length > LONG_ROW:
+            return None
+        return chosen
+
+    # -- rule 5: a value that is stored anyway is stored by the first kernel that computes it -------------------
+    def store_along(self, number: int) -> int | None:
+        """The root that stores entry `number` along with its own values, or None."""
+        entry = self.entries[number]
+        asks = self.asks[number]
+        if not asks or number not in self.wanted_global:
+            return None
+        root = min(asks)
+        group = self.groups[root]
+        # Whoever reads it must come after the kernel that stores it.
+        if self.first_reader.get(number, root + 1) <= root:
+            return None
+        if len(asks[root]) != 1 or len(group.inlined) >= MAX_ENTRIES:
+            return None
+        (position,) = asks[root]
+        if entry.op.kind is Kind.REDUCE:
+            if self.row_variables(root, entry, {position}) is None or group.rows is None:
+                return None
+            group.local.add(number)
+        elif entry.op is CONTRACT:
+            if not self.is_epilogue_of(root, number):
+                return None
+        elif entry.op.kind is not Kind.POINTWISE or not self.is_whole(root, entry, position):
+            return None
+        group.stored.append(number)
+        self.home[number] = root
+        self.take_in(root, number, {position})
+        return root
+
+    def is_whole(self, root: int, entry: Entry, position: Position) -> bool:
+        """Whether `position` runs through all of `entry`, in order, as `root` runs through itself."""
+        root_entry = self.entries[root]
+        if root_entry.op.kind is not Kind.POINTWISE and root_entry.op is not CONTIGUOUS:
+            return False
+        own = tuple(variable(f"i{axis}", size) for axis, size in enumerate(root_entry.shape))
+        return flatten(position, entry.shape) == flatten(own, root_entry.shape) and math.prod(
+            entry.shape
+        ) == math.prod(root_entry.shape)
+
+    # -- rule 6: pointwise consumers are the epilogue of a contraction ------------------------------------------
+    def is_epilogue(self, number: int) -> bool:
+        asks = self.asks[number]
+        if len(asks) != 1:
+            return False
+        (root,) = asks
+        return self.is_epilogue_of(root, number)
+
+    def is_epilogue_of(self, root: int, number: int) -> bool:
+        entry = self.entries[number]
+        group = self.groups[root]
+        if group.contraction is not None or group.local or len(self.asks[number][root]) != 1:
+            return False
+        (position,) = self.asks[number][root]
+        if not self.is_whole(root, entry, position):
+            return False
+        group.contraction = number
+        group.rows = None
+        group.inlined.add(number)
+        self.want_operands(root, entry)
+        return True
+
+    def want_operands(self, root: int, entry: Entry) -> None:
+        """A contraction reads its operands from memory: the buffer below affine views, or a copy."""
+        for source in entry.src:
+            base = strided_base(self.program, source)
+            self.want_memory(source if base is None else base[0], root)
+
+
+def strided_base(program: Program, number: int) -> tuple[int, Layout] | None:
+    """The entry in memory that entry `number` is a strided view of, and how; None when it is not one."""
+    path: list[Move] = []
+    while True:
+        entry = program.entries[number]
+        if entry.op.kind is not Kind.MOVEMENT or entry.op is PAD:
+            break
+        path.append(Move(entry.op, entry.arg))
+        number = entry.src[0]
+    base = program.entries[number]
+    layout: Layout | None = contiguous_layout(base.shape)
+    for step in reversed(path):
+        if layout is None:
+            return None
+        layout = moved_strides(layout, step)
+    return None if layout is None else (number, layout)
+
+
+def _prices(program: Program) -> Iterator[float]:
+    """For each entry, what computing one element costs when everything pointwise below is inlined."""
+    prices: list[float] = []
+    for entry in program.entries:
+        kind = entry.op.kind
+        if kind is Kind.POINTWISE:
+            total = entry.op.cost + sum(prices[s] for s in entry.src)
+        elif kind is Kind.MOVEMENT or entry.op is TAKE:
+            total = sum(prices[s] for s in entry.src)
+        else:
+            total = 0 if kind is Kind.LEAF else 1
+        prices.append(min(total, 10000))
+    yield from prices
+
+
+def group(program: Program) -> Grouping:
+    """Cut `program` into groups."""
+    return _Grouper(program).run()
+
+

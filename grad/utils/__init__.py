@@ -1,0 +1,1 @@
+"""Small things that any layer may use: bit formats, constants, number formatting."""

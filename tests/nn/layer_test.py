@@ -1,0 +1,161 @@
+"""Layers against their formulas in NumPy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import special
+
+import grad
+import grad.nn.functional as F
+from grad import nn
+from grad.dtype import dtypes
+from grad.tensor import Tensor
+
+X = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32) * 3
+
+
+def tensor(array) -> Tensor:
+    return grad.tensor(np.asarray(array))
+
+
+ACTIVATIONS = [
+    (nn.ReLU(), lambda x: np.maximum(x, 0)),
+    (nn.ReLU6(), lambda x: np.clip(x, 0, 6)),
+    (nn.LeakyReLU(0.1), lambda x: np.where(x > 0, x, 0.1 * x)),
+    (nn.ELU(1.5), lambda x: np.where(x > 0, x, 1.5 * np.expm1(x))),
+    (nn.GELU(), lambda x: x * special.ndtr(x)),
+    (
+        nn.GELU("tanh"),
+        lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    ),
+    (nn.SiLU(), lambda x: x * special.expit(x)),
+    (nn.Softplus(2.0, 4.0), lambda x: np.where(2 * x > 4, x, np.log1p(np.exp(2 * x)) / 2)),
+    (nn.Sigmoid(), special.expit),
+    (nn.LogSigmoid(), lambda x: np.log(special.expit(x))),
+    (nn.Tanh(), np.tanh),
+    (nn.Hardtanh(-2, 1), lambda x: np.clip(x, -2, 1)),
+    (nn.Softmax(dim=1), lambda x: special.softmax(x, axis=1)),
+    (nn.LogSoftmax(dim=0), lambda x: special.log_softmax(x, axis=0)),
+    (nn.Identity(1, two=2), lambda x: x),
+]
+
+
+@pytest.mark.parametrize(("layer", "reference"), ACTIVATIONS, ids=lambda v: type(v).__name__)
+def test_activation(layer, reference):
+    expected = reference(X.astype(np.float64))
+    np.testing.assert_allclose(layer(tensor(X)).numpy(), expected, rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU(inplace=True), nn.ELU(inplace=True)])
+def test_inplace_activation_writes_its_input(layer):
+    x = tensor(X)
+    result = layer(x)
+    assert result is x
+    np.testing.assert_allclose(x.numpy(), type(layer)()(tensor(X)).numpy())
+
+
+def test_linear():
+    layer = nn.Linear(5, 3)
+    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    np.testing.assert_allclose(
+        layer(tensor(X)).detach().numpy(), X @ weight.T + bias, rtol=1e-5, atol=1e-5
+    )
+    assert tuple(layer(Tensor.zeros(2, 7, 5)).shape) == (2, 7, 3)
+    assert tuple(layer(Tensor.zeros(5)).shape) == (3,)
+    assert nn.Linear(5, 3, bias=False).bias is None
+    assert nn.Linear(2, 2, dtype=dtypes.float64).weight.dtype is dtypes.float64
+    with pytest.raises(RuntimeError):
+        layer(Tensor.zeros(4, 6))
+
+
+def test_linear_starts_as_in_pytorch():
+    grad.manual_seed(0)
+    layer = nn.Linear(100, 400)
+    for values in (layer.weight.detach().numpy(), layer.bias.detach().numpy()):
+        assert abs(values).max() <= 0.1 and abs(values).max() > 0.097
+        assert abs(values.std() - 0.1 / math.sqrt(3)) < 0.003
+
+
+def test_embedding():
+    layer = nn.Embedding(7, 3, padding_idx=-1)
+    assert layer.padding_idx == 6 and layer.weight[6].tolist() == [0.0] * 3
+    numbers = np.array([[1, 6], [1, 0]])
+    result = layer(tensor(numbers))
+    np.testing.assert_array_equal(
+        result.detach().numpy(), layer.weight.detach().numpy()[numbers]
+    )
+    result.sum().backward()
+    assert layer.weight.grad[:, 0].tolist() == [1.0, 2.0, 0, 0, 0, 0, 0]
+    with pytest.raises(IndexError):
+        layer(tensor(np.array([7])))
+    with pytest.raises(ValueError, match="padding_idx"):
+        nn.Embedding(3, 1, padding_idx=3)
+
+
+def test_layer_norm():
+    layer = nn.LayerNorm(5)
+    with grad.no_grad():
+        layer.weight.copy_(tensor(X[0]))
+        layer.bias.copy_(tensor(X[1]))
+    x = X.astype(np.float64)
+    normal = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    expected = normal * X[0] + X[1]
+    np.testing.assert_allclose(layer(tensor(X)).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(RuntimeError, match="normalized_shape"):
+        layer(Tensor.zeros(5, 4))
+    plain = nn.LayerNorm((4, 5), elementwise_affine=False)
+    assert plain.weight is None and abs(plain(tensor(X)).mean().item()) < 1e-6
+
+
+def test_rms_norm():
+    x = X.astype(np.float64)
+    expected = x / np.sqrt((x * x).mean(1, keepdims=True) + 1e-3)
+    result = nn.RMSNorm(5, eps=1e-3)(tensor(X))
+    np.testing.assert_allclose(result.detach().numpy(), expected, rtol=1e-5)
+
+
+def test_normalize_and_one_hot():
+    expected = X / np.linalg.norm(X, axis=1, keepdims=True)
+    np.testing.assert_allclose(F.normalize(tensor(X)).numpy(), expected, rtol=1e-5)
+    cubic = X / (abs(X) ** 3).sum(1, keepdims=True) ** (1 / 3)
+    np.testing.assert_allclose(F.normalize(tensor(X), p=3.0).numpy(), cubic, rtol=1e-5)
+    assert F.one_hot(tensor(np.array([1, 0])), 3).tolist() == [[0, 1, 0], [1, 0, 0]]
+
+
+def test_flatten_and_unflatten():
+    x = Tensor.zeros(2, 3, 4, 5)
+    assert tuple(nn.Flatten()(x).shape) == (2, 60)
+    assert tuple(nn.Flatten(1, 2)(x).shape) == (2, 12, 5)
+    assert tuple(nn.Unflatten(2, (2, -1))(x).shape) == (2, 3, 2, 2, 5)
+
+
+def test_dropout_scales_what_it_keeps():
+    grad.manual_seed(3)
+    layer = nn.Dropout(0.25)
+    x = Tensor.ones(100, 100, requires_grad=True)
+    result = layer(x)
+    values = result.detach().numpy()
+    assert set(np.unique(values)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert abs((values == 0).mean() - 0.25) < 0.02
+    result.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), values)
+
+
+def test_dropout_draws_afresh_and_follows_the_seed():
+    layer, x = nn.Dropout(), Tensor.ones(64)
+    grad.manual_seed(1)
+    first, second = layer(x).tolist(), layer(x).tolist()
+    grad.manual_seed(1)
+    assert first != second and layer(x).tolist() == first
+
+
+def test_dropout_off():
+    x = tensor(X)
+    assert nn.Dropout(0.5).eval()(x) is x
+    assert nn.Dropout(0.0)(x) is x
+    assert not nn.Dropout(1.0)(x).numpy().any()
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        nn.Dropout(1.5)

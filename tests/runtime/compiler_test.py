@@ -1,0 +1,202 @@
+"""The compiler: values, sharing, the disk cache and its failures, refused code, CPU levels."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import pytest
+
+from grad.errors import CompileError
+from grad.runtime.cpu import compiler
+from grad.runtime.cpu.compiler import compile_ir, register_symbol
+from grad.runtime.cpu.host import detect, host
+from grad.runtime.disk_cache import DiskCache, digest
+from grad.settings import settings
+
+ROOT = Path(__file__).parents[2]
+SQUARE = "define i64 @square(i64 %x) {\n  %y = mul i64 %x, %x\n  ret i64 %y\n}\n"
+SCRIPT = (
+    "import ctypes\n"
+    "from grad.runtime.cpu.compiler import compile_ir\n"
+    f"address = compile_ir({SQUARE!r}, ['square'], 'square')['square']\n"
+    "print(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(9))\n"
+)
+
+
+def call(address: int, value: int) -> int:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(value)
+
+
+def run_script(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {"PYTHONPATH": str(ROOT), "GRAD_CACHE_DIR": str(directory), **environment}
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def constant_module(number: int) -> str:
+    return f"define i64 @constant(i64 %x) {{\n  %y = add i64 %x, {number}\n  ret i64 %y\n}}\n"
+
+
+def test_compiles_and_keeps():
+    first = compile_ir(SQUARE, ["square"], "square")
+    assert call(first["square"], -12) == 144
+    assert compile_ir(SQUARE, ["square"], "another label") == first
+
+
+def test_symbols_of_the_c_library_and_our_own():
+    seven = ctypes.c_int64(7)
+    register_symbol("grad_test_seven", ctypes.addressof(seven))
+    text = (
+        "@grad_test_seven = external global i64\n"
+        "declare double @cbrt(double)\n"
+        "define double @root(double %x) {\n  %y = call double @cbrt(double %x)\n"
+        "  ret double %y\n}\n"
+        "define i64 @seven(i64 %x) {\n  %v = load i64, ptr @grad_test_seven\n"
+        "  %y = add i64 %v, %x\n  ret i64 %y\n}\n"
+    )
+    addresses = compile_ir(text, ["root", "seven"], "symbols")
+    root = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(addresses["root"])
+    assert root(27.0) == pytest.approx(3.0)
+    assert call(addresses["seven"], 1) == 8
+    seven.value = 70
+    assert call(addresses["seven"], 1) == 71
+    with pytest.raises(ValueError, match="grad_test_seven"):
+        register_symbol("grad_test_seven", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("define void @f( {", "error"),
+        ("define void @f() {\n  %x = add i32 1, 2\n  ret i32 %x\n}\n", "ret"),
+        ("declare void @nobody()\ndefine void @f() {\n  call void @nobody()\n  ret void\n}\n", "f"),
+        ("define void @g() {\n  ret void\n}\n", "f"),
+    ],
+)
+def test_refused_code_raises_and_is_written_down(text, reason):
+    with pytest.raises(CompileError, match="LLVM refused the code of a bad kernel") as caught:
+        compile_ir(text, ["f"], "a bad kernel")
+    message = str(caught.value)
+    assert reason in message
+    path = Path(message.split("The code is in ")[1].split(". This is")[0])
+    assert path.read_text() == text
+    path.unlink()
+
+
+def test_threads_compile_at_once():
+    results = {}
+
+    def compile_one(number: int) -> None:
+        address = compile_ir(constant_module(number), ["constant"], f"constant {number}")
+        results[number] = call(address["constant"], 1)
+
+    callers = [threading.Thread(target=compile_one, args=(n % 5 + 100,)) for n in range(20)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert results == {number: number + 1 for number in range(100, 105)}
+
+
+def test_a_second_process_reads_what_the_first_wrote(tmp_path):
+    assert run_script(tmp_path).stdout == "81\n"
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.o")}
+    assert files
+    assert run_script(tmp_path).stdout == "81\n"
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.o")} == files
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "foreign"])
+def test_damaged_files_are_built_again(tmp_path, damage):
+    run_script(tmp_path)
+    (path,) = tmp_path.rglob("*.o")
+    sound = path.read_bytes()
+    path.write_bytes(
+        {
+            "cut": sound[: len(sound) // 2],
+            "empty": b"",
+            "flipped": sound[:-10] + bytes([sound[-10] ^ 1]) + sound[-9:],
+            "foreign": b"not an object at all",
+        }[damage]
+    )
+    result = run_script(tmp_path)
+    assert (result.stdout, result.stderr) == ("81\n", "")
+    assert path.read_bytes() == sound
+
+
+def test_a_directory_that_cannot_be_written_is_reported_once(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where the directory should be")
+    with (
+        settings.override(cache_directory=blocked),
+        pytest.warns(RuntimeWarning, match="cannot be kept") as caught,
+    ):
+        for number in (201, 202):
+            address = compile_ir(constant_module(number), ["constant"], "constant")
+            assert call(address["constant"], 1) == number + 1
+    assert len(caught) == 1
+
+
+def test_the_cache_can_be_turned_off(tmp_path):
+    assert run_script(tmp_path, GRAD_CACHE="0").stdout == "81\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_disk_cache_keeps_bytes(tmp_path):
+    cache = DiskCache(tmp_path / "deep" / "down")
+    assert cache.load("abcd") is None
+    for payload in (b"", b"x" * 100_000, b"replaced"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            cache.store("abcd", payload)
+        assert cache.load("abcd") == payload
+
+
+def test_keys_tell_parts_apart():
+    assert len({digest("ab", "c"), digest("a", "bc"), digest("abc"), digest("abc", "")}) == 4
+
+
+@pytest.mark.parametrize("level", ["native", "avx512", "avx2", "generic"])
+def test_levels_restrict_the_host(level):
+    machine = detect(level)
+    native = detect("native")
+    assert machine.features <= native.features
+    assert machine.vector_bytes in (16, 32, 64)
+    if level in ("avx2", "generic"):
+        assert not any(name.startswith("avx512") for name in machine.features)
+    if level == "generic":
+        assert machine.vector_bytes == 16
+        assert "avx" not in machine.features
+    assert machine.l1_bytes <= machine.l2_bytes
+    assert machine.cores >= 1
+    with settings.override(cpu_features=level):
+        assert host() == machine
+        address = compile_ir(constant_module(300), ["constant"], "constant")
+        assert call(address["constant"], 1) == 301
+
+
+def test_levels_compile_to_different_code():
+    """256-bit vectors are one instruction for AVX2 and two for the baseline."""
+    if "avx2" not in detect("native").features:
+        pytest.skip("this machine has no AVX2")
+    text = (
+        "define void @add8(ptr %a) {\n  %x = load <8 x float>, ptr %a, align 4\n"
+        "  %y = fadd <8 x float> %x, %x\n  store <8 x float> %y, ptr %a, align 4\n  ret void\n}\n"
+    )
+    with settings.override(cache=False):
+        wide = compiler._object_code("wide", text, detect("avx2"), 2)
+        narrow = compiler._object_code("narrow", text, detect("generic"), 2)
+    assert wide != narrow

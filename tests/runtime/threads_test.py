@@ -1,0 +1,219 @@
+"""The thread pool: its size, forks and spawns, idling, signals, the portable wait."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grad.runtime.cpu import pool_code
+from grad.runtime.cpu.compiler import compile_ir
+from grad.runtime.cpu.replay import Call, NativePlan
+from grad.runtime.cpu.threads import get_num_threads, pool, set_num_threads
+from tests.runtime.native_kernels import WORK, add_plan, adds_right, exit_with_answer, kernel
+
+ROOT = Path(__file__).parents[2]
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX threads and fork")
+
+
+@pytest.fixture(autouse=True)
+def three_threads():
+    before = get_num_threads()
+    set_num_threads(3)
+    yield
+    set_num_threads(before)
+
+
+def run_script(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", text],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@posix
+def test_size_changes_both_ways():
+    for count in (4, 1, 2, 8, 3):
+        set_num_threads(count)
+        assert get_num_threads() == count
+        assert adds_right()
+        assert pool._alive() == count - 1
+
+
+@pytest.mark.parametrize(
+    ("count", "error"),
+    [(0, ValueError), (-1, ValueError), (10**6, ValueError), (2.0, TypeError), (True, TypeError)],
+)
+def test_bad_sizes(count, error):
+    with pytest.raises(error, match="number of threads"):
+        set_num_threads(count)
+    assert get_num_threads() == 3
+
+
+def test_size_from_the_environment():
+    script = "from grad.runtime.cpu.threads import get_num_threads; print(get_num_threads())"
+    assert run_script(script, GRAD_NUM_THREADS="5").stdout == "5\n"
+
+
+def test_size_changes_while_others_compute():
+    stop = threading.Event()
+    answers = []
+
+    def compute() -> None:
+        while not stop.is_set():
+            answers.append(adds_right(times=5))
+
+    callers = [threading.Thread(target=compute) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    for count in (1, 4, 2, 3) * 10:
+        set_num_threads(count)
+    stop.set()
+    for caller in callers:
+        caller.join()
+    assert answers
+    assert all(answers)
+
+
+@posix
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_child_processes_compute(method):
+    assert adds_right()
+    children = [
+        multiprocessing.get_context(method).Process(target=exit_with_answer) for _ in range(2)
+    ]
+    for child in children:
+        child.start()
+    assert adds_right()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [7, 7]
+
+
+@posix
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_fork_while_another_thread_computes():
+    stop = threading.Event()
+
+    def compute() -> None:
+        values = np.zeros(1000, np.int64)
+        plan = add_plan(1000, 10, times=100)
+        while not stop.is_set():
+            plan.run([values.ctypes.data, 1])
+
+    caller = threading.Thread(target=compute)
+    caller.start()
+    try:
+        for _ in range(10):
+            child = multiprocessing.get_context("fork").Process(target=exit_with_answer)
+            child.start()
+            child.join(60)
+            assert child.exitcode == 7
+    finally:
+        stop.set()
+        caller.join()
+
+
+@posix
+def test_idle_threads_burn_nothing():
+    assert adds_right()
+    time.sleep(0.05)
+    before = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - before < 0.1
+
+
+@posix
+def test_pool_threads_take_no_signals():
+    """Each thread but Python's own has every catchable signal blocked."""
+    if sys.platform != "linux":
+        pytest.skip("reads /proc")
+    assert adds_right()
+    bit = 1 << (signal.SIGINT - 1)
+    own = {thread.native_id for thread in threading.enumerate()}
+    blocking = set()
+    for task in Path("/proc/self/task").iterdir():
+        status = (task / "status").read_text().splitlines()
+        mask = next(line.split()[1] for line in status if line.startswith("SigBlk"))
+        if int(mask, 16) & bit:
+            blocking.add(int(task.name))
+    assert len(blocking - own) >= get_num_threads() - 1
+    assert threading.main_thread().native_id not in blocking
+
+
+@posix
+def test_an_interrupt_leaves_the_pool_usable():
+    work = kernel(WORK, "work")
+    plan = NativePlan([[Call(work, ((0, 0),), 4, 1)]] * 200, 1)
+    killer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    killer.start()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(100_000):
+            plan.run([100_000])
+    killer.join()
+    assert adds_right()
+
+
+def test_the_process_ends_while_daemon_threads_compute():
+    result = run_script(
+        "import threading, time\n"
+        "from tests.runtime.native_kernels import adds_right\n"
+        "def compute():\n"
+        "    while True:\n"
+        "        adds_right()\n"
+        "for _ in range(3):\n"
+        "    threading.Thread(target=compute, daemon=True).start()\n"
+        "time.sleep(0.2)\n"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@posix
+@pytest.mark.parametrize("architecture", ["x86_64", "none"])
+def test_other_platforms_wait_on_a_condition(architecture):
+    """The portable pool, and the one for an unknown CPU, compute and idle on this one too."""
+    result = run_script(
+        "import time\n"
+        "from grad.runtime.cpu import pool_code\n"
+        "pool_code.WAITS.clear()\n"
+        f"pool_code.PAUSES.pop('x86_64' if '{architecture}' == 'none' else '', None)\n"
+        "from tests.runtime.native_kernels import adds_right\n"
+        "from grad.runtime.cpu.threads import pool, set_num_threads\n"
+        "for count in (2, 4, 1, 3):\n"
+        "    set_num_threads(count)\n"
+        "    for _ in range(20):\n"
+        "        time.sleep(0.002)\n"
+        "        assert adds_right()\n"
+        "assert pool._alive() == 2\n"
+        "before = time.process_time()\n"
+        "time.sleep(0.3)\n"
+        "assert time.process_time() - before < 0.1\n"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_without_posix_threads_all_is_serial():
+    text = pool_code.pool_text("x86_64-pc-windows-msvc").replace("@grad_", "@serial_")
+    address = compile_ir(text, ["serial_pool_start"], "the serial pool")["serial_pool_start"]
+    assert ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64)(address)(1) == 11
+
+
+@pytest.mark.parametrize("triple", ["arm64-apple-darwin23", "aarch64-linux-gnu", "x86_64-linux"])
+def test_platforms_have_their_parts(triple):
+    text = pool_code.pool_text(triple)
+    assert ("llvm.aarch64.hint" in text) == triple.startswith(("arm64", "aarch64"))
+    assert ("@syscall" in text) == ("linux" in triple)

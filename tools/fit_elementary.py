@@ -1,0 +1,181 @@
+"""Fit the polynomials of the elementary functions; run by hand, writes their coefficient file.
+
+    .venv/bin/python tools/fit_elementary.py
+
+Each row of FITS names a function, an interval, a weight and, for each element type, how many terms. The
+fit is a weighted minimax one: Remez's exchange on a grid of Chebyshev points, in mpmath with 50 digits.
+Coefficients are then rounded to the element type one after the other, lowest first, and those after it
+are fitted again each time (but the last two), so that the later ones absorb the rounding of the earlier ones (Brisebarre and
+Chevillard, "Efficient polynomial L-infinity approximations", 2007, solve this exactly; the greedy form is
+within a few per cent here). Output: grad/codegen/llvm/elementary/coefficients.py, whose users are the
+modules beside it. The grid's error is printed, as a power of two, for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mpmath as mp
+import numpy as np
+
+mp.mp.dps = 50
+OUTPUT = Path(__file__).parents[1] / "grad/codegen/llvm/elementary/coefficients.py"
+ROUND = {"float": lambda value: float(np.float32(float(value))), "double": float}
+REFITTED = 8  # coefficients that are rounded one at a time; the rest hardly matter and go together
+
+
+class Fit(NamedTuple):
+    """A polynomial in ``x ** step`` close to `function` on [low, high], errors counted `weight` times."""
+
+    name: str
+    function: Callable[[Any], Any]
+    low: float
+    high: float
+    terms: dict[str, int]
+    weight: Callable[[Any], Any]
+    step: int = 1
+    meaning: str = ""
+
+
+def one(x: Any) -> Any:
+    return mp.mpf(1)
+
+
+def tail(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What an odd function leaves after its linear term: ``(f(x) / x - 1) / x**2``."""
+    return lambda x: (function(x) / x - 1) / x**2
+
+
+def tail_weight(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Turns an error of the tail into a relative error of the function."""
+    return lambda x: x**3 / function(x)
+
+
+FITS = (
+    Fit("EXP_TAIL", lambda r: (mp.expm1(r) - r) / r**2, -0.3475, 0.3475, {"float": 5, "double": 11},
+        lambda r: r**2, meaning="exp(r) = 1 + r + r**2 * p(r), half an ln 2 either side"),
+    Fit("EXP2_SLOPE", lambda r: (mp.power(2, r) - 1) / r, -0.5, 0.5, {"float": 6, "double": 12},
+        abs, meaning="2**r = 1 + r * p(r)"),
+    Fit("LOG_TAIL", lambda r: (mp.log1p(r) - r) / r**2, -0.25, 0.5, {"float": 10, "double": 23},
+        lambda r: r**2 / abs(mp.log1p(r)), meaning="log(1 + r) = r + r**2 * p(r)"),
+    Fit("LOG2_RATIO", lambda s: 2 * mp.atanh(s) / s / mp.log(2), 1e-9, 0.2, {"double": 7},
+        one, 2, meaning="log2(m) = s * p(s**2), s = (m - 1) / (m + 1), to about 45 bits"),
+    Fit("SIN_TAIL", tail(mp.sin), 1e-3, 0.79, {"float": 4, "double": 7},
+        tail_weight(mp.sin), 2, meaning="sin(r) = r + r**3 * p(r**2)"),
+    Fit("COS_TAIL", lambda x: (mp.cos(x) - 1 + x**2 / 2) / x**4, 1e-2, 0.79, {"float": 3, "double": 6},
+        lambda x: x**4, 2, meaning="cos(r) = 1 - r**2 / 2 + r**4 * p(r**2)"),
+    Fit("TAN_TAIL", tail(mp.tan), 1e-3, 0.79, {"float": 7, "double": 15},
+        tail_weight(mp.tan), 2, meaning="tan(r) = r + r**3 * p(r**2)"),
+    Fit("ASIN_TAIL", tail(mp.asin), 1e-3, 0.5, {"float": 6, "double": 14},
+        tail_weight(mp.asin), 2, meaning="asin(x) = x + x**3 * p(x**2)"),
+    Fit("ATAN_TAIL", tail(mp.atan), 1e-3, 1.0, {"float": 9, "double": 22},
+        tail_weight(mp.atan), 2, meaning="atan(x) = x + x**3 * p(x**2)"),
+    Fit("SINH_TAIL", tail(mp.sinh), 1e-3, 0.3475, {"float": 3, "double": 6},
+        tail_weight(mp.sinh), 2, meaning="sinh(r) = r + r**3 * p(r**2)"),
+    Fit("COSH_TAIL", lambda r: (mp.cosh(r) - 1) / r**2, 1e-3, 0.3475, {"float": 3, "double": 6},
+        lambda r: r**2, 2, meaning="cosh(r) = 1 + r**2 * p(r**2)"),
+    Fit("TANH_TAIL", tail(mp.tanh), 1e-3, 0.6, {"float": 5, "double": 11},
+        tail_weight(mp.tanh), 2, meaning="tanh(x) = x + x**3 * p(x**2)"),
+    Fit("ERF_SLOPE", lambda x: mp.erf(x) / x - 1, 1e-3, 0.925, {"float": 6},
+        lambda x: x / mp.erf(x), 2, meaning="erf(x) = x + x * p(x**2)"),
+    Fit("ERFC_LOG", lambda x: mp.log(mp.erfc(x)), 0.92, 3.95, {"float": 7},
+        mp.erfc, meaning="erf(x) = 1 - exp(p(x)), x above 0.92"),
+)
+
+
+def chebyshev(low: float, high: float, count: int) -> list[Any]:
+    """`count` points of [low, high], dense at the ends, never 0."""
+    middle, half = (mp.mpf(low) + high) / 2, (mp.mpf(high) - low) / 2
+    points = [middle - half * mp.cos(mp.pi * (2 * k + 1) / (2 * count)) for k in range(count)]
+    return [x for x in points if abs(x) > mp.mpf(10) ** -20]
+
+
+def alternation(errors: Sequence[Any], count: int) -> list[int]:
+    """Indices of `count` extremes of alternating sign, the largest set of neighbours there is."""
+    extremes: list[int] = []
+    for index, error in enumerate(errors):
+        if extremes and (errors[extremes[-1]] > 0) == (error > 0):
+            if abs(error) > abs(errors[extremes[-1]]):
+                extremes[-1] = index
+        else:
+            extremes.append(index)
+    while len(extremes) > count:
+        extremes.pop(0 if abs(errors[extremes[0]]) < abs(errors[extremes[-1]]) else -1)
+    return extremes
+
+
+def remez(points: list[Any], values: list[Any], weights: list[Any], powers: Sequence[int]) -> tuple[list[Any], Any]:
+    """Coefficients of ``x ** power`` that make ``max |weight * (p - value)|`` least on the grid, and that maximum."""
+    count = len(powers) + 1
+    chosen = [round(k * (len(points) - 1) / count) for k in range(count)]
+    best: tuple[list[Any], Any] | None = None
+    for _ in range(30):
+        rows = [[points[i] ** p for p in powers] + [(-1) ** k / weights[i]] for k, i in enumerate(chosen)]
+        solution = list(mp.lu_solve(mp.matrix(rows), mp.matrix([values[i] for i in chosen])))
+        coefficients, level = solution[:-1], abs(solution[-1])
+        errors = [
+            w * (sum(c * x**p for c, p in zip(coefficients, powers, strict=True)) - f)
+            for x, f, w in zip(points, values, weights, strict=True)
+        ]
+        worst = max(map(abs, errors))
+        if best is None or worst < best[1]:
+            best = (coefficients, worst)
+        following = alternation(errors, count)
+        if worst < 1.01 * level or len(following) < count or following == chosen:
+            break
+        chosen = following
+    assert best is not None
+    return best
+
+
+def fit(row: Fit, element: str) -> tuple[list[float], float]:
+    """Rounded coefficients, lowest first, and log2 of the largest weighted error on the grid."""
+    terms = row.terms[element]
+    points = chebyshev(row.low, row.high, 12 * terms + 40)
+    values = [row.function(x) for x in points]
+    weights = [row.weight(x) for x in points]
+    powers = [row.step * k for k in range(terms)]
+    rounded: list[float] = []
+    while len(rounded) < terms:
+        done = len(rounded)
+        rest = [
+            f - sum(c * x**p for c, p in zip(rounded, powers, strict=False))
+            for x, f in zip(points, values, strict=True)
+        ]
+        coefficients, _ = remez(points, rest, weights, powers[done:])
+        taken = coefficients[:1] if done < REFITTED and terms - done > 2 else coefficients
+        rounded += [ROUND[element](c) for c in taken]
+    worst = max(
+        abs(w * (sum(c * x**p for c, p in zip(rounded, powers, strict=True)) - f))
+        for x, f, w in zip(points, values, weights, strict=True)
+    )
+    return rounded, float(mp.log(worst, 2))
+
+
+HEADER = '''"""Coefficients of the elementary functions, lowest first, by element type.
+
+Written by tools/fit_elementary.py, which says what each is fitted to; do not edit by hand.
+"""
+
+from __future__ import annotations
+'''
+
+
+def main() -> None:
+    """Fit every row and write the coefficient file."""
+    text = HEADER
+    for row in FITS:
+        text += f"\n# {row.meaning}; x in [{row.low:g}, {row.high:g}].\n"
+        text += f"{row.name}: dict[str, tuple[float, ...]] = {{\n"
+        for element in row.terms:
+            coefficients, error = fit(row, element)
+            print(f"{row.name:12} {element:6} {len(coefficients):2} terms, error 2**{error:.1f}", flush=True)
+            text += f'    "{element}": (\n' + "".join(f"        {c!r},\n" for c in coefficients) + "    ),\n"
+        text += "}\n"
+    OUTPUT.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
