@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import cache
 from typing import Any
 
 from grad.errors import DeviceError
@@ -63,3 +65,16 @@ def check_device(device: Any) -> None:
     """Raise DeviceError unless `device` (a Device, a name or None) is one that exists."""
     if device is not None and device is not CPU:
         Device(device)
+
+
+# Where the backends are. They are opened at first use, so that `import grad` loads no compiler: this is
+# the only late import there is.
+BACKENDS = {"cpu": "grad.codegen.llvm.cpu", "reference": "grad.codegen.reference"}
+
+
+@cache
+def open_backend(name: str) -> Any:
+    """The backend called `name` (a `grad.codegen.backend.Backend`), loaded when first asked for."""
+    if name not in BACKENDS:
+        raise DeviceError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}.")
+    return importlib.import_module(BACKENDS[name]).open_backend()

@@ -44,7 +44,8 @@ class Plan:
 
     Attributes:
         steps: labels of the kernels of each step, for people.
-        kernel_count: launches that one run makes.
+        kernel_count: how often a run starts kernels. Independent kernels start together and count once;
+            the second phase of a kernel does not count.
     """
 
     native: Runnable
@@ -56,10 +57,7 @@ class Plan:
     scratch_bytes: int
     steps: tuple[tuple[str, ...], ...]
     costs: tuple[float, ...]
-
-    @property
-    def kernel_count(self) -> int:
-        return len(self.steps)
+    kernel_count: int
 
     def run(self, leaves: Sequence[Buffer], scalars: Sequence[float | int | bool]) -> list[Buffer]:
         """Compute; gives one buffer for each output. Inputs are read, never written."""
@@ -249,6 +247,7 @@ class _Assembly:
             max(scratch, default=0),
             tuple(tuple(launch.label for launch in step) for step in steps),
             tuple(costs),
+            len(set(self.starts)),
         )
 
     def words(

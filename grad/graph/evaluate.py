@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from grad.graph.movement import Move, move_array
+from grad.graph.movement import Move, contiguous_strides, move_array
 from grad.graph.node import Node, postorder
 from grad.graph.primitives import (
     ADD,
@@ -53,7 +53,8 @@ def evaluate_node(node: Node, sources: Sequence[Array]) -> Array:
     op, target = node.op, node.dtype.numpy
     if op is BUFFER:
         assert node.buffer is not None
-        return node.buffer.numpy(target, node.shape)
+        strides = tuple(step * target.itemsize for step in contiguous_strides(node.shape))
+        return node.buffer.numpy(target, node.shape, strides, 0)
     if op is CONST or op is ARGUMENT:
         return np.asarray(node.arg).astype(target)
     if op is IOTA:

@@ -105,7 +105,7 @@ def _cheapest(candidates: Iterator[Candidate]) -> Candidate:
 
 def _forms(rows: int, reduces: bool) -> Iterator[Form]:
     """The layouts worth trying for `rows` row axes, with or without loops inside a row."""
-    if reduces:
+    if reduces or rows == 0:
         yield Form(0, True)
         yield Form(0, False)
     for lanes in range(rows, 0, -1):
@@ -159,7 +159,9 @@ class _Nest:
         self.is_reduction = self.entry.op.kind is Kind.REDUCE
 
     def write(self, form: Form) -> Candidate:
-        writer = Writer(self.program, self.in_memory, form.flat, vector_reductions=form.lanes == 0)
+        writer = Writer(
+            self.program, self.in_memory, form.flat, form.lanes == 0, frozenset(self.group.nesting)
+        )
         if not self.is_reduction:
             self.rows_loops(writer, form, lambda position: self.pointwise(writer, form, position))
             return writer, [writer.bodies[0]]

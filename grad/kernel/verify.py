@@ -1,7 +1,7 @@
 """Check that a kernel obeys the rules of the IR (``GRAD_VERIFY=1``, and always in the tests).
 
 Every value is defined once, before it is used and in a loop that is still open; element types agree; indices
-stay inside what the variables allow; only the outermost loop of a phase is parallel.
+stay inside what the variables allow; the last loop of a phase is parallel, and no other.
 """
 
 from __future__ import annotations
@@ -48,23 +48,20 @@ class _Checker:
         if not phase or not isinstance(phase[-1], Loop | Contraction):
             self.fail("a phase does not end with its loop")
         work: list[tuple[str, object]] = [("statement", s) for s in reversed(phase)]
-        depth = 0
         while work:
             action, thing = work.pop()
             if action == "leave":
-                depth -= 1
                 assert isinstance(thing, tuple)
                 before, variables = thing
                 self.types = {v: t for v, t in self.types.items() if v in before}
                 self.variables = variables
                 continue
             if isinstance(thing, Loop | Contraction):
-                if isinstance(thing, Loop) and thing.parallel != (depth == 0):
-                    self.fail(f"loop {thing.variable.name} is parallel at depth {depth}, or the outermost is not")
+                if isinstance(thing, Loop) and thing.parallel != (thing is phase[-1]):
+                    self.fail(f"{thing.variable.name}: the last loop of a phase is parallel, and no other")
                 work.append(("leave", (set(self.types), set(self.variables))))
                 work.extend(("statement", s) for s in reversed(thing.body))
                 self.enter(thing)
-                depth += 1
             else:
                 self.statement(thing)  # type: ignore[arg-type]
 

@@ -64,22 +64,28 @@ class Writer:
         in_memory: entries that are loaded rather than computed here.
         flat: whether the axes of a reduction become one loop.
         vector_reductions: whether reduction loops are the ones that run in lanes.
+        nesting: reductions whose loops have other reductions inside, and run one by one.
     """
 
     def __init__(
-        self, program: Program, in_memory: frozenset[int], flat: bool = True, vector_reductions: bool = True
+        self,
+        program: Program,
+        in_memory: frozenset[int],
+        flat: bool = True,
+        vector_reductions: bool = True,
+        nesting: frozenset[int] = frozenset(),
     ) -> None:
         self.entries = program.entries
         self.in_memory = in_memory
         self.flat = flat
         self.vector_reductions = vector_reductions
+        self.nesting = nesting
         self.parameters: dict[tuple[str, int], Parameter] = {}
         self.bodies: list[list[Statement]] = [[]]
         self.levels: dict[int, int] = {}
         self.variable_levels: dict[Variable, int] = {}
         self.memo: dict[Key, int] = {}
         self.given: dict[int, int] = {}
-        self.partial_sums: dict[int, tuple[int, int, int]] = {}
         self._values = 0
         self._variables = 0
 
@@ -269,7 +275,8 @@ class Writer:
         with self.at_level(level):
             accumulator = self.accumulator(entry.op, entry.dtype)
             sizes = [self.entries[entry.src[0]].shape[axis] for axis in entry.arg]
-            with self.axes_loops(sizes, self.vector_reductions) as inner:
+            in_lanes = self.vector_reductions and number not in self.nesting
+            with self.axes_loops(sizes, in_lanes) as inner:
                 self.accumulate(accumulator, number, self.merged(number, position, inner))
         return accumulator
 

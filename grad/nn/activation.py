@@ -42,6 +42,40 @@ class SiLU(_Inplace):
         return functional.silu(input, self.inplace)
 
 
+class SELU(_Inplace):
+    """`ELU` with the scale at which activations keep mean 0 and variance 1."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.selu(input, self.inplace)
+
+
+class Mish(_Inplace):
+    """``x * tanh(softplus(x))``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.mish(input, self.inplace)
+
+
+class Hardsigmoid(_Inplace):
+    """``relu6(x + 3) / 6``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.hardsigmoid(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return ""
+
+
+class Hardswish(_Inplace):
+    """``x * relu6(x + 3) / 6``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.hardswish(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return ""
+
+
 class LeakyReLU(_Inplace):
     """``x`` where positive, else ``negative_slope * x``."""
 
@@ -133,6 +167,27 @@ class LogSigmoid(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.logsigmoid(input)
+
+
+class Softsign(Module):
+    """``x / (1 + |x|)``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.softsign(input)
+
+
+class GLU(Module):
+    """The first half along `dim` times the sigmoid of the second half."""
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
 
 
 class _AlongDim(Module):

@@ -22,6 +22,7 @@ from grad.nn.losses import (
     mse_loss,
     smooth_l1_loss,
 )
+from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 
 __all__ = [
@@ -38,7 +39,13 @@ __all__ = [
     "leaky_relu",
     "elu",
     "gelu",
+    "selu",
+    "glu",
     "silu",
+    "mish",
+    "hardsigmoid",
+    "hardswish",
+    "softsign",
     "softplus",
     "sigmoid",
     "logsigmoid",
@@ -72,7 +79,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(x, 0), 6)``."""
-    return hardtanh(input, 0.0, 6.0, inplace)
+    return _result(input, input.relu6(), inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -93,6 +100,36 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * sigmoid(x)``."""
     return _result(input, input.silu(), inplace)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`elu` with the scale at which activations keep mean 0 and variance 1 (Klambauer, 2017)."""
+    return _result(input, input.selu(), inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``x * tanh(softplus(x))``."""
+    return _result(input, input.mish(), inplace)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """``relu6(x + 3) / 6``."""
+    return _result(input, input.hardsigmoid(), inplace)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``x * relu6(x + 3) / 6``."""
+    return _result(input, input.hardswish(), inplace)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """``x / (1 + |x|)``."""
+    return input.softsign()
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along `dim` times the sigmoid of the second half."""
+    return input.glu(dim)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -119,7 +156,7 @@ def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
     """`input` limited to ``[min_val, max_val]``."""
-    return _result(input, input.clamp(min_val, max_val), inplace)
+    return _result(input, input.hardtanh(min_val, max_val), inplace)
 
 
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
@@ -135,7 +172,7 @@ def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
 # -- layers ----------------------------------------------------------------------------------------
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``: input ``(..., in)``, weight ``(out, in)``, bias ``(out,)``."""
-    return input.linear(weight, bias)
+    return REGISTRY["linear"](input, weight, bias)
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
@@ -155,7 +192,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """Integers ``(...)`` to rows ``(..., num_classes)`` that are 1 there and 0 elsewhere."""
-    return input.one_hot(num_classes)
+    return REGISTRY["one_hot"](input, num_classes)
 
 
 def check_probability(p: float) -> None:

@@ -54,7 +54,7 @@ def trunc_normal_(
         tensor.normal_(mean, std, generator=generator)
         outside = (tensor < a) | (tensor > b)
         while bool(outside.any()):
-            again = tensor.empty_like().normal_(mean, std, generator=generator)
+            again = Tensor.empty_like(tensor).normal_(mean, std, generator=generator)
             tensor.copy_(again.where(outside, tensor))
             outside = (tensor < a) | (tensor > b)
         return tensor

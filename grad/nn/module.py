@@ -5,21 +5,22 @@ a tensor under a registered name among the buffers. Everything else here is a wa
 The names in a state dict are the attribute names joined by dots, PyTorch's, so that checkpoints
 load in either library. `parameter.py` first; `containers.py` and the layers build on this; copying,
 checking and converting whole trees is `state.py`.
+
+This file is long because a module has many methods by PyTorch's interface; none of them is.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self
 
-from grad.dtype import DType, as_dtype, dtypes
+from grad.dtype import as_dtype, dtypes
 from grad.nn import state
 from grad.nn.hooks import HookTable, RemovableHandle
 from grad.nn.parameter import Parameter
 from grad.tensor import Tensor
 
-T = TypeVar("T")
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 
@@ -278,14 +279,6 @@ class Module:
         """Forget the parameters' gradients, or set them to zero."""
         state.zero_gradients(self.parameters(), set_to_none)
 
-    @overload
-    def to(
-        self, device: Any = ..., dtype: DType | None = ..., non_blocking: bool = ...
-    ) -> Self: ...
-    @overload
-    def to(self, dtype: DType, non_blocking: bool = ...) -> Self: ...
-    @overload
-    def to(self, tensor: Tensor, non_blocking: bool = ...) -> Self: ...
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Convert parameters and buffers in place: ``to(dtype)``, ``to(device, dtype)``,
         ``to(tensor)``.

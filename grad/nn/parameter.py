@@ -28,12 +28,3 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + Tensor.__repr__(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        if id(self) in memo:
-            return memo[id(self)]
-        copy = memo[id(self)] = Parameter(self.detach().clone(), self.requires_grad)
-        return copy
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Parameter, (self.detach(), self.requires_grad)

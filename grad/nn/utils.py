@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from grad.autograd.modes import no_grad
 from grad.dtype import dtypes
+from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 
 
@@ -50,10 +51,10 @@ def _norm(gradients: Sequence[Tensor], order: float) -> Tensor:
     wide = [g.to(dtypes.float32) if g.dtype.itemsize < 4 else g for g in gradients]
     if math.isinf(order):
         parts = [g.abs().max() for g in wide]
-        return Tensor.stack(tuple(parts)).max()
+        return REGISTRY["stack"](tuple(parts)).max()
     if order == 2.0:
-        return Tensor.stack(tuple((g * g).sum() for g in wide)).sum().sqrt()
-    return Tensor.stack(tuple((g.abs() ** order).sum() for g in wide)).sum() ** (1.0 / order)
+        return REGISTRY["stack"](tuple((g * g).sum() for g in wide)).sum().sqrt()
+    return REGISTRY["stack"](tuple((g.abs() ** order).sum() for g in wide)).sum() ** (1.0 / order)
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -65,7 +66,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All parameters, flattened, one after the other."""
-    return Tensor.cat(tuple(parameter.reshape(-1) for parameter in parameters))
+    return REGISTRY["cat"](tuple(parameter.reshape(-1) for parameter in parameters))
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:

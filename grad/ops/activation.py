@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
-from grad.dtype import as_dtype
 from grad.errors import ShapeError
-from grad.graph.node import Node, cast, pointwise, reduce, reshape
+from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import (
     ABS,
     ADD,
@@ -24,20 +23,16 @@ from grad.graph.primitives import (
     EXP,
     EXPM1,
     LE,
-    LOG,
     LOG1P,
     LT,
-    MAX,
     MAXIMUM,
     MUL,
     NEG,
     SIGMOID,
-    SUB,
-    SUM,
     TANH,
     WHERE,
 )
-from grad.ops.axes import kept_shape, normal_axis
+from grad.ops.axes import normal_axis
 from grad.ops.promotion import accumulation_dtype, number, refuse_bool, require_floating
 from grad.ops.registry import FLOATING, NUMERIC, Array, op
 from grad.ops.samples import operands, real
@@ -384,91 +379,6 @@ class Celu(Function):
     @staticmethod
     def forward(x: Any, alpha: float = 1.0) -> Any:
         return Elu.apply(x / alpha, 1.0) * alpha
-
-
-# -- softmax ---------------------------------------------------------------------------------------
-def _exponentials(x: Any, name: str, dim: int, dtype: Any) -> tuple[Node, Node, int, Any]:
-    """``x - max``, the sum of its exponentials along `dim`, that axis, and the type of the
-    result.
-    """
-    result = x.dtype if dtype is None else as_dtype(dtype)
-    require_floating(name, result)
-    axis = normal_axis(name, dim, len(x.shape))
-    node = cast(x.node, accumulation_dtype(result))
-    if not x.shape:
-        node = reshape(node, (1,))
-    if 0 in node.shape:
-        return node, node, axis, result
-    kept = kept_shape(node.shape, (axis,))
-    shifted = pointwise(SUB, node, reshape(reduce(MAX, node, (axis,)), kept))
-    total = reshape(reduce(SUM, pointwise(EXP, shifted), (axis,)), kept)
-    return shifted, total, axis, result
-
-
-def _softmax_reference(x: Array, dim: int) -> Array:
-    e = np.exp(_wide(x) - np.max(_wide(x), axis=dim, keepdims=True))
-    return e / e.sum(axis=dim, keepdims=True)
-
-
-_ROWS = (*operands(((3, 4),), arguments=(1,)), *operands(((2, 3, 4),), arguments=(0,)))
-
-
-@op(method="softmax", reference=_softmax_reference, samples=_ROWS, dtypes=FLOATING)
-class Softmax(Function):
-    """``exp(x) / sum(exp(x))`` along `dim`; NaN for a row of -inf alone."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Any, dim: int, *, dtype: Any = None) -> Any:
-        shifted, total, axis, kind = _exponentials(x, "softmax", dim, dtype)
-        node = pointwise(DIV, pointwise(EXP, shifted), total) if 0 not in x.shape else shifted
-        result = x._wrap(reshape(cast(node, kind), x.shape))
-        ctx.axis = axis
-        ctx.save_for_backward(result)
-        return result
-
-    @staticmethod
-    def backward(ctx: Context, grad: Any) -> Any:
-        (result,) = ctx.saved_tensors
-        weighted = grad * result
-        return weighted - result * weighted.sum(ctx.axis, True)
-
-
-@op(
-    method="log_softmax",
-    reference=lambda x, dim: np.log(_softmax_reference(x, dim)),
-    samples=_ROWS,
-    dtypes=FLOATING,
-)
-class LogSoftmax(Function):
-    """``x - logsumexp(x)`` along `dim`."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Any, dim: int, *, dtype: Any = None) -> Any:
-        shifted, total, axis, kind = _exponentials(x, "log_softmax", dim, dtype)
-        node = pointwise(SUB, shifted, pointwise(LOG, total)) if 0 not in x.shape else shifted
-        result = x._wrap(reshape(cast(node, kind), x.shape))
-        ctx.axis = axis
-        ctx.save_for_backward(result)
-        return result
-
-    @staticmethod
-    def backward(ctx: Context, grad: Any) -> Any:
-        (result,) = ctx.saved_tensors
-        return grad - result.exp() * grad.sum(ctx.axis, True)
-
-
-@op(
-    method="softmin",
-    reference=lambda x, dim: _softmax_reference(-x, dim),
-    samples=operands(((3, 4),), arguments=(1,)),
-    composite=True,
-)
-class Softmin(Function):
-    """Softmax of ``-x``."""
-
-    @staticmethod
-    def forward(x: Any, dim: int, *, dtype: Any = None) -> Any:
-        return Softmax.apply(-x, dim, dtype=dtype)
 
 
 @op(

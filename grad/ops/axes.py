@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,3 +61,8 @@ def like_operand(x: Any, shape: Shape, axes: Sequence[int]) -> Any:
     against the operand.
     """
     return x.reshape(kept_shape(shape, axes)) if len(x.shape) != len(shape) else x
+
+
+def reduced_size(shape: Sequence[int], axes: Sequence[int]) -> int:
+    """How many elements of `shape` each reduced one stands for."""
+    return math.prod([shape[axis] for axis in axes])

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.variable import Variable
-from grad.buffer import ABSURD_BYTES
 from grad.device import check_device
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
 from grad.errors import DTypeError, ShapeError
@@ -26,6 +25,8 @@ from grad.ops.inplace import number_for
 
 CREATORS: dict[str, Callable[..., Any]] = {}
 Size = Any
+# No address space holds more.
+MAX_BYTES = 1 << 56
 
 
 def creator(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +47,7 @@ def checked_shape(name: str, size: Sequence[Any], dtype: DType) -> Shape:
         raise DTypeError(f"{name}: sizes must be ints, got {found}.") from None
     if any(number < 0 for number in shape):
         raise ShapeError(f"{name}: sizes cannot be negative, got {shape}.")
-    if math.prod(shape) * dtype.itemsize >= ABSURD_BYTES:
+    if math.prod(shape) * dtype.itemsize >= MAX_BYTES:
         raise ShapeError(
             f"{name}: a tensor of shape {shape} and type {dtype.name} would have "
             f"{math.prod(shape) * dtype.itemsize} bytes, more than any memory; use smaller sizes."

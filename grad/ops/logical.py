@@ -17,7 +17,7 @@ from grad.errors import DTypeError
 from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import AND, EQ, INVERT, OR, SHL, SHR, XOR, Primitive
 from grad.ops.promotion import is_tensor, number, pair, unsupported, wrap
-from grad.ops.registry import ALL, BITS, op
+from grad.ops.registry import ALL, BITS, INTEGRAL, op
 from grad.ops.samples import binary_samples, operands, real
 
 Operand = Any
@@ -94,14 +94,14 @@ class _Shift(Bitwise):
 _COUNTS = operands(shapes=((3, 4), (4,)), low=0, high=6)
 
 
-@_bitwise("bitwise_left_shift", "lshift", np.left_shift, samples=_COUNTS, dtypes=BITS)
+@_bitwise("bitwise_left_shift", "lshift", np.left_shift, samples=_COUNTS, dtypes=INTEGRAL)
 class LeftShift(_Shift):
     """``x << y``; bits shifted out are lost."""
 
     primitive = SHL
 
 
-@_bitwise("bitwise_right_shift", "rshift", np.right_shift, samples=_COUNTS, dtypes=BITS)
+@_bitwise("bitwise_right_shift", "rshift", np.right_shift, samples=_COUNTS, dtypes=INTEGRAL)
 class RightShift(_Shift):
     """``x >> y``; signed integers keep their sign."""
 

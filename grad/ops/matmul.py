@@ -133,8 +133,8 @@ class MatMul(Function):
     """Matrix product of 1-D to n-D tensors; leading axes broadcast.
 
     Shape:
-        ``(..., m, k)`` and ``(..., k, n)`` give ``(..., m, n)``; a vector counts as one row on the left
-        and one column on the right, and that axis is dropped again.
+        ``(..., m, k)`` and ``(..., k, n)`` give ``(..., m, n)``; a vector counts as one row on the
+        left and one column on the right, and that axis is dropped again.
     """
 
     @staticmethod
@@ -162,7 +162,8 @@ def _gradients_of_folded(x: Any, y: Any, grad: Any, needs_x: bool, needs_y: bool
     """Gradients of ``x @ y`` where y is one matrix or vector: x counts as one tall matrix."""
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) if len(x.shape) != 2 else x
     matrix = y if len(y.shape) == 2 else y.unsqueeze(-1)
-    flat = grad.reshape(rows.shape[0], matrix.shape[1]) if len(grad.shape) != 2 else grad
+    shape = (rows.shape[0], matrix.shape[1])
+    flat = grad.reshape(shape) if grad.shape != shape else grad
     return (
         (flat @ matrix.mT).reshape(x.shape) if needs_x else None,
         (rows.mT @ flat).reshape(y.shape) if needs_y else None,
@@ -280,7 +281,7 @@ _ADDED = {"beta": 0.5, "alpha": 2.0}
     method="addmm",
     inplace=True,
     reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
-    samples=(*operands(((2,), (3, 4), (4, 2))), *operands(((3, 2), (3, 4), (4, 2)), kwargs=_ADDED)),
+    samples=(*operands(((3, 2), (3, 4), (4, 2)), kwargs=_ADDED), *operands(((2,), (3, 4), (4, 2)))),
     composite=True,
 )
 class Addmm(Function):
@@ -329,8 +330,8 @@ class Linear(Function):
     """``x @ weight.T + bias``.
 
     Shape:
-        x ``(..., in_features)``, weight ``(out_features, in_features)``, bias ``(out_features,)`` or
-        None; gives ``(..., out_features)``.
+        x ``(..., in_features)``, weight ``(out_features, in_features)``, bias ``(out_features,)``
+        or None; gives ``(..., out_features)``.
     """
 
     @staticmethod

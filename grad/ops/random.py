@@ -3,23 +3,19 @@
 Element i of a stream is ``threefry(key, i)`` (Salmon, Moraes, Dror, Shaw, "Parallel random
 numbers: as easy as 1, 2, 3", SC 2011), a function of its position and nothing else. A `Generator`
 gives each tensor a new key, ``threefry(seed, stream number)``, which enters the graph as an
-argument: new numbers compile nothing. `uniform`, `normal` and `integers` turn bits into numbers;
-the rest are the forms in which users ask.
+argument: new numbers compile nothing. `uniform_node`, `normal_node` and `integer_node` turn bits
+into numbers; the rest are the forms in which users ask.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from grad.autograd.function import Function
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
-from grad.errors import DTypeError
 from grad.graph import reference
 from grad.graph.arrays import node_of
 from grad.graph.node import Node, argument, cast, constant, iota, pointwise, reshape
@@ -35,99 +31,12 @@ from grad.graph.primitives import (
     SQRT,
     THREEFRY,
 )
-from grad.ops.promotion import number, require_floating, wrap
+from grad.ops.creation import checked_shape, creator, finished
+from grad.ops.generator import Generator, default_generator
+from grad.ops.promotion import number, require_floating
 from grad.ops.registry import op
 
 Shape = tuple[int, ...]
-
-_DEFAULT_SEED = 67280421310721  # PyTorch's: the largest prime factor of 2 ** 64 + 1 that fits
-_KEYS_AT_ONCE = 256
-
-
-class Generator:
-    """A source of keys: the same seed gives the same tensors, in the order in which they are
-    asked for.
-
-    Example:
-        >>> g = Generator().manual_seed(0)
-        >>> grad.rand(2, generator=g)
-    """
-
-    def __init__(self, device: Any = None) -> None:
-        self.device = device
-        self._lock = threading.Lock()
-        self._restart(_DEFAULT_SEED, 0)
-
-    def _restart(self, seed: int, stream: int) -> None:
-        self._seed, self._stream = seed % 2**64, stream
-        self._first_key, self._keys = 0, []  # type: tuple[int, list[int]]
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Begin again from `seed`, any whole number."""
-        with self._lock:
-            self._restart(seed.__index__(), 0)
-        return self
-
-    def seed(self) -> int:
-        """Begin again from a seed that the operating system gives, and return it."""
-        seed = int.from_bytes(os.urandom(8), "little") >> 1
-        self.manual_seed(seed)
-        return seed
-
-    def initial_seed(self) -> int:
-        """The seed it began from."""
-        return self._seed
-
-    def get_state(self) -> tuple[int, int]:
-        """Seed and number of the next stream, for `set_state`."""
-        return self._seed, self._stream
-
-    def set_state(self, state: Sequence[int]) -> Generator:
-        """Go on from where `get_state` was called."""
-        seed, stream = state
-        with self._lock:
-            self._restart(int(seed), int(stream))
-        return self
-
-    def next_key(self) -> int:
-        """The key of a new stream, which no other call gets."""
-        with self._lock:
-            position = self._stream - self._first_key
-            if not 0 <= position < len(self._keys):
-                # One NumPy call for many keys: a key must cost next to nothing.
-                streams = np.arange(self._stream, self._stream + _KEYS_AT_ONCE, dtype=np.uint64)
-                self._keys = reference.threefry(np.uint64(self._seed), streams).tolist()
-                self._first_key, position = self._stream, 0
-            self._stream += 1
-            return self._keys[position]
-
-
-default_generator = Generator()
-
-
-def manual_seed(seed: int) -> Generator:
-    """Let the default generator begin again from `seed`."""
-    return default_generator.manual_seed(seed)
-
-
-def seed() -> int:
-    """Let the default generator begin again from an unpredictable seed, and return it."""
-    return default_generator.seed()
-
-
-def initial_seed() -> int:
-    """The seed of the default generator."""
-    return default_generator.initial_seed()
-
-
-def get_rng_state() -> tuple[int, int]:
-    """The state of the default generator."""
-    return default_generator.get_state()
-
-
-def set_rng_state(state: Sequence[int]) -> None:
-    """Let the default generator go on from `state`."""
-    default_generator.set_state(state)
 
 
 # -- bits to numbers -------------------------------------------------------------------------------
@@ -152,13 +61,13 @@ def _fraction(bits: Node, count: int, dtype: DType) -> Node:
 _PRECISION = {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24, dtypes.float64: 53}
 
 
-def uniform(shape: Shape, dtype: DType, generator: Generator | None = None) -> Node:
+def uniform_node(shape: Shape, dtype: DType, generator: Generator | None = None) -> Node:
     """Numbers in [0, 1), all multiples of the type's precision equally likely."""
     require_floating("rand", dtype)
     return _fraction(random_bits(shape, generator), _PRECISION[dtype], dtype)
 
 
-def normal(shape: Shape, dtype: DType, generator: Generator | None = None) -> Node:
+def normal_node(shape: Shape, dtype: DType, generator: Generator | None = None) -> Node:
     """Normally distributed numbers, by the transform of Box and Muller (1958)."""
     require_floating("randn", dtype)
     if dtype is dtypes.float64:
@@ -182,7 +91,7 @@ def normal(shape: Shape, dtype: DType, generator: Generator | None = None) -> No
     return cast(pointwise(MUL, pointwise(SQRT, squared), pointwise(COS, angle)), dtype)
 
 
-def integers(
+def integer_node(
     low: int, high: int, shape: Shape, dtype: DType, generator: Generator | None = None
 ) -> Node:
     """Whole numbers in ``[low, high)``; raises ValueError if there are none."""
@@ -205,28 +114,11 @@ def integers(
 
 
 # -- what users call -------------------------------------------------------------------------------
-def _sizes(name: str, size: Sequence[Any]) -> Shape:
-    """The shape meant by ``f(2, 3)`` or ``f((2, 3))``."""
-    if len(size) == 1 and not hasattr(size[0], "__index__"):
-        size = size[0]
-    try:
-        shape = tuple(int(s.__index__()) for s in size)
-    except AttributeError:
-        raise DTypeError(f"{name}: sizes must be ints, got {tuple(size)}.") from None
-    if any(s < 0 for s in shape):
-        raise ValueError(f"{name}: sizes must not be negative, got {shape}.")
-    return shape
-
-
-def _leaf(node: Node, requires_grad: bool) -> Any:
-    tensor = wrap(node)
-    return tensor.requires_grad_() if requires_grad else tensor
-
-
 def _kind(dtype: Any) -> DType:
     return default_dtype() if dtype is None else as_dtype(dtype)
 
 
+@creator
 def rand(
     *size: Any,
     generator: Generator | None = None,
@@ -235,9 +127,12 @@ def rand(
     requires_grad: bool = False,
 ) -> Any:
     """Numbers uniform in [0, 1), of shape `size`."""
-    return _leaf(uniform(_sizes("rand", size), _kind(dtype), generator), requires_grad)
+    kind = _kind(dtype)
+    node = uniform_node(checked_shape("rand", size, kind), kind, generator)
+    return finished(node, requires_grad, device)
 
 
+@creator
 def randn(
     *size: Any,
     generator: Generator | None = None,
@@ -246,9 +141,12 @@ def randn(
     requires_grad: bool = False,
 ) -> Any:
     """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
-    return _leaf(normal(_sizes("randn", size), _kind(dtype), generator), requires_grad)
+    kind = _kind(dtype)
+    node = normal_node(checked_shape("randn", size, kind), kind, generator)
+    return finished(node, requires_grad, device)
 
 
+@creator
 def randint(
     low: int,
     high: Any = None,
@@ -259,9 +157,7 @@ def randint(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Any:
-    """Whole numbers in ``[low, high)``, or ``[0, low)`` as ``randint(high, size)``; int64 unless
-    told.
-    """
+    """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
     if size is None:
         low, high, size = 0, low, high
     if size is None or not hasattr(high, "__index__"):
@@ -269,9 +165,11 @@ def randint(
             "randint: needs randint(high, size) or randint(low, high, size), size a tuple."
         )
     kind = dtypes.int64 if dtype is None else as_dtype(dtype)
-    return _leaf(integers(low, high, _sizes("randint", (size,)), kind, generator), requires_grad)
+    node = integer_node(low, high, checked_shape("randint", (size,), kind), kind, generator)
+    return finished(node, requires_grad, device)
 
 
+@creator
 def randperm(
     n: int,
     *,
@@ -281,15 +179,17 @@ def randperm(
     requires_grad: bool = False,
 ) -> Any:
     """The numbers below `n` in random order; int64 unless told."""
-    (size,) = _sizes("randperm", (n,))
+    kind = dtypes.int64 if dtype is None else as_dtype(dtype)
+    (size,) = checked_shape("randperm", (n,), kind)
     key = (generator or default_generator).next_key()
     order = np.argsort(
         reference.threefry(np.uint64(key), np.arange(size, dtype=np.uint64)), kind="stable"
     )
-    return _leaf(node_of(order, dtypes.int64 if dtype is None else as_dtype(dtype)), requires_grad)
+    return finished(node_of(order, kind), requires_grad, device)
 
 
-def gaussian(
+@creator
+def normal(
     mean: Any = 0.0,
     std: Any = 1.0,
     size: Any = None,
@@ -299,24 +199,13 @@ def gaussian(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Any:
-    """``normal(mean, std, size)``: normally distributed; mean or std may be tensors, which give
-    the shape.
-    """
+    """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
     if size is None:
         size = np.broadcast_shapes(getattr(mean, "shape", ()), getattr(std, "shape", ()))
-    unit = wrap(normal(_sizes("normal", (size,)), _kind(dtype), generator))
+    kind = _kind(dtype)
+    unit = finished(normal_node(checked_shape("normal", (size,), kind), kind, generator))
     drawn = (unit * std + mean).detach()
-    return drawn.requires_grad_() if requires_grad else drawn
-
-
-# What grad.<name> and Tensor.<name> are; grad/tensor.py binds them.
-FACTORIES = {
-    "rand": rand,
-    "randn": randn,
-    "randint": randint,
-    "randperm": randperm,
-    "normal": gaussian,
-}
+    return finished(drawn.node, requires_grad, device)
 
 
 @op(method="rand_like", composite=True, gradient=False)
@@ -391,7 +280,7 @@ def _bernoulli(
     shape: Shape, chance: Node, kind: DType, dtype: DType, generator: Generator | None
 ) -> Node:
     wide = dtypes.float64 if kind is dtypes.float64 else dtypes.float32
-    return cast(pointwise(LT, uniform(shape, wide, generator), cast(chance, wide)), dtype)
+    return cast(pointwise(LT, uniform_node(shape, wide, generator), cast(chance, wide)), dtype)
 
 
 # -- filling in place ------------------------------------------------------------------------------
@@ -407,7 +296,7 @@ class UniformFill(Function):
             raise ValueError(
                 f"uniform_: low={low} is above high={high}; use uniform_({high}, {low})."
             )
-        node = uniform(x.shape, x.dtype, generator)
+        node = uniform_node(x.shape, x.dtype, generator)
         if (low, high) != (0, 1):
             scaled = pointwise(MUL, node, number(high - low, x.dtype))
             node = pointwise(ADD, scaled, number(low, x.dtype))
@@ -424,7 +313,7 @@ class NormalFill(Function):
     ) -> Any:
         if std < 0:
             raise ValueError(f"normal_: std={std} is negative; a standard deviation is 0 or more.")
-        unit = normal(x.shape, x.dtype, generator)
+        unit = normal_node(x.shape, x.dtype, generator)
         scaled = pointwise(MUL, unit, number(std, x.dtype))
         return x.copy_(x._wrap(pointwise(ADD, scaled, number(mean, x.dtype))))
 
@@ -451,4 +340,4 @@ class RandomFill(Function):
         low, high = (0, low) if high is None else (low, high)
         if (low, high) == (0, 0):
             high = 2 ** (24 if x.dtype.is_floating_point else 8 * x.dtype.itemsize - 1)
-        return x.copy_(x._wrap(integers(low, high, x.shape, x.dtype, generator)))
+        return x.copy_(x._wrap(integer_node(low, high, x.shape, x.dtype, generator)))

@@ -16,7 +16,7 @@ from grad.errors import DTypeError, ShapeError
 from grad.graph.node import Node, cast, iota, pointwise, reshape
 from grad.graph.primitives import ADD, LE, MAXIMUM, MINIMUM, WHERE
 from grad.ops.promotion import as_node, is_tensor, number, result_type
-from grad.ops.registry import ALL, NUMERIC, Array, Failure, Sample, op
+from grad.ops.registry import ALL, NUMERIC, SIGNED, Array, Failure, Sample, op
 from grad.ops.samples import between, operands
 
 Operand = Any
@@ -149,7 +149,7 @@ class MaskedFill(Function):
         *operands(((3, 4),), arguments=(None, 1)),
         *operands(((3, 4), (4,), (4,)), second=between(-2, 0), third=between(1, 2)),
     ),
-    dtypes=NUMERIC,
+    dtypes=SIGNED,
 )
 class Clamp(Function):
     """x limited to ``[min, max]``, each a number, a tensor or None; `max` wins where they cross;

@@ -452,7 +452,7 @@ class Contiguous:
         return x if is_contiguous(x.layout) else x.clone()
 
 
-@op(method="broadcast_tensors", function=False, composite=True)
+@op(function="broadcast_tensors", composite=True)
 class BroadcastTensors:
     """All tensors expanded to their common shape."""
 

@@ -65,7 +65,7 @@ class Adam(Optimizer):
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
-        return {"step": 0, **{name: parameter.zeros_like() for name in names}}
+        return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers

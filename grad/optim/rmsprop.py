@@ -61,7 +61,7 @@ class RMSprop(Optimizer):
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         names = ["square_avg"]
         names += ["momentum_buffer"] * (group["momentum"] > 0) + ["grad_avg"] * group["centered"]
-        return {"step": 0, **{name: parameter.zeros_like() for name in names}}
+        return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers

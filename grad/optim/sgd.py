@@ -57,7 +57,7 @@ class SGD(Optimizer):
         # From zeros the first step gives the gradient itself, as it should, unless dampened.
         if group["momentum"] == 0 or group["dampening"] != 0:
             return {}
-        return {"momentum_buffer": parameter.zeros_like()}
+        return {"momentum_buffer": Tensor.zeros_like(parameter)}
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers
@@ -73,7 +73,7 @@ class SGD(Optimizer):
     ) -> Tensor:
         momentum, velocity = group["momentum"], state.get("momentum_buffer")
         if velocity is None:
-            velocity = state["momentum_buffer"] = parameter.empty_like()
+            velocity = state["momentum_buffer"] = Tensor.empty_like(parameter)
             new = gradient
         else:
             fresh = gradient if group["dampening"] == 0 else gradient * (1 - group["dampening"])

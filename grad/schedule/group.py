@@ -45,6 +45,8 @@ CHEAP = 12
 MAX_ENTRIES = 200
 # A row reduction is computed again in up to this many groups rather than stored.
 MAX_COPIES = 3
+# A group has no more local reductions than this.
+MAX_LOCAL = 8
 # Fewer rows than this with more elements than that each are better reduced by a kernel of their own.
 FEW_ROWS = 8
 LONG_ROW = 16384
@@ -59,6 +61,7 @@ class Group:
         stored: all entries it stores, `root` among them.
         local: reductions computed inside, once for each row.
         rows: the variables of the root that number the rows (of local reductions).
+        nesting: local reductions that have others inside, for each of their elements.
         contraction: a contraction whose epilogue this group is, if any.
         inlined: all entries computed inside.
     """
@@ -67,6 +70,7 @@ class Group:
     stored: list[int] = field(default_factory=list)
     local: set[int] = field(default_factory=set)
     rows: frozenset[Variable] | None = None
+    nesting: set[int] = field(default_factory=set)
     contraction: int | None = None
     inlined: set[int] = field(default_factory=set)
 
@@ -107,6 +111,7 @@ class _Grouper:
         self.home: dict[int, int] = {}
         self.aliases: dict[int, int] = {}
         self.prices = list(_prices(program))
+        self.volumes = list(_volumes(program))
 
     # -- marking --------------------------------------------------------------------------------------
     def want_memory(self, number: int, reader: int | None = None) -> None:
@@ -250,51 +255,61 @@ class _Grouper:
         if len(asks) > MAX_COPIES:
             return False
         found: dict[int, frozenset[Variable]] = {}
+        nested: dict[int, int] = {}
         for root, positions in asks.items():
-            rows = self.row_variables(root, entry, positions)
-            if rows is None:
+            outside = self.surrounding(root, entry, positions)
+            rows = self.row_variables(root, number, positions) if outside is None else None
+            if rows is not None:
+                found[root] = rows
+            elif outside is not None:
+                nested[root] = outside
+            else:
                 return False
-            found[root] = rows
-        for root, rows in found.items():
+        for root in asks:
             group = self.groups[root]
-            group.rows = rows
             group.local.add(number)
+            if root in found:
+                group.rows = found[root]
+            else:
+                group.nesting.add(nested[root])
         return True
 
-    def row_variables(self, root: int, entry: Entry, positions: set[Position]) -> frozenset[Variable] | None:
-        """The variables of `root` that the reduction's rows are, if they are; else None."""
+    def surrounding(self, root: int, entry: Entry, positions: set[Position]) -> int | None:
+        """The local reduction of `root` for each element of which `entry` has one value, if there is one."""
+        group = self.groups[root]
+        rows = plain_variables(entry, positions)
+        if rows is None or group.contraction is not None or len(group.local) >= MAX_LOCAL:
+            return None
+        for number in group.local:
+            outer = self.entries[number]
+            source = self.entries[outer.src[0]].shape
+            own = {Variable(f"k{number}_{axis}", source[axis]) for axis in outer.arg if source[axis] > 1}
+            if own and own <= rows and rows - own == (group.rows or frozenset()):
+                return number
+        return None
+
+    def row_variables(self, root: int, number: int, positions: set[Position]) -> frozenset[Variable] | None:
+        """The variables of `root` that the rows of reduction `number` are, if they are; else None."""
+        entry = self.entries[number]
         group = self.groups[root]
         root_entry = self.entries[root]
         kind = root_entry.op.kind
-        if len(positions) != 1 or group.contraction is not None or len(group.local) >= 8:
+        if group.contraction is not None or len(group.local) >= MAX_LOCAL:
             return None
         if kind is not Kind.POINTWISE and kind is not Kind.REDUCE and root_entry.op is not CONTIGUOUS:
             return None
-        (position,) = positions
-        rows = []
-        for index, size in zip(position, entry.shape, strict=True):
-            if size == 1:
-                continue
-            if len(index.terms) != 1 or index.constant or index.terms[0][1] != 1:
-                return None
-            atom = index.terms[0][0]
-            if not isinstance(atom, Variable) or atom.size != size or atom in rows:
-                return None
-            rows.append(atom)
         own = root_variables(self.program, root)
-        if any(v not in own for v in rows):
+        chosen = plain_variables(entry, positions)
+        if chosen is None or any(v not in own for v in chosen):
             return None
-        chosen = frozenset(rows)
         if group.rows is not None and group.rows != chosen:
             return None
         if kind is Kind.REDUCE:
             outer = [v for v in own[: len(root_entry.shape)] if v.size > 1]
             if not chosen.issuperset(outer):
                 return None
-        count = math.prod(v.size for v in rows)
-        source = self.entries[entry.src[0]].shape
-        length = math.prod(source[axis] for axis in entry.arg)
-        if count < FEW_ROWS and length > LONG_ROW:
+        count = math.prod(v.size for v in chosen)
+        if count < FEW_ROWS and self.volumes[number] > count * LONG_ROW:
             return None
         return chosen
 
@@ -314,7 +329,8 @@ class _Grouper:
             return None
         (position,) = asks[root]
         if entry.op.kind is Kind.REDUCE:
-            if self.row_variables(root, entry, {position}) is None or group.rows is None:
+            rows = self.row_variables(root, number, {position})
+            if rows is None or group.rows is None:
                 return None
             group.local.add(number)
         elif entry.op is CONTRACT:
@@ -397,6 +413,35 @@ def _prices(program: Program) -> Iterator[float]:
             total = 0 if kind is Kind.LEAF else 1
         prices.append(min(total, 10000))
     yield from prices
+
+
+def _volumes(program: Program) -> Iterator[int]:
+    """For each entry, the elements of the largest value that computing it goes through."""
+    volumes: list[int] = []
+    for entry in program.entries:
+        volume = math.prod(entry.shape)
+        if entry.op.kind in (Kind.POINTWISE, Kind.MOVEMENT, Kind.REDUCE):
+            volume = max([volume, *(volumes[s] for s in entry.src)])
+        volumes.append(volume)
+    yield from volumes
+
+
+def plain_variables(entry: Entry, positions: set[Position]) -> frozenset[Variable] | None:
+    """The variables at the only position, when each axis of `entry` is just one whole variable."""
+    if len(positions) != 1:
+        return None
+    (position,) = positions
+    found: list[Variable] = []
+    for index, size in zip(position, entry.shape, strict=True):
+        if size == 1:
+            continue
+        if len(index.terms) != 1 or index.constant or index.terms[0][1] != 1:
+            return None
+        atom = index.terms[0][0]
+        if not isinstance(atom, Variable) or atom.size != size or atom in found:
+            return None
+        found.append(atom)
+    return frozenset(found)
 
 
 def group(program: Program) -> Grouping:

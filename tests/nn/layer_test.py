@@ -84,9 +84,7 @@ def test_embedding():
     assert layer.padding_idx == 6 and layer.weight[6].tolist() == [0.0] * 3
     numbers = np.array([[1, 6], [1, 0]])
     result = layer(tensor(numbers))
-    np.testing.assert_array_equal(
-        result.detach().numpy(), layer.weight.detach().numpy()[numbers]
-    )
+    np.testing.assert_array_equal(result.detach().numpy(), layer.weight.detach().numpy()[numbers])
     result.sum().backward()
     assert layer.weight.grad[:, 0].tolist() == [1.0, 2.0, 0, 0, 0, 0, 0]
     with pytest.raises(IndexError):

@@ -142,7 +142,9 @@ SIMPLE = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "x", "y", "expected"), SIMPLE, ids=lambda v: getattr(v, "__name__", ""))
+@pytest.mark.parametrize(
+    ("loss", "x", "y", "expected"), SIMPLE, ids=lambda v: getattr(v, "__name__", "")
+)
 def test_simple_loss(loss, x, y, expected):
     for reduction, reduced in (
         ("none", expected),
@@ -155,11 +157,11 @@ def test_simple_loss(loss, x, y, expected):
         loss(reduction="average")(tensor(x), tensor(y))
 
 
-@pytest.mark.parametrize(("loss", "x", "y", "expected"), SIMPLE, ids=lambda v: getattr(v, "__name__", ""))
+@pytest.mark.parametrize(
+    ("loss", "x", "y", "expected"), SIMPLE, ids=lambda v: getattr(v, "__name__", "")
+)
 def test_simple_loss_gradient(loss, x, y, expected):
-    assert grad.autograd.gradcheck(
-        loss(), (tensor(x).requires_grad_(), tensor(y).requires_grad_())
-    )
+    assert grad.autograd.gradcheck(loss(), (tensor(x).requires_grad_(), tensor(y).requires_grad_()))
 
 
 def test_options_of_the_simple_losses():

@@ -67,7 +67,7 @@ def test_assignment_replaces_and_moves_between_tables():
     assert "count" in dict(block.named_parameters()) and "count" not in block.__dict__
     del block.scale
     with pytest.raises(AttributeError, match="no attribute 'scale'"):
-        block.scale  # noqa: B018
+        block.scale
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,11 @@ from grad.tensor import Tensor
 
 
 def parameters() -> list[nn.Parameter]:
-    made = [nn.Parameter(Tensor.zeros(2)), nn.Parameter(Tensor.zeros(1, 2)), nn.Parameter(Tensor([0.0]))]
+    made = [
+        nn.Parameter(Tensor.zeros(2)),
+        nn.Parameter(Tensor.zeros(1, 2)),
+        nn.Parameter(Tensor([0.0])),
+    ]
     made[0].grad, made[1].grad = Tensor([3.0, 0.0]), Tensor([[0.0, -4.0]])
     return made
 

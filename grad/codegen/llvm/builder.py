@@ -216,8 +216,8 @@ class Builder:
         )
 
     def splat(self, scalar: Value, lanes: int) -> Value:
-        """The scalar in every lane."""
-        if lanes == 1:
+        """The scalar in every lane; a value that has so many lanes already stays as it is."""
+        if lanes_of(scalar.type) == lanes:
             return scalar
         target = vector_type(scalar.type, lanes)
         if scalar.text[0] not in "%@":

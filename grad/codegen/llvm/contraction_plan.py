@@ -43,6 +43,7 @@ DEPTH_LIMIT = 512  # elements of k in a block: 6 rows of it stay in the first-le
 DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
 ROWS_IN_PLACE = 256  # more rows pay for packing B
+ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
 PIECE_OPERATIONS = 2_000_000  # smallest piece of a large product
 # Enough for 8 threads that do not run evenly; half as many where each has to pack its operands.
 PIECES = 16
@@ -112,7 +113,19 @@ class _Problem:
             self.l2_bytes,
         )
 
-    def batch_arguments(self) -> dict[str, int]:
+    def arguments(self) -> dict[str, int]:
+        """Sizes and strides, by the names of `Contraction.argument_names`."""
+        return {
+            "n": self.n,
+            "k": self.k,
+            "a_row_stride": self.a_strides[-2],
+            "a_k_stride": self.a_strides[-1],
+            "b_k_stride": self.b_strides[-2],
+            "b_column_stride": self.b_strides[-1],
+            **self._batch_arguments(),
+        }
+
+    def _batch_arguments(self) -> dict[str, int]:
         rows = zip(self.batch_sizes, self.a_strides, self.b_strides, strict=False)
         return {
             f"{name}{axis}": value
@@ -167,8 +180,7 @@ def choose(
     return _tiled(problem)
 
 
-# -- few rows
-# ----------------------------------------------------------------------------------------
+# -- few rows -------------------------------------------------------------------------------------
 def _vector_product_kind(problem: _Problem) -> Kind | None:
     """STREAM or DOT when `problem` has few rows and a matrix that can be read along a contiguous
     axis."""
@@ -206,8 +218,7 @@ def _vector_product(problem: _Problem, kind: Kind, *, swapped: bool) -> Choice:
         masked=n % lanes != 0,
         swapped=swapped,
     )
-    # A streamed block keeps whole pages of a matrix row together; a dotted one has whole rows
-    # anyway.
+    # A streamed block reads a page of a matrix row in one run; a dotted one has whole rows.
     step = 1024 if kind is Kind.STREAM else 32
     columns = min(
         _round_up(n, lanes), max(step, _round_up(_ceil_div(PIECE_BYTES // size, k), lanes))
@@ -217,17 +228,11 @@ def _vector_product(problem: _Problem, kind: Kind, *, swapped: bool) -> Choice:
     a_offset = _round_up(m * columns * size, 64)
     scratch = a_offset + (_round_up(m * _round_up(k, lanes) * size, 64) if pack_a else 0)
     arguments = {
-        "n": n,
-        "k": k,
-        "a_row_stride": problem.a_strides[-2],
-        "a_k_stride": problem.a_strides[-1],
-        "b_k_stride": problem.b_strides[-2],
-        "b_column_stride": problem.b_strides[-1],
+        **problem.arguments(),
         "column_blocks": blocks,
         "columns_per_block": columns,
         "scratch_bytes": scratch,
         "a_offset": a_offset,
-        **problem.batch_arguments(),
     }
     grain = max(1, GRAIN_OPERATIONS // (2 * m * k * columns))
     return Choice(structure, blocks * problem.batch, grain, scratch, _ordered(structure, arguments))
@@ -237,93 +242,106 @@ def _ordered(structure: Contraction, arguments: Mapping[str, int]) -> tuple[int,
     return tuple(arguments[name] for name in structure.argument_names)
 
 
-# -- register tiles
-# ----------------------------------------------------------------------------------
+# -- register tiles -------------------------------------------------------------------------------
 def _balanced(total: int, largest: int) -> tuple[tuple[int, ...], int, int]:
-    """Cut `total` in pieces of at most `largest` that differ by at most one: (sizes, pieces, larger
-    pieces)."""
+    """Cut `total` in pieces of at most `largest` that differ by at most one.
+
+    Returns the sizes (the larger first), the number of pieces and how many are larger.
+    """
     pieces = max(1, _ceil_div(total, largest))
     small, larger = divmod(total, pieces)
     return ((small + 1, small) if larger else (small,)), pieces, larger
 
 
-def _tiled(problem: _Problem) -> Choice:
-    m, n, k, lanes, size = problem.m, problem.n, problem.k, problem.lanes, problem.size
+@dataclass(frozen=True, slots=True)
+class _Tiling:
+    """Row tiles and column panels of a product: sizes, how many, how many of the larger size."""
+
+    heights: tuple[int, ...]
+    tiles: int
+    large_tiles: int
+    widths: tuple[int, ...]
+    panels: int
+    wide_panels: int
+
+
+def _tiling(problem: _Problem) -> _Tiling:
+    m = problem.m
     table = TILE_ROWS[problem.registers] if problem.has_fma else TILE_ROWS_WITHOUT_FMA
     widest = max(table)
     if m <= 2 * table[widest - 1] and _ceil_div(m, table[widest - 1]) < _ceil_div(m, table[widest]):
         widest -= 1  # fewer passes over B
-    widths, panels, wide_panels = _balanced(max(1, _ceil_div(n, lanes)), widest)
+    widths, panels, wide_panels = _balanced(max(1, _ceil_div(problem.n, problem.lanes)), widest)
     heights, tiles, large_tiles = _balanced(max(1, m), table[widths[0]])
-    pack_a = problem.a_layout is not Layout.K_CONTIGUOUS
-    masked = n % lanes != 0
-    depth = _depth_in_place(problem, tiles, masked)
-    pack_b = depth == 0
-    depth_blocks = max(1, _ceil_div(k, depth or DEPTH_LIMIT))
-    depth = _round_up(_ceil_div(k, depth_blocks), DEPTH_STEP) if depth_blocks > 1 else k
-    depth_blocks = _ceil_div(k, depth) if k else 1
-    tiles_per_block, panels_per_block = _blocks(
-        problem, tiles, panels, heights[0], widths[0] * lanes, depth, pack_a, pack_b
-    )
-    row_blocks, column_blocks = (
-        _ceil_div(tiles, tiles_per_block),
-        _ceil_div(panels, panels_per_block),
-    )
+    return _Tiling(heights, tiles, large_tiles, widths, panels, wide_panels)
 
+
+def _tiled(problem: _Problem) -> Choice:
+    tiling = _tiling(problem)
+    k, lanes = problem.k, problem.lanes
+    pack_a = problem.a_layout is not Layout.K_CONTIGUOUS
+    in_place = _depth_in_place(problem, tiling.tiles)
+    pack_b = in_place == 0
+    depth, depth_blocks = k, _ceil_div(k, in_place or DEPTH_LIMIT)
+    if depth_blocks > 1:
+        depth = _round_up(_ceil_div(k, depth_blocks), DEPTH_STEP)
     structure = Contraction(
         problem.element,
         lanes,
         len(problem.batch_sizes),
         Kind.TILED,
-        heights,
-        widths,
+        tiling.heights,
+        tiling.widths,
         problem.a_layout if pack_a else Layout.K_CONTIGUOUS,
         problem.b_layout if pack_b else Layout.COLUMN_CONTIGUOUS,
         pack_a,
         pack_b,
-        masked,
-        depth_blocks > 1,
+        masked=problem.n % lanes != 0,
+        split_depth=depth < k,
     )
-    block_rows, block_columns = tiles_per_block * heights[0], panels_per_block * widths[0] * lanes
-    # Packing may write up to a vector row past the end of a panel or tile: `slack` catches the last
-    # one.
-    slack = lanes * widths[0] * lanes * size
-    a_offset = _round_up(depth * block_columns * size + slack, 64) if pack_b else 0
-    # The extra vector keeps rows off the same set of the first-level cache when depth is a power of
-    # two.
-    packed_row_stride = _round_up(depth, lanes) + lanes
-    packed_rows = _round_up(min(TILES_PACKED_TOGETHER, tiles_per_block) * heights[0], lanes)
-    packed_bytes = _round_up(packed_rows * packed_row_stride * size, 64) if pack_a else 0
-    partial_offset = a_offset + packed_bytes
-    scratch = partial_offset + (block_rows * block_columns * size if depth_blocks > 1 else 0)
+    tiles, panels = _blocks(problem, tiling, depth, pack_a, pack_b)
+    row_blocks, column_blocks = _ceil_div(tiling.tiles, tiles), _ceil_div(tiling.panels, panels)
     arguments = {
-        "n": n,
-        "k": k,
-        "a_row_stride": problem.a_strides[-2],
-        "a_k_stride": problem.a_strides[-1],
-        "b_k_stride": problem.b_strides[-2],
-        "b_column_stride": problem.b_strides[-1],
+        **problem.arguments(),
         "column_blocks": column_blocks,
-        "columns_per_block": panels_per_block,
-        "scratch_bytes": _round_up(scratch, 64),
-        "a_offset": a_offset,
-        "tiles": tiles,
-        "large_tiles": large_tiles,
+        "columns_per_block": panels,
+        "tiles": tiling.tiles,
+        "large_tiles": tiling.large_tiles,
         "row_blocks": row_blocks,
-        "tiles_per_block": tiles_per_block,
-        "panels": panels,
-        "wide_panels": wide_panels,
+        "tiles_per_block": tiles,
+        "panels": tiling.panels,
+        "wide_panels": tiling.wide_panels,
         "depth_block": max(1, depth),
-        "packed_row_stride": packed_row_stride,
-        "partial_offset": partial_offset,
-        **problem.batch_arguments(),
+        **_scratch(structure, tiles, panels, depth),
     }
-    items = row_blocks * column_blocks * problem.batch if m and n else 0
-    grain = max(1, GRAIN_OPERATIONS // max(1, 2 * block_rows * block_columns * k))
-    return Choice(structure, items, grain, _round_up(scratch, 64), _ordered(structure, arguments))
+    items = row_blocks * column_blocks * problem.batch if problem.m and problem.n else 0
+    operations = 2 * tiles * tiling.heights[0] * panels * tiling.widths[0] * lanes * k
+    grain = max(1, GRAIN_OPERATIONS // max(1, operations))
+    return Choice(
+        structure, items, grain, arguments["scratch_bytes"], _ordered(structure, arguments)
+    )
 
 
-def _depth_in_place(problem: _Problem, tiles: int, masked: bool) -> int:
+def _scratch(structure: Contraction, tiles: int, panels: int, depth: int) -> dict[str, int]:
+    """Where packed B, packed A and partial sums of one piece of work go, and their size."""
+    lanes, size = structure.lanes, structure.size
+    rows, width = structure.rows[0], structure.vectors[0] * lanes
+    # A transpose may write up to `lanes` rows past the end of the last panel.
+    b_bytes = _round_up((depth * panels + lanes) * width * size, 64) if structure.pack_b else 0
+    # The extra vector keeps rows off the same set of the first-level cache.
+    packed_row_stride = _round_up(depth, lanes) + lanes
+    packed_rows = _round_up(min(TILES_PACKED_TOGETHER, tiles) * rows, lanes)
+    a_bytes = _round_up(packed_rows * packed_row_stride * size, 64) if structure.pack_a else 0
+    partial_bytes = tiles * rows * panels * width * size if structure.split_depth else 0
+    return {
+        "a_offset": b_bytes,
+        "packed_row_stride": packed_row_stride,
+        "partial_offset": b_bytes + a_bytes,
+        "scratch_bytes": _round_up(b_bytes + a_bytes + partial_bytes, 64),
+    }
+
+
+def _depth_in_place(problem: _Problem, tiles: int) -> int:
     """Elements of k in a block if B is best read where it is, 0 if it is better packed.
 
     So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
@@ -331,6 +349,7 @@ def _depth_in_place(problem: _Problem, tiles: int, masked: bool) -> int:
     """
     if problem.b_layout is not Layout.COLUMN_CONTIGUOUS:
         return 0
+    masked = problem.n % problem.lanes != 0
     if masked and problem.lanes * problem.size < 32:  # masked loads are emulated
         return 0
     row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size
@@ -343,23 +362,18 @@ def _depth_in_place(problem: _Problem, tiles: int, masked: bool) -> int:
 
 
 def _blocks(
-    problem: _Problem,
-    tiles: int,
-    panels: int,
-    tile_rows: int,
-    panel_columns: int,
-    depth: int,
-    pack_a: bool,
-    pack_b: bool,
+    problem: _Problem, tiling: _Tiling, depth: int, pack_a: bool, pack_b: bool
 ) -> tuple[int, int]:
     """Row tiles and column panels of one piece of work.
 
     The block of B fills half the second-level cache at most. Pieces are then halved, columns first,
     until there are enough of them or until packing would no longer be paid back by its uses.
     """
+    tiles, panels = tiling.tiles, tiling.panels
+    panel_columns = tiling.widths[0] * problem.lanes
     cached = problem.l2_bytes // 2 // max(1, depth * panel_columns * problem.size)
     column_blocks = _ceil_div(panels, max(1, cached)) if pack_b else 1
-    row_blocks = _ceil_div(tiles * tile_rows, 1024)
+    row_blocks = _ceil_div(tiles * tiling.heights[0], ROWS_IN_PIECE)
     operations = 2 * problem.batch * problem.m * problem.n * problem.k
     pieces = PIECES // 2 if pack_a or pack_b else PIECES
     wanted = _ceil_div(min(pieces, operations // PIECE_OPERATIONS), max(1, problem.batch))

@@ -38,8 +38,8 @@ class Contraction:
         lanes: elements in a vector register.
         batch_rank: number of batch axes.
         kind: the loop that computes it.
-        rows: TILED: sizes of the row tiles, the larger first (one or two). Otherwise ``(few,)``: the
-            number of rows of the narrow operand.
+        rows: TILED: sizes of the row tiles, the larger first (one or two). Otherwise ``(few,)``:
+            the number of rows of the narrow operand.
         vectors: TILED: widths of the column panels in vectors, the larger first (one or two).
             Otherwise ``(turns,)``: k-steps (STREAM) or matrix rows (DOT) taken at a time.
         a_layout, b_layout: how packing reads; K_CONTIGUOUS A and COLUMN_CONTIGUOUS B where nothing

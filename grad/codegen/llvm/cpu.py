@@ -166,8 +166,5 @@ class _Epilogue:
 
 
 def open_backend() -> CpuBackend:
-    """The one CPU backend."""
-    return _BACKEND
-
-
-_BACKEND = CpuBackend()
+    """The CPU backend, for `grad.device.open_backend`."""
+    return CpuBackend()

@@ -62,8 +62,7 @@ def lanes_below(b: Builder, count: Value, lanes: int) -> Value:
     return b.icmp("slt", numbers, b.splat(count, lanes))
 
 
-# -- square transposes
-# -------------------------------------------------------------------------------
+# -- square transposes ----------------------------------------------------------------------------
 def transpose(b: Builder, rows: list[Value], element_bytes: int) -> list[Value]:
     """Transpose n vectors of n lanes.
 
@@ -126,8 +125,10 @@ def _transpose_rows(
     count: Value,
     target_stride: Value,
 ) -> None:
-    """Write ``target[i * target_stride + lane] = sources[lane][i]`` for i below `count`, rounded up
-    to lanes."""
+    """Write ``target[i * target_stride + lane] = sources[lane][i]`` for i below `count`.
+
+    Writes as many rows more as `count` is short of a multiple of the lanes.
+    """
     element, lanes, size = structure.element, structure.lanes, structure.size
     vector = vector_type(element, lanes)
 
@@ -153,8 +154,7 @@ def _transpose_rows(
     b.branch(b.icmp("ne", rest, 0), lambda: square(whole, lanes_below(b, rest, lanes)))
 
 
-# -- B
-# -----------------------------------------------------------------------------------------------
+# -- B --------------------------------------------------------------------------------------------
 def pack_b_function(structure: Contraction, name: str, b: Builder) -> str:
     """A function that packs panels of B, all of one width."""
     values = parameter_values(PACK_B_PARAMETERS)
@@ -259,8 +259,7 @@ PACK_B: Mapping[Layout, Callable[[Builder, Contraction, Mapping[str, Value]], No
 }
 
 
-# -- A
-# -----------------------------------------------------------------------------------------------
+# -- A --------------------------------------------------------------------------------------------
 def pack_a_function(structure: Contraction, name: str, b: Builder) -> str:
     """A function that packs `rows` rows of A."""
     values = parameter_values(PACK_A_PARAMETERS)

@@ -56,8 +56,7 @@ def _sum_rows(b: Builder, structure: Contraction, piece: Piece) -> list[Value]:
     return [b.gep(structure.element, piece.scratch, offset) for offset in offsets]
 
 
-# -- STREAM
-# ------------------------------------------------------------------------------------------
+# -- STREAM ---------------------------------------------------------------------------------------
 def _clear(b: Builder, structure: Contraction, piece: Piece) -> None:
     vector = vector_type(structure.element, structure.lanes)
     total = b.mul(piece.arguments["columns_per_block"], structure.rows[0])
@@ -128,8 +127,7 @@ def _over_columns(b: Builder, structure: Contraction, count: Value, body) -> Non
         b.branch(b.icmp("ne", rest, 0), lambda: body(whole, lanes_below(b, rest, lanes)))
 
 
-# -- DOT
-# ---------------------------------------------------------------------------------------------
+# -- DOT ------------------------------------------------------------------------------------------
 def _dot(b: Builder, structure: Contraction, piece: Piece) -> None:
     element, arguments = structure.element, piece.arguments
     few, together = structure.rows[0], structure.vectors[0]
@@ -231,8 +229,7 @@ def _sum_lanes(b: Builder, value: Value) -> Value:
     return b.fadd(*parts)
 
 
-# -- epilogue
-# ----------------------------------------------------------------------------------------
+# -- epilogue -------------------------------------------------------------------------------------
 def _finish_by_vector(b: Builder, structure: Contraction, piece: Piece, epilogue: Epilogue) -> None:
     vector = vector_type(structure.element, structure.lanes)
     for row, sums in enumerate(_sum_rows(b, structure, piece)):

@@ -1,7 +1,8 @@
 """The machine code that replays a plan, as LLVM IR text.
 
-`EXECUTE` walks the table of words that replay.py writes: it binds the arguments of a step and hands
-its calls to the pool (pool_code.py). `REPLAY` wraps that into Python builtins. Read replay.py first.
+`EXECUTE` walks the table of words that replay.py writes: it binds the arguments of a step and
+hands its calls to the pool (pool_code.py). `REPLAY` wraps that into Python builtins. Read
+replay.py first.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 from grad.utils.data.dataset import IterableDataset, TensorDataset
 from grad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -25,7 +26,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     """
     first = batch[0]
     if isinstance(first, Tensor):
-        return type(first).stack(tuple(batch))
+        return REGISTRY["stack"](tuple(batch))
     if isinstance(first, np.ndarray | np.generic):
         return Tensor.from_numpy(np.stack([np.asarray(sample) for sample in batch]))
     if isinstance(first, bool | int):

@@ -1,4 +1,4 @@
-"""The error function erf.
+"""The error functions erf and erfc.
 
 Below 0.92 ``erf(x) = x + x * p(x**2)``, above ``1 - exp(p(x))`` where p is close to log(erfc): it is the method
 of N. Juffa's ``my_erff`` (Stack Overflow 35148198), with coefficients of our own. double goes to the C
@@ -35,5 +35,7 @@ def erf(b: Builder, x: Value) -> Value:
 
 
 def erfc(b: Builder, x: Value) -> Value:
-    """The complementary error function, from the C library lane by lane."""
-    return lane_by_lane(b, "erfc" if format_of(x).element == "double" else "erfcf", x)
+    """The complementary error function, from the C library's float64 one, lane by lane."""
+    if format_of(x).element == "double":
+        return lane_by_lane(b, "erfc", x)
+    return b.convert("fptrunc", lane_by_lane(b, "erfc", b.convert("fpext", x, "double")), "float")

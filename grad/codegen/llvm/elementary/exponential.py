@@ -79,9 +79,12 @@ def expm1(b: Builder, x: Value) -> Value:
 def sigmoid(b: Builder, x: Value) -> Value:
     """``1 / (1 + e ** -x)``, without overflow: through ``t = e ** -|x|``.
 
-    The rounding error of ``1 + t`` is given back in one step, ``y - y * lost / total``.
+    The rounding error of ``1 + t`` is given back in one step, ``y - y * lost / total``; the reciprocal in it
+    is y itself to the right and ``1 - y`` to the left.
     """
     t = exp(b, b.fneg(absolute(b, x)))
     total, lost = exact_sum(b, b.const(t.type, 1.0), t)
-    y = b.fdiv(b.select(b.fcmp("olt", x, 0.0), t, 1.0), total)
-    return y
+    left = b.fcmp("olt", x, 0.0)
+    y = b.fdiv(b.select(left, t, 1.0), total)
+    reciprocal = b.select(left, b.fsub(b.const(y.type, 1.0), y), y)
+    return b.fma(b.fneg(b.fmul(y, reciprocal)), lost, y)

@@ -1,0 +1,137 @@
+"""micrograd: deep learning in pure Python, with PyTorch's interface and a compiler of its own.
+
+``import grad as torch`` is the idea. This module only gathers names: tensors and their creation, every
+function of the registry (`grad.exp`, `grad.matmul` ...), dtypes, gradient modes and the subpackages. Where
+a name is both a submodule and a name of PyTorch's (`tensor`, `dtype`, `device`), it is PyTorch's here, and
+``from grad.tensor import Tensor`` still works. Their types are in __init__.pyi, written by tools/stubs.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ml_dtypes as _ml_dtypes
+import numpy as _numpy
+
+from grad import autograd, engine, errors
+from grad.autograd.gradcheck import gradcheck, gradgradcheck
+from grad.autograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from grad.buffer import clear_buffer_cache, configure_buffer_pool, get_buffer_memory_stats
+from grad.device import Device
+from grad.dtype import (
+    ALL_DTYPES,
+    DType,
+    default_dtype,
+    dtypes,
+    promote_types,
+    set_default_dtype,
+)
+from grad.io import load, save
+from grad.ops.convert import from_dlpack, from_numpy
+from grad.ops.creation import CREATORS
+from grad.ops.generator import (
+    Generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from grad.ops.promotion import result_type
+from grad.ops.registry import registry
+from grad.settings import settings
+from grad.tensor import CASTS, Tensor
+from grad.utils.constants import e, inf, nan, pi
+from grad.utils.format import set_printoptions
+
+from grad import nn, optim, utils  # isort: skip  they use what is above
+
+__version__ = "0.1.0"
+
+device = Device
+dtype = DType
+get_default_dtype = default_dtype
+newaxis = None
+strided = "strided"
+Size = tuple
+
+bool = dtypes.bool
+int8 = dtypes.int8
+int16 = short = dtypes.int16
+int32 = int = dtypes.int32
+int64 = long = dtypes.int64
+uint8 = dtypes.uint8
+uint16 = dtypes.uint16
+uint32 = dtypes.uint32
+uint64 = dtypes.uint64
+float16 = half = dtypes.float16
+bfloat16 = dtypes.bfloat16
+float32 = float = dtypes.float32
+float64 = double = dtypes.float64
+
+
+def is_tensor(value: Any) -> Any:
+    """Whether `value` is a Tensor."""
+    return isinstance(value, Tensor)
+
+
+def is_floating_point(input: Tensor) -> Any:
+    """Whether the elements of `input` are floating."""
+    return input.dtype.is_floating_point
+
+
+def numel(input: Tensor) -> Any:
+    """The number of elements of `input`."""
+    return input.numel()
+
+
+def set_num_threads(count: Any) -> None:
+    """Let the library use `count` threads."""
+    settings.num_threads = count
+
+
+def get_num_threads() -> Any:
+    """How many threads the library uses."""
+    return settings.num_threads
+
+
+def finfo(type: DType) -> Any:
+    """Limits of a floating type: `eps`, `max`, `min`, `tiny` ..."""
+    return _ml_dtypes.finfo(type.numpy)
+
+
+def iinfo(type: DType) -> Any:
+    """Limits of an integer type: `min`, `max`, `bits`."""
+    return _numpy.iinfo(type.numpy)
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory, outside the graph."""
+    return input.detach()
+
+
+def _functions() -> dict[str, Callable[..., Any]]:
+    """What is bound besides the names above: creation functions and the functions of the registry."""
+    found: dict[str, Callable[..., Any]] = dict(CREATORS)
+    for row in registry():
+        if row.function is not None:
+            for name in (row.function, *row.aliases):
+                found[name] = row.call
+    return found
+
+
+_FUNCTIONS = _functions()
+globals().update(_FUNCTIONS)
+tensor = CREATORS["tensor"]
+
+__all__ = sorted(
+    name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any")
+)

@@ -1,0 +1,33 @@
+"""Automatic differentiation, as in ``torch.autograd``.
+
+Order to read: variable.py (the handle), function.py (one operation), engine.py (the backward pass),
+modes.py (when nothing is recorded), gradcheck.py. `grad.autograd.ops` names the built-in functions; only
+users import it.
+"""
+
+from __future__ import annotations
+
+from grad.autograd.engine import backward
+from grad.autograd.engine import gradients as grad
+from grad.autograd.function import Function
+from grad.autograd.gradcheck import gradcheck, gradgradcheck
+from grad.autograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__all__ = [
+    "Function",
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]

@@ -1,0 +1,91 @@
+"""The reference backend: kernels are interpreted with NumPy (``GRAD_BACKEND=reference``).
+
+Everything up to kernel IR is the same as on the CPU backend, so comparing the two tells whether a wrong
+number comes from code generation or from what is above it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from grad.codegen.backend import CompiledPhase, Launch
+from grad.kernel.interpret import interpret
+from grad.kernel.ir import Contraction, Kernel, Load, Loop, Parameter, Statement, Store
+
+
+class ReferenceBackend:
+    """Runs kernel IR as it is written."""
+
+    name = "reference"
+
+    def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
+        words = tuple((p.number, 0) for p in kernel.parameters)
+        phases = []
+        for phase in kernel.phases:
+            alone = Kernel(kernel.name, kernel.parameters, (phase,))
+            phases.append(CompiledPhase(alone, words, 1, 1))
+        return tuple(phases)
+
+    def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> _Steps:
+        return _Steps(steps)
+
+    def workers(self) -> int:
+        return 1
+
+
+class _Steps:
+    """The steps of a plan, run one kernel after another."""
+
+    def __init__(self, steps: Sequence[Sequence[Launch]]) -> None:
+        self.steps = steps
+
+    def run(self, slots: Sequence[int]) -> None:
+        for index in range(len(self.steps)):
+            self.run_step(index, slots)
+
+    def run_step(self, index: int, slots: Sequence[int]) -> None:
+        for launch in self.steps[index]:
+            kernel = launch.phase.entry
+            assert isinstance(kernel, Kernel)
+            arrays = []
+            for parameter, (slot, offset) in zip(kernel.parameters, launch.arguments, strict=True):
+                arrays.append(_array(kernel, parameter, slots[slot] + offset))
+            interpret(kernel, arrays)
+
+
+def _array(kernel: Kernel, parameter: Parameter, word: int) -> np.ndarray[Any, Any]:
+    """The memory of a parameter (as far as the kernel reaches), or the number in a scalar's word."""
+    dtype = parameter.dtype.numpy
+    if parameter.scalar:
+        raw = (word & (2**64 - 1)).to_bytes(8, "little")[: dtype.itemsize]
+        return np.frombuffer(raw, dtype)
+    size = _reach(kernel, parameter.number)
+    memory = (ctypes.c_char * (size * dtype.itemsize)).from_address(word)
+    return np.frombuffer(memory, np.uint8).view(dtype)
+
+
+def _reach(kernel: Kernel, parameter: int) -> int:
+    """One more than the largest element that the kernel may touch."""
+    size = 0
+    stack: list[Statement] = [s for phase in kernel.phases for s in phase]
+    while stack:
+        s = stack.pop()
+        if isinstance(s, Loop | Contraction):
+            stack.extend(s.body)
+        if isinstance(s, Contraction):
+            if s.a_parameter == parameter:
+                size = max(size, s.a.high + 1)
+            if s.b_parameter == parameter:
+                size = max(size, s.b.high + 1)
+        elif isinstance(s, Load | Store) and s.parameter == parameter:
+            size = max(size, s.index.high + 1)
+    return size
+
+
+def open_backend() -> ReferenceBackend:
+    """The reference backend, for `grad.device.open_backend`."""
+    return ReferenceBackend()

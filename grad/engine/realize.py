@@ -1,0 +1,133 @@
+"""Compute nodes: the one path from a graph to values.
+
+`realize` numbers what is pending (schedule/program.py), finds or makes the plan for it, runs it, and hands
+the buffers to the nodes, which then drop their history. Plans are kept by exact key; a constant that is seen
+with a second value becomes an argument, so that it never compiles a third time. One thread computes at a
+time; the others wait.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from grad.device import open_backend
+from grad.engine.plan import Plan, make_plan
+from grad.graph.node import Node
+from grad.schedule.program import Walk, program_of, walk
+from grad.settings import settings
+
+CACHE_SIZE = 4096
+
+
+class _Family:
+    """All plans of one graph structure: they differ in the values of their constants."""
+
+    __slots__ = ("plans", "seen", "varying")
+
+    def __init__(self, values: tuple[Any, ...]) -> None:
+        self.seen = values
+        self.varying: frozenset[int] = frozenset()
+        self.plans: dict[tuple[Any, ...], Plan] = {}
+
+
+class PlanCache:
+    """Plans by key, the least recently used forgotten first."""
+
+    def __init__(self, size: int = CACHE_SIZE) -> None:
+        self.size = size
+        self.families: OrderedDict[Any, _Family] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+
+    def find(self, found: Walk) -> tuple[Plan, frozenset[int]]:
+        """The plan for a walk, made if need be, and which of its constants are arguments."""
+        key = (settings.backend, found.key)
+        family = self.families.get(key)
+        reason = "new graph"
+        if family is None:
+            family = self.families[key] = _Family(found.values)
+            if len(self.families) > self.size:
+                self.families.popitem(last=False)
+        else:
+            self.families.move_to_end(key)
+            if found.values != family.seen:
+                changed = {
+                    n for n, (a, b) in enumerate(zip(found.values, family.seen, strict=True)) if a != b
+                }
+                if not changed <= family.varying:
+                    family.varying |= changed
+                    family.plans.clear()
+                    reason = f"{len(changed)} constants vary: they are arguments from now on"
+        fixed = tuple(v for n, v in enumerate(found.values) if n not in family.varying)
+        plan = family.plans.get(fixed)
+        if plan is not None:
+            self.hits += 1
+            return plan, family.varying
+        self.misses += 1
+        if settings.debug >= 1:
+            print(f"grad: plan miss ({reason}), {len(found.nodes)} nodes", file=sys.stderr)
+        plan = make_plan(program_of(found, family.varying), open_backend(settings.backend))
+        family.plans[fixed] = plan
+        return plan, family.varying
+
+    def clear(self) -> None:
+        self.families.clear()
+        self.hits = self.misses = 0
+
+
+cache = PlanCache()
+_lock = threading.RLock()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_after_fork_in_child
+    )
+
+
+def realize(nodes: Sequence[Node]) -> None:
+    """Compute `nodes`: afterwards each has its values in `node.buffer`, row-major.
+
+    All of them become one plan, so what they share is computed once. Values along the way that somebody
+    still holds, and that were costly, are kept as well.
+
+    Raises:
+        OutOfMemoryError: nothing has changed then, and the nodes can be realised later.
+    """
+    pending = [node for node in nodes if node.buffer is None]
+    if not pending:
+        return
+    with _lock:
+        pending = [node for node in pending if node.buffer is None]
+        if not pending:
+            return
+        found = walk(pending)
+        plan, varying = cache.find(found)
+        leaves = [node.buffer for node in found.leaves if node.buffer is not None]
+        scalars = [node.arg for node in found.arguments]
+        scalars.extend(found.constants[number].arg for number in sorted(varying))
+        buffers = plan.run(leaves, scalars)
+        for number, buffer in zip(found.outputs, buffers, strict=True):
+            found.nodes[number].realized(buffer)
+
+
+def kernel_count(nodes: Sequence[Node]) -> int:
+    """How many kernels computing `nodes` takes (and compute them)."""
+    pending = [node for node in nodes if node.buffer is None]
+    if not pending:
+        return 0
+    with _lock:
+        found = walk(pending)
+        plan, _ = cache.find(found)
+    realize(pending)
+    return plan.kernel_count

@@ -1,0 +1,209 @@
+"""Run kernel IR with NumPy: the oracle, and the way to try out what a kernel says.
+
+Loops marked `vector` are done for all their elements at once, the others one by one, just as they are
+written. Used by ``GRAD_BACKEND=reference`` (`grad/codegen/reference.py`) and the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from grad.dtype import DType, dtypes
+from grad.errors import VerifyError
+from grad.graph.index import Atom, Dynamic, Guard, Index, Quotient, Variable
+from grad.graph.primitives import COMBINE, Primitive
+from grad.kernel.ir import (
+    Accumulate,
+    Contraction,
+    Count,
+    Declare,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Number,
+    Scalar,
+    Statement,
+    Store,
+    Test,
+)
+
+Array = np.ndarray[Any, Any]
+
+
+def interpret(kernel: Kernel, arguments: Sequence[Array]) -> None:
+    """Run `kernel` on one-dimensional arrays (scalars: arrays of one element), in the order of parameters."""
+    runner = _Runner(kernel, arguments)
+    with np.errstate(all="ignore"):
+        for phase in kernel.phases:
+            runner.values.clear()
+            runner.run(phase)
+
+
+class _Runner:
+    def __init__(self, kernel: Kernel, arguments: Sequence[Array]) -> None:
+        self.kernel = kernel
+        self.memory = dict(zip((p.number for p in kernel.parameters), arguments, strict=True))
+        self.values: dict[int, Any] = {}
+        self.types: dict[int, DType] = {}
+        self.reductions: dict[int, Primitive] = {}
+        self.variables: dict[Variable, Any] = {}
+        self.lanes: int | None = None
+
+    def run(self, body: Sequence[Statement]) -> None:
+        """Statements one after another; loop bodies are nested no deeper than kernels nest loops."""
+        for s in body:
+            match s:
+                case Loop():
+                    self.loop(s)
+                case Contraction():
+                    self.contraction(s)
+                case _:
+                    self.statement(s)
+
+    def loop(self, s: Loop) -> None:
+        count = s.variable.size
+        if s.limit is not None:
+            count = min(count, int(self.index(s.limit)))
+        if s.vector and self.lanes is None:
+            self.vector_loop(s, count)
+        else:
+            for step in range(count):
+                self.variables[s.variable] = step
+                self.run(s.body)
+        self.variables.pop(s.variable, None)
+
+    def vector_loop(self, s: Loop, count: int) -> None:
+        if count <= 0:
+            return
+        self.lanes = count
+        self.variables[s.variable] = np.arange(count)
+        self.run(s.body)
+        self.lanes = None
+
+    def contraction(self, s: Contraction) -> None:
+        """All sums at once; then the body for each row, with columns side by side."""
+        axes = (*s.batch, s.row, s.column, s.k)
+        for variable, grid in zip(axes, np.indices([v.size for v in axes], sparse=True), strict=True):
+            self.variables[variable] = grid
+        wide = np.float64 if s.dtype.kind == "f" else s.dtype.numpy
+        a = self.gather(s.a_parameter, s.a).astype(wide)
+        b = self.gather(s.b_parameter, s.b).astype(wide)
+        product = np.broadcast_to(a * b, [v.size for v in axes]).sum(axis=-1).astype(s.dtype.numpy)
+        for place in np.ndindex(*product.shape[:-1]):
+            for variable, value in zip((*s.batch, s.row), place, strict=True):
+                self.variables[variable] = value
+            self.lanes = s.column.size
+            self.variables[s.column] = np.arange(s.column.size)
+            self.types[s.accumulator] = s.dtype
+            self.values[s.accumulator] = product[place]
+            self.run(s.body)
+        self.lanes = None
+
+    def statement(self, s: Statement) -> None:
+        match s:
+            case Let():
+                operands = [self.values[o] for o in s.operands]
+                extra = (s.dtype.numpy,) if s.op.name in ("cast", "bitcast") else ()
+                assert s.op.numpy is not None
+                arrays = [np.asarray(o) for o in operands]
+                self.define(s.value, np.asarray(s.op.numpy(*arrays, *extra)).astype(s.dtype.numpy), s.dtype)
+            case Number():
+                self.define(s.value, np.asarray(s.number).astype(s.dtype.numpy), s.dtype)
+            case Scalar():
+                self.define(s.value, self.memory[s.parameter][0], s.dtype)
+            case Count():
+                self.define(s.value, np.asarray(self.index(s.index)).astype(s.dtype.numpy), s.dtype)
+            case Test():
+                self.define(s.value, self.condition(s.guards), dtypes.bool)
+            case Load():
+                self.define(s.value, self.load(s), s.dtype)
+            case Store():
+                self.store(s)
+            case Declare():
+                start = neutral(s.op, s.dtype)
+                self.define(s.value, start if self.lanes is None else np.full(self.lanes, start), s.dtype)
+                self.reductions[s.value] = s.op
+            case Accumulate():
+                self.accumulate(s)
+            case _:
+                raise VerifyError(f"unknown statement {s}")
+
+    def define(self, number: int, value: Any, dtype: DType) -> None:
+        self.values[number] = value
+        self.types[number] = dtype
+
+    def accumulate(self, s: Accumulate) -> None:
+        before, value = self.values[s.accumulator], np.asarray(self.values[s.value])
+        op, dtype = self.reductions[s.accumulator], self.types[s.accumulator]
+        if self.lanes is not None and np.ndim(before) == 0:
+            assert op.numpy is not None
+            value = op.numpy(np.broadcast_to(value, (self.lanes,)), axis=(0,))
+        combine = COMBINE[op].numpy
+        assert combine is not None
+        self.values[s.accumulator] = np.asarray(combine(before, value)).astype(dtype.numpy)
+
+    # -- indices and memory --------------------------------------------------------------------------------
+    def index(self, index: Index) -> Any:
+        total: Any = index.constant
+        for atom, coefficient in index.terms:
+            total = total + self.atom(atom) * coefficient
+        return total
+
+    def atom(self, atom: Atom) -> Any:
+        if isinstance(atom, Variable):
+            return self.variables[atom]
+        if isinstance(atom, Dynamic):
+            return np.asarray(self.values[atom.value]).astype(np.int64)
+        inner = self.index(atom.index)
+        return inner // atom.divisor if isinstance(atom, Quotient) else inner % atom.divisor
+
+    def condition(self, guards: Sequence[Guard]) -> Any:
+        result: Any = np.asarray(True)
+        for guard in guards:
+            index = self.index(guard.index)
+            result = result & (index >= guard.low) & (index < guard.high)
+        return result
+
+    def gather(self, parameter: int, index: Index) -> Array:
+        return self.memory[parameter][np.asarray(self.index(index))]
+
+    def load(self, s: Load) -> Any:
+        where = np.asarray(self.index(s.index))
+        if not s.guards:
+            self.check(s.parameter, where)
+            return self.memory[s.parameter][where]
+        alive = self.condition(s.guards)
+        where, alive = np.broadcast_arrays(where, alive)
+        result = np.zeros(where.shape, s.dtype.numpy)
+        self.check(s.parameter, where[alive])
+        result[alive] = self.memory[s.parameter][where[alive]]
+        return result if result.ndim else result[()]
+
+    def store(self, s: Store) -> None:
+        where = np.asarray(self.index(s.index))
+        self.check(s.parameter, where)
+        value = np.asarray(self.values[s.value])
+        # A loop of one turn in lanes: one element, wherever it goes.
+        self.memory[s.parameter][where] = value[0] if value.ndim > where.ndim else value
+
+    def check(self, parameter: int, where: Array) -> None:
+        size = self.memory[parameter].size
+        if where.size and (where.min() < 0 or where.max() >= size):
+            raise VerifyError(f"an access outside parameter {parameter} of {size} elements in\n{self.kernel}")
+
+
+def neutral(op: Primitive, dtype: DType) -> Any:
+    """The value that a reduction starts from, as a NumPy scalar."""
+    if op.name in ("sum", "prod"):
+        return dtype.numpy.type(0 if op.name == "sum" else 1)
+    lowest = op.name == "max"
+    if dtype.kind == "f":
+        return dtype.numpy.type(-np.inf if lowest else np.inf)
+    if dtype is dtypes.bool:
+        return np.bool_(not lowest)
+    limits = np.iinfo(dtype.numpy)
+    return dtype.numpy.type(limits.min if lowest else limits.max)

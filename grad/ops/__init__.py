@@ -1,0 +1,35 @@
+"""The operations. Importing this package fills the registry; see registry.py for how it is used."""
+
+from __future__ import annotations
+
+from grad.ops import (  # noqa: F401
+    activation,
+    arithmetic,
+    axes,
+    comparison,
+    convert,
+    creation,
+    deviation,
+    elementwise,
+    extremum,
+    gather,
+    generator,
+    index,
+    inplace,
+    join,
+    logical,
+    matmul,
+    movement,
+    power,
+    promotion,
+    random,
+    reduction,
+    registry,
+    rounding,
+    samples,
+    scan,
+    select,
+    softmax,
+    unary,
+    view,
+)

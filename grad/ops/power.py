@@ -1,0 +1,110 @@
+"""Powers: ``x ** y`` and the exponents that have a better form than the general function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.function import Context, Function
+from grad.errors import DTypeError
+from grad.graph.node import Node, pointwise
+from grad.graph.primitives import (
+    DIV,
+    EXP2,
+    MUL,
+    POW,
+    RSQRT,
+    SQRT,
+)
+from grad.ops.promotion import (
+    is_tensor,
+    number,
+    pair,
+    refuse_bool,
+    wrap,
+    zeros_like,
+)
+from grad.ops.registry import FLOATING, op
+from grad.ops.samples import operands, positive
+
+Operand = Any
+
+# Exponents that have a cheaper and more exact form than the power function, as PyTorch has them.
+_SQUARES = {
+    2.0: lambda x: pointwise(MUL, x, x),
+    3.0: lambda x: pointwise(MUL, pointwise(MUL, x, x), x),
+    1.0: lambda x: x,
+}
+_ROOTS = {
+    0.5: lambda x: pointwise(SQRT, x),
+    -0.5: lambda x: pointwise(RSQRT, x),
+    -1.0: lambda x: pointwise(DIV, number(1, x.dtype), x),
+    -2.0: lambda x: pointwise(DIV, number(1, x.dtype), pointwise(MUL, x, x)),
+}
+
+
+def _power(x: Operand, y: Operand) -> Node:
+    a, b = pair("pow", x, y)
+    refuse_bool("pow", a.dtype, instead="x.int() ** y")
+    if not is_tensor(y):
+        if y < 0 and not a.dtype.is_floating_point:
+            raise DTypeError(
+                f"pow: integers to the negative power {y} are not integers; use x.float() ** {y}."
+            )
+        special = _SQUARES.get(y) or (_ROOTS.get(y) if a.dtype.is_floating_point else None)
+        if special:
+            return special(a)
+    if not is_tensor(x) and x == 2 and a.dtype.is_floating_point:
+        return pointwise(EXP2, b)
+    return pointwise(POW, a, b)
+
+
+@op(
+    method="pow",
+    operator="__pow__",
+    reflected="__rpow__",
+    inplace=True,
+    reference=np.power,
+    samples=(
+        *operands(first=positive, high=2.0),
+        *operands(shapes=((3, 4),), arguments=(2,)),
+        *operands(shapes=((3, 4),), arguments=(3,)),
+        *operands(shapes=((3, 4),), arguments=(0,)),
+        *operands(shapes=((3, 4),), arguments=(0.5,), first=positive),
+        *operands(shapes=((3, 4),), arguments=(-1.5,), first=positive),
+    ),
+    dtypes=FLOATING,
+)
+class Pow(Function):
+    """``x ** y``. Integers to negative Python exponents are refused; negative integer tensors
+    give 0 or ±1.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand) -> Any:
+        result = wrap(_power(x, y))
+        ctx.save_for_backward(x, y, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        x, y, result = ctx.saved_tensors
+        needs_x, needs_y = ctx.needs_input_grad
+        base = exponent = None
+        if needs_x and is_tensor(y):
+            # The derivative of x ** 0 is 0 also at x = 0, where x ** -1 is infinite.
+            base = (grad * y * x ** (y - 1)).masked_fill(y == 0, 0)
+        elif needs_x:
+            base = zeros_like(grad) if y == 0 else grad * (x ** (y - 1) * y)
+        if needs_y:
+            logarithm = (
+                x.log() if is_tensor(x) else float(np.log(np.float64(x))) if x > 0 else -np.inf
+            )
+            exponent = grad * (result * logarithm)
+            exponent = exponent.masked_fill(_zero_to_nonnegative(x, y), 0)
+        return base, exponent
+
+
+def _zero_to_nonnegative(x: Operand, y: Any) -> Any:
+    return (y >= 0).logical_and(x == 0) if is_tensor(x) or x == 0 else y != y

@@ -1,0 +1,550 @@
+"""Tensor: the public handle.
+
+`Tensor` is a `Variable` (autograd/variable.py: storage, view path, history) with everything a user calls on
+it. What is written out here are attributes, conversions and autograd controls; the operations come from the
+registry (ops/registry.py), bound by the loop at the end: one row, one method. `grad/__init__` does the same
+for functions. The types of all methods are in tensor.pyi, written by tools/stubs.py.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import grad.ops  # noqa: F401  registers the operations
+from grad.autograd.engine import backward
+from grad.autograd.function import RemovableHook, as_function
+from grad.autograd.modes import mode
+from grad.autograd.variable import Variable, gradient_edge
+from grad.device import CPU, Device, check_device
+from grad.dtype import DType, as_dtype, default_dtype, dtypes
+from grad.engine import realize
+from grad.errors import DTypeError, GradientError, InplaceError, ShapeError
+from grad.graph.movement import is_contiguous
+from grad.graph.node import contiguous
+from grad.ops.axes import normal_axis
+from grad.ops.convert import array_view, from_dlpack, from_numpy, lent_array, to_dlpack
+from grad.ops.creation import CREATORS, finished, full, node_of_data
+from grad.ops.inplace import inplace_form
+from grad.ops.registry import Op, registry
+from grad.utils.format import format_array
+
+
+class Tensor(Variable):
+    """A multi-dimensional array of one element type, which remembers how it was computed.
+
+    Args:
+        data: numbers, nested lists or tuples of them, a NumPy array, a tensor; None is the scalar 0.
+        dtype: element type; float32 unless given, as in ``torch.Tensor`` (``grad.tensor`` infers it).
+        requires_grad: whether operations on it are recorded.
+
+    Raises:
+        ShapeError: a nested list is ragged. DTypeError: the data are not numbers.
+
+    Example:
+        >>> Tensor([[1, 2, 3], [4, 5, 6]]).shape
+        (2, 3)
+    """
+
+    __slots__ = ()
+    # NumPy leaves ``array + tensor`` to the tensor.
+    __array_priority__ = 1000
+
+    def __init__(
+        self, data: Any = None, dtype: Any = None, requires_grad: bool = False, device: Any = None
+    ) -> None:
+        check_device(device)
+        kind = as_dtype(dtype) if dtype is not None else None
+        if kind is None:
+            kind = data.dtype if isinstance(data, Tensor) else default_dtype()
+        self._adopt(Variable._wrap(node_of_data(data, kind)), False)
+        if requires_grad:
+            self.requires_grad_()
+
+    @classmethod
+    def _make_subclass(cls, data: Tensor, requires_grad: bool = False) -> Any:
+        """A leaf of class `cls` on the memory of `data`."""
+        self = object.__new__(cls)
+        self._adopt(data, requires_grad)
+        return self
+
+    # -- attributes ------------------------------------------------------------------------------------
+    @property
+    def device(self) -> Device:
+        return CPU
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_cuda(self) -> bool:
+        return False
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, outside the graph; assigning replaces the memory."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if value.dtype is not self.dtype and self._edge is not None:
+            raise DTypeError("data: the type of a tensor inside a graph cannot change.")
+        self._storage, self._path, self._layout = value._storage, value._path, value._layout
+        self.dtype, self.shape = value.dtype, value.shape
+        self._node, self._node_version = None, -1
+        self._base, self._edge_version = None, value._storage.version
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that `backward` has added up, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise GradientError(f"grad must be a Tensor or None, got {type(value).__name__}.")
+            if value.shape != self.shape or value.dtype is not self.dtype:
+                raise GradientError(
+                    f"grad must have the shape and type of its tensor, {self.shape} "
+                    f"{self.dtype.name}; got {value.shape} {value.dtype.name}."
+                )
+        self._grad = value
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded."""
+        return self._requires_grad or (self._base is not None and self._base._requires_grad)
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        edge = gradient_edge(self)
+        return edge is None or edge[0] is self
+
+    @property
+    def grad_fn(self) -> Any:
+        """The function of the graph that made this tensor, or None for a leaf."""
+        edge = gradient_edge(self)
+        return None if edge is None or edge[0] is self else as_function(edge[0])
+
+    @property
+    def output_nr(self) -> int:
+        edge = gradient_edge(self)
+        return 0 if edge is None else edge[1]
+
+    @property
+    def retains_grad(self) -> bool:
+        edge = self._edge
+        return edge is not None and edge[1] in (edge[0]._retained or {})
+
+    @property
+    def _version(self) -> int:
+        """How often the memory was written to."""
+        return self._storage.version
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one axis."""
+        return self.shape if dim is None else self.shape[normal_axis("size", dim, len(self.shape))]
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return self.dtype.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Elements between neighbours in memory, along each axis or one."""
+        strides = self.layout.strides
+        return strides if dim is None else strides[normal_axis("stride", dim, len(self.shape))]
+
+    def storage_offset(self) -> int:
+        """Where in its memory the tensor starts, in elements."""
+        return self.layout.offset
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether elements lie in row-major order without gaps."""
+        return is_contiguous(self.layout)
+
+    def data_ptr(self) -> int:
+        """The address of the first element; computes the tensor."""
+        return array_view(self).__array_interface__["data"][0]
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        return False
+
+    # -- autograd ----------------------------------------------------------------------------------------
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Say whether operations on this leaf are recorded; returns the tensor."""
+        if requires_grad and not self.dtype.is_floating_point:
+            raise GradientError(
+                f"only floating tensors can require gradients, this one is {self.dtype.name}; use "
+                f"x.float() first."
+            )
+        if not requires_grad and self._edge is not None:
+            raise GradientError(
+                "requires_grad can be switched off for leaves only; use x.detach() for a tensor "
+                "outside the graph."
+            )
+        self._requires_grad = bool(requires_grad) or self._edge is not None
+        return self
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add the gradient of this tensor to the `.grad` of every leaf it was computed from.
+
+        Args:
+            gradient: what to start from; may be left out for a tensor of one element.
+            retain_graph: keep what was saved, so that one can go backward again.
+            create_graph: record the pass, for gradients of gradients.
+            inputs: fill only the `.grad` of these.
+        """
+        backward((self,), gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Tensor:
+        """The same memory, outside the graph."""
+        return self._alias(self._path, self.shape, self._layout)
+
+    def detach_(self) -> Tensor:
+        """Take this tensor out of the graph; it becomes a leaf."""
+        if self._base is not None:
+            raise InplaceError("detach_: a view cannot be detached in place; use x.detach().")
+        self._edge, self._requires_grad = None, False
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this non-leaf in `.grad`."""
+        edge = gradient_edge(self)
+        if edge is None:
+            raise GradientError("retain_grad: the tensor does not require a gradient.")
+        function, index = edge
+        if function is not self:
+            function._retained = function._retained or {}
+            function._retained[index] = weakref.ref(self)
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
+        """Call ``hook(grad)`` whenever the gradient of this tensor is known; a result replaces it."""
+        edge = gradient_edge(self)
+        if edge is None:
+            raise GradientError("register_hook: the tensor does not require a gradient.")
+        function, index = edge
+        if function is self:
+            self._hooks = self._hooks or {}
+            return RemovableHook(self._hooks.setdefault("tensor", {}), hook)
+        function._tensor_hooks = function._tensor_hooks or {}
+        return RemovableHook(function._tensor_hooks.setdefault(index, {}), hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
+        """Call ``hook(tensor)`` after a gradient was added to the `.grad` of this leaf."""
+        if not self.is_leaf:
+            raise GradientError("register_post_accumulate_grad_hook: the tensor is no leaf.")
+        self._hooks = self._hooks or {}
+        return RemovableHook(self._hooks.setdefault("accumulated", {}), hook)
+
+    # -- values ------------------------------------------------------------------------------------------
+    def realize(self) -> Tensor:
+        """Compute the values now; returns the tensor."""
+        realize((self._storage.node,))
+        return self
+
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """The values as an array that shares memory with the tensor.
+
+        A tensor that requires grad is refused, as in PyTorch, unless `force`; see `to_numpy`.
+        """
+        if self.requires_grad and not force and mode.enabled:
+            raise GradientError(
+                "numpy: the tensor requires grad, and NumPy cannot record; use x.detach().numpy()."
+            )
+        return lent_array(self)
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """The values as an array that shares memory with the tensor, whether it requires grad or not."""
+        return lent_array(self)
+
+    def item(self) -> Any:
+        """The value of a tensor of one element, as a Python number."""
+        if math.prod(self.shape) != 1:
+            raise ShapeError(
+                f"item: needs a tensor of one element, got shape {self.shape}; use x.tolist()."
+            )
+        value = array_view(self).reshape(()).item()
+        return value if self.dtype is not dtypes.bfloat16 else float(value)
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers; a number for a tensor without dimensions."""
+        array = array_view(self)
+        return (array.astype(np.float32) if self.dtype is dtypes.bfloat16 else array).tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(self, *, stream: Any = None, **_: Any) -> Any:
+        return to_dlpack(self)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+    def __bool__(self) -> bool:
+        if math.prod(self.shape) != 1:
+            raise ShapeError(
+                f"the truth of a tensor of shape {self.shape} is not one value; use x.any() or x.all()."
+            )
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __index__(self) -> int:
+        if self.shape or self.dtype.kind not in "iub":
+            raise DTypeError(
+                f"only integer tensors without dimensions can be used as an index, this one is "
+                f"{self.dtype.name} of shape {self.shape}."
+            )
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise DTypeError("len() of a tensor without dimensions.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise DTypeError("a tensor without dimensions cannot be iterated over.")
+        return iter(self.unbind(0))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    __hash__ = object.__hash__
+
+    # -- casts ---------------------------------------------------------------------------------------------
+    def type(self, dtype: Any = None) -> Any:
+        """Converted to `dtype`; without one, the name of the type, as PyTorch writes it."""
+        if dtype is None:
+            return f"torch.{_TYPE_NAMES.get(self.dtype.name, self.dtype.name.capitalize())}Tensor"
+        return self.to(dtype)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        return self.to(other.dtype)
+
+    def cpu(self) -> Tensor:
+        return self
+
+    # -- new tensors like this one ---------------------------------------------------------------------------
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
+        """A tensor of `size` and (unless given) this type that holds `fill_value` everywhere."""
+        return full(size, fill_value, dtype=dtype or self.dtype, **options)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        return CREATORS["zeros"](*size, dtype=dtype or self.dtype, **options)
+
+    def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        return CREATORS["ones"](*size, dtype=dtype or self.dtype, **options)
+
+    def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        return CREATORS["empty"](*size, dtype=dtype or self.dtype, **options)
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+        return finished(node_of_data(data, dtype or self.dtype), requires_grad)
+
+    # -- copies ------------------------------------------------------------------------------------------------
+    def __copy__(self) -> Tensor:
+        return self._make_subclass(self, self._requires_grad) if self.is_leaf else self.alias()
+
+    def alias(self) -> Tensor:
+        """Another handle on the same memory, recorded as a view."""
+        return self._through(())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise GradientError(
+                "only leaf tensors can be deep-copied; use x.detach().clone() for the values."
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        copy = type(self)._make_subclass(Tensor._wrap(contiguous(self.node)), self.requires_grad)
+        memo[id(self)] = copy
+        copy._grad = None if self._grad is None else self._grad.__deepcopy__(memo)
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.is_leaf:
+            raise GradientError("only leaf tensors can be pickled; use x.detach() first.")
+        array = np.array(array_view(self), order="C")
+        state = (type(self), array.tobytes(), self.shape, self.dtype, self.requires_grad)
+        return _unpickled, (*state, dict(self.__dict__))
+
+    # -- text ----------------------------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        """As PyTorch prints: values, and what is not the default."""
+        body = format_array(array_view(self), len("tensor("))
+        notes = []
+        if 0 in self.shape and self.shape != (0,):
+            notes.append(f"size={self.shape}")
+        if self.dtype not in (dtypes.bool, dtypes.int64, default_dtype()) or (
+            0 in self.shape and self.dtype is not default_dtype()
+        ):
+            notes.append(f"dtype={self.dtype}")
+        if self.grad_fn is not None:
+            notes.append(f"grad_fn={self.grad_fn!r}")
+        elif self.requires_grad:
+            notes.append("requires_grad=True")
+        return f"tensor({', '.join([body, *notes])})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self.shape and spec else format(str(self), spec)
+
+
+def _unpickled(
+    kind: type[Tensor],
+    data: bytes,
+    shape: tuple[int, ...],
+    dtype: DType,
+    requires_grad: bool,
+    attributes: dict[str, Any],
+) -> Tensor:
+    array = np.frombuffer(data, dtype.numpy).reshape(shape)
+    tensor = kind._make_subclass(Tensor._wrap(node_of_data(array, dtype)), requires_grad)
+    tensor.__dict__.update(attributes)
+    return tensor
+
+
+_TYPE_NAMES = {
+    "float32": "Float",
+    "float64": "Double",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+}
+Variable._plain = Tensor
+
+
+class TransposeAttribute:
+    """``x.T`` is a view with its axes reversed, ``Tensor.T(x)`` the same as a function."""
+
+    def __init__(self, name: str, transpose: Callable[[Tensor], Tensor], doc: str) -> None:
+        self.__doc__ = doc
+        self._name, self._transpose = name, transpose
+
+    def __get__(self, instance: Tensor | None, owner: type) -> Any:
+        return self._transpose if instance is None else self._transpose(instance)
+
+
+def _swap_last(x: Tensor) -> Tensor:
+    if len(x.shape) < 2:
+        raise ShapeError(f"mT: needs at least 2 dimensions, got shape {x.shape}.")
+    return x.transpose(-2, -1)
+
+
+def _cast_method(name: str, dtype: DType) -> Callable[[Tensor], Tensor]:
+    def method(self: Tensor) -> Tensor:
+        return self.to(dtype)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Converted to {dtype.name}."
+    return method
+
+
+CASTS = {
+    "float": dtypes.float32,
+    "double": dtypes.float64,
+    "half": dtypes.float16,
+    "bfloat16": dtypes.bfloat16,
+    "int": dtypes.int32,
+    "long": dtypes.int64,
+    "short": dtypes.int16,
+    "char": dtypes.int8,
+    "byte": dtypes.uint8,
+    "bool": dtypes.bool,
+}
+
+
+def _reflected(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        return call(other, self)
+
+    return method
+
+
+def _operator(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The operator form: for an operand that is no tensor and no number, Python asks the other side."""
+    return call
+
+
+def bind(row: Op) -> None:
+    """Make the methods and operators that a row of the registry describes."""
+    if row.method:
+        for name in (row.method, *row.aliases):
+            if name not in Tensor.__dict__:
+                setattr(Tensor, name, row.call)
+            if row.inplace:
+                setattr(Tensor, f"{name}_", inplace_form(row, f"{name}_"))
+    if row.operator:
+        setattr(Tensor, row.operator, row.call)
+    if row.reflected:
+        setattr(Tensor, row.reflected, _reflected(row.call))
+    if row.inplace_operator:
+        setattr(Tensor, row.inplace_operator, inplace_form(row, row.inplace_operator))
+
+
+def bind_all() -> None:
+    for row in registry():
+        bind(row)
+    for name, dtype in CASTS.items():
+        setattr(Tensor, name, _cast_method(name, dtype))
+    for name, create in CREATORS.items():
+        if name not in ("tensor", "as_tensor"):
+            setattr(Tensor, name, staticmethod(create))
+    Tensor.T = TransposeAttribute("T", Tensor._all_axes_reversed, "All axes reversed.")
+    Tensor.mT = TransposeAttribute("mT", _swap_last, "The last two axes exchanged.")
+    Tensor.from_numpy = staticmethod(from_numpy)
+    Tensor.from_dlpack = staticmethod(from_dlpack)
+
+
+bind_all()
+tensor = CREATORS["tensor"]

@@ -1,0 +1,247 @@
+"""Optimisers against their formulas in NumPy, and what they keep, save and refuse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import grad
+from grad import nn, optim
+from grad.dtype import dtypes
+from grad.tensor import Tensor
+
+START = np.array([1.0, -2.0, 3.0])
+STEPS = 5
+
+
+def gradients() -> list[np.ndarray]:
+    return list(np.random.default_rng(1).normal(size=(STEPS, 3)))
+
+
+def sgd(p, g, s, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False, **_):
+    g = g + weight_decay * p
+    if momentum:
+        s["v"] = g if "v" not in s else momentum * s["v"] + (1 - dampening) * g
+        g = g + momentum * s["v"] if nesterov else s["v"]
+    return p - lr * g
+
+
+def adam(
+    p, g, s, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, decoupled=False, **_
+):
+    if decoupled:
+        p = p * (1 - lr * weight_decay)
+    else:
+        g = g + weight_decay * p
+    s["t"] = t = s.get("t", 0) + 1
+    s["m"] = betas[0] * s.get("m", 0) + (1 - betas[0]) * g
+    s["v"] = betas[1] * s.get("v", 0) + (1 - betas[1]) * g * g
+    s["top"] = np.maximum(s.get("top", 0), s["v"])
+    v = s["top"] if amsgrad else s["v"]
+    return p - lr * (s["m"] / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+
+
+def adamw(p, g, s, lr, weight_decay=1e-2, **settings):
+    return adam(p, g, s, lr, weight_decay=weight_decay, decoupled=True, **settings)
+
+
+def rmsprop(p, g, s, lr, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, **_):
+    g = g + weight_decay * p
+    s["v"] = alpha * s.get("v", 0) + (1 - alpha) * g * g
+    s["m"] = alpha * s.get("m", 0) + (1 - alpha) * g
+    v = s["v"] - s["m"] ** 2 if centered else s["v"]
+    s["b"] = momentum * s.get("b", 0) + g / (np.sqrt(v) + eps)
+    return p - lr * s["b"]
+
+
+CASES: list[tuple[type[optim.Optimizer], Callable[..., Any], dict[str, Any]]] = [
+    (optim.SGD, sgd, {"lr": 0.1}),
+    (optim.SGD, sgd, {"lr": 0.1, "weight_decay": 0.2, "maximize": True}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    (optim.Adam, adam, {"lr": 0.1}),
+    (optim.Adam, adam, {"lr": 0.1, "betas": (0.5, 0.6), "eps": 0.01, "weight_decay": 0.3}),
+    (optim.Adam, adam, {"lr": 0.1, "betas": (0.5, 0.6), "amsgrad": True, "maximize": True}),
+    (optim.AdamW, adamw, {"lr": 0.1}),
+    (optim.AdamW, adamw, {"lr": 0.1, "weight_decay": 0.5}),
+    (optim.RMSprop, rmsprop, {"lr": 0.1}),
+    (optim.RMSprop, rmsprop, {"lr": 0.1, "alpha": 0.5, "momentum": 0.9, "weight_decay": 0.1}),
+    (optim.RMSprop, rmsprop, {"lr": 0.1, "alpha": 0.5, "centered": True, "eps": 0.1}),
+]
+IDS = [f"{kind.__name__}-{'-'.join(map(str, settings))}" for kind, _, settings in CASES]
+
+
+@pytest.mark.parametrize(("kind", "formula", "settings"), CASES, ids=IDS)
+def test_steps_follow_the_formula(kind, formula, settings):
+    parameter = nn.Parameter(grad.tensor(START))
+    optimizer = kind([parameter], **settings)
+    expected, memory = START, {}
+    sign = -1 if settings.get("maximize") else 1
+    for number, gradient in enumerate(gradients()):
+        settings = {**settings, "lr": settings["lr"] / (number + 1)}
+        optimizer.param_groups[0]["lr"] = settings["lr"]
+        parameter.grad = grad.tensor(gradient)
+        optimizer.step()
+        expected = formula(expected, sign * gradient, memory, **settings)
+        np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-10)
+        np.testing.assert_array_equal(parameter.grad.numpy(), gradient)
+
+
+@pytest.mark.parametrize(("kind", "formula", "settings"), CASES, ids=IDS)
+def test_resumed_from_a_state_dict_goes_on_the_same(kind, formula, settings):
+    def run(steps, parameter, optimizer):
+        for gradient in steps:
+            parameter.grad = grad.tensor(gradient)
+            optimizer.step()
+
+    first = nn.Parameter(grad.tensor(START))
+    optimizer = kind([first], **settings)
+    run(gradients()[:3], first, optimizer)
+    state = optimizer.state_dict()
+    second = nn.Parameter(first.detach().clone())
+    resumed = kind([second], **{**settings, "lr": 99.0})
+    resumed.load_state_dict(state)
+    assert resumed.param_groups[0]["lr"] == settings["lr"]
+    run(gradients()[3:], first, optimizer)
+    run(gradients()[3:], second, resumed)
+    np.testing.assert_array_equal(second.detach().numpy(), first.detach().numpy())
+
+
+def test_everything_is_computed_after_a_step():
+    layer = nn.Linear(3, 2)
+    optimizer = optim.Adam(layer.parameters())
+    assert all(parameter.node.is_realized for parameter in layer.parameters())
+    loss = layer(Tensor.ones(4, 3)).sum()
+    loss.backward()
+    assert not layer.weight.grad.node.is_realized
+    optimizer.step()
+    state = optimizer.state[layer.weight]
+    for tensor in (layer.weight, layer.bias, layer.weight.grad, state["exp_avg"]):
+        assert tensor.node.is_realized
+    assert layer.weight.is_leaf and layer.weight.requires_grad
+
+
+def test_a_changed_rate_is_an_argument_of_the_graph():
+    numbers = optim.optimizer.Numbers()
+    like = Tensor.ones(1)
+    first = numbers(0.25, like)
+    assert first.node.op.name == "argument" and first.item() == 0.25
+    assert numbers(0.25, like) is first and numbers(0.5, like) is not first
+    assert numbers(0.25, like.double()).dtype is dtypes.float64
+
+
+@pytest.mark.parametrize("dtype", [dtypes.float16, dtypes.bfloat16])
+def test_half_precision_is_updated_in_float32(dtype):
+    parameter = nn.Parameter(Tensor([1.0], dtype=dtype))
+    optimizer = optim.SGD([parameter], lr=1e-3)
+    parameter.grad = Tensor([8.0], dtype=dtype)
+    optimizer.step()
+    assert parameter.dtype is dtype
+    expected = Tensor([1 - 8e-3]).to(dtype)
+    assert parameter.tolist() == expected.tolist()
+
+
+def test_parameters_without_gradient_are_left_alone():
+    used, unused = nn.Parameter(Tensor([1.0])), nn.Parameter(Tensor([1.0]))
+    optimizer = optim.Adam([used, unused], lr=0.1)
+    used.grad = Tensor([1.0])
+    optimizer.step()
+    assert unused.tolist() == [1.0] and unused not in optimizer.state
+    assert used.item() == pytest.approx(0.9)
+
+
+def test_closure_is_called_with_gradients_on():
+    parameter = nn.Parameter(Tensor([2.0]))
+    optimizer = optim.SGD([parameter], lr=0.25)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (parameter * parameter).sum()
+        loss.backward()
+        return loss
+
+    with grad.no_grad():
+        loss = optimizer.step(closure)
+    assert loss.item() == 4.0 and parameter.item() == 1.0
+
+
+def test_groups_have_their_own_settings():
+    a, b = nn.Parameter(Tensor([1.0])), nn.Parameter(Tensor([1.0]))
+    optimizer = optim.SGD([{"params": [a]}, {"params": b, "lr": 0.5}], lr=0.1)
+    c = nn.Parameter(Tensor([1.0]))
+    optimizer.add_param_group({"params": iter([c]), "lr": 0.25})
+    for parameter in (a, b, c):
+        parameter.grad = Tensor([1.0])
+    optimizer.step()
+    assert [p.item() for p in (a, b, c)] == pytest.approx([0.9, 0.5, 0.75])
+    assert optimizer.state_dict()["param_groups"][2]["params"] == [2]
+    assert "Parameter Group 2" in repr(optimizer) and "lr: 0.25" in repr(optimizer)
+
+
+def test_zero_grad():
+    parameter = nn.Parameter(Tensor([1.0]))
+    optimizer = optim.SGD([parameter])
+    parameter.grad = Tensor([1.0])
+    optimizer.zero_grad(set_to_none=False)
+    assert parameter.grad.tolist() == [0.0]
+    optimizer.zero_grad()
+    assert parameter.grad is None
+
+
+P = [nn.Parameter(Tensor([1.0]))]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: optim.SGD(P, lr=-1.0), ValueError, "Invalid learning rate: -1.0"),
+        (lambda: optim.SGD(P, momentum=-1.0), ValueError, "Invalid momentum value"),
+        (lambda: optim.SGD(P, weight_decay=-1.0), ValueError, "Invalid weight_decay value"),
+        (lambda: optim.SGD(P, nesterov=True), ValueError, "Nesterov"),
+        (lambda: optim.Adam(P, lr=math.nan), ValueError, "learning rate"),
+        (lambda: optim.Adam(P, betas=(1.0, 0.9)), ValueError, "beta parameter at index 0"),
+        (lambda: optim.AdamW(P, eps=-1.0), ValueError, "Invalid epsilon value"),
+        (lambda: optim.RMSprop(P, alpha=-1.0), ValueError, "Invalid alpha value"),
+        (lambda: optim.SGD([]), ValueError, "empty parameter list"),
+        (lambda: optim.SGD(P[0]), TypeError, "iterable"),
+        (lambda: optim.SGD([1]), TypeError, "only optimize Tensors"),
+        (lambda: optim.SGD([P[0], P[0]]), ValueError, "more than one parameter group"),
+        (lambda: optim.SGD([P[0] * 2]), ValueError, "non-leaf"),
+        (lambda: optim.SGD([{"params": {P[0]}}]), TypeError, "sets"),
+        (
+            lambda: optim.SGD(P).load_state_dict({"state": {}, "param_groups": []}),
+            ValueError,
+            "number",
+        ),
+        (
+            lambda: optim.SGD(P).load_state_dict({"state": {}, "param_groups": [{"params": []}]}),
+            ValueError,
+            "size",
+        ),
+    ],
+)
+def test_misuse_raises(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_training_reduces_the_loss():
+    grad.manual_seed(0)
+    random = np.random.default_rng(0)
+    x = grad.tensor(random.normal(size=(64, 4)).astype(np.float32))
+    y = (x[:, 0] * x[:, 1]).unsqueeze(1)
+    net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
+    optimizer = optim.Adam(net.parameters(), lr=0.02)
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(net(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 * losses[0]
