@@ -127,5 +127,5 @@ _NAMED = {
     SCATTER: _scatter,
     UPDATE: _update,
     SCAN: _scan,
-    CONTIGUOUS: lambda node, sources: np.ascontiguousarray(sources[0]),
+    CONTIGUOUS: lambda node, sources: np.array(sources[0], order="C"),
 }

@@ -244,3 +244,7 @@ def _print_statement(s: Statement, names: dict[int, str], accumulators: dict[int
                 f"{names[s.a_parameter]}[{show(s.a)}] * {names[s.b_parameter]}[{show(s.b)}] "
                 f"for {s.k.name} in range({s.k.size})"
             )
+
+
+def _print_guards(guards: tuple[Guard, ...]) -> str:
+    return " and ".join(f"{g.low} <= {show(g.index)} < {g.high}" for g in guards)

@@ -34,7 +34,7 @@ from grad.graph.primitives import (
 )
 from grad.kernel.ir import Accumulate, Contraction, Statement
 from grad.kernel.writer import Writer
-from grad.schedule.group import Group, strided_base
+from grad.schedule.group import Group, renumbered, strided_base
 from grad.schedule.program import Entry, Program
 
 Candidate = tuple[Writer, list[list[Statement]]]
@@ -206,7 +206,8 @@ def _operand(program: Program, writer: Writer, number: int, position: Position) 
     base = strided_base(program, number)
     if base is None or number in writer.in_memory:
         entry = program.entries[number]
-        return writer.parameter("memory", number, entry.dtype), flatten(position, entry.shape)
+        source = renumbered(program, number)
+        return writer.parameter("memory", source, entry.dtype), flatten(position, entry.shape)
     source, layout = base
     return writer.parameter("memory", source, program.entries[source].dtype), offset_of(layout, position)
 

@@ -15,7 +15,7 @@ from grad.tensor import Tensor
 class _Normalization(Module):
     """What both have: the shape of the last axes, and weights over them."""
 
-    def __init__(self, normalized_shape: int | Sequence[int], eps: float | None) -> None:
+    def __init__(self, normalized_shape: int | Sequence[int], eps: Any) -> None:
         super().__init__()
         given = normalized_shape
         self.normalized_shape = (given,) if isinstance(given, int) else tuple(given)
@@ -59,7 +59,8 @@ class LayerNorm(_Normalization):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )
 
 

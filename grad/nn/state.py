@@ -87,7 +87,7 @@ def load(module: Any, given: Mapping[str, Any], strict: bool, assign: bool) -> I
 
 
 def _key_problems(keys: IncompatibleKeys) -> list[str]:
-    rows = (("Unexpected", keys.unexpected_keys), ("Missing", keys.missing_keys))
+    rows = (("Missing", keys.missing_keys), ("Unexpected", keys.unexpected_keys))
     return [
         f"{what} key(s) in state_dict: " + ", ".join(f'"{name}"' for name in names) + ". "
         for what, names in rows

@@ -116,10 +116,10 @@ class _Grouper:
     # -- marking --------------------------------------------------------------------------------------
     def want_memory(self, number: int, reader: int | None = None) -> None:
         """Entry `number` must be in memory (before group `reader`): itself, or what it only renumbers."""
-        while self.entries[number].op is RESHAPE:
-            source = self.entries[number].src[0]
-            self.aliases[number] = source
-            number = source
+        plain = renumbered(self.program, number)
+        if plain != number:
+            self.aliases[number] = plain
+            number = plain
         if self.entries[number].op is not BUFFER:
             self.wanted_global.add(number)
             if reader is not None:
@@ -380,6 +380,13 @@ class _Grouper:
         for source in entry.src:
             base = strided_base(self.program, source)
             self.want_memory(source if base is None else base[0], root)
+
+
+def renumbered(program: Program, number: int) -> int:
+    """The entry that `number` is a plain renumbering (reshape) of: both have the same memory."""
+    while program.entries[number].op is RESHAPE:
+        number = program.entries[number].src[0]
+    return number
 
 
 def strided_base(program: Program, number: int) -> tuple[int, Layout] | None:

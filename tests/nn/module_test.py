@@ -76,7 +76,7 @@ def test_assignment_replaces_and_moves_between_tables():
         (lambda b: setattr(b, "scale", Tensor.ones(2)), TypeError, "nn.Parameter"),
         (lambda b: setattr(b, "linear", 3), TypeError, "child module"),
         (lambda b: setattr(b, "mean", 3), TypeError, "buffer"),
-        (lambda b: b.register_buffer("a.b", Tensor.ones(1)), KeyError, r"can't contain"),
+        (lambda b: b.register_buffer("a.b", Tensor.ones(1)), KeyError, "contain"),
         (lambda b: b.register_buffer("", Tensor.ones(1)), KeyError, "empty"),
         (lambda b: b.register_buffer("count", Tensor.ones(1)), KeyError, "already exists"),
         (lambda b: b.register_buffer("x", [1]), TypeError, "Tensor or None"),

@@ -42,7 +42,9 @@ def tensor(array: Array, requires_grad: bool = False) -> Any:
 
 
 def laid_out(array: Array, layout: str) -> tuple[Array, Any]:
-    """A tensor with the given layout in memory, and the array it shows (`array`, but for broadcasts)."""
+    """A tensor with the given layout in memory, and the array it shows (`array`, but for
+    broadcasts).
+    """
     if layout == "contiguous" or array.ndim == 0:
         return array, tensor(array)
     if layout == "transposed":

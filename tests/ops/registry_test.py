@@ -1,8 +1,9 @@
 """Every registered operation against NumPy and finite differences: one loop over the registry.
 
-Each op runs its samples in each of its element types and in each layout, for value, shape and type; then
-its first and second derivatives along random directions are compared with differences in float64; then the
-calls that must fail, the in-place forms, the aliases. A new op is tested by being registered.
+Each op runs its samples in each of its element types and in each layout, for value, shape and
+type; then its first and second derivatives along random directions are compared with differences
+in float64; then the calls that must fail, the in-place forms, the aliases. A new op is tested by
+being registered.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def test_empty_operands(op: Op, sample: Sample) -> None:
     assert_close(actual, expected, 1e-6)
 
 
-# -- derivatives -------------------------------------------------------------------------------------
+# -- derivatives -----------------------------------------------------------------------------------
 def differentiable(op: Op, sample: Sample) -> bool:
     return op.gradient and sample.gradient and dtypes.float64 in op.dtypes
 
@@ -212,7 +213,7 @@ def test_second_gradient(op: Op, sample: Sample) -> None:
     assert _dot(list(second), direction) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
-# -- failures, in-place forms, names -----------------------------------------------------------------
+# -- failures, in-place forms, names ---------------------------------------------------------------
 @pytest.mark.parametrize(
     ("op", "failure"),
     [
