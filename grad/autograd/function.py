@@ -178,10 +178,12 @@ class Context:
 def _packed(value: Any, outputs: tuple[Any, ...]) -> Any:
     if not isinstance(value, Variable):
         return value
+    storage = value._storage
+    node = value.node if value._path else storage.node
     for index, output in enumerate(outputs):
         if value is output:
-            return Saved(None, value.node, index, None, value._requires_grad)
-    return Saved(value, value.node, value._storage.version, value._edge, value._needs_grad)
+            return Saved(None, node, index, None, value._requires_grad)
+    return Saved(value, node, storage.version, value._edge, value._needs_grad)
 
 
 class AccumulateGrad:
@@ -271,9 +273,7 @@ class Function:
 
 def _record(function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = function._context()
-    edges: list[Edge | None] = []
-    for arg in args:
-        edges.append(gradient_edge(arg) if isinstance(arg, Variable) else None)
+    edges = [gradient_edge(arg) if isinstance(arg, Variable) else None for arg in args]
     context.edges = tuple(edges)
     context.needs_input_grad = tuple([edge is not None for edge in edges])
     mode.enabled = False
@@ -284,13 +284,14 @@ def _record(function: type[Function], args: tuple[Any, ...], kwargs: dict[str, A
     if isinstance(result, Variable):
         result = _linked(context, result, 0, args)
         outputs: tuple[Any, ...] = (result,)
+        context.outputs = (OutputInfo(result.shape, result.dtype),)
     elif isinstance(result, tuple):
         outputs = tuple(_linked(context, value, i, args) for i, value in enumerate(result))
         # A named tuple, such as max(dim), stays one.
         result = outputs if type(result) is tuple else type(result)(*outputs)
+        context.outputs = tuple([_info(output) for output in outputs])
     else:
         return result
-    context.outputs = tuple([_info(output) for output in outputs])
     if context._saved:
         context._pack(outputs)
     if context._dirty or context._non_differentiable:
@@ -305,23 +306,30 @@ def _info(output: Any) -> OutputInfo | None:
 
 def _linked(context: Context, output: Any, index: int, args: tuple[Any, ...]) -> Any:
     """`output` as the `index`-th output of `context`."""
-    if not isinstance(output, Variable) or not output.dtype.is_floating_point:
+    if not isinstance(output, Variable) or output.dtype.kind != "f":
         return output
-    if any(output is value for value in context._non_differentiable):
+    if context._non_differentiable and _among(output, context._non_differentiable):
         return output
-    if any(output is value for value in context._dirty):
+    if context._dirty and _among(output, context._dirty):
         rebase(output, (context, index))
         return output
-    if output._edge is not None or any(output is arg for arg in args):
-        # Handed through: the caller's tensor keeps its own history, the result is another handle on it.
-        path, layout = output._path, output._layout
+    if output._edge is not None or _among(output, args):
+        # Handed through: the caller's tensor keeps its own history, the result is a new handle.
         base = output if output._base is None else output._base
-        output = output._alias(path, output.shape, layout)
+        output = output._alias(output._path, output.shape, output._layout)
         output._base = base
     output._edge = (context, index)
     output._requires_grad = True
     output._edge_version = output._storage.version
     return output
+
+
+def _among(value: Any, candidates: tuple[Any, ...]) -> bool:
+    # By identity; `in` would compare tensors element by element.
+    for candidate in candidates:
+        if candidate is value:
+            return True
+    return False
 
 
 def rebase(tensor: Any, edge: Edge | None) -> None:

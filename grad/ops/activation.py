@@ -65,7 +65,7 @@ class Relu(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         (result,) = ctx.saved_tensors
-        return Where.apply(result > 0, grad, 0)
+        return grad.masked_fill(result <= 0, 0)
 
 
 def _halves(x: Any) -> tuple[Node, Any]:

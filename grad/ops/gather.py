@@ -12,7 +12,6 @@ from typing import Any
 
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
-from grad.engine import realize
 from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import (
     Node,
@@ -28,6 +27,7 @@ from grad.graph.node import (
 )
 from grad.graph.primitives import EQ
 from grad.ops.axes import normal_axis
+from grad.ops.convert import array_view
 from grad.ops.movement import Place
 from grad.ops.promotion import as_node, is_tensor, unsupported
 from grad.ops.registry import ALL, op
@@ -38,10 +38,7 @@ Shape = tuple[int, ...]
 # -- checks ----------------------------------------------------------------------------------------
 def index_range(index: Any) -> tuple[int, int]:
     """Smallest and largest value of an integer tensor that is not empty; computes it."""
-    node: Node = index.node
-    realize((node,))
-    assert node.buffer is not None
-    values = node.buffer.numpy(node.dtype.numpy, node.shape)
+    values = array_view(index)
     return int(values.min()), int(values.max())
 
 

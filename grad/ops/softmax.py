@@ -163,7 +163,5 @@ class LogSumExp(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         x, result = ctx.saved_tensors
-        peak = like_operand(result, x.shape, ctx.axes)
-        # Rows of -inf alone: every element has weight exp(-inf), not exp(-inf + inf).
-        peak = peak.masked_fill(peak == -math.inf, 0)
-        return like_operand(grad, x.shape, ctx.axes) * (x - peak).exp()
+        weights = (x - like_operand(result, x.shape, ctx.axes)).exp()
+        return like_operand(grad, x.shape, ctx.axes) * weights

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.optim.optimizer import Group, Number, Optimizer, State, check_not_negative
 from grad.tensor import Tensor
 
 
@@ -68,19 +68,21 @@ class Adam(Optimizer):
         return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
     def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Number
     ) -> Tensor:
         step = state["step"] = state["step"] + 1
         lr, decay = float(group["lr"]), group["weight_decay"]
         beta1, beta2 = group["betas"]
         value = parameter
         if decay != 0 and group["decoupled_weight_decay"]:
-            value = parameter * numbers(1 - lr * decay, gradient)
+            value = parameter * number("shrinking", 1 - lr * decay)
         elif decay != 0:
-            gradient = gradient + parameter * decay
+            gradient = gradient + parameter * number("weight_decay", decay)
 
-        mean = state["exp_avg"] * beta1 + gradient * (1 - beta1)
-        square = state["exp_avg_sq"] * beta2 + gradient * gradient * (1 - beta2)
+        mean = state["exp_avg"] * number("beta1", beta1) + gradient * number("1 - beta1", 1 - beta1)
+        square = state["exp_avg_sq"] * number("beta2", beta2) + gradient * gradient * number(
+            "1 - beta2", 1 - beta2
+        )
         state["exp_avg"].copy_(mean)
         state["exp_avg_sq"].copy_(square)
         if group["amsgrad"]:
@@ -88,9 +90,9 @@ class Adam(Optimizer):
             state["max_exp_avg_sq"].copy_(square)
 
         # m / (1 - beta1 ** t) and v / (1 - beta2 ** t), with the divisions done on the two numbers.
-        rate = numbers(lr / (1 - beta1**step), gradient)
-        correction = numbers(1 / math.sqrt(1 - beta2**step), gradient)
-        return value - mean * rate / (square.sqrt() * correction + group["eps"])
+        rate = number("rate", lr / (1 - beta1**step))
+        correction = number("correction", 1 / math.sqrt(1 - beta2**step))
+        return value - mean * rate / (square.sqrt() * correction + number("eps", group["eps"]))
 
 
 class AdamW(Adam):

@@ -2,8 +2,7 @@
 
 A subclass says two things about one parameter: the state it starts with (`_new_state`) and its
 update rule (`_update`), written in tensor operations on the old values. `step` applies the rule
-everywhere and
-then has everything computed in one plan, gradients included: a training loop need not know that
+everywhere and then has everything computed in one plan, gradients included: a training loop need not know that
 values are lazy. Numbers that change from step to step enter the graph as arguments (`Numbers`), so
 that a new learning rate compiles nothing.
 """
@@ -22,21 +21,32 @@ from grad.tensor import Tensor
 
 Group = dict[str, Any]
 State = dict[str, Any]
+Number = Callable[[str, float], Tensor]
 
 
 class Numbers:
-    """The changing numbers of one step as 0-dimensional tensors, each made once and shared."""
+    """The numbers of one step (rates, decays, corrections) as 0-dimensional tensors.
+
+    All are arguments of the graph, constant or not, so that no change of a setting compiles anything.
+    The parameters of a group share them, which keeps the graph small; names keep apart what happens
+    to be equal, so that the graph is the same at every step.
+    """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[float, DType], Tensor] = {}
+        self._made: dict[tuple[int, DType], dict[tuple[str, float], Tensor]] = {}
 
-    def __call__(self, value: float, like: Tensor) -> Tensor:
-        """`value` as a graph argument of the dtype of `like`."""
-        key = (value, like.dtype)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = Tensor._wrap(argument(value, like.dtype))
-        return made
+    def of(self, group: Group, gradient: Tensor) -> Number:
+        """The function that gives a named number as a tensor of the dtype of `gradient`."""
+        dtype = gradient.dtype
+        made = self._made.setdefault((id(group), dtype), {})
+
+        def number(name: str, value: float) -> Tensor:
+            found = made.get((name, value))
+            if found is None:
+                found = made[name, value] = Tensor._wrap(argument(value, dtype))
+            return found
+
+        return number
 
 
 class Optimizer:
@@ -104,7 +114,7 @@ class Optimizer:
         raise NotImplementedError
 
     def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Number
     ) -> Tensor:
         """The parameter's new value; brings `state` up to date. `gradient` is at least float32."""
         raise NotImplementedError
@@ -140,7 +150,8 @@ class Optimizer:
                 # Half precision is updated in float32 and rounded once, when it is written.
                 wide = gradient if gradient.dtype.itemsize >= 4 else gradient.to(dtypes.float32)
                 signed = -wide if group["maximize"] else wide
-                parameter.copy_(self._update(parameter, signed, state, group, numbers))
+                number = numbers.of(group, wide)
+                parameter.copy_(self._update(parameter, signed, state, group, number))
                 changed.append(parameter)
                 changed.extend(value for value in state.values() if isinstance(value, Tensor))
         realize_tensors(changed)

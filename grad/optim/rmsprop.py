@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.optim.optimizer import Group, Number, Optimizer, State, check_not_negative
 from grad.tensor import Tensor
 
 
@@ -64,20 +64,20 @@ class RMSprop(Optimizer):
         return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
     def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Number
     ) -> Tensor:
         state["step"] += 1
-        alpha = group["alpha"]
+        keep, add = number("alpha", group["alpha"]), number("1 - alpha", 1 - group["alpha"])
         if group["weight_decay"] != 0:
-            gradient = gradient + parameter * group["weight_decay"]
-        square = state["square_avg"] * alpha + gradient * gradient * (1 - alpha)
+            gradient = gradient + parameter * number("weight_decay", group["weight_decay"])
+        square = state["square_avg"] * keep + gradient * gradient * add
         state["square_avg"].copy_(square)
         if group["centered"]:
-            mean = state["grad_avg"] * alpha + gradient * (1 - alpha)
+            mean = state["grad_avg"] * keep + gradient * add
             state["grad_avg"].copy_(mean)
             square = square - mean * mean
-        change = gradient / (square.sqrt() + group["eps"])
+        change = gradient / (square.sqrt() + number("eps", group["eps"]))
         if group["momentum"] > 0:
-            change = state["momentum_buffer"] * group["momentum"] + change
+            change = state["momentum_buffer"] * number("momentum", group["momentum"]) + change
             state["momentum_buffer"].copy_(change)
-        return parameter - change * numbers(float(group["lr"]), gradient)
+        return parameter - change * number("lr", float(group["lr"]))

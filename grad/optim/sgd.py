@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.optim.optimizer import Group, Number, Optimizer, State, check_not_negative
 from grad.tensor import Tensor
 
 
@@ -60,23 +60,32 @@ class SGD(Optimizer):
         return {"momentum_buffer": Tensor.zeros_like(parameter)}
 
     def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, numbers: Numbers
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Number
     ) -> Tensor:
         if group["weight_decay"] != 0:
-            gradient = gradient + parameter * group["weight_decay"]
+            gradient = gradient + parameter * number("weight_decay", group["weight_decay"])
         if group["momentum"] != 0:
-            gradient = self._with_momentum(gradient, parameter, state, group)
-        return parameter - gradient * numbers(float(group["lr"]), gradient)
+            gradient = self._with_momentum(parameter, gradient, state, group, number)
+        return parameter - gradient * number("lr", float(group["lr"]))
 
     def _with_momentum(
-        self, gradient: Tensor, parameter: Tensor, state: State, group: Group
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: State,
+        group: Group,
+        number: Number,
     ) -> Tensor:
-        momentum, velocity = group["momentum"], state.get("momentum_buffer")
+        momentum, velocity = number("momentum", group["momentum"]), state.get("momentum_buffer")
         if velocity is None:
             velocity = state["momentum_buffer"] = Tensor.empty_like(parameter)
             new = gradient
         else:
-            fresh = gradient if group["dampening"] == 0 else gradient * (1 - group["dampening"])
+            fresh = (
+                gradient
+                if group["dampening"] == 0
+                else gradient * number("1 - dampening", 1 - group["dampening"])
+            )
             new = velocity * momentum + fresh
         velocity.copy_(new)
         return gradient + new * momentum if group["nesterov"] else new

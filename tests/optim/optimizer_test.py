@@ -12,6 +12,7 @@ import pytest
 import grad
 from grad import nn, optim
 from grad.dtype import dtypes
+from grad.optim.optimizer import Numbers
 from grad.tensor import Tensor
 
 START = np.array([1.0, -2.0, 3.0])
@@ -127,12 +128,16 @@ def test_everything_is_computed_after_a_step():
 
 
 def test_a_changed_rate_is_an_argument_of_the_graph():
-    numbers = optim.optimizer.Numbers()
-    like = Tensor.ones(1)
-    first = numbers(0.25, like)
+    numbers = Numbers()
+    group, other = {}, {}
+    number = numbers.of(group, Tensor.ones(1))
+    first = number("lr", 0.25)
     assert first.node.op.name == "argument" and first.item() == 0.25
-    assert numbers(0.25, like) is first and numbers(0.5, like) is not first
-    assert numbers(0.25, like.double()).dtype is dtypes.float64
+    assert number("lr", 0.25) is numbers.of(group, Tensor.ones(3))("lr", 0.25) is first
+    # Equal by chance: kept apart, or the graph would change when they stop being equal.
+    assert number("momentum", 0.25) is not first and number("lr", 0.5) is not first
+    assert numbers.of(other, Tensor.ones(1))("lr", 0.25) is not first
+    assert numbers.of(group, Tensor.ones(1).double())("lr", 0.25).dtype is dtypes.float64
 
 
 @pytest.mark.parametrize("dtype", [dtypes.float16, dtypes.bfloat16])

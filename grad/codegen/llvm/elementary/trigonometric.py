@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 
 from grad.codegen.llvm.builder import (
     Builder,
@@ -120,6 +121,7 @@ def _reduce(b: Builder, size: Value, with_low: bool) -> Reduced:
     return total, quadrant, low
 
 
+@cache
 def huge_table() -> tuple[list[float], list[float]]:
     """``2**(k - 6) * 2/pi mod 4`` for each row k as two doubles, high and low parts."""
     high, low = [], []
@@ -198,9 +200,11 @@ def _tangent(b: Builder, x: Value, reduced: Reduced) -> Value:
     r, quadrant, low = reduced
     square = b.fmul(r, r)
     tail = b.fmul(polynomial(b, square, TAN_TAIL[format_of(x).element]), square)
-    tangent = b.fadd(r, b.fma(tail, r, low))
+    tangent, lost = exact_sum(b, r, b.fma(tail, r, low))
     odd = _is_odd(b, quadrant)
     y = b.fdiv(b.select(odd, -1.0, tangent), b.select(odd, tangent, 1.0))
+    # -1 / (t + lost) is y + y**2 * lost; without it the error of t shows doubled just below 1.
+    y = b.fma(b.fmul(y, y), b.select(odd, lost, 0.0), y)
     sign = b.binary("and", bits_of(b, x), _sign_bit(x))
     return from_bits(b, b.binary("xor", bits_of(b, y), sign))
 
