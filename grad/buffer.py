@@ -78,6 +78,11 @@ class Buffer:
         return self
 
     @property
+    def is_external(self) -> bool:
+        """Whether the memory belongs to somebody else (`external`)."""
+        return self._block is None
+
+    @property
     def memory(self) -> memoryview:
         """A writable memoryview of exactly `nbytes`, which pins the buffer."""
         return self.numpy(np.dtype(np.uint8), (self.nbytes,), (1,), 0).data

@@ -25,6 +25,8 @@ from safetensors.numpy import save_file
 from grad.dtype import ALL_DTYPES, DType, by_name
 from grad.engine import realize
 from grad.errors import GradError
+from grad.ops.convert import array_view
+from grad.ops.creation import tensor
 from grad.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -67,13 +69,13 @@ def save(obj: Any, path: Filename) -> None:
     metadata = {} if _is_flat(obj) else {_STRUCTURE: json.dumps(structure)}
     # PyTorch's readers look for this.
     metadata["format"] = "pt"
-    realize([tensor.node for tensor in tensors.values()])
+    realize([tensor._storage.node for tensor in tensors.values()])
     arrays = {name: _array(tensor) for name, tensor in tensors.items()}
     _write_atomically(Path(path), arrays, metadata)
 
 
 def _array(tensor: Tensor) -> Array:
-    array = tensor.detach().numpy()
+    array = array_view(tensor)
     # ascontiguousarray alone would make a 0-dimensional array 1-dimensional.
     return np.ascontiguousarray(array).reshape(array.shape)
 
@@ -203,7 +205,8 @@ def _tensor(file: str, name: str, array: Array) -> Tensor:
         raise FileFormatError(
             f"load: {file}: {name} is {array.dtype}, a type that is not known here."
         )
-    return Tensor.from_numpy(array)
+    # Copied, so that the tensor is the only owner and in-place updates stay lazy.
+    return tensor(array)
 
 
 def _decoded(value: Any, tensors: Mapping[str, Tensor]) -> Any:

@@ -13,6 +13,7 @@ modules beside it. The grid's error is printed, as a power of two, for each row.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +54,7 @@ def tail_weight(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: x**3 / function(x)
 
 
+# fmt: off
 FITS = (
     Fit("EXP_TAIL", lambda r: (mp.expm1(r) - r) / r**2, -0.3475, 0.3475, {"float": 5, "double": 11},
         lambda r: r**2, meaning="exp(r) = 1 + r + r**2 * p(r), half an ln 2 either side"),
@@ -83,6 +85,7 @@ FITS = (
     Fit("ERFC_LOG", lambda x: mp.log(mp.erfc(x)), 0.92, 3.95, {"float": 7},
         mp.erfc, meaning="erf(x) = 1 - exp(p(x)), x above 0.92"),
 )
+# fmt: on
 
 
 def chebyshev(low: float, high: float, count: int) -> list[Any]:
@@ -106,27 +109,55 @@ def alternation(errors: Sequence[Any], count: int) -> list[int]:
     return extremes
 
 
-def remez(points: list[Any], values: list[Any], weights: list[Any], powers: Sequence[int]) -> tuple[list[Any], Any]:
-    """Coefficients of ``x ** power`` that make ``max |weight * (p - value)|`` least on the grid, and that maximum."""
+def remez(
+    points: list[Any], values: list[Any], weights: list[Any], powers: Sequence[int]
+) -> tuple[list[Any], Any]:
+    """Coefficients of ``x ** power`` that make ``max |weight * (p - value)|`` least, and that maximum.
+
+    The exchange may stick when the powers have gaps, so it is tried from two sets of points.
+    """
     count = len(powers) + 1
-    chosen = [round(k * (len(points) - 1) / count) for k in range(count)]
-    best: tuple[list[Any], Any] | None = None
+    starts = (
+        [round(k * (len(points) - 1) / spaces) for k in range(count)]
+        for spaces in (count - 1, count)
+    )
+    return min(
+        (exchange(points, values, weights, powers, chosen) for chosen in starts),
+        key=lambda outcome: outcome[1],
+    )
+
+
+def exchange(
+    points: list[Any],
+    values: list[Any],
+    weights: list[Any],
+    powers: Sequence[int],
+    chosen: list[int],
+) -> tuple[list[Any], Any]:
+    """Remez's algorithm from the points `chosen`: the best coefficients met and their maximum error."""
+    best: tuple[list[Any], Any] = ([mp.mpf(0)] * len(powers), mp.inf)
     for _ in range(30):
-        rows = [[points[i] ** p for p in powers] + [(-1) ** k / weights[i]] for k, i in enumerate(chosen)]
-        solution = list(mp.lu_solve(mp.matrix(rows), mp.matrix([values[i] for i in chosen])))
+        rows = [
+            [points[i] ** p for p in powers] + [(-1) ** k / weights[i]]
+            for k, i in enumerate(chosen)
+        ]
+        try:
+            solution = list(mp.lu_solve(mp.matrix(rows), mp.matrix([values[i] for i in chosen])))
+        except ZeroDivisionError:
+            # A symmetric set and odd powers alone: the other start has no such symmetry.
+            break
         coefficients, level = solution[:-1], abs(solution[-1])
         errors = [
             w * (sum(c * x**p for c, p in zip(coefficients, powers, strict=True)) - f)
             for x, f, w in zip(points, values, weights, strict=True)
         ]
         worst = max(map(abs, errors))
-        if best is None or worst < best[1]:
+        if worst < best[1]:
             best = (coefficients, worst)
-        following = alternation(errors, count)
-        if worst < 1.01 * level or len(following) < count or following == chosen:
+        following = alternation(errors, len(chosen))
+        if worst < 1.01 * level or len(following) < len(chosen) or following == chosen:
             break
         chosen = following
-    assert best is not None
     return best
 
 
@@ -154,6 +185,77 @@ def fit(row: Fit, element: str) -> tuple[list[float], float]:
     return rounded, float(mp.log(worst, 2))
 
 
+class Pieces(NamedTuple):
+    """An odd, saturating function in `PIECES` pieces of equal width, for tables in two AVX-512 registers.
+
+    Piece k serves ``|x| * per_unit`` nearest to k by a polynomial in ``|x| - center[k]``; piece 0 by x
+    and a polynomial. The last piece must round to 1.
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    per_unit: float
+    terms: int
+
+
+PIECES = 32
+TABLES = (
+    Pieces("TANH_PIECES", mp.tanh, 3.4, 8),
+    Pieces("ERF_PIECES", mp.erf, 7.9, 6),
+)
+
+
+def accurate_center(function: Callable[[Any], Any], near: float) -> tuple[float, float]:
+    """A float32 c close to `near` whose f(c) is almost a float32, and that float32 (Gal 1986).
+
+    So the constant term of the piece has no rounding error to speak of.
+    """
+    best: tuple[float, float, float] | None = None
+    start = np.float32(near)
+    for step in range(-400, 401):
+        center = float(start) + step * float(np.spacing(start))
+        exact = function(mp.mpf(center))
+        rounded = np.float32(float(exact))
+        miss = abs(float((exact - mp.mpf(float(rounded))) / float(np.spacing(rounded))))
+        if best is None or miss < best[0]:
+            best = (miss, center, float(rounded))
+    assert best is not None
+    return best[1], best[2]
+
+
+def slope_fit(table: Pieces, center: float, value: float, half: float) -> Fit:
+    """The fit of ``(f(center + d) - value) / d`` for |d| up to `half`, by errors relative to f."""
+    middle = mp.mpf(center)
+    return Fit(
+        "", lambda d: (table.function(middle + d) - value) / d, -half, half,
+        {"float": table.terms - 1}, lambda d: abs(d) / table.function(middle),
+    )  # fmt: skip
+
+
+def fit_pieces(table: Pieces) -> tuple[list[list[float]], float]:
+    """Columns (centers, then coefficients from the lowest), each with a row a piece; log2 of the worst error."""
+    half = mp.mpf(0.5) / table.per_unit
+    rows = []
+    worst = -200.0
+    for piece in range(PIECES):
+        if piece == 0:
+            # Odd about 0, and relative errors count: what the function has above x itself.
+            function, terms = table.function, {"float": table.terms // 2}
+            row = Fit(
+                "", lambda x: function(x) / x - 1, 1e-4, float(half) * 1.001, terms,
+                lambda x: x / function(x), 2,
+            )  # fmt: skip
+            even, error = fit(row, "float")
+            rows.append([0.0] + [c for e in even for c in (0.0, e)])
+        else:
+            center, value = accurate_center(table.function, piece / table.per_unit)
+            row = slope_fit(table, center, value, float(half) * 1.001)
+            slopes, error = fit(row, "float")
+            rows.append([center, value, *slopes])
+        worst = max(worst, error)
+    return [list(column) for column in zip(*rows, strict=True)], worst
+
+
 HEADER = '''"""Coefficients of the elementary functions, lowest first, by element type.
 
 Written by tools/fit_elementary.py, which says what each is fitted to; do not edit by hand.
@@ -163,17 +265,35 @@ from __future__ import annotations
 '''
 
 
+def listing(numbers: Sequence[float]) -> str:
+    """Numbers as lines of Python, indented by eight."""
+    text = " ".join(f"{number!r}," for number in numbers)
+    return textwrap.indent(textwrap.fill(text, 88), " " * 8) + "\n"
+
+
 def main() -> None:
-    """Fit every row and write the coefficient file."""
+    """Fit every row and table, and write the coefficient file."""
     text = HEADER
     for row in FITS:
         text += f"\n# {row.meaning}; x in [{row.low:g}, {row.high:g}].\n"
         text += f"{row.name}: dict[str, tuple[float, ...]] = {{\n"
         for element in row.terms:
             coefficients, error = fit(row, element)
-            print(f"{row.name:12} {element:6} {len(coefficients):2} terms, error 2**{error:.1f}", flush=True)
-            text += f'    "{element}": (\n' + "".join(f"        {c!r},\n" for c in coefficients) + "    ),\n"
+            print(
+                f"{row.name:12} {element:6} {len(coefficients):2} terms, error 2**{error:.1f}",
+                flush=True,
+            )
+            text += f'    "{element}": (\n{listing(coefficients)}    ),\n'
         text += "}\n"
+    for table in TABLES:
+        columns, error = fit_pieces(table)
+        print(f"{table.name:12} float  {table.terms:2} terms, error 2**{error:.1f}", flush=True)
+        text += f"\n# {PIECES} pieces, {table.per_unit} a unit: centers, then coefficients lowest first.\n"
+        text += f"{table.name.replace('PIECES', 'PER_UNIT')} = {table.per_unit}\n"
+        text += f"{table.name}: tuple[tuple[float, ...], ...] = (\n"
+        for column in columns:
+            text += f"    (\n{listing(column)}    ),\n"
+        text += ")\n"
     OUTPUT.write_text(text)
 
 

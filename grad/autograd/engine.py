@@ -17,6 +17,7 @@ from typing import Any
 from grad.autograd.function import Context, OutputInfo
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
+from grad.engine import compute_soon
 from grad.errors import GradientError
 from grad.graph.node import constant, expand
 
@@ -42,7 +43,10 @@ def backward(
         GradientError: a tensor has no graph; a gradient is missing or of the wrong shape; the graph has
             been freed.
     """
-    roots = _roots(_sequence(tensors), _sequence(gradients), "backward")
+    tensors = _sequence(tensors)
+    roots = _roots(tensors, _sequence(gradients), "backward")
+    for tensor in tensors:
+        compute_soon(tensor.node)
     if inputs is None:
         run(roots, retain_graph, create_graph, {})
         return

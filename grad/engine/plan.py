@@ -19,10 +19,11 @@ from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch, Runnab
 from grad.dtype import DType, dtypes
 from grad.engine.memory import Span, lay_out
 from grad.graph.primitives import ARGUMENT, BUFFER
+from grad.kernel.cost import operations
 from grad.kernel.lower import Lowered, lower
 from grad.kernel.verify import verify
 from grad.schedule.group import Grouping, group
-from grad.schedule.program import Program
+from grad.schedule.program import Leaf, Program
 from grad.schedule.simplify import simplify
 from grad.settings import settings
 
@@ -39,11 +40,20 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What one phase of a kernel does, for reports: bytes it must move at least, and operations."""
+
+    label: str
+    nbytes: int
+    operations: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Compiled steps and the layout of their slots.
 
     Attributes:
-        steps: labels of the kernels of each step, for people.
+        steps: the kernels of each step, for people.
         kernel_count: how often a run starts kernels. Independent kernels start together and count once;
             the second phase of a kernel does not count.
     """
@@ -55,11 +65,10 @@ class Plan:
     fresh: tuple[int, ...]
     arena_bytes: int
     scratch_bytes: int
-    steps: tuple[tuple[str, ...], ...]
-    costs: tuple[float, ...]
+    steps: tuple[tuple[Work, ...], ...]
     kernel_count: int
 
-    def run(self, leaves: Sequence[Buffer], scalars: Sequence[float | int | bool]) -> list[Buffer]:
+    def run(self, leaves: Sequence[Leaf], scalars: Sequence[float | int | bool]) -> list[Buffer]:
         """Compute; gives one buffer for each output. Inputs are read, never written."""
         fresh = [Buffer(nbytes) for nbytes in self.fresh]
         slots = [leaf.address for leaf in leaves]
@@ -75,15 +84,31 @@ class Plan:
             self.run_timed(slots)
         else:
             self.native.run(slots)
-        return [leaves[o.leaf] if o.leaf >= 0 else fresh[o.slot] for o in self.outputs]
+        return [self.leaf_buffer(leaves[o.leaf]) if o.leaf >= 0 else fresh[o.slot] for o in self.outputs]
+
+    @staticmethod
+    def leaf_buffer(leaf: Leaf) -> Buffer:
+        """The buffer of an output that is a leaf, in order."""
+        buffer = leaf.source.buffer
+        assert buffer is not None
+        if leaf.layout is None:
+            return buffer
+        nbytes = leaf.node.size * leaf.node.dtype.itemsize
+        return Buffer.external(leaf.address, nbytes, buffer)
 
     def run_timed(self, slots: Sequence[int]) -> None:
-        """Run step by step and print the time of each."""
-        for number, labels in enumerate(self.steps):
+        """Run step by step and print the time, the bandwidth and the rate of each."""
+        for number, works in enumerate(self.steps):
             start = time.perf_counter()
             self.native.run_step(number, slots)
-            elapsed = time.perf_counter() - start
-            print(f"grad: {elapsed * 1e6:10.1f} us  {' | '.join(labels)}", file=sys.stderr)
+            elapsed = max(time.perf_counter() - start, 1e-9)
+            moved = sum(work.nbytes for work in works)
+            rate = sum(work.operations for work in works) / elapsed
+            print(
+                f"grad: {elapsed * 1e6:10.1f} us {moved / elapsed / 1e9:8.2f} GB/s {rate / 1e9:8.2f} GFLOP/s"
+                f"  {' | '.join(work.label for work in works)}",
+                file=sys.stderr,
+            )
 
 
 def _packer(dtype: DType) -> Callable[[float | int | bool], int]:
@@ -199,23 +224,27 @@ class _Assembly:
         ):
             start = self.starts[group_number]
             for parameter, (sort, number) in zip(low.kernel.parameters, low.bindings, strict=True):
-                key = (sort, number) if sort == "memory" else (f"temporary{group_number}", number)
                 if sort == "scalar" or (sort == "memory" and not self.is_temporary(number)):
                     continue
                 if sort == "temporary":
+                    key = (f"temporary{group_number}", number)
                     sizes[key] = number * parameter.dtype.itemsize
                 else:
+                    key = (sort, self.root_of(number))
                     sizes[key] = self.nbytes(number)
                 first.setdefault(key, start)
                 last[key] = max(last.get(key, 0), start + len(phases) - 1)
             for number in found.stored:
                 if self.is_temporary(number):
-                    sizes.setdefault(("memory", number), self.nbytes(number))
-                    first[("memory", number)] = start
-                    last.setdefault(("memory", number), start + len(phases) - 1)
+                    key = ("memory", self.root_of(number))
+                    sizes.setdefault(key, self.nbytes(number))
+                    first[key] = min(start, first.get(key, start))
+                    last[key] = max(last.get(key, 0), start + len(phases) - 1)
         return [Span(key, sizes[key], first[key], last[key]) for key in sizes]
 
     def is_temporary(self, number: int) -> bool:
+        """Whether the entry's memory is in the arena: neither a leaf's nor an output's."""
+        number = self.root_of(number)
         return self.program.entries[number].op is not BUFFER and number not in self.fresh
 
     # -- the plan ------------------------------------------------------------------------------------------
@@ -225,7 +254,7 @@ class _Assembly:
             (start + len(p) for start, p in zip(self.starts, self.compiled, strict=True)), default=0
         )
         steps: list[list[Launch]] = [[] for _ in range(count)]
-        costs = [0.0] * count
+        works: list[list[Work]] = [[] for _ in range(count)]
         scratch = [0] * count
         workers = self.backend.workers()
         for number, (low, phases) in enumerate(zip(self.lowered, self.compiled, strict=True)):
@@ -234,7 +263,7 @@ class _Assembly:
                 words = self.words(number, low, phase, places, scratch[step])
                 scratch[step] += _aligned(phase.scratch_bytes * workers)
                 steps[step].append(Launch(phase, words, low.kernel.name))
-                costs[step] += low.kernel.cost[offset] if low.kernel.cost else 0.0
+                works[step].append(self.work(low, offset))
         slot_count = self.scratch_slot + 1
         native = self.backend.link(steps, slot_count)
         return Plan(
@@ -245,10 +274,14 @@ class _Assembly:
             tuple(self.nbytes(number) for number in self.fresh),
             arena_bytes,
             max(scratch, default=0),
-            tuple(tuple(launch.label for launch in step) for step in steps),
-            tuple(costs),
+            tuple(tuple(step) for step in works),
             len(set(self.starts)),
         )
+
+    def work(self, low: Lowered, offset: int) -> Work:
+        touched = {number for sort, number in low.bindings if sort == "memory"}
+        done = operations(low.kernel.phases[offset])
+        return Work(low.kernel.name, sum(self.nbytes(number) for number in touched), done)
 
     def words(
         self, group_number: int, low: Lowered, phase: CompiledPhase, places: dict[tuple[str, int], int], scratch: int
@@ -272,6 +305,7 @@ class _Assembly:
             return self.leaf_count + self.program.entries[number].arg, 0
         if sort == "temporary":
             return self.arena_slot, places[(f"temporary{group_number}", number)]
+        number = self.root_of(number)
         entry = self.program.entries[number]
         if entry.op is BUFFER:
             return entry.arg, 0

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections import OrderedDict
+import weakref
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,6 +84,26 @@ class PlanCache:
 cache = PlanCache()
 _lock = threading.RLock()
 
+# Values that are to be computed with whatever is computed next, if somebody still holds them then: losses
+# that a backward pass started from. A training loop prints them after the step, at no further cost.
+_awaited: deque[weakref.ref[Node]] = deque(maxlen=16)
+
+
+def compute_soon(node: Node) -> None:
+    """Have `node` computed along with the next plan."""
+    if node.buffer is None:
+        _awaited.append(weakref.ref(node))
+
+
+def _due() -> list[Node]:
+    """The awaited values that are alive and pending; the list starts anew."""
+    due = []
+    while _awaited:
+        node = _awaited.popleft()()
+        if node is not None and node.buffer is None:
+            due.append(node)
+    return due
+
 
 def _after_fork_in_child() -> None:
     global _lock
@@ -111,12 +132,13 @@ def realize(nodes: Sequence[Node]) -> None:
         pending = [node for node in pending if node.buffer is None]
         if not pending:
             return
+        if _awaited:
+            pending += _due()
         found = walk(pending)
         plan, varying = cache.find(found)
-        leaves = [node.buffer for node in found.leaves if node.buffer is not None]
         scalars = [node.arg for node in found.arguments]
         scalars.extend(found.constants[number].arg for number in sorted(varying))
-        buffers = plan.run(leaves, scalars)
+        buffers = plan.run(found.leaves, scalars)
         for number, buffer in zip(found.outputs, buffers, strict=True):
             found.nodes[number].realized(buffer)
 

@@ -16,6 +16,7 @@ from grad.graph.node import Node, postorder
 from grad.graph.primitives import (
     ADD,
     ARGUMENT,
+    AS_STRIDED,
     BITCAST,
     BUFFER,
     CAST,
@@ -108,17 +109,19 @@ def _scatter(node: Node, sources: Sequence[Array]) -> Array:
 
 
 def _update(node: Node, sources: Sequence[Array]) -> Array:
-    result = np.array(sources[0], order="C")
-    view = result
-    for step in node.arg:
-        view = move_array(view, step)
-    view[...] = sources[1]
+    base, value, start = sources
+    result = np.array(base, order="C")
+    shape, strides = node.arg
+    view = move_array(result.reshape(-1), Move(AS_STRIDED, (shape, strides, int(start))))
+    view[...] = value
     return result
 
 
 def _scan(node: Node, sources: Sequence[Array]) -> Array:
     op, axis = node.arg
-    return _SCAN[op].accumulate(sources[0], axis=axis, dtype=sources[0].dtype)
+    dtype = node.dtype.numpy
+    wide = np.dtype(np.float32) if node.dtype.kind == "f" and dtype.itemsize == 2 else dtype
+    return _SCAN[op].accumulate(sources[0].astype(wide), axis=axis, dtype=wide).astype(dtype)
 
 
 _NAMED = {

@@ -166,4 +166,4 @@ def move_array(array: np.ndarray[Any, Any], move: Move) -> np.ndarray[Any, Any]:
             index.append(slice(0, 0, 1))
         else:
             index.append(slice(start, None if stop is not None and stop < 0 else stop, step))
-    return array[tuple(index)]
+    return array[(*index, ...)]  # the ellipsis keeps a 0-dimensional result an array

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from grad.dtype import DType, dtypes
 from grad.errors import BroadcastError, DTypeError, ShapeError
-from grad.graph.movement import Move, Shape, moved_shape
+from grad.graph.movement import Move, Shape, moved_shape, path_layout
 from grad.graph.primitives import (
     ARGUMENT,
     AS_STRIDED,
@@ -224,8 +224,16 @@ def scatter(mode: str, base: Node, values: Node, axes: Sequence[int], indices: S
 
 
 def update(base: Node, value: Node, path: Sequence[Move]) -> Node:
-    """`base` with the elements that the view `path` shows replaced by `value` (of the view's shape)."""
-    return Node(UPDATE, (base, value), tuple(path), base.shape, base.dtype)
+    """`base` with the elements that the view `path` shows replaced by `value` (of the view's shape).
+
+    The view must be strided, as views of a storage are. Where it begins is an argument of the code, so that
+    writing to one row after another compiles once.
+    """
+    layout = path_layout(base.shape, path)
+    if layout is None:
+        raise ShapeError(f"update: the view {tuple(path)} of {base.shape} has no strides; write to its base.")
+    start = argument(layout.offset, dtypes.int64)
+    return Node(UPDATE, (base, value, start), (layout.shape, layout.strides), base.shape, base.dtype)
 
 
 def scan(op: Primitive, node: Node, axis: int) -> Node:

@@ -156,7 +156,7 @@ AS_STRIDED = Primitive("as_strided", Kind.MOVEMENT)  # arg: (shape, strides, off
 CONTRACT = Primitive("contract", Kind.NAMED, 2)  # (..., m, k) with (..., k, n) to (..., m, n)
 TAKE = Primitive("take", Kind.NAMED, -1)  # arg: axes; out[i] = source[i, with i[axis] replaced by index[i]]
 SCATTER = Primitive("scatter", Kind.NAMED, -1)  # arg: (mode, axes); base, values, indices
-UPDATE = Primitive("update", Kind.NAMED, 2)  # arg: path of movements; base with the view's values replaced
+UPDATE = Primitive("update", Kind.NAMED, 3)  # arg: (shape, strides) of a view; base, its new values, its offset
 SCAN = Primitive("scan", Kind.NAMED, 1)  # arg: (pointwise primitive, axis); running reduction
 CONTIGUOUS = Primitive("contiguous", Kind.NAMED, 1)  # same values, stored in row-major order
 

@@ -49,7 +49,7 @@ def cast(x: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def bitcast(x: Array, dtype: np.dtype[Any]) -> Array:
-    return np.ascontiguousarray(x).view(dtype)
+    return np.array(x, order="C").view(dtype)
 
 
 def floordiv(x: Array, y: Array) -> Array:

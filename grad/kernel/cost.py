@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from grad.graph.index import Index, Quotient, Remainder, Variable
-from grad.kernel.ir import Contraction, Count, Kernel, Let, Load, Loop, Statement, Store
+from grad.kernel.ir import Accumulate, Contraction, Count, Kernel, Let, Load, Loop, Statement, Store
 
 LANES = 16
 JUMP = 1.2  # one lane of a gather or scatter
@@ -65,3 +65,21 @@ def phase_cost(statements: tuple[Statement, ...]) -> float:
 
 def kernel_cost(kernel: Kernel) -> float:
     return sum(phase_cost(phase) for phase in kernel.phases)
+
+
+def operations(statements: tuple[Statement, ...]) -> float:
+    """Arithmetic operations of running `statements` once, on single elements, for reports."""
+    total = 0.0
+    stack: list[tuple[tuple[Statement, ...], float]] = [(statements, 1.0)]
+    while stack:
+        body, times = stack.pop()
+        for statement in body:
+            if isinstance(statement, Contraction):
+                results = math.prod(v.size for v in (*statement.batch, statement.row, statement.column))
+                total += times * results * 2 * statement.k.size
+                stack.append((statement.body, times * results))
+            elif isinstance(statement, Loop):
+                stack.append((statement.body, times * statement.variable.size))
+            elif isinstance(statement, Let | Accumulate):
+                total += times
+    return total

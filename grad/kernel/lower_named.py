@@ -23,7 +23,7 @@ from grad.graph.index import (
     unflatten,
     variable,
 )
-from grad.graph.movement import Layout, Move, Shape, moved_shape
+from grad.graph.movement import Layout, Move
 from grad.graph.primitives import (
     ADD,
     COMBINE,
@@ -70,14 +70,22 @@ def lower_scan(program: Program, group: Group, in_memory: frozenset[int]) -> Ite
         yield writer, [writer.bodies[0]]
 
 
-def _copy_base(writer: Writer, group: Group, entry: Entry) -> list[Statement]:
-    """The phase that fills the result with the base's values."""
+def _target(writer: Writer, group: Group, entry: Entry) -> int:
+    """The parameter for the memory that an update or scatter writes."""
+    number = group.root if group.overwrites is None else group.overwrites
+    return writer.parameter("memory", number, entry.dtype, written=True)
+
+
+def _copy_base(writer: Writer, group: Group, entry: Entry) -> list[list[Statement]]:
+    """The phase that fills the result with the base's values; none when it is there already."""
     shape = entry.shape
+    if group.overwrites is not None:
+        return []
     with writer.loop(math.prod(shape), parallel=True, vector=True) as index:
         position = unflatten(index, shape)
         value = writer.value(entry.src[0], position)
-        writer.store(writer.parameter("memory", group.root, entry.dtype, written=True), index, value)
-    return next_phase(writer)
+        writer.store(_target(writer, group, entry), index, value)
+    return [next_phase(writer)]
 
 
 def next_phase(writer: Writer) -> list[Statement]:
@@ -89,28 +97,21 @@ def next_phase(writer: Writer) -> list[Statement]:
 
 
 def lower_update(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
-    """Copy the base, then store the value where the view's path leads."""
+    """Copy the base, then store the value where the view is."""
     entry = program.entries[group.root]
     writer = Writer(program, in_memory)
-    phases = [_copy_base(writer, group, entry)]
-    shape = program.entries[entry.src[1]].shape
+    phases = _copy_base(writer, group, entry)
+    shape, strides = entry.arg
+    _, source, start = entry.src
     with writer.loop(math.prod(shape[:-1]), parallel=True) as outer:
         with writer.loop(shape[-1] if shape else 1, vector=True) as inner:
             position = (*unflatten(outer, shape[:-1]), inner) if shape else ()
-            value = writer.value(entry.src[1], position)
-            target = flatten(followed(entry.shape, entry.arg, position), entry.shape)
-            writer.store(writer.parameter("memory", group.root, entry.dtype, written=True), target, value)
+            value = writer.value(source, position)
+            target = dynamic(writer.value(start, ()), math.prod(entry.shape))
+            for index, stride in zip(position, strides, strict=True):
+                target = add(target, scale(index, stride))
+            writer.store(_target(writer, group, entry), target, value)
     return writer, [*phases, next_phase(writer)]
-
-
-def followed(shape: Shape, path: tuple[Move, ...], position: Position) -> Position:
-    """Where in a value of `shape` the element at `position` of its view is."""
-    shapes = [shape]
-    for step in path:
-        shapes.append(moved_shape(shapes[-1], step))
-    for step, source in zip(reversed(path), reversed(shapes[:-1]), strict=True):
-        position, _ = moved_index(step, source, position)
-    return position
 
 
 def lower_scatter(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
@@ -121,14 +122,14 @@ def lower_scatter(program: Program, group: Group, in_memory: frozenset[int]) -> 
     entry = program.entries[group.root]
     mode, axes = entry.arg
     writer = Writer(program, in_memory)
-    phases = [_copy_base(writer, group, entry)]
+    phases = _copy_base(writer, group, entry)
     values, *indices = entry.src[1:]
     shape = program.entries[indices[0]].shape
     cut = max(axes) + 1
     while cut < len(shape) and not _index_is_constant_along(program, indices, cut):
         cut += 1
     front, back = shape[:cut], shape[cut:]
-    memory = writer.parameter("memory", group.root, entry.dtype, written=True)
+    memory = _target(writer, group, entry)
     with writer.loop(1, parallel=True), writer.loop(math.prod(front)) as outer:
         with writer.loop(math.prod(back), vector=bool(back)) as inner:
             position = (*unflatten(outer, front), *unflatten(inner, back))

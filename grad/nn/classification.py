@@ -10,28 +10,53 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from grad.autograd.function import Function
 from grad.dtype import dtypes
 from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
+from grad.graph.node import cast, constant, iota, pointwise, reduce, reshape
+from grad.graph.primitives import EQ, SUM, WHERE
 from grad.nn.losses import check_reduction, reduced
+from grad.ops.convert import array_view
 from grad.tensor import Tensor
+
+
+class Pick(Function):
+    """``values`` at the class numbers ``target`` along `axis`, which disappears.
+
+    Values broadcast to the target with the axis put in. A class number that is none picks 0.
+    """
+
+    @staticmethod
+    def forward(ctx, values, target, axis, classes):
+        numbers = reshape(iota(classes), (classes,) + (1,) * (len(target.shape) - axis))
+        spread = (*target.shape[:axis], 1, *target.shape[axis:])
+        hits = pointwise(EQ, numbers, reshape(cast(target.node, dtypes.int64), spread))
+        ctx.hits, ctx.axis = target._wrap(hits), axis
+        zero = constant(0, values.dtype)
+        return values._wrap(reduce(SUM, pointwise(WHERE, hits, values.node, zero), (axis,)))
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.unsqueeze(ctx.axis).where(ctx.hits, 0), None, None, None
 
 
 class _Selection(NamedTuple):
     """Which class each sample has.
 
     Attributes:
-        axis: of the classes in the input: 1, or 0 for a single sample.
-        hits: bool, like the input: whether this is the target's class.
+        target: class numbers. axis: of the classes in the input: 1, or 0 for a single sample.
+        classes: how many there are.
         kept: bool, like the target: whether the sample counts; None if all do.
     """
 
+    target: Tensor
     axis: int
-    hits: Tensor
+    classes: int
     kept: Tensor | None
 
     def pick(self, values: Tensor) -> Tensor:
         """`values` (broadcast to the input) of each sample's class; 0 for ignored samples."""
-        picked = values.where(self.hits, 0).sum(self.axis)
+        picked = Pick.apply(values, self.target, self.axis, self.classes)
         return picked if self.kept is None else picked.where(self.kept, 0)
 
 
@@ -102,8 +127,7 @@ def _negative_likelihood(
         even = -weighted.sum(selection.axis)
         if selection.kept is not None:
             even = even.where(selection.kept, 0)
-        classes = logarithm.shape[selection.axis]
-        loss = loss * (1 - label_smoothing) + even * (label_smoothing / classes)
+        loss = loss * (1 - label_smoothing) + even * (label_smoothing / selection.classes)
     if reduction != "mean" or (factors is None and selection.kept is None):
         return reduced(loss, reduction)
     if factors is not None:
@@ -177,14 +201,12 @@ def _select(name: str, input: Tensor, target: Tensor, ignore_index: int) -> _Sel
         )
     classes = input.shape[axis]
     some_ignored = _check_classes(target, classes, ignore_index)
-    numbers = Tensor.arange(classes, dtype=dtypes.int64)
-    hits = _along(numbers, input) == target.unsqueeze(axis)
-    return _Selection(axis, hits, target != ignore_index if some_ignored else None)
+    return _Selection(target, axis, classes, target != ignore_index if some_ignored else None)
 
 
 def _check_classes(target: Tensor, classes: int, ignore_index: int) -> bool:
     """Whether any sample is to be ignored; raises IndexError for a class that does not exist."""
-    values = target.numpy()
+    values = array_view(target)
     if values.size == 0:
         return False
     low, high = int(values.min()), int(values.max())

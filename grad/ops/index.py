@@ -338,6 +338,8 @@ class GetItem:
 
     @staticmethod
     def forward(x: Any, index: Index) -> Any:
+        if index.__class__ is int and x.shape:
+            return Select.apply(x, 0, index)
         plan = parse(x.shape, index)
         view = Slice.apply(x, plan.path)
         if not plan.indices:

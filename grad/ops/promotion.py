@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.variable import Variable
-from grad.dtype import DType, combine, default_dtype, dtypes, promote_types, scalar_dtype
+from grad.dtype import DType, as_dtype, combine, default_dtype, dtypes, promote_types, scalar_dtype
 from grad.errors import DTypeError
+from grad.graph.arrays import node_of
 from grad.graph.node import Node, cast, constant, expand, pointwise
 from grad.graph.primitives import ADD, AND, MAXIMUM, MINIMUM, MUL, OR, Primitive
 
@@ -98,9 +99,7 @@ def result_type(*values: Operand) -> DType:
 
 
 def can_cast(source: DType, target: DType) -> bool:
-    """Whether a value of type `source` may be stored as `target`: no floating into an integer,
-    nothing into bool.
-    """
+    """Whether a value of type `source` may be stored as `target`: never one of a lower category."""
     return source.priority <= target.priority
 
 
@@ -113,11 +112,19 @@ def pair(name: str, x: Operand, y: Operand) -> tuple[Node, Node]:
             return x.node, number(y, dtype)
     elif is_tensor(x) and is_tensor(y) and x.dtype is y.dtype:
         return x.node, y.node
-    for value in (x, y):
-        if not is_tensor(value) and not is_number(value):
-            raise unsupported(name, value)
+    x, y = _operand(name, x), _operand(name, y)
     dtype = result_type(x, y)
     return as_node(name, x, dtype), as_node(name, y, dtype)
+
+
+def _operand(name: str, value: Any) -> Operand:
+    """`value` if it is an operand; a NumPy array as a tensor, as in PyTorch."""
+    if isinstance(value, np.ndarray):
+        dtype = as_dtype(value.dtype)
+        return wrap(node_of(value, dtype))
+    if is_tensor(value) or is_number(value):
+        return value
+    raise unsupported(name, value)
 
 
 def nodes(name: str, *values: Operand) -> list[Node]:

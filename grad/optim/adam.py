@@ -79,10 +79,10 @@ class Adam(Optimizer):
         elif decay != 0:
             gradient = gradient + parameter * number("weight_decay", decay)
 
-        mean = state["exp_avg"] * number("beta1", beta1) + gradient * number("1 - beta1", 1 - beta1)
-        square = state["exp_avg_sq"] * number("beta2", beta2) + gradient * gradient * number(
-            "1 - beta2", 1 - beta2
-        )
+        keep1, add1 = number("beta1", beta1), number("1 - beta1", 1 - beta1)
+        keep2, add2 = number("beta2", beta2), number("1 - beta2", 1 - beta2)
+        mean = state["exp_avg"] * keep1 + gradient * add1
+        square = state["exp_avg_sq"] * keep2 + gradient * gradient * add2
         state["exp_avg"].copy_(mean)
         state["exp_avg_sq"].copy_(square)
         if group["amsgrad"]:

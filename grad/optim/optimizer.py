@@ -2,9 +2,9 @@
 
 A subclass says two things about one parameter: the state it starts with (`_new_state`) and its
 update rule (`_update`), written in tensor operations on the old values. `step` applies the rule
-everywhere and then has everything computed in one plan, gradients included: a training loop need not know that
-values are lazy. Numbers that change from step to step enter the graph as arguments (`Numbers`), so
-that a new learning rate compiles nothing.
+everywhere and then has everything computed in one plan, gradients included: a training loop need
+not know that values are lazy. Numbers enter the graph as arguments (`Numbers`), so that a new
+learning rate compiles nothing.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Number = Callable[[str, float], Tensor]
 class Numbers:
     """The numbers of one step (rates, decays, corrections) as 0-dimensional tensors.
 
-    All are arguments of the graph, constant or not, so that no change of a setting compiles anything.
-    The parameters of a group share them, which keeps the graph small; names keep apart what happens
-    to be equal, so that the graph is the same at every step.
+    All are arguments of the graph, constant or not, so that no change of a setting compiles
+    anything. The parameters of a group share them, which keeps the graph small; names keep apart
+    what happens to be equal, so that the graph is the same at every step.
     """
 
     def __init__(self) -> None:
@@ -235,9 +235,7 @@ def _check_parameter(parameter: Any) -> None:
         raise TypeError(
             f"optimizer can only optimize Tensors, but one of the params is {type(parameter)}"
         )
-    if not parameter.is_leaf and not parameter.requires_grad:
-        raise ValueError("can't optimize a non-leaf Tensor")
-    if parameter.grad_fn is not None:
+    if not parameter.is_leaf:
         raise ValueError(
             "can't optimize a non-leaf Tensor; pass the leaf that it was computed from."
         )

@@ -81,11 +81,8 @@ class SGD(Optimizer):
             velocity = state["momentum_buffer"] = Tensor.empty_like(parameter)
             new = gradient
         else:
-            fresh = (
-                gradient
-                if group["dampening"] == 0
-                else gradient * number("1 - dampening", 1 - group["dampening"])
-            )
-            new = velocity * momentum + fresh
+            if group["dampening"] != 0:
+                gradient = gradient * number("1 - dampening", 1 - group["dampening"])
+            new = velocity * momentum + gradient
         velocity.copy_(new)
         return gradient + new * momentum if group["nesterov"] else new

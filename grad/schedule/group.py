@@ -11,6 +11,7 @@ which they are tried. `kernel/lower.py` turns a group into loops. Nothing here k
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -64,6 +65,7 @@ class Group:
         nesting: local reductions that have others inside, for each of their elements.
         contraction: a contraction whose epilogue this group is, if any.
         inlined: all entries computed inside.
+        overwrites: the entry whose memory an update or scatter writes into, rather than into a copy.
     """
 
     root: int
@@ -73,6 +75,7 @@ class Group:
     nesting: set[int] = field(default_factory=set)
     contraction: int | None = None
     inlined: set[int] = field(default_factory=set)
+    overwrites: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,9 @@ class _Grouper:
         self.groups: dict[int, Group] = {}
         self.home: dict[int, int] = {}
         self.aliases: dict[int, int] = {}
+        # Outputs are read by whoever asked for them.
+        self.readers = Counter(source for entry in program.entries for source in entry.src)
+        self.readers.update(program.outputs)
         self.prices = list(_prices(program))
         self.volumes = list(_volumes(program))
 
@@ -164,13 +170,32 @@ class _Grouper:
             group.contraction = number
             self.want_operands(number, entry)
         elif entry.op is SCATTER or entry.op is UPDATE:
-            self.ask(number, entry.src[0], position)
+            if self.may_overwrite(number):
+                group.overwrites = renumbered(self.program, entry.src[0])
+                self.aliases[number] = group.overwrites
+                self.want_memory(entry.src[0], number)
+            else:
+                self.ask(number, entry.src[0], position)
             shape = self.entries[entry.src[1]].shape
             inner = tuple(variable(f"u{axis}", size) for axis, size in enumerate(shape))
             for source in entry.src[1:]:
-                self.ask(number, source, inner)
+                self.ask(number, source, broadcast_position(inner, self.entries[source].shape))
         else:
             self.take_in(number, number, {position[: len(entry.shape)]})
+
+    def may_overwrite(self, number: int) -> bool:
+        """Whether nobody reads what the update or scatter `number` starts from, but itself."""
+        base = self.entries[number].src[0]
+        if self.readers[base] != 1:
+            return False
+        while self.entries[base].op is RESHAPE:
+            base = self.entries[base].src[0]
+            if self.readers[base] != 1:
+                return False
+        entry = self.entries[base]
+        if entry.op is BUFFER:
+            return entry.arg in self.program.donated
+        return entry.op in (UPDATE, SCATTER, CONTRACT, SCAN)
 
     def take_in(self, root: int, number: int, positions: set[Position]) -> None:
         """Compute entry `number` inside the group of `root`: pass the asks on to its sources."""

@@ -9,14 +9,28 @@ matters as one hashable key. `simplify.py` rewrites programs, `group.py` cuts th
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from grad.dtype import DType
-from grad.graph.movement import Shape
+from grad.dtype import DType, dtypes
+from grad.graph.movement import Layout, Move, Shape, is_contiguous, path_layout
 from grad.graph.node import Node
-from grad.graph.primitives import ARGUMENT, BUFFER, CONST, CONTRACT, SCAN, SCATTER, TAKE, UPDATE, Kind, Primitive
+from grad.graph.primitives import (
+    ARGUMENT,
+    AS_STRIDED,
+    BUFFER,
+    CONST,
+    CONTRACT,
+    SCAN,
+    SCATTER,
+    SLICE,
+    TAKE,
+    UPDATE,
+    Kind,
+    Primitive,
+)
 
 
 class Entry(NamedTuple):
@@ -34,10 +48,12 @@ class Program:
     """Entries in topological order, and which of them must be in memory at the end.
 
     A `BUFFER` entry's arg is the number of its leaf, an `ARGUMENT` entry's the number of its scalar.
+    `donated` are numbers of leaves that nobody else can read: they may be written in place.
     """
 
     entries: tuple[Entry, ...]
     outputs: tuple[int, ...]
+    donated: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
         lines = []
@@ -48,20 +64,50 @@ class Program:
         return "\n".join([*lines, f"outputs {list(self.outputs)}"])
 
 
+class Leaf(NamedTuple):
+    """A value in memory: `node`, whose elements lie in `source`'s buffer as `layout` says (None: in order).
+
+    The offset of a slice is left out of the key and added to the address when a plan runs, so that walking
+    through a data set batch by batch is one program.
+    """
+
+    node: Node
+    source: Node
+    layout: Layout | None = None
+
+    @property
+    def offset(self) -> int:
+        """Elements from the start of the buffer to the lowest one that belongs to the leaf."""
+        return 0 if self.layout is None else self.layout.offset + _backward(self.layout)
+
+    @property
+    def address(self) -> int:
+        assert self.source.buffer is not None
+        return self.source.buffer.address + self.offset * self.node.dtype.itemsize
+
+
+def _backward(layout: Layout) -> int:
+    """How far negative strides reach back from the first element (0 or less)."""
+    return sum((size - 1) * stride for size, stride in zip(layout.shape, layout.strides, strict=True) if stride < 0)
+
+
 class Walk(NamedTuple):
     """What the walk over a graph found.
 
     Attributes:
-        nodes: all nodes in topological order; leaves, arguments, constants: those of each sort, in order.
+        nodes: all nodes in topological order; arguments, constants: those of each sort, in order.
+        leaves: values that are there already, in order; a slice of one is a leaf too (see `Leaf`).
         outputs: numbers of the nodes to compute: the roots, and others that are worth keeping.
+        donated: numbers of leaves whose memory may be written, since nobody else reads it.
         key: everything but the constants' values; values: these, comparable.
     """
 
     nodes: list[Node]
-    leaves: list[Node]
+    leaves: list[Leaf]
     arguments: list[Node]
     constants: list[Node]
     outputs: tuple[int, ...]
+    donated: tuple[int, ...]
     key: tuple[Any, ...]
     values: tuple[Any, ...]
 
@@ -70,47 +116,74 @@ def walk(roots: Sequence[Node]) -> Walk:
     """Number everything that `roots` need. About a microsecond per node."""
     numbers: dict[Node, int] = {}
     nodes: list[Node] = []
-    references: list[int] = []
+    sources: list[tuple[int, ...]] = []
     parts: list[tuple[Any, ...]] = []
-    leaves: list[Node] = []
+    part: tuple[Any, ...]
+    leaves: list[Leaf] = []
     arguments: list[Node] = []
     constants: list[Node] = []
+    overwrites = False
     stack = list(reversed(roots))
     while stack:
         node = stack[-1]
         if node in numbers:
             stack.pop()
             continue
-        missing = [source for source in node.src if source not in numbers]
-        if missing:
-            missing.reverse()
-            stack.extend(missing)
-            continue
-        stack.pop()
+        found = []
         op = node.op
-        if op is BUFFER:
-            leaves.append(node)
-            part: tuple[Any, ...] = (op, node.shape, node.dtype)
-        elif op is CONST:
-            constants.append(node)
-            part = (op, node.dtype)
-        elif op is ARGUMENT:
-            arguments.append(node)
-            part = (op, node.dtype)
+        leaf = leaf_of(node) if op is SLICE else None
+        for source in node.src if leaf is None else ():
+            number = numbers.get(source)
+            if number is None:
+                stack.append(source)
+                break
+            found.append(number)
         else:
-            sources = [numbers[source] for source in node.src]
-            for source in sources:
-                references[source] += 1
-            part = (op, node.arg, node.shape, node.dtype, *sources)
-        numbers[node] = len(nodes)
-        nodes.append(node)
-        references.append(0)
-        parts.append(part)
-    node = None
-    kept = _worth_keeping(nodes, references)
-    outputs = tuple(dict.fromkeys([*(numbers[root] for root in roots), *kept]))
-    values = tuple([_comparable(node.arg) for node in constants])
-    return Walk(nodes, leaves, arguments, constants, outputs, (*parts, outputs), values)
+            stack.pop()
+            if leaf is not None:
+                leaves.append(leaf)
+                assert leaf.layout is not None
+                part = (BUFFER, node.shape, node.dtype, leaf.layout.strides)
+            elif found:
+                part = (op, node.arg, node.shape, node.dtype, *found)
+                if op is UPDATE or op is SCATTER:
+                    overwrites = True
+            elif op is BUFFER:
+                leaves.append(Leaf(node, node))
+                part = (op, node.shape, node.dtype)
+            elif op is CONST:
+                constants.append(node)
+                part = (op, node.dtype)
+            elif op is ARGUMENT:
+                arguments.append(node)
+                part = (op, node.dtype)
+            else:
+                part = (op, node.arg, node.shape, node.dtype)
+            numbers[node] = len(nodes)
+            nodes.append(node)
+            sources.append(tuple(found))
+            parts.append(part)
+    node = source = leaf = None  # they would count as holders below
+    kept = _worth_keeping(nodes, sources)
+    outputs = tuple(dict.fromkeys([*[numbers[root] for root in roots], *kept]))
+    donated = _donated(nodes, sources, leaves) if overwrites else ()
+    values = tuple([_comparable(constant.arg) for constant in constants])
+    key = (*parts, outputs, donated)
+    return Walk(nodes, leaves, arguments, constants, outputs, donated, key, values)
+
+
+def leaf_of(node: Node) -> Leaf | None:
+    """The slice `node` as a leaf, when below it there are only strided movements of a value in memory."""
+    path = [Move(node.op, node.arg)]
+    below = node.src[0]
+    while below.op.kind is Kind.MOVEMENT:
+        path.append(Move(below.op, below.arg))
+        below = below.src[0]
+    if below.op is not BUFFER:
+        return None
+    path.reverse()
+    layout = path_layout(below.shape, path)
+    return None if layout is None else Leaf(node, below, layout)
 
 
 def _comparable(value: float | int | bool) -> Any:
@@ -118,55 +191,84 @@ def _comparable(value: float | int | bool) -> Any:
     return value if value and value == value else str(value)
 
 
-# References to a node that the walk itself holds while it counts: the list, the dictionary of numbers,
-# the loop variable and the argument of getrefcount. Measured, since interpreters differ in the last two.
-def _own_references() -> int:
-    probe = object()
-    held = {probe: 0}
-    found = [sys.getrefcount(node) for node in [probe]]
-    del held
-    return found[0] - 1 + 1  # without the name `probe`, with the list of nodes
-
-
-_OWN_REFERENCES = _own_references()
-
 # A held value is kept when recomputing it would cost more than this many additions for each element.
 KEEP_COST = 12
 _HEAVY = 1000
 _HEAVY_OPS = frozenset((CONTRACT, SCAN, SCATTER, UPDATE, TAKE))
 
 
-def _worth_keeping(nodes: list[Node], references: list[int]) -> list[int]:
+def _worth_keeping(nodes: list[Node], sources: list[tuple[int, ...]]) -> list[int]:
     """Numbers of values that somebody outside holds and that would be costly to compute again.
 
     Who holds is told by CPython's reference counts: more references than the walk and the walked graph have
     themselves. A miscount would cost time or memory, never a wrong number.
     """
+    references = [OWN_REFERENCES] * len(nodes)
+    for found in sources:
+        for number in found:
+            references[number] += 1
     kept: list[int] = []
     price: list[int] = []
-    numbers: dict[int, int] = {}
-    for number, node in enumerate(nodes):
-        numbers[id(node)] = number
-        kind = node.op.kind
-        if kind is Kind.LEAF:
+    for number, found in enumerate(sources):
+        if not found:
             price.append(0)
             continue
-        total = node.op.cost if kind is Kind.POINTWISE else 0
-        for source in node.src:
-            total += price[numbers[id(source)]]
-        if kind is Kind.REDUCE or node.op in _HEAVY_OPS:
-            total += _HEAVY
-        total = min(total, _HEAVY)
-        if total > KEEP_COST and kind is not Kind.MOVEMENT and _is_held(node, references[number]):
+        op = nodes[number].op
+        kind = op.kind
+        if kind is Kind.REDUCE or op in _HEAVY_OPS:
+            total = _HEAVY
+        else:
+            total = op.cost if kind is Kind.POINTWISE else 0
+            for source in found:
+                total += price[source]
+            if total > _HEAVY:
+                total = _HEAVY
+        if (
+            total > KEEP_COST
+            and kind is not Kind.MOVEMENT
+            and sys.getrefcount(nodes[number]) > references[number]
+        ):
             kept.append(number)
             total = 0
         price.append(total)
     return kept
 
 
-def _is_held(node: Node, references: int) -> bool:
-    # +1: this function's own parameter
-    return sys.getrefcount(node) > references + _OWN_REFERENCES + 1
+def _donated(
+    nodes: list[Node], sources: list[tuple[int, ...]], leaves: list[Leaf]
+) -> tuple[int, ...]:
+    """Leaves that only one update or scatter refers to, as what it overwrites: nobody can read them after it.
+
+    As in `_worth_keeping`, CPython's reference counts tell: of the node, and of its buffer, which a NumPy
+    view or another node may share. Memory that came from outside is never written.
+    """
+    places = {id(leaf.node): number for number, leaf in enumerate(leaves)}
+    uses = Counter(source for found in sources for source in found)
+    donated = []
+    for node, found in zip(nodes, sources, strict=True):
+        if node.op is not UPDATE and node.op is not SCATTER:
+            continue
+        number = found[0]
+        base = nodes[number]
+        if base.op is not BUFFER or uses[number] != 1 or base.buffer is None or base.buffer.is_external:
+            continue
+        # Two for the leaf, one for the name `base`, one for the source of `node`.
+        held = sys.getrefcount(nodes[number]) > OWN_REFERENCES + 4
+        shared = sys.getrefcount(base.buffer) > 2
+        if not held and not shared:
+            donated.append(places[id(base)])
+    return tuple(donated)
+
+
+def _own_references() -> int:
+    """References to a node that `walk` itself has while `_worth_keeping` counts."""
+    probe = Node(BUFFER, (), None, (), dtypes.bool)
+    numbers, nodes = {probe: 0}, [probe]
+    del probe
+    return sys.getrefcount(nodes[0]) if numbers else 0
+
+
+OWN_REFERENCES = _own_references()
 
 
 def program_of(found: Walk, varying: frozenset[int] = frozenset()) -> Program:
@@ -174,17 +276,35 @@ def program_of(found: Walk, varying: frozenset[int] = frozenset()) -> Program:
 
     Varying constants take the scalars after those of the graph's own arguments, in order.
     """
-    numbers = {node: number for number, node in enumerate(found.nodes)}
-    leaf = {node: number for number, node in enumerate(found.leaves)}
-    scalar = {node: number for number, node in enumerate(found.arguments)}
+    slots = {leaf.node: number for number, leaf in enumerate(found.leaves)}
+    scalars = {node: number for number, node in enumerate(found.arguments)}
     for number in sorted(varying):
-        scalar[found.constants[number]] = len(scalar)
-    entries = []
+        scalars[found.constants[number]] = len(scalars)
+    entries: list[Entry] = []
+    numbers: dict[Node, int] = {}
     for node in found.nodes:
-        if node in scalar:
-            entries.append(Entry(ARGUMENT, (), scalar[node], (), node.dtype))
-        elif node in leaf:
-            entries.append(Entry(BUFFER, (), leaf[node], node.shape, node.dtype))
+        if node in scalars:
+            entries.append(Entry(ARGUMENT, (), scalars[node], (), node.dtype))
+        elif node in slots:
+            entries.extend(_leaf_entries(found.leaves[slots[node]], slots[node], len(entries)))
         else:
-            entries.append(Entry(node.op, tuple(numbers[s] for s in node.src), node.arg, node.shape, node.dtype))
-    return Program(tuple(entries), found.outputs)
+            sources = tuple(numbers[source] for source in node.src)
+            entries.append(Entry(node.op, sources, node.arg, node.shape, node.dtype))
+        numbers[node] = len(entries) - 1
+    outputs = tuple(numbers[found.nodes[output]] for output in found.outputs)
+    return Program(tuple(entries), outputs, frozenset(found.donated))
+
+
+def _leaf_entries(leaf: Leaf, slot: int, number: int) -> list[Entry]:
+    """The entry of a leaf; a strided one is a flat buffer and the strided view of it."""
+    node, layout = leaf.node, leaf.layout
+    if layout is None or is_contiguous(layout):
+        return [Entry(BUFFER, (), slot, node.shape, node.dtype)]
+    back = -_backward(layout)
+    reach = sum((n - 1) * abs(s) for n, s in zip(layout.shape, layout.strides, strict=True))
+    span = (reach + 1 if node.size else 0,)
+    view = (layout.shape, layout.strides, back)
+    return [
+        Entry(BUFFER, (), slot, span, node.dtype),
+        Entry(AS_STRIDED, (number,), view, node.shape, node.dtype),
+    ]

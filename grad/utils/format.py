@@ -49,6 +49,8 @@ def set_printoptions(
 
 def format_array(array: Array, indent: int = 0) -> str:
     """The elements of `array` in brackets; lines after the first are indented by `indent`."""
+    if not array.size:
+        return "[]"
     shorten = array.size > options.threshold
     shown = _edges(array) if shorten else array
     if array.dtype.kind not in "biuf":

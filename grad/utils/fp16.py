@@ -33,8 +33,9 @@ def float_to_float16_bits(value: float) -> int:
     magnitude = abs(value)
     if magnitude >= OVERFLOW_THRESHOLD:
         return sign | INFINITY_BITS
-    # frexp gives a fraction in [0.5, 1); the format's is in [1, 2), and below 2^-14 the step stays.
-    exponent = max(math.frexp(magnitude)[1] - 1, 1 - EXPONENT_BIAS)
+    # frexp gives a fraction in [0.5, 1), the format has [1, 2); below 2^-14 the step stays the same.
+    smallest = 1 - EXPONENT_BIAS
+    exponent = max(math.frexp(magnitude)[1] - 1, smallest) if magnitude else smallest
     steps = round(math.ldexp(magnitude, FRACTION_BITS - exponent))
     # A number of steps of 2^10 or more carries into the exponent by itself.
     return sign | (((exponent + EXPONENT_BIAS - 1) << FRACTION_BITS) + steps)

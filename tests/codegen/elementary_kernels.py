@@ -58,7 +58,8 @@ def module_text(name: str, element: str, kind: Kind, arity: int) -> str:
 
     def body(index: Value, _: list[Value]) -> None:
         operands = [
-            b.load(type_name, b.gep(element, Value(f"%x{k}", "ptr"), index), align) for k in range(arity)
+            b.load(type_name, b.gep(element, Value(f"%x{k}", "ptr"), index), align)
+            for k in range(arity)
         ]
         result = ELEMENTARY[name](b, *operands)
         assert result.type == type_name
@@ -85,7 +86,9 @@ def compiled(name: str, element: str, kind: str, arity: int) -> Callable[..., np
     engine = binding.create_mcjit_compiler(module, target)
     engine.finalize_object()
     address = engine.get_function_address("kernel")
-    native = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * arity)(address)
+    native = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * arity)(
+        address
+    )
     dtype, lanes = DTYPES[element], chosen.lanes(element)
 
     def run(*operands: np.ndarray, _engine: object = engine) -> np.ndarray:

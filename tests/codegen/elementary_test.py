@@ -105,7 +105,11 @@ def test_float32_accuracy_of_two_operands(name: str, kind: str) -> None:
     count = CHUNK if kind in ("host512", "avx2") else CHUNK // 8
 
     def patterns() -> np.ndarray:
-        return generator.integers(0, 1 << 32, count, dtype=np.uint64).astype(np.uint32).view(np.float32)
+        return (
+            generator.integers(0, 1 << 32, count, dtype=np.uint64)
+            .astype(np.uint32)
+            .view(np.float32)
+        )
 
     def sizes(low: float, high: float) -> np.ndarray:
         signs = generator.choice([-1, 1], count)
@@ -140,7 +144,11 @@ def test_float64_accuracy(name: str, kind: str) -> None:
 @pytest.mark.parametrize("name", ["erf", "erfc", "sin", "cos", "tan"])
 def test_float64_calls_of_the_c_library(name: str) -> None:
     """erf and erfc, and angles too large for our reduction."""
-    x = np.geomspace(1e-3, 1e18, 1001) if name in ("sin", "cos", "tan") else np.linspace(-5, 5, 1001)
+    x = (
+        np.geomspace(1e-3, 1e18, 1001)
+        if name in ("sin", "cos", "tan")
+        else np.linspace(-5, 5, 1001)
+    )
     actual = compiled(name, "double", "avx2", 1)(x)
     np.testing.assert_allclose(actual, REFERENCES[name](x), rtol=1e-14)
 

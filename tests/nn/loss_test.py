@@ -85,6 +85,16 @@ def test_cross_entropy_gradient_is_softmax_minus_one_hot():
     np.testing.assert_allclose(logits.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.2, "ignore_index": 1}])
+def test_cross_entropy_second_gradient(options):
+    def loss(logits, weight):
+        return F.cross_entropy(logits, tensor(CLASSES), weight, **options)
+
+    inputs = (tensor(LOGITS).requires_grad_(), tensor(WEIGHT).requires_grad_())
+    assert grad.autograd.gradcheck(loss, inputs)
+    assert grad.autograd.gradgradcheck(loss, inputs)
+
+
 def test_cross_entropy_of_huge_logits_is_finite():
     logits = tensor(np.array([[1e4, 0.0, -np.inf], [-1e30, 1e30, 0.0]])).requires_grad_()
     loss = F.cross_entropy(logits, tensor(np.array([1, 1])), reduction="none")

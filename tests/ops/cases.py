@@ -88,7 +88,7 @@ def assert_close(actual: Any, expected: Array, tolerance: float) -> None:
 
 
 def slope(f: Callable[[list[Array]], float], point: list[Array], direction: list[Array]) -> float:
-    """The derivative of `f` at `point` along `direction`, by central differences of fourth order."""
+    """The derivative of `f` at `point` along `direction`: central differences of fourth order."""
     step = 1e-3
 
     def at(multiple: float) -> float:

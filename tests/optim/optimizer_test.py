@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import grad
-from grad import nn, optim
+from grad import engine, nn, optim
 from grad.dtype import dtypes
 from grad.optim.optimizer import Numbers
 from grad.tensor import Tensor
@@ -138,6 +138,22 @@ def test_a_changed_rate_is_an_argument_of_the_graph():
     assert number("momentum", 0.25) is not first and number("lr", 0.5) is not first
     assert numbers.of(other, Tensor.ones(1))("lr", 0.25) is not first
     assert numbers.of(group, Tensor.ones(1).double())("lr", 0.25).dtype is dtypes.float64
+
+
+@pytest.mark.parametrize(("kind", "formula", "settings"), CASES, ids=IDS)
+def test_new_numbers_compile_nothing(kind, formula, settings):
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.2), nn.Linear(4, 2))
+    optimizer = kind(net.parameters(), **settings)
+    schedule = optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    misses = []
+    for _ in range(5):
+        optimizer.zero_grad()
+        net(Tensor.ones(4, 3)).sum().backward()
+        optimizer.step()
+        schedule.step()
+        misses.append(engine.cache.misses)
+    # The second step may differ from the first, which makes the state; no later one may.
+    assert misses[1:] == [misses[1]] * 4
 
 
 @pytest.mark.parametrize("dtype", [dtypes.float16, dtypes.bfloat16])

@@ -1,7 +1,8 @@
 """The operators against PyTorch itself: one expression, evaluated with both.
 
-`EXPRESSIONS` are about values, shapes, types and edge cases, `GRADIENTS` about derivatives where they are a
-matter of choice (ties, zeros, infinities), `REFUSED` about what must raise, and as what.
+`EXPRESSIONS` are about values, shapes, types and edge cases, `GRADIENTS` about derivatives where
+they are a matter of choice (ties, zeros, infinities), `REFUSED` about what must raise, and as
+what.
 """
 
 from __future__ import annotations
@@ -413,7 +414,7 @@ x.index_select(-1, pick)
 x.index_add(0, pick, y)
 x.index_add(0, pick, y, alpha=2)
 x.index_fill(1, pick, 9)
-x.take_along_dim(index, 1)
+x.take_along_dim(index[:1], 1)
 x.take_along_dim(index[:1], 0)
 x.take_along_dim(pick)
 torch.nn.functional.one_hot(pick)
@@ -508,9 +509,9 @@ h.sum(0)
 x.lerp(y, 0.25)
 x.addcdiv(y, y, value=2)
 x.gather(0, index)
-x.scatter(0, index[:1], y)
+x.scatter(0, index[:1], y[:1])
 x.scatter(0, index[:1], 2.0)
-x.scatter_add(0, index, y)
+x.scatter_add(0, index, y[:2])
 x.index_select(0, pick)
 x.index_add(0, pick, y)
 x.tril(1)

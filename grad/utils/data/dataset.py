@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from grad.ops.convert import array_view
 from grad.tensor import Tensor
 from grad.utils.data.sampler import permutation
 
@@ -66,7 +67,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
         """The samples of those numbers, stacked: copies of the rows, outside any graph."""
         rows = np.asarray(indices, dtype=np.int64)
-        return tuple(Tensor.from_numpy(t.detach().numpy()[rows]) for t in self.tensors)
+        return tuple(Tensor.from_numpy(array_view(tensor)[rows]) for tensor in self.tensors)
 
 
 class Subset(Dataset[Any]):

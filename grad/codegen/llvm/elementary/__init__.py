@@ -1,10 +1,11 @@
 """Elementary functions as straight-line LLVM IR, for any lane count.
 
-`ELEMENTARY` maps a name to an emitter, ``f(b, x) -> y`` (pow and atan2: two operands), for `float` and
-`double` operands, scalar or vector; the result has the operand's type. No CPU feature is needed; AVX-512 makes
-some shorter. Special values are those of C99. docs/elementary-functions.md has the accuracy that
-tests/codegen/elementary_test.py measures. Read parts.py, exponential.py, then the others in any order;
-coefficients.py is written by tools/fit_elementary.py.
+`ELEMENTARY` maps a name to an emitter, ``f(b, x) -> y`` (pow and atan2: two operands), for
+`float` and `double` operands, scalar or vector; the result has the operand's type. No CPU
+feature is needed; AVX-512 makes some shorter. Special values are those of C99.
+docs/elementary-functions.md has the accuracy that tests/codegen/elementary_test.py measures.
+Read parts.py, exponential.py, then the others in any order; coefficients.py is written by
+tools/fit_elementary.py.
 """
 
 from __future__ import annotations

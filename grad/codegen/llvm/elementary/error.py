@@ -8,7 +8,12 @@ library lane by lane.
 from __future__ import annotations
 
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.elementary.coefficients import ERF_SLOPE, ERFC_LOG
+from grad.codegen.llvm.elementary.coefficients import (
+    ERF_PER_UNIT,
+    ERF_PIECES,
+    ERF_SLOPE,
+    ERFC_LOG,
+)
 from grad.codegen.llvm.elementary.exponential import exp
 from grad.codegen.llvm.elementary.parts import (
     absolute,
@@ -18,6 +23,7 @@ from grad.codegen.llvm.elementary.parts import (
     lane_by_lane,
     polynomial,
 )
+from grad.codegen.llvm.elementary.piecewise import has_table_lookup, piecewise
 
 ERF_SPLIT = 0.92
 # erfc(3.93) is under half an ulp of 1.
@@ -28,6 +34,8 @@ def erf(b: Builder, x: Value) -> Value:
     """The error function."""
     if format_of(x).element == "double":
         return lane_by_lane(b, "erf", x)
+    if has_table_lookup(b, x):
+        return piecewise(b, x, ERF_PIECES, ERF_PER_UNIT)
     size = at_most(b, absolute(b, x), ERF_ONE)
     near = b.fma(polynomial(b, b.fmul(size, size), ERF_SLOPE["float"]), size, size)
     far = b.fsub(b.const(x.type, 1.0), exp(b, polynomial(b, size, ERFC_LOG["float"])))

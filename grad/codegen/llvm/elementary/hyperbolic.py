@@ -9,7 +9,13 @@ tanh is a polynomial below 0.6 and ``1 - 2 / (exp(2|x|) + 1)`` above.
 from __future__ import annotations
 
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.elementary.coefficients import COSH_TAIL, SINH_TAIL, TANH_TAIL
+from grad.codegen.llvm.elementary.coefficients import (
+    COSH_TAIL,
+    SINH_TAIL,
+    TANH_PER_UNIT,
+    TANH_PIECES,
+    TANH_TAIL,
+)
 from grad.codegen.llvm.elementary.exponential import exp, reduce_by_ln2
 from grad.codegen.llvm.elementary.parts import (
     absolute,
@@ -20,6 +26,7 @@ from grad.codegen.llvm.elementary.parts import (
     polynomial,
     power_of_two,
 )
+from grad.codegen.llvm.elementary.piecewise import has_table_lookup, piecewise
 
 # sinh and cosh overflow a little below; n is at most bias + 2 here, so that s / 2 is finite.
 SINH_LIMIT = {"float": 89.5, "double": 710.6}
@@ -67,6 +74,8 @@ def _halves(b: Builder, size: Value) -> tuple[Value, Value, Value, Value, Value]
 
 def tanh(b: Builder, x: Value) -> Value:
     """Hyperbolic tangent."""
+    if has_table_lookup(b, x):
+        return piecewise(b, x, TANH_PIECES, TANH_PER_UNIT)
     element = format_of(x).element
     size = absolute(b, x)
     square = b.fmul(size, size)

@@ -153,7 +153,11 @@ def scale(b: Builder, x: Value, whole: Value) -> Value:
     if fills_avx512(b, x):
         suffix, mask = ("ps", "i16") if element_of(x.type) == "float" else ("pd", "i8")
         name = f"llvm.x86.avx512.mask.scalef.{suffix}.512"
-        zero, full, rounding = Value("zeroinitializer", x.type), Value("-1", mask), Value("4", "i32")
+        zero, full, rounding = (
+            Value("zeroinitializer", x.type),
+            Value("-1", mask),
+            Value("4", "i32"),
+        )
         return b.call(x.type, name, x, whole, zero, full, rounding)
     exponent = as_integer(b, whole)
     half = b.binary("ashr", exponent, 1)
@@ -196,7 +200,9 @@ def _decompose_avx512(b: Builder, x: Value) -> tuple[Value, Value]:
     zero, full, rounding = Value("zeroinitializer", x.type), Value("-1", mask), Value("4", "i32")
 
     def exponent_of(value: Value) -> Value:
-        return b.call(x.type, f"llvm.x86.avx512.mask.getexp.{suffix}.512", value, zero, full, rounding)
+        return b.call(
+            x.type, f"llvm.x86.avx512.mask.getexp.{suffix}.512", value, zero, full, rounding
+        )
 
     # Immediate: interval [0.75, 1.5) is 3, sign control "NaN for negative operands" is 2.
     control = Value(str(3 | 2 << 2), "i32")
@@ -222,7 +228,11 @@ def lane_by_lane(b: Builder, name: str, *arguments: Value) -> Value:
         return b.call(element, name, *arguments)
     result = Value("poison", kind)
     for lane in range(lanes):
-        scalars = [b.emit(element, f"extractelement {kind} {a.text}, i32 {lane}") for a in arguments]
+        scalars = [
+            b.emit(element, f"extractelement {kind} {a.text}, i32 {lane}") for a in arguments
+        ]
         value = b.call(element, name, *scalars)
-        result = b.emit(kind, f"insertelement {kind} {result.text}, {element} {value.text}, i32 {lane}")
+        result = b.emit(
+            kind, f"insertelement {kind} {result.text}, {element} {value.text}, i32 {lane}"
+        )
     return result

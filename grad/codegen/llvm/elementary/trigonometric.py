@@ -159,7 +159,9 @@ def _lookup(b: Builder, table: Value, index: Value) -> Value:
     if lanes == 1:
         return b.load("double", b.gep("double", table, index), 8)
     kind, pointers = vector_type("double", lanes), vector_type("ptr", lanes)
-    addresses = b.emit(pointers, f"getelementptr double, ptr {table.text}, {index.type} {index.text}")
+    addresses = b.emit(
+        pointers, f"getelementptr double, ptr {table.text}, {index.type} {index.text}"
+    )
     mask = with_element(index.type, "i1")
     name = f"llvm.masked.gather.{mangled(kind)}.{mangled(pointers)}"
     b.declare(name, f"{kind} ({pointers}, {mask}, {kind})")

@@ -1,0 +1,176 @@
+"""gather, scatter and their relatives: values, gradients by differences, bounds checked at the
+call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import grad
+from grad.dtype import dtypes
+from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
+
+
+def _numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-2, 2, shape)
+
+
+X = _numbers(3, 4)
+INDEX = np.array([[0, 2, 1, 0], [1, 1, 0, 2]])
+PICK = np.array([2, 0, 0])
+
+
+def test_gather_is_take_along_axis() -> None:
+    x, index = grad.tensor(X), grad.tensor(INDEX)
+    np.testing.assert_array_equal(x.gather(0, index).numpy(), np.take_along_axis(X, INDEX, 0))
+    shorter = INDEX[:, :2]
+    np.testing.assert_array_equal(
+        x.gather(0, grad.tensor(shorter)).numpy(), np.take_along_axis(X[:, :2], shorter, 0)
+    )
+    assert x.gather(0, grad.zeros((0, 4), dtype=dtypes.int64)).shape == (0, 4)
+    assert grad.tensor(5.0).gather(0, grad.tensor(0)).item() == 5.0
+
+
+def test_scatter_is_put_along_axis() -> None:
+    values = _numbers(2, 4, seed=1)
+    rows = np.argsort(_numbers(3, 4, seed=2), axis=0)[:2]  # no place twice
+    expected = X.copy()
+    np.put_along_axis(expected, rows, values, 0)
+    actual = grad.tensor(X).scatter(0, grad.tensor(rows), grad.tensor(values))
+    np.testing.assert_array_equal(actual.numpy(), expected)
+    np.put_along_axis(expected, rows, 7.0, 0)
+    np.testing.assert_array_equal(grad.tensor(X).scatter(0, grad.tensor(rows), 7).numpy(), expected)
+
+
+def test_of_two_writes_to_one_place_the_later_stays() -> None:
+    index = grad.tensor([1, 1, 1])
+    assert grad.zeros(2).scatter(0, index, grad.tensor([1.0, 2.0, 3.0])).tolist() == [0.0, 3.0]
+
+
+def test_scatter_add_sums_what_meets() -> None:
+    values = _numbers(2, 4, seed=1)
+    expected = X.copy()
+    np.add.at(expected, (INDEX, np.arange(4)[None, :]), values)
+    actual = grad.tensor(X).scatter_add(0, grad.tensor(INDEX), grad.tensor(values))
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-12)
+
+
+def test_many_additions_are_the_same_from_run_to_run() -> None:
+    random = np.random.default_rng(0)
+    index = grad.tensor(random.integers(0, 5, 20_000))
+    values = grad.tensor(random.standard_normal(20_000).astype(np.float32))
+    first = grad.zeros(5).scatter_add(0, index, values).numpy().tobytes()
+    assert all(
+        grad.zeros(5).scatter_add(0, index, values).numpy().tobytes() == first for _ in range(3)
+    )
+
+
+def test_in_place_forms() -> None:
+    x = grad.zeros(4)
+    alias = x.view(2, 2)
+    assert x.scatter_(0, grad.tensor([3]), 2.0) is x
+    x.scatter_add_(0, grad.tensor([3, 0]), grad.ones(2))
+    x.index_add_(0, grad.tensor([1]), grad.ones(1))
+    assert alias.tolist() == [[1.0, 1.0], [0.0, 3.0]]
+
+
+def test_index_select_add_and_fill() -> None:
+    x, pick = grad.tensor(X), grad.tensor(PICK)
+    np.testing.assert_array_equal(x.index_select(0, pick).numpy(), X[PICK])
+    np.testing.assert_array_equal(x.index_select(-1, pick).numpy(), X[:, PICK])
+    added = X.copy()
+    np.add.at(added, PICK, X * 2)
+    np.testing.assert_allclose(x.index_add(0, pick, x, alpha=2).numpy(), added)
+    filled = X.copy()
+    filled[:, PICK] = 9
+    np.testing.assert_array_equal(x.index_fill(1, pick, 9).numpy(), filled)
+
+
+def test_take_along_dim_broadcasts() -> None:
+    x = grad.tensor(X)
+    index = np.array([[1], [0], [2]])
+    np.testing.assert_array_equal(
+        x.take_along_dim(grad.tensor(index), 1).numpy(), np.take_along_axis(X, index, 1)
+    )
+    row = np.array([[2, 0, 1, 1]])
+    np.testing.assert_array_equal(
+        x.take_along_dim(grad.tensor(row), dim=0).numpy(), np.take_along_axis(X, row, 0)
+    )
+    assert x.take_along_dim(grad.tensor([11])).item() == X[2, 3]
+
+
+def test_one_hot() -> None:
+    labels = grad.tensor([[0, 2], [1, 1]])
+    assert grad.one_hot(labels).tolist() == np.eye(3, dtype=int)[labels.numpy()].tolist()
+    assert grad.one_hot(labels, 5).shape == (2, 2, 5) and grad.one_hot(labels).dtype is dtypes.int64
+    assert grad.one_hot(grad.zeros(0, dtype=dtypes.int64), 4).shape == (0, 4)
+
+
+Call = Callable[[Any, Any], Any]
+
+DIFFERENTIABLE: dict[str, Call] = {
+    "gather": lambda x, y: x.gather(0, grad.tensor(INDEX)) * y[:2],
+    "gather shorter": lambda x, y: x.gather(1, grad.tensor(INDEX[:, :2])) * y[:2, 2:],
+    "scatter": lambda x, y: (x * x).scatter(1, grad.tensor(INDEX[:, :1]), y * y),
+    "scatter number": lambda x, y: (x * y).scatter(1, grad.tensor(INDEX[:, :1]), 2.0),
+    "scatter_add": lambda x, y: (x * x).scatter_add(0, grad.tensor(INDEX), y * y),
+    "index_select": lambda x, y: (x * y).index_select(0, grad.tensor(PICK)),
+    "index_add": lambda x, y: x.index_add(0, grad.tensor(PICK), x * y, alpha=2),
+    "index_fill": lambda x, y: (x * y).index_fill(1, grad.tensor(PICK), 3.0),
+    "take_along_dim": lambda x, y: (x * y).take_along_dim(grad.tensor([[1], [0], [2]]), 1),
+    "cummax": lambda x, y: (x * y).cummax(1).values,
+    "cummin": lambda x, y: (x * y).cummin(0).values,
+    "max": lambda x, y: (x * y).max(1).values,
+    "min": lambda x, y: (x * y).min(0, keepdim=True).values,
+    "var_mean": lambda x, y: sum((x * y).var_mean(1)),
+    "std_mean": lambda x, y: sum((x * y).std_mean(0)),
+    "where method": lambda x, y: x.where(x > y, x * y),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients(name: str) -> None:
+    inputs = tuple(grad.tensor(_numbers(3, 4, seed=s), requires_grad=True) for s in (3, 4))
+    assert grad.gradcheck(DIFFERENTIABLE[name], inputs)
+    assert grad.gradgradcheck(DIFFERENTIABLE[name], inputs)
+
+
+OUTSIDE: dict[str, Call] = {
+    "gather": lambda x, index: x.gather(1, index),
+    "scatter": lambda x, index: x.scatter(1, index, 1.0),
+    "scatter_add": lambda x, index: x.scatter_add(1, index, x[:1, :1]),
+    "index_select": lambda x, index: x.index_select(1, index[0]),
+    "index_add": lambda x, index: x.index_add(1, index[0], x[:, :1]),
+    "take_along_dim": lambda x, index: x.take_along_dim(index, 1),
+    "one_hot": lambda x, index: grad.one_hot(index, 4),
+}
+
+
+@pytest.mark.parametrize("number", [4, -1])
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_an_index_out_of_range_is_refused_at_the_call(name: str, number: int) -> None:
+    with pytest.raises(IndexOutOfRangeError, match=rf"{number} .*size 4"):
+        OUTSIDE[name](grad.tensor(X), grad.tensor([[number]]))
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    x, index = grad.tensor(X), grad.tensor(INDEX)
+    with pytest.raises(DTypeError, match="int64"):
+        x.gather(0, index.float())
+    with pytest.raises(ShapeError, match="dimensions"):
+        x.gather(0, grad.tensor(PICK))
+    with pytest.raises(ShapeError, match="reaches outside"):
+        x.gather(0, grad.zeros((1, 5), dtype=dtypes.int64))
+    with pytest.raises(DTypeError, match="float32"):
+        x.scatter(0, index, x.float())
+    with pytest.raises(ValueError, match="reduce"):
+        x.scatter(0, index, x, reduce="mean")
+    with pytest.raises(ShapeError, match="1 dimension"):
+        x.index_select(0, index)
+    with pytest.raises(TypeError, match="list"):
+        grad.one_hot([1, 2])
+    assert x.tolist() == X.tolist()
