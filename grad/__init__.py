@@ -1,10 +1,14 @@
 """micrograd: deep learning in pure Python, with PyTorch's interface and a compiler of its own.
 
-``import grad as torch`` is the idea. This module only gathers names: tensors and their creation, every
-function of the registry (`grad.exp`, `grad.matmul` ...), dtypes, gradient modes and the subpackages. Where
-a name is both a submodule and a name of PyTorch's (`tensor`, `dtype`, `device`), it is PyTorch's here, and
-``from grad.tensor import Tensor`` still works. Their types are in __init__.pyi, written by tools/stubs.py.
+``import grad as torch`` is the idea. This module only gathers names: tensors and their creation,
+every function of the registry (`grad.exp`, `grad.matmul` ...), dtypes, gradient modes and the
+subpackages. Where a name is both a submodule and a name of PyTorch's (`tensor`, `dtype`, `device`),
+it is PyTorch's here, and ``from grad.tensor import Tensor`` still works. Their types are in
+__init__.pyi, written by tools/stubs.py.
 """
+
+# Names are imported here to be found here.
+# ruff: noqa: F401
 
 from __future__ import annotations
 
@@ -120,7 +124,8 @@ def detach(input: Tensor) -> Tensor:
 
 
 def _functions() -> dict[str, Callable[..., Any]]:
-    """What is bound besides the names above: creation functions and the functions of the registry."""
+    """What is bound besides the names above: creation functions and the functions of the "
+    "registry."""
     found: dict[str, Callable[..., Any]] = dict(CREATORS)
     for row in registry():
         if row.function is not None:
@@ -133,6 +138,7 @@ _FUNCTIONS = _functions()
 globals().update(_FUNCTIONS)
 tensor = CREATORS["tensor"]
 
+_PRIVATE = {"ALL_DTYPES", "Any", "CASTS", "CREATORS", "Callable", "annotations", "registry"}
 __all__ = sorted(
-    name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any")
+    name for name in globals() if not name.startswith("_") and name not in _PRIVATE
 )

@@ -67,8 +67,8 @@ def check_device(device: Any) -> None:
         Device(device)
 
 
-# Where the backends are. They are opened at first use, so that `import grad` loads no compiler: this is
-# the only late import there is.
+# Where the backends are. They are opened at first use, so that `import grad` loads no compiler:
+# this is the only late import there is.
 BACKENDS = {"cpu": "grad.codegen.llvm.cpu", "reference": "grad.codegen.reference"}
 
 

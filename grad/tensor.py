@@ -1,9 +1,11 @@
 """Tensor: the public handle.
 
-`Tensor` is a `Variable` (autograd/variable.py: storage, view path, history) with everything a user calls on
-it. What is written out here are attributes, conversions and autograd controls; the operations come from the
-registry (ops/registry.py), bound by the loop at the end: one row, one method. `grad/__init__` does the same
-for functions. The types of all methods are in tensor.pyi, written by tools/stubs.py.
+`Tensor` is a `Variable` (autograd/variable.py: storage, view path, history) with everything a user
+calls on it. What is written out here are attributes, conversions and autograd controls; the
+operations come from the registry (ops/registry.py), bound by the loop at the end: one row, one
+method. `grad/__init__` does the same for functions. This file is long because it lists all that a
+tensor has besides operations. The types of all methods are in tensor.pyi, written by
+tools/stubs.py.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ class Tensor(Variable):
     """A multi-dimensional array of one element type, which remembers how it was computed.
 
     Args:
-        data: numbers, nested lists or tuples of them, a NumPy array, a tensor; None is the scalar 0.
-        dtype: element type; float32 unless given, as in ``torch.Tensor`` (``grad.tensor`` infers it).
+        data: numbers, nested lists or tuples of them, a NumPy array, a tensor; None is the scalar
+        0.
+        dtype: element type; float32 unless given, as in ``torch.Tensor`` (``grad.tensor`` infers
+        it).
         requires_grad: whether operations on it are recorded.
 
     Raises:
@@ -72,7 +76,7 @@ class Tensor(Variable):
         self._adopt(data, requires_grad)
         return self
 
-    # -- attributes ------------------------------------------------------------------------------------
+    # -- attributes --------------------------------------------------------------------------------
     @property
     def device(self) -> Device:
         return CPU
@@ -200,7 +204,7 @@ class Tensor(Variable):
     def is_complex(self) -> bool:
         return False
 
-    # -- autograd ----------------------------------------------------------------------------------------
+    # -- autograd ----------------------------------------------------------------------------------
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Say whether operations on this leaf are recorded; returns the tensor."""
         if requires_grad and not self.dtype.is_floating_point:
@@ -255,7 +259,8 @@ class Tensor(Variable):
             function._retained[index] = weakref.ref(self)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
-        """Call ``hook(grad)`` whenever the gradient of this tensor is known; a result replaces it."""
+        """Call ``hook(grad)`` whenever the gradient of this tensor is known; a result replaces "
+        "it."""
         edge = gradient_edge(self)
         if edge is None:
             raise GradientError("register_hook: the tensor does not require a gradient.")
@@ -273,7 +278,7 @@ class Tensor(Variable):
         self._hooks = self._hooks or {}
         return RemovableHook(self._hooks.setdefault("accumulated", {}), hook)
 
-    # -- values ------------------------------------------------------------------------------------------
+    # -- values ------------------------------------------------------------------------------------
     def realize(self) -> Tensor:
         """Compute the values now; returns the tensor."""
         realize((self._storage.node,))
@@ -291,7 +296,9 @@ class Tensor(Variable):
         return lent_array(self)
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
-        """The values as an array that shares memory with the tensor, whether it requires grad or not."""
+        """The values as an array that shares memory with the tensor, whether it requires grad or
+        not.
+        """
         return lent_array(self)
 
     def item(self) -> Any:
@@ -304,7 +311,8 @@ class Tensor(Variable):
         return value if self.dtype is not dtypes.bfloat16 else float(value)
 
     def tolist(self) -> Any:
-        """The values as nested lists of Python numbers; a number for a tensor without dimensions."""
+        """The values as nested lists of Python numbers; a number for a tensor without "
+        "dimensions."""
         array = array_view(self)
         return (array.astype(np.float32) if self.dtype is dtypes.bfloat16 else array).tolist()
 
@@ -323,7 +331,8 @@ class Tensor(Variable):
     def __bool__(self) -> bool:
         if math.prod(self.shape) != 1:
             raise ShapeError(
-                f"the truth of a tensor of shape {self.shape} is not one value; use x.any() or x.all()."
+                f"the truth of a tensor of shape {self.shape} is not one value; use x.any() or "
+                "x.all()."
             )
         return bool(self.item())
 
@@ -356,7 +365,7 @@ class Tensor(Variable):
 
     __hash__ = object.__hash__
 
-    # -- casts ---------------------------------------------------------------------------------------------
+    # -- casts -------------------------------------------------------------------------------------
     def type(self, dtype: Any = None) -> Any:
         """Converted to `dtype`; without one, the name of the type, as PyTorch writes it."""
         if dtype is None:
@@ -369,7 +378,7 @@ class Tensor(Variable):
     def cpu(self) -> Tensor:
         return self
 
-    # -- new tensors like this one ---------------------------------------------------------------------------
+    # -- new tensors like this one -----------------------------------------------------------------
     def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
         """A tensor of `size` and (unless given) this type that holds `fill_value` everywhere."""
         return full(size, fill_value, dtype=dtype or self.dtype, **options)
@@ -386,7 +395,7 @@ class Tensor(Variable):
     def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
         return finished(node_of_data(data, dtype or self.dtype), requires_grad)
 
-    # -- copies ------------------------------------------------------------------------------------------------
+    # -- copies ------------------------------------------------------------------------------------
     def __copy__(self) -> Tensor:
         return self._make_subclass(self, self._requires_grad) if self.is_leaf else self.alias()
 
@@ -414,7 +423,7 @@ class Tensor(Variable):
         state = (type(self), array.tobytes(), self.shape, self.dtype, self.requires_grad)
         return _unpickled, (*state, dict(self.__dict__))
 
-    # -- text ----------------------------------------------------------------------------------------------------
+    # -- text --------------------------------------------------------------------------------------
     def __repr__(self) -> str:
         """As PyTorch prints: values, and what is not the default."""
         body = format_array(array_view(self), len("tensor("))
@@ -512,7 +521,9 @@ def _reflected(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
 
 
 def _operator(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The operator form: for an operand that is no tensor and no number, Python asks the other side."""
+    """The operator form: for an operand that is no tensor and no number, Python asks the other
+    side.
+    """
     return call
 
 

@@ -21,11 +21,16 @@ from grad.utils.fp16 import float16_bits_to_float, float_to_float16_bits
 @pytest.mark.parametrize(
     ("data", "shape", "inferred"),
     [
-        (1, (), dtypes.int64), (1.5, (), dtypes.float32), (True, (), dtypes.bool), ([], (0,), dtypes.float32),
-        ([1, 2], (2,), dtypes.int64), ([1, 2.5], (2,), dtypes.float32), ([True, False], (2,), dtypes.bool),
-        ([[1], [2]], (2, 1), dtypes.int64), (((1, 2), (3, 4)), (2, 2), dtypes.int64), ([[]], (1, 0), dtypes.float32),
-        (np.zeros((2, 3)), (2, 3), dtypes.float64), (np.arange(3, dtype=np.uint8), (3,), dtypes.uint8),
-        (np.float16(2), (), dtypes.float16), (range(3), (3,), dtypes.int64), (None, (), dtypes.float32),
+        (1, (), dtypes.int64), (1.5, (), dtypes.float32), (True, (), dtypes.bool), ([], (0,),
+        dtypes.float32),
+        ([1, 2], (2,), dtypes.int64), ([1, 2.5], (2,), dtypes.float32), ([True, False], (2,),
+        dtypes.bool),
+        ([[1], [2]], (2, 1), dtypes.int64), (((1, 2), (3, 4)), (2, 2), dtypes.int64), ([[]],
+        (1, 0), dtypes.float32),
+        (np.zeros((2, 3)), (2, 3), dtypes.float64), (np.arange(3, dtype=np.uint8), (3,),
+        dtypes.uint8),
+        (np.float16(2), (), dtypes.float16), (range(3), (3,), dtypes.int64), (None, (),
+        dtypes.float32),
     ],
     ids=str,
 )  # fmt: skip
@@ -52,7 +57,8 @@ def test_from_tensors() -> None:
 @pytest.mark.parametrize(
     ("data", "error", "match"),
     [
-        ([[1, 2], [3]], ValueError, "ragged"), ([1, [2]], ValueError, "ragged"), ("abc", TypeError, "str"),
+        ([[1, 2], [3]], ValueError, "ragged"), ([1, [2]], ValueError, "ragged"),
+        ("abc", TypeError, "str"),
         (["a"], TypeError, "strings"), ({}, TypeError, "dict"), ([None], TypeError, "NoneType"),
         ([1j], TypeError, "complex"), ([2**70], TypeError, "fit"), (object(), TypeError, "object"),
     ],
@@ -79,7 +85,16 @@ def test_every_dtype_goes_in_and_out(dtype: grad.DType) -> None:
 @pytest.mark.parametrize("dtype", [d for d in ALL_DTYPES if d.kind == "f"], ids=str)
 def test_special_values(dtype: grad.DType) -> None:
     tiny = float(ml_dtypes.finfo(dtype.numpy).smallest_subnormal)
-    values = [np.nan, np.inf, -np.inf, -0.0, 0.0, tiny, -tiny, float(ml_dtypes.finfo(dtype.numpy).max)]
+    values = [
+        np.nan,
+        np.inf,
+        -np.inf,
+        -0.0,
+        0.0,
+        tiny,
+        -tiny,
+        float(ml_dtypes.finfo(dtype.numpy).max),
+    ]
     x = grad.tensor(values, dtype=dtype)
     bits = f"u{dtype.itemsize}"
     expected = np.array(values).astype(dtype.numpy)
@@ -90,7 +105,10 @@ def test_special_values(dtype: grad.DType) -> None:
 def test_creation() -> None:
     assert Tensor.zeros((2, 3)).tolist() == [[0.0] * 3] * 2
     assert Tensor.ones(2, dtype=dtypes.int32).tolist() == [1, 1]
-    assert Tensor.full((2,), 7).dtype is dtypes.int64 and grad.full((2,), 1.5).tolist() == [1.5, 1.5]
+    assert Tensor.full((2,), 7).dtype is dtypes.int64 and grad.full((2,), 1.5).tolist() == [
+        1.5,
+        1.5,
+    ]
     assert Tensor.arange(5).tolist() == [0, 1, 2, 3, 4]
     assert grad.arange(1, 2, 0.25).tolist() == [1.0, 1.25, 1.5, 1.75]
     assert grad.arange(5, 0, -2).tolist() == [5, 3, 1]
@@ -110,7 +128,8 @@ def test_creation() -> None:
     "make",
     [
         lambda: grad.zeros(-1), lambda: grad.ones((2, -3)), lambda: grad.zeros(2**40, 2**40),
-        lambda: grad.arange(0, 5, 0), lambda: grad.arange(0, 5, -1), lambda: grad.linspace(0, 1, -1),
+        lambda: grad.arange(0, 5, 0), lambda: grad.arange(0, 5, -1),
+        lambda: grad.linspace(0, 1, -1),
         lambda: grad.eye(-1), lambda: grad.empty(2**60), lambda: grad.full((-1,), 0),
     ],
 )  # fmt: skip

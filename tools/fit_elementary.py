@@ -2,13 +2,14 @@
 
     .venv/bin/python tools/fit_elementary.py
 
-Each row of FITS names a function, an interval, a weight and, for each element type, how many terms. The
-fit is a weighted minimax one: Remez's exchange on a grid of Chebyshev points, in mpmath with 50 digits.
-Coefficients are then rounded to the element type one after the other, lowest first, and those after it
-are fitted again each time (but the last two), so that the later ones absorb the rounding of the earlier ones (Brisebarre and
-Chevillard, "Efficient polynomial L-infinity approximations", 2007, solve this exactly; the greedy form is
-within a few per cent here). Output: grad/codegen/llvm/elementary/coefficients.py, whose users are the
-modules beside it. The grid's error is printed, as a power of two, for each row.
+Each row of FITS names a function, an interval, a weight and, for each element type, how many
+terms. The fit is a weighted minimax one: Remez's exchange on a grid of Chebyshev points, in
+mpmath with 50 digits. Coefficients are then rounded to the element type one after the other,
+lowest first, and those after it are fitted again each time (but the last two), so that the later
+ones absorb the rounding of the earlier ones (Brisebarre and Chevillard, "Efficient polynomial
+L-infinity approximations", 2007, solve this exactly; the greedy form is within a few per cent
+here). Output: grad/codegen/llvm/elementary/coefficients.py, whose users are the modules beside
+it. The grid's error is printed, as a power of two, for each row.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ REFITTED = 8  # coefficients that are rounded one at a time; the rest hardly mat
 
 
 class Fit(NamedTuple):
-    """A polynomial in ``x ** step`` close to `function` on [low, high], errors counted `weight` times."""
+    """A polynomial in ``x ** step`` close to `function` on [low, high], errors counted `weight`
+    times."""
 
     name: str
     function: Callable[[Any], Any]
@@ -66,8 +68,9 @@ FITS = (
         one, 2, meaning="log2(m) = s * p(s**2), s = (m - 1) / (m + 1), to about 45 bits"),
     Fit("SIN_TAIL", tail(mp.sin), 1e-3, 0.79, {"float": 4, "double": 7},
         tail_weight(mp.sin), 2, meaning="sin(r) = r + r**3 * p(r**2)"),
-    Fit("COS_TAIL", lambda x: (mp.cos(x) - 1 + x**2 / 2) / x**4, 1e-2, 0.79, {"float": 3, "double": 6},
-        lambda x: x**4, 2, meaning="cos(r) = 1 - r**2 / 2 + r**4 * p(r**2)"),
+    Fit("COS_TAIL", lambda x: (mp.cos(x) - 1 + x**2 / 2) / x**4, 1e-2, 0.79,
+        {"float": 3, "double": 6}, lambda x: x**4, 2,
+        meaning="cos(r) = 1 - r**2 / 2 + r**4 * p(r**2)"),
     Fit("TAN_TAIL", tail(mp.tan), 1e-3, 0.79, {"float": 7, "double": 15},
         tail_weight(mp.tan), 2, meaning="tan(r) = r + r**3 * p(r**2)"),
     Fit("ASIN_TAIL", tail(mp.asin), 1e-3, 0.5, {"float": 6, "double": 14},
@@ -109,22 +112,41 @@ def alternation(errors: Sequence[Any], count: int) -> list[int]:
     return extremes
 
 
-def remez(
-    points: list[Any], values: list[Any], weights: list[Any], powers: Sequence[int]
-) -> tuple[list[Any], Any]:
-    """Coefficients of ``x ** power`` that make ``max |weight * (p - value)|`` least, and that maximum.
+def worst_error(
+    points: list[Any],
+    values: list[Any],
+    weights: list[Any],
+    powers: Sequence[int],
+    coefficients: Sequence[Any],
+) -> Any:
+    """``max |weight * (p - value)|`` on the grid."""
+    return max(
+        abs(w * (sum(c * x**p for c, p in zip(coefficients, powers, strict=True)) - f))
+        for x, f, w in zip(points, values, weights, strict=True)
+    )
 
-    The exchange may stick when the powers have gaps, so it is tried from two sets of points.
+
+def remez(
+    points: list[Any],
+    values: list[Any],
+    weights: list[Any],
+    powers: Sequence[int],
+    known: list[Any] | None,
+) -> list[Any]:
+    """Coefficients of ``x ** power`` that make ``max |weight * (p - value)|`` small.
+
+    Without the lowest powers, and with 0 inside the interval, the theorem behind the exchange does
+    not hold and it may go astray; hence two starts, and the better of them and of the coefficients
+    `known` before.
     """
     count = len(powers) + 1
     starts = (
         [round(k * (len(points) - 1) / spaces) for k in range(count)]
         for spaces in (count - 1, count)
     )
-    return min(
-        (exchange(points, values, weights, powers, chosen) for chosen in starts),
-        key=lambda outcome: outcome[1],
-    )
+    found = [exchange(points, values, weights, powers, chosen) for chosen in starts]
+    candidates = found + ([known] if known else [])
+    return min(candidates, key=lambda c: worst_error(points, values, weights, powers, c))
 
 
 def exchange(
@@ -134,7 +156,8 @@ def exchange(
     powers: Sequence[int],
     chosen: list[int],
 ) -> tuple[list[Any], Any]:
-    """Remez's algorithm from the points `chosen`: the best coefficients met and their maximum error."""
+    """Remez's algorithm from the points `chosen`: the best coefficients met and their maximum
+    error."""
     best: tuple[list[Any], Any] = ([mp.mpf(0)] * len(powers), mp.inf)
     for _ in range(30):
         rows = [
@@ -158,7 +181,7 @@ def exchange(
         if worst < 1.01 * level or len(following) < len(chosen) or following == chosen:
             break
         chosen = following
-    return best
+    return best[0]
 
 
 def fit(row: Fit, element: str) -> tuple[list[float], float]:
@@ -169,27 +192,27 @@ def fit(row: Fit, element: str) -> tuple[list[float], float]:
     weights = [row.weight(x) for x in points]
     powers = [row.step * k for k in range(terms)]
     rounded: list[float] = []
+    coefficients: list[Any] | None = None
     while len(rounded) < terms:
         done = len(rounded)
         rest = [
             f - sum(c * x**p for c, p in zip(rounded, powers, strict=False))
             for x, f in zip(points, values, strict=True)
         ]
-        coefficients, _ = remez(points, rest, weights, powers[done:])
-        taken = coefficients[:1] if done < REFITTED and terms - done > 2 else coefficients
-        rounded += [ROUND[element](c) for c in taken]
-    worst = max(
-        abs(w * (sum(c * x**p for c, p in zip(rounded, powers, strict=True)) - f))
-        for x, f, w in zip(points, values, weights, strict=True)
-    )
+        coefficients = remez(points, rest, weights, powers[done:], coefficients)
+        taken = 1 if done < REFITTED and terms - done > 2 else len(coefficients)
+        rounded += [ROUND[element](c) for c in coefficients[:taken]]
+        coefficients = coefficients[taken:]
+    worst = worst_error(points, values, weights, powers, rounded)
     return rounded, float(mp.log(worst, 2))
 
 
 class Pieces(NamedTuple):
-    """An odd, saturating function in `PIECES` pieces of equal width, for tables in two AVX-512 registers.
+    """An odd, saturating function in `PIECES` pieces of equal width, for tables in two AVX-512
+    registers.
 
-    Piece k serves ``|x| * per_unit`` nearest to k by a polynomial in ``|x| - center[k]``; piece 0 by x
-    and a polynomial. The last piece must round to 1.
+    Piece k serves ``|x| * per_unit`` nearest to k by a polynomial in ``|x| - center[k]``; piece
+    0 by x and a polynomial. The last piece must round to 1.
     """
 
     name: str
@@ -223,6 +246,14 @@ def accurate_center(function: Callable[[Any], Any], near: float) -> tuple[float,
     return best[1], best[2]
 
 
+def odd_fit(table: Pieces, half: float) -> Fit:
+    """The fit of ``f(x) / x - 1`` for x up to `half`, by errors relative to f."""
+    return Fit(
+        "", lambda x: table.function(x) / x - 1, 1e-4, half,
+        {"float": table.terms // 2}, lambda x: x / table.function(x), 2,
+    )  # fmt: skip
+
+
 def slope_fit(table: Pieces, center: float, value: float, half: float) -> Fit:
     """The fit of ``(f(center + d) - value) / d`` for |d| up to `half`, by errors relative to f."""
     middle = mp.mpf(center)
@@ -233,18 +264,15 @@ def slope_fit(table: Pieces, center: float, value: float, half: float) -> Fit:
 
 
 def fit_pieces(table: Pieces) -> tuple[list[list[float]], float]:
-    """Columns (centers, then coefficients from the lowest), each with a row a piece; log2 of the worst error."""
+    """Columns (centers, then coefficients from the lowest), each with a row a piece; log2 of the
+    worst error."""
     half = mp.mpf(0.5) / table.per_unit
     rows = []
     worst = -200.0
     for piece in range(PIECES):
         if piece == 0:
             # Odd about 0, and relative errors count: what the function has above x itself.
-            function, terms = table.function, {"float": table.terms // 2}
-            row = Fit(
-                "", lambda x: function(x) / x - 1, 1e-4, float(half) * 1.001, terms,
-                lambda x: x / function(x), 2,
-            )  # fmt: skip
+            row = odd_fit(table, float(half) * 1.001)
             even, error = fit(row, "float")
             rows.append([0.0] + [c for e in even for c in (0.0, e)])
         else:
@@ -288,7 +316,7 @@ def main() -> None:
     for table in TABLES:
         columns, error = fit_pieces(table)
         print(f"{table.name:12} float  {table.terms:2} terms, error 2**{error:.1f}", flush=True)
-        text += f"\n# {PIECES} pieces, {table.per_unit} a unit: centers, then coefficients lowest first.\n"
+        text += f"\n# {PIECES} pieces, {table.per_unit} a unit: centers, then coefficients.\n"
         text += f"{table.name.replace('PIECES', 'PER_UNIT')} = {table.per_unit}\n"
         text += f"{table.name}: tuple[tuple[float, ...], ...] = (\n"
         for column in columns:

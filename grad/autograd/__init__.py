@@ -1,8 +1,8 @@
 """Automatic differentiation, as in ``torch.autograd``.
 
 Order to read: variable.py (the handle), function.py (one operation), engine.py (the backward pass),
-modes.py (when nothing is recorded), gradcheck.py. `grad.autograd.ops` names the built-in functions; only
-users import it.
+modes.py (when nothing is recorded), gradcheck.py. `grad.autograd.ops` names the built-in functions;
+only users import it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """The backward pass: from outputs to inputs, each function once, when all its gradients are there.
 
-`backward` adds to the `.grad` of leaves, `gradients` (public as ``autograd.grad``) returns them. Both call
-`run`: it counts how many gradients each function waits for, then works off what is ready with a list, so
-the depth of a graph costs memory and no recursion. `conform` is the one place where broadcasting and casts
-are undone: a gradient is summed to the shape, and cast to the type, of the tensor it belongs to.
+`backward` adds to the `.grad` of leaves, `gradients` (public as ``autograd.grad``) returns them.
+Both call `run`: it counts how many gradients each function waits for, then works off what is ready
+with a list, so the depth of a graph costs memory and no recursion. `conform` is the one place where
+broadcasting and casts are undone: a gradient is summed to the shape, and cast to the type, of the
+tensor it belongs to.
 
-Gradients are computed by Tensor methods on the tensors given, under the recording mode of `create_graph`,
-so that gradients have gradients. This module knows handles (variable.py) and contexts (function.py) only.
+Gradients are computed by Tensor methods on the tensors given, under the recording mode of
+`create_graph`, so that gradients have gradients. This module knows handles (variable.py) and
+contexts (function.py) only.
 """
 
 from __future__ import annotations
@@ -34,13 +36,16 @@ def backward(
     """Add the gradient of `tensors` to the `.grad` of every leaf they were computed from.
 
     Args:
-        gradients: what to start from, one for each tensor; may be left out for those of one element.
-        retain_graph: keep saved values, so that one may go backward again (default: `create_graph`).
+        gradients: what to start from, one for each tensor; may be left out for those of one
+        element.
+        retain_graph: keep saved values, so that one may go backward again (default:
+        `create_graph`).
         create_graph: record the pass itself, for gradients of gradients.
         inputs: the tensors to fill `.grad` of, in place of all leaves.
 
     Raises:
-        GradientError: a tensor has no graph; a gradient is missing or of the wrong shape; the graph has
+        GradientError: a tensor has no graph; a gradient is missing or of the wrong shape; the graph
+        has
             been freed.
     """
     tensors = _sequence(tensors)
@@ -70,8 +75,8 @@ def gradients(
 ) -> tuple[Any, ...]:
     """The gradient of (the sum of) `outputs` for each of `inputs`; `.grad` stays as it is.
 
-    An input that `outputs` do not depend on is an error; with `allow_unused` its gradient is None, with
-    `materialize_grads` zeros.
+    An input that `outputs` do not depend on is an error; with `allow_unused` its gradient is None,
+    with `materialize_grads` zeros.
 
     Example:
         >>> (slope,) = grad.autograd.grad(y.sum(), x, create_graph=True)
@@ -87,7 +92,8 @@ def gradients(
             gradient = _zeros(OutputInfo(tensor.shape, tensor.dtype))
         if gradient is None and not allow_unused:
             raise GradientError(
-                "grad: an input was not used to compute the outputs. Pass allow_unused=True to get None "
+                "grad: an input was not used to compute the outputs. Pass allow_unused=True to "
+                "get None "
                 "for it, or materialize_grads=True to get zeros."
             )
         results.append(gradient)
@@ -100,7 +106,8 @@ def run(
     create_graph: bool,
     captured: dict[Edge, Any],
 ) -> dict[Edge, Any]:
-    """One backward pass. With `captured`, fill in the gradients at these edges and touch no leaf."""
+    """One backward pass. With `captured`, fill in the gradients at these edges and touch no "
+    "leaf."""
     keep = create_graph if retain_graph is None else retain_graph
     before = mode.enabled
     mode.enabled = create_graph
@@ -157,7 +164,7 @@ def _wanted(edge: Edge | None, needed: set[Any] | None) -> bool:
     return needed is None or (edge is not None and edge[0] in needed)
 
 
-# -- the order ---------------------------------------------------------------------------------------------
+# -- the order -------------------------------------------------------------------------------------
 def _count(roots: Iterable[tuple[Edge, Any]], needed: set[Any] | None) -> dict[Any, int]:
     """How many gradients will arrive at each function and leaf, besides the roots' own."""
     waiting: dict[Any, int] = {}
@@ -196,7 +203,7 @@ def _leading_to(roots: Iterable[tuple[Edge, Any]], captured: Iterable[Edge]) -> 
     return needed
 
 
-# -- one function --------------------------------------------------------------------------------------------
+# -- one function ----------------------------------------------------------------------------------
 def _deposit(pending: Gradients, target: Any, index: int, gradient: Any) -> None:
     slots = pending.get(target)
     if slots is None:
@@ -206,7 +213,8 @@ def _deposit(pending: Gradients, target: Any, index: int, gradient: Any) -> None
 
 
 def _hooked(context: Context, arrived: list[Any]) -> list[Any]:
-    """The gradients after the hooks of the output tensors; those that keep their gradient get it."""
+    """The gradients after the hooks of the output tensors; those that keep their gradient get "
+    "it."""
     if context._tensor_hooks:
         for index, hooks in context._tensor_hooks.items():
             arrived[index] = _through_hooks(hooks, arrived[index])
@@ -270,7 +278,8 @@ def _zeros(info: OutputInfo) -> Any:
 
 
 def conform(gradient: Any, info: OutputInfo, source: Any) -> Any:
-    """`gradient` summed over what was broadcast, and cast to the type of the tensor it belongs to."""
+    """`gradient` summed over what was broadcast, and cast to the type of the tensor it belongs "
+    "to."""
     shape, dtype = info
     if not isinstance(gradient, Variable):
         raise GradientError(
@@ -297,10 +306,8 @@ def sum_to_shape(gradient: Any, shape: tuple[int, ...], source: Any) -> Any:
     )
 
 
-# -- the ends --------------------------------------------------------------------------------------------------
-def _finish_leaf(
-    leaf: Any, gradient: Any, captured: dict[Edge, Any], create_graph: bool
-) -> None:
+# -- the ends --------------------------------------------------------------------------------------
+def _finish_leaf(leaf: Any, gradient: Any, captured: dict[Edge, Any], create_graph: bool) -> None:
     hooks = leaf._hooks or {}
     gradient = _through_hooks(hooks.get("tensor", {}), gradient)
     if captured:
@@ -330,7 +337,11 @@ def accumulate(tensor: Any, gradient: Any, create_graph: bool) -> None:
 def _sequence(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
-    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, Variable) else (value,)
+    return (
+        tuple(value)
+        if isinstance(value, Iterable) and not isinstance(value, Variable)
+        else (value,)
+    )
 
 
 def _input_edge(tensor: Any) -> Edge:
@@ -342,18 +353,19 @@ def _input_edge(tensor: Any) -> Edge:
     return edge
 
 
-def _roots(
-    tensors: Sequence[Any], seeds: Sequence[Any], name: str
-) -> list[tuple[Edge, Any]]:
+def _roots(tensors: Sequence[Any], seeds: Sequence[Any], name: str) -> list[tuple[Edge, Any]]:
     """The edges to start from, and the gradients to start with."""
     if seeds and len(seeds) != len(tensors):
-        raise GradientError(f"{name}: {len(seeds)} gradients were given for {len(tensors)} outputs.")
+        raise GradientError(
+            f"{name}: {len(seeds)} gradients were given for {len(tensors)} outputs."
+        )
     roots = []
     for position, tensor in enumerate(tensors):
         edge = gradient_edge(tensor)
         if edge is None:
             raise GradientError(
-                f"{name}: output {position} does not require grad and has no grad_fn: nothing it was "
+                f"{name}: output {position} does not require grad and has no grad_fn: nothing it "
+                "was "
                 f"computed from has requires_grad=True, or it was computed under no_grad()."
             )
         seed = seeds[position] if seeds else None
@@ -365,14 +377,16 @@ def _seed(tensor: Any, seed: Any, name: str) -> Any:
     if seed is None:
         if tensor._storage is not None and any(size != 1 for size in tensor.shape):
             raise GradientError(
-                f"{name}: a gradient can be implicitly created for one element only, this output has "
+                f"{name}: a gradient can be implicitly created for one element only, this output "
+                "has "
                 f"shape {tensor.shape}. Use x.sum().backward(), or pass the gradient: "
                 f"x.backward(grad.ones_like(x))."
             )
         return Variable._wrap(expand(constant(1, tensor.dtype), tensor.shape))
     if seed.shape != tensor.shape:
         raise GradientError(
-            f"{name}: the gradient given has shape {seed.shape}, the output {tensor.shape}; they must "
+            f"{name}: the gradient given has shape {seed.shape}, the output {tensor.shape}; they "
+            "must "
             f"be equal."
         )
     return seed if seed.dtype is tensor.dtype else seed.to(tensor.dtype)

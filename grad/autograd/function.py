@@ -1,11 +1,13 @@
 """Function: one differentiable operation, built in or written by a user.
 
-A subclass has a static `forward(ctx, ...)` and `backward(ctx, *grads)`, as in PyTorch. `Function.apply`
-runs `forward`; when an operand requires a gradient, the context it was given becomes the graph node that
-`tensor.grad_fn` shows: it holds the edges to the operands' own functions and what was saved. Read `apply`,
-then `_record`, then `Context`. `engine.py` walks the contexts backward.
+A subclass has a static `forward(ctx, ...)` and `backward(ctx, *grads)`, as in PyTorch.
+`Function.apply` runs `forward`; when an operand requires a gradient, the context it was given
+becomes the graph node that `tensor.grad_fn` shows: it holds the edges to the operands' own
+functions and what was saved. Read `apply`, then `_record`, then `Context`. `engine.py` walks the
+contexts backward.
 
-What is saved are graph nodes, which never change: writing to a tensor later cannot corrupt a gradient.
+What is saved are graph nodes, which never change: writing to a tensor later cannot corrupt a
+gradient.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Saved(NamedTuple):
     """One saved tensor: its value then, and where its gradient goes.
 
     Attributes:
-        tensor: the object itself, given back while it has not been written to; None for an output of
+        tensor: the object itself, given back while it has not been written to; None for an output
+        of
             the function, which would otherwise keep itself alive.
         node: the value. version: of the storage; for an output, its number.
         edge: the edge of `tensor`. requires_grad: whether it required a gradient.
@@ -75,7 +78,8 @@ class Light:
 class Context:
     """A recorded call: what `forward` saved, and the edges that `backward` sends gradients along.
 
-    There is one subclass per Function, named after it: `<MulBackward>`. Users may set any attribute.
+    There is one subclass per Function, named after it: `<MulBackward>`. Users may set any
+    attribute.
 
     Attributes:
         function: the Function class.
@@ -94,14 +98,16 @@ class Context:
     _dirty: tuple[Any, ...] = ()
     _non_differentiable: tuple[Any, ...] = ()
     _materialize = True
-    # Tensor hooks by output; tensors that keep their gradient by output (weak); hooks of the function.
+    # Tensor hooks by output; tensors that keep their gradient by output (weak); hooks of the
+    # function.
     _tensor_hooks: dict[int, Hooks] | None = None
     _retained: dict[int, Any] | None = None
     _pre_hooks: Hooks | None = None
     _post_hooks: Hooks | None = None
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep the values of `tensors` for `backward`; anything that is no tensor is kept as it is."""
+        """Keep the values of `tensors` for `backward`; anything that is no tensor is kept as it "
+        "is."""
         self._saved = tensors
 
     def mark_dirty(self, *tensors: Any) -> None:
@@ -122,7 +128,8 @@ class Context:
         saved = self._saved
         if saved is None:
             raise GradientError(
-                f"{type(self).__name__}: going backward through the graph a second time, after its saved "
+                f"{type(self).__name__}: going backward through the graph a second time, after "
+                "its saved "
                 f"values were freed. Say backward(retain_graph=True) the first time."
             )
         return tuple(self._unpacked(entry) for entry in saved)
@@ -162,7 +169,9 @@ class Context:
         return type(self).__name__
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHook:
-        """Call ``hook(grad_inputs, grad_outputs)`` after `backward`; a result replaces `grad_inputs`."""
+        """Call ``hook(grad_inputs, grad_outputs)`` after `backward`; a result replaces
+        `grad_inputs`.
+        """
         self._post_hooks = self._post_hooks or {}
         return RemovableHook(self._post_hooks, hook)
 
@@ -256,7 +265,9 @@ class Function:
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """The gradients of the positional arguments, from those of the outputs; None for no gradient."""
+        """The gradients of the positional arguments, from those of the outputs; None for no
+        gradient.
+        """
         raise GradientError(f"{type(ctx).__name__}: this operation has no gradient.")
 
     @classmethod
@@ -326,10 +337,7 @@ def _linked(context: Context, output: Any, index: int, args: tuple[Any, ...]) ->
 
 def _among(value: Any, candidates: tuple[Any, ...]) -> bool:
     # By identity; `in` would compare tensors element by element.
-    for candidate in candidates:
-        if candidate is value:
-            return True
-    return False
+    return any(candidate is value for candidate in candidates)
 
 
 def rebase(tensor: Any, edge: Edge | None) -> None:

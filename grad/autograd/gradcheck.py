@@ -1,7 +1,8 @@
 """Gradients against finite differences: `gradcheck` and, for second derivatives, `gradgradcheck`.
 
-For a function of tensors, every entry of the Jacobian is computed twice: by `backward`, and by central
-differences ``(f(x + h) - f(x - h)) / 2h``. Use float64 inputs; in float32 the differences are noise.
+For a function of tensors, every entry of the Jacobian is computed twice: by `backward`, and by
+central differences ``(f(x + h) - f(x - h)) / 2h``. Use float64 inputs; in float32 the differences
+are noise.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def _tensor(values: Array, like: Any) -> Any:
 
 
 def _by_backward(output: Any, inputs: Sequence[Any]) -> list[Array]:
-    """The Jacobian for each input, row by row of outputs: (elements of input, elements of output)."""
+    """The Jacobian for each input, row by row of outputs: (elements of input, elements of "
+    "output)."""
     count = output.numel()
     jacobians = [np.zeros((x.numel(), count)) for x in inputs]
     for row in range(count):

@@ -1,7 +1,7 @@
 """The built-in Functions by name: ``from grad.autograd.ops import Add, Mul, Exp``.
 
-A façade for users; nothing in the library imports it. Each class is defined in `grad/ops`, where its
-docstring, gradient and samples are; ``Add.apply(x, y)`` is what ``x + y`` calls.
+A façade for users; nothing in the library imports it. Each class is defined in `grad/ops`, where
+its docstring, gradient and samples are; ``Add.apply(x, y)`` is what ``x + y`` calls.
 """
 
 from __future__ import annotations

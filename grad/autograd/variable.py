@@ -1,9 +1,10 @@
 """Variable: the bare tensor handle, below all operations.
 
-A `Variable` is a view of a `Storage` (graph/storage.py) plus what autograd knows about it: the edge to the
-function that made it. It has no operations; `grad/tensor.py` adds them, so that ops and autograd need not
-import it. `gradient_edge` answers "where does the gradient of this tensor go", also for a view whose base
-was written to; `function.py` makes the edges and `engine.py` follows them.
+A `Variable` is a view of a `Storage` (graph/storage.py) plus what autograd knows about it: the edge
+to the function that made it. It has no operations; `grad/tensor.py` adds them, so that ops and
+autograd need not import it. `gradient_edge` answers "where does the gradient of this tensor go",
+also for a view whose base was written to; `function.py` makes the edges and `engine.py` follows
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from grad.graph.movement import (
     moved_strides,
     path_layout,
 )
-from grad.graph.node import Node, constant, follow, move, pointwise
+from grad.graph.node import Node, constant, follow, pointwise
 from grad.graph.primitives import AS_STRIDED, RESHAPE, Primitive
 from grad.graph.storage import Storage
 
@@ -82,7 +83,7 @@ class Variable:
     _grad: Any
     _hooks: dict[str, dict[int, Callable[..., Any]]] | None
 
-    # -- making ----------------------------------------------------------------------------------------
+    # -- making ------------------------------------------------------------------------------------
     @classmethod
     def _wrap(cls, node: Node) -> Any:
         """A new tensor of its own storage that holds `node`, outside any graph."""
@@ -147,7 +148,7 @@ class Variable:
         view._base = base
         return view
 
-    # -- values ----------------------------------------------------------------------------------------
+    # -- values ------------------------------------------------------------------------------------
     @property
     def node(self) -> Node:
         """The graph node of the current value."""
@@ -165,23 +166,32 @@ class Variable:
         layout = self._layout
         if layout is None:
             storage_shape = self._storage.node.shape
-            layout = path_layout(storage_shape, self._path) if self._path else contiguous_layout(storage_shape)
+            layout = (
+                path_layout(storage_shape, self._path)
+                if self._path
+                else contiguous_layout(storage_shape)
+            )
             assert layout is not None, "a view path must be expressible by strides"
             self._layout = layout
         return layout
 
     def apply(self, primitive: Primitive, *others: Any, dtype: DType | None = None) -> Any:
-        """`primitive` of this tensor and `others` (tensors, or numbers of type `dtype`), not recorded."""
+        """`primitive` of this tensor and `others` (tensors, or numbers of type `dtype`), not
+        recorded.
+        """
         if not others:
             return self._wrap(pointwise(primitive, self.node, dtype=dtype))
         if dtype is None:
-            dtype = next((other.dtype for other in others if isinstance(other, Variable)), self.dtype)
+            dtype = next(
+                (other.dtype for other in others if isinstance(other, Variable)), self.dtype
+            )
         nodes = [
-            other.node if isinstance(other, Variable) else constant(other, dtype) for other in others
+            other.node if isinstance(other, Variable) else constant(other, dtype)
+            for other in others
         ]
         return self._wrap(pointwise(primitive, self.node, *nodes))
 
-    # -- what autograd asks ------------------------------------------------------------------------------
+    # -- what autograd asks ------------------------------------------------------------------------
     @property
     def _needs_grad(self) -> bool:
         """Whether operations on this tensor are recorded (a view follows its base)."""
@@ -194,8 +204,8 @@ _new = object.__new__
 def gradient_edge(tensor: Any) -> Edge | None:
     """Where the gradient of `tensor` goes: the function that made it, the leaf itself, or nowhere.
 
-    A view whose storage has been written to since is a view of the base's new value, so its function
-    is made again (PyTorch does the same).
+    A view whose storage has been written to since is a view of the base's new value, so its
+    function is made again (PyTorch does the same).
     """
     base = tensor._base
     if base is not None:

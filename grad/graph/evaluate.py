@@ -119,9 +119,7 @@ def _update(node: Node, sources: Sequence[Array]) -> Array:
 
 def _scan(node: Node, sources: Sequence[Array]) -> Array:
     op, axis = node.arg
-    dtype = node.dtype.numpy
-    wide = np.dtype(np.float32) if node.dtype.kind == "f" and dtype.itemsize == 2 else dtype
-    return _SCAN[op].accumulate(sources[0].astype(wide), axis=axis, dtype=wide).astype(dtype)
+    return _SCAN[op].accumulate(sources[0], axis=axis, dtype=sources[0].dtype)
 
 
 _NAMED = {

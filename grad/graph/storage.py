@@ -1,8 +1,8 @@
 """Storage: the one mutable cell between tensors and the graph.
 
-All views of one memory share a `Storage`; it points at the graph value that the memory holds now. An
-in-place operation points it at a new value and counts up `version`; views notice by the version. The
-graph itself (node.py) never changes. `grad/autograd/variable.py` is its only user.
+All views of one memory share a `Storage`; it points at the graph value that the memory holds now.
+An in-place operation points it at a new value and counts up `version`; views notice by the version.
+The graph itself (node.py) never changes. `grad/autograd/variable.py` is its only user.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from grad.buffer import Buffer
 from grad.graph.movement import contiguous_strides
 from grad.graph.node import Node, from_buffer
 
-# References to a buffer node that a storage alone holds: the slot, the local name, getrefcount's argument.
+# References to a buffer node that a storage alone holds: the slot, the local name, getrefcount's
+# argument.
 _ALONE = 3
 
 
@@ -45,7 +46,8 @@ class Storage:
 class Shared:
     """Memory that a storage has in common with the outside, kept up to date by `write_through`.
 
-    `holder` is weak for memory that we lent: when nobody outside holds it, writes need not go there.
+    `holder` is weak for memory that we lent: when nobody outside holds it, writes need not go
+    there.
     """
 
     __slots__ = ("_holder", "buffer")
@@ -76,7 +78,9 @@ def write_through(storage: Storage, before: Node) -> None:
 
 
 def _bytes(buffer: Buffer) -> np.ndarray[Any, Any]:
-    return buffer.numpy(np.dtype(np.uint8), (buffer.nbytes,), contiguous_strides((buffer.nbytes,)), 0)
+    return buffer.numpy(
+        np.dtype(np.uint8), (buffer.nbytes,), contiguous_strides((buffer.nbytes,)), 0
+    )
 
 
 def _copied(buffer: Buffer) -> Buffer:

@@ -8,7 +8,7 @@ pending).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from grad.autograd.function import Function
 from grad.dtype import dtypes
@@ -27,7 +27,7 @@ class Pick(Function):
     """
 
     @staticmethod
-    def forward(ctx, values, target, axis, classes):
+    def forward(ctx: Any, values: Tensor, target: Tensor, axis: int, classes: int) -> Tensor:
         numbers = reshape(iota(classes), (classes,) + (1,) * (len(target.shape) - axis))
         spread = (*target.shape[:axis], 1, *target.shape[axis:])
         hits = pointwise(EQ, numbers, reshape(cast(target.node, dtypes.int64), spread))
@@ -36,7 +36,7 @@ class Pick(Function):
         return values._wrap(reduce(SUM, pointwise(WHERE, hits, values.node, zero), (axis,)))
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         return gradient.unsqueeze(ctx.axis).where(ctx.hits, 0), None, None, None
 
 

@@ -80,7 +80,7 @@ class CrossEntropyLoss(_WeightedLoss):
         with it.
 
     Example:
-        >>> CrossEntropyLoss()(Tensor.zeros((4, 10)), tensor([0, 1, 2, 3]))
+        >>> CrossEntropyLoss()(Tensor.zeros((4, 10)), grad.tensor([0, 1, 2, 3]))
         tensor(2.3026)
     """
 

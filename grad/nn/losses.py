@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 from grad.autograd.function import Function
 from grad.errors import ShapeError
@@ -129,13 +130,13 @@ class BinaryCrossEntropy(Function):
     """
 
     @staticmethod
-    def forward(ctx, x, target):
+    def forward(ctx: Any, x: Tensor, target: Tensor) -> Tensor:
         ctx.save_for_backward(x, target)
         negative = (target - 1) * (-x).log1p().clamp(min=-100.0)
         return negative - target * x.log().clamp(min=-100.0)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, target = ctx.saved_tensors
         to_input = to_target = None
         if ctx.needs_input_grad[0]:

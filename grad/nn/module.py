@@ -280,8 +280,7 @@ class Module:
         state.zero_gradients(self.parameters(), set_to_none)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Convert parameters and buffers in place: ``to(dtype)``, ``to(device, dtype)``,
-        ``to(tensor)``.
+        """Convert parameters and buffers: ``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``.
 
         A dtype must be floating and is given to floating members only, as in PyTorch.
         """

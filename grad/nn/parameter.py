@@ -15,6 +15,9 @@ from grad.tensor import Tensor
 class Parameter(Tensor):
     """A leaf tensor with a gradient, sharing memory with `data`.
 
+    Raises:
+        GradientError: `data` is not floating, unless `requires_grad` is False.
+
     Example:
         >>> Parameter(Tensor.zeros(2, 3)).requires_grad
         True
@@ -24,7 +27,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         source = data if isinstance(data, Tensor) else Tensor([] if data is None else data)
-        self._adopt(source.detach(), requires_grad)
+        self._adopt(source.detach(), False)
+        self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + Tensor.__repr__(self)

@@ -1,8 +1,9 @@
 """In and out of tensors: casts, Python numbers, NumPy, DLPack.
 
-`To` is the cast that autograd knows. The rest are the methods that read values (and so compute them): the
-arrays they return share memory with the tensor where strides can say it, which is always. While an array
-is held, in-place operations on the tensor write to that same memory (graph/storage.py, `Shared`).
+`To` is the cast that autograd knows. The rest are the methods that read values (and so compute
+them): the arrays they return share memory with the tensor where strides can say it, which is
+always. While an array is held, in-place operations on the tensor write to that same memory
+(graph/storage.py, `Shared`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from grad.dtype import ALL_DTYPES, DType, as_dtype, dtypes
 from grad.engine import realize
 from grad.errors import DTypeError, GradientError
 from grad.graph.arrays import array_of, node_of
-from grad.graph.movement import Move, contiguous_strides, path_layout
+from grad.graph.movement import Move, contiguous_layout, contiguous_strides
 from grad.graph.node import bitcast, cast, from_buffer
 from grad.graph.primitives import AS_STRIDED
 from grad.graph.storage import Shared, Storage
@@ -55,7 +56,8 @@ class To(Function):
 class ConvertTo:
     """`x` as another dtype (or like another tensor); `x` itself if nothing changes.
 
-    ``x.to(dtype)``, ``x.to("cpu")``, ``x.to("cpu", dtype)``, ``x.to(other)``; with `copy` always a copy.
+    ``x.to(dtype)``, ``x.to("cpu")``, ``x.to("cpu", dtype)``, ``x.to(other)``; with `copy` always a
+    copy.
     """
 
     @staticmethod
@@ -89,7 +91,7 @@ class BitCast:
         return x._wrap(bitcast(x.node, as_dtype(dtype)))
 
 
-# -- out ---------------------------------------------------------------------------------------------------
+# -- out -------------------------------------------------------------------------------------------
 def array_view(tensor: Any) -> Array:
     """The values of `tensor` as an array on its memory, computed first. For reading only."""
     storage = tensor._storage
@@ -103,10 +105,7 @@ def lent_array(tensor: Any) -> Array:
     realize((storage.node,))
     shared = storage.shared
     if shared is None or not shared.alive:
-        # Memory that somebody else also reads (a copy that was not made yet, a saved value) is not lent.
-        if sys.getrefcount(storage.node) > 2:
-            node = storage.node
-            storage.node = node_of(array_of(storage, _whole(node.shape), node.dtype), node.dtype)
+        _separate(storage)
     array = array_of(storage, tensor.layout, tensor.dtype)
     if shared is None or not shared.alive:
         holder = array
@@ -116,10 +115,12 @@ def lent_array(tensor: Any) -> Array:
     return array
 
 
-def _whole(shape: tuple[int, ...]) -> Any:
-    layout = path_layout(shape, ())
-    assert layout is not None
-    return layout
+def _separate(storage: Storage) -> None:
+    """Memory that somebody else reads (a copy not made yet, a saved value) is not lent: copy it."""
+    if sys.getrefcount(storage.node) > 2:
+        node = storage.node
+        values = array_of(storage, contiguous_layout(node.shape), node.dtype)
+        storage.node = node_of(values, node.dtype)
 
 
 def to_dlpack(tensor: Any) -> Any:
@@ -135,7 +136,7 @@ def to_dlpack(tensor: Any) -> Any:
     )
 
 
-# -- in ----------------------------------------------------------------------------------------------------
+# -- in --------------------------------------------------------------------------------------------
 def from_dlpack(source: Any) -> Any:
     """A tensor on the memory of an array of another library (NumPy, PyTorch, JAX), without copying.
 
@@ -151,7 +152,8 @@ def from_dlpack(source: Any) -> Any:
     dtype = _BY_DLPACK.get((foreign.code, foreign.bits))
     if dtype is None:
         raise DTypeError(
-            f"from_dlpack: no dtype has DLPack code {foreign.code} with {foreign.bits} bits; convert "
+            f"from_dlpack: no dtype has DLPack code {foreign.code} with {foreign.bits} bits; "
+            "convert "
             f"the array first."
         )
     return on_memory(foreign.address, foreign.shape, foreign.strides, dtype, foreign.owner)

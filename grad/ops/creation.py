@@ -1,8 +1,8 @@
 """New tensors: from data, or from a rule (`zeros`, `arange`, `eye` ...).
 
-Rules are graph nodes and cost no memory until somebody reads or writes them. `node_of_data` turns anything
-a user may pass as data into a node. `CREATORS` lists the functions; `grad/tensor.py` binds them as
-``Tensor.<name>`` and `grad/__init__` as ``grad.<name>``. Random numbers are in `random.py`.
+Rules are graph nodes and cost no memory until somebody reads or writes them. `node_of_data` turns
+anything a user may pass as data into a node. `CREATORS` lists the functions; `grad/tensor.py` binds
+them as ``Tensor.<name>`` and `grad/__init__` as ``grad.<name>``. Random numbers are in `random.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def creator(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-# -- arguments -----------------------------------------------------------------------------------------------
+# -- arguments -------------------------------------------------------------------------------------
 def checked_shape(name: str, size: Sequence[Any], dtype: DType) -> Shape:
     """The sizes meant by ``f(2, 3)`` or ``f((2, 3))``, none negative, their bytes addressable."""
     if len(size) == 1 and isinstance(size[0], Sequence) and not isinstance(size[0], str):
@@ -69,9 +69,10 @@ def filled(value: Any, shape: Shape, dtype: DType) -> Node:
     return expand(constant(value, dtype), shape)
 
 
-# -- data ------------------------------------------------------------------------------------------------------
+# -- data ------------------------------------------------------------------------------------------
 def node_of_data(data: Any, dtype: DType | None) -> Node:
-    """`data` as a node of `dtype` (None: what PyTorch infers): numbers, nested lists, arrays, tensors.
+    """`data` as a node of `dtype` (None: what PyTorch infers): numbers, nested lists, arrays,
+    tensors.
 
     Raises:
         ShapeError: a nested list is ragged. DTypeError: it holds something that is no number.
@@ -130,7 +131,8 @@ def _array(plain: Any, data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
         array = np.asarray(plain)
     except ValueError:
         raise ShapeError(
-            f"the nested list is ragged: {_ragged(data)}. All lists of one level must be equally long."
+            f"the nested list is ragged: {_ragged(data)}. All lists of one level must be equally "
+            "long."
         ) from None
     if array.dtype.kind == "O":
         raise _not_numbers(plain)
@@ -185,9 +187,7 @@ def _ragged(data: Any) -> str:
 
 
 @creator
-def tensor(
-    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A new tensor that holds a copy of `data`; ints give int64, floats the default floating type.
 
     Example:
@@ -210,7 +210,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     return tensor(data, dtype=wanted)
 
 
-# -- rules ---------------------------------------------------------------------------------------------------
+# -- rules -----------------------------------------------------------------------------------------
 def _constant_creator(name: str, value: int, doc: str) -> None:
     def create(
         *size: Size, dtype: Any = None, device: Any = None, requires_grad: bool = False
@@ -224,7 +224,10 @@ def _constant_creator(name: str, value: int, doc: str) -> None:
         kind = input.dtype if dtype is None else as_dtype(dtype)
         return finished(filled(value, input.shape, kind), requires_grad, device)
 
-    for function, suffix, text in ((create, "", doc), (like, "_like", f"{doc[:-1]}, like `input`.")):
+    for function, suffix, text in (
+        (create, "", doc),
+        (like, "_like", f"{doc[:-1]}, like `input`."),
+    ):
         function.__name__ = function.__qualname__ = name + suffix
         function.__doc__ = text
         creator(function)
@@ -249,7 +252,7 @@ def full(
     if isinstance(fill_value, Variable):
         fill_value = fill_value.item()  # type: ignore[attr-defined]
     kind = _kind_of(fill_value) if dtype is None else as_dtype(dtype)
-    shape = checked_shape("full", (size,) if isinstance(size, Sequence) else (size,), kind)
+    shape = checked_shape("full", (size,), kind)
     value = number_for_dtype(fill_value, kind)
     return finished(filled(value, shape, kind), requires_grad, device)
 
@@ -345,9 +348,7 @@ def linspace(
     # From both ends, so that both are met exactly.
     rising = affine(index, start, step, wide)
     left = cast(pointwise(SUB, constant(steps - 1, dtypes.int64), index), wide)
-    falling = pointwise(
-        SUB, argument(end, wide), pointwise(MUL, left, argument(step, wide))
-    )
+    falling = pointwise(SUB, argument(end, wide), pointwise(MUL, left, argument(step, wide)))
     first_half = pointwise(LT, index, constant(max(steps // 2, 1), dtypes.int64))
     node = pointwise(WHERE, first_half, rising, falling)
     return finished(cast(node, kind), requires_grad, device)

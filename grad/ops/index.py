@@ -1,16 +1,14 @@
 """Indexing: ``x[...]`` and ``x[...] = v`` with everything NumPy and PyTorch take.
 
-An index is split in two by `parse`: the basic part (integers, slices, None, ...) is a path of movements,
-a view; the advanced part (integer tensors, masks) becomes one flat index along one axis, which `Take`
-reads and `Put` writes. Read `Plan`, `parse`, then `get` and `put`. Bounds are checked when the index is
-used, by looking at its values.
+`index_plan.py` has understood the index: a basic part, which is a path of movements, and an
+advanced part, one flat index along one axis, which `Take` reads and `Put` writes. `GetItem` and
+`put` bring the two together; they are `__getitem__` and `__setitem__`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,262 +19,13 @@ from grad.dtype import as_dtype, dtypes
 from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError
 from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape
-from grad.graph.node import (
-    Node,
-    broadcast_shapes,
-    cast,
-    constant,
-    expand,
-    pointwise,
-    reshape,
-    scatter,
-    take,
-)
-from grad.graph.primitives import ADD, LT, MUL, RESHAPE, SLICE, WHERE
+from grad.graph.node import Node, broadcast_shapes, constant, expand, reshape, scatter, take
+from grad.graph.primitives import RESHAPE, SLICE
 from grad.ops.axes import normal_axis
+from grad.ops.index_plan import Flat, Index, Path, flat_form, parse, position_of
 from grad.ops.inplace import check_writable, fitted_shape, overwrite, write
 from grad.ops.movement import Movement, moved
 from grad.ops.registry import ALL, Failure, Sample, op
-
-Index = Any
-Path = tuple[Move, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """An index, understood.
-
-    Attributes:
-        path: the basic part, as movements. shape: the shape they lead to.
-        indices: for advanced axes of that shape, the node of their positions (int64, not negative).
-    """
-
-    path: Path
-    shape: Shape
-    indices: dict[int, Node]
-
-
-# -- understanding -----------------------------------------------------------------------------------------
-def parse(shape: Shape, index: Index) -> Plan:
-    """Split `index` of a tensor of `shape` into its basic and its advanced part."""
-    items = _items(shape, index)
-    ranges: list[tuple[int, int, int]] = []
-    sizes: list[int] = []
-    indices: dict[int, Node] = {}
-    axis = 0
-    for item in items:
-        if item is None:
-            sizes.append(1)
-            continue
-        if isinstance(item, np.bool_):
-            # A truth value picks all of a new axis, or nothing of it.
-            indices[len(sizes)] = node_of(np.zeros(int(item), np.int64), dtypes.int64)
-            sizes.append(1)
-            continue
-        size = shape[axis]
-        if isinstance(item, slice):
-            ranges.append(_range(item, size))
-            sizes.append(ranges[-1][2])
-        elif isinstance(item, int):
-            ranges.append((_position(item, axis, size), 1, 1))
-        else:
-            indices[len(sizes)] = _wrapped(item, axis, size)
-            ranges.append((0, 1, size))
-            sizes.append(size)
-        axis += 1
-    path: Path = ()
-    if any(r != (0, 1, size) for r, size in zip(ranges, shape)):
-        path += (Move(SLICE, tuple(ranges)),)
-    if tuple(sizes) != tuple([size for _, _, size in ranges]):
-        path += (Move(RESHAPE, tuple(sizes)),)
-    return Plan(path, tuple(sizes), indices)
-
-
-def _items(shape: Shape, index: Index) -> list[Any]:
-    """One item for each axis, and None or a truth value for each new one."""
-    given = list(index) if isinstance(index, tuple) else [index]
-    items: list[Any] = []
-    used = 0
-    ellipsis: int | None = None
-    for item in given:
-        if item is Ellipsis:
-            if ellipsis is not None:
-                raise IndexOutOfRangeError("an index can have one ellipsis (...) only.")
-            ellipsis = len(items)
-        else:
-            parts = _parts(item)
-            used += sum(1 for part in parts if _takes_axis(part))
-            items.extend(parts)
-            if isinstance(parts[0], _FromMask):
-                _check_mask(parts[0].mask_shape, shape, used, len(parts), item)
-    missing = len(shape) - used
-    if missing < 0:
-        raise IndexOutOfRangeError(
-            f"too many indices: {used} for a tensor of {len(shape)} dimensions, shape {shape}."
-        )
-    place = len(items) if ellipsis is None else ellipsis
-    items[place:place] = [slice(None)] * missing
-    return items
-
-
-class _FromMask:
-    """The positions that one axis of a mask leads to."""
-
-    __slots__ = ("mask_shape", "positions")
-
-    def __init__(self, positions: np.ndarray, mask_shape: Shape) -> None:
-        self.positions, self.mask_shape = positions, mask_shape
-
-
-def _check_mask(mask_shape: Shape, shape: Shape, used: int, rank: int, item: Any) -> None:
-    # Exact when no ellipsis stands before it; the bounds of the positions are checked in any case.
-    if rank > len(shape) or (used == rank and mask_shape != shape[:rank]):
-        raise IndexOutOfRangeError(
-            f"a mask of shape {mask_shape} does not fit the axes of a tensor of shape {shape}; the "
-            f"sizes must be equal."
-        )
-
-
-def _takes_axis(item: Any) -> bool:
-    return item is not None and not isinstance(item, np.bool_)
-
-
-def _parts(item: Any) -> list[Any]:
-    """One item of an index in its final form: an int, slice, None, truth value, tensor or positions."""
-    if item is None or isinstance(item, slice):
-        return [item]
-    if isinstance(item, bool | np.bool_):
-        return [np.bool_(item)]
-    if isinstance(item, Variable):
-        return _tensor_parts(item)
-    if hasattr(item, "__index__") and not isinstance(item, np.ndarray):
-        return [item.__index__()]
-    if isinstance(item, list | tuple | range | np.ndarray):
-        plain = [_plain(entry) for entry in item] if isinstance(item, list | tuple) else item
-        try:
-            array = np.asarray(plain)
-        except ValueError as error:
-            raise IndexOutOfRangeError(f"an index list must be rectangular: {error}") from None
-        if array.size == 0 and not isinstance(item, np.ndarray):
-            array = array.astype(np.int64)
-        return _array_parts(array)
-    raise IndexOutOfRangeError(
-        f"an index must be an int, a slice, None, ..., an integer or bool tensor, or a list of ints; "
-        f"got a {type(item).__name__}."
-    )
-
-
-def _plain(entry: Any) -> Any:
-    return entry.tolist() if isinstance(entry, Variable) else entry
-
-
-def _array_parts(array: np.ndarray) -> list[Any]:
-    if array.dtype == np.bool_:
-        if array.ndim == 0:
-            return [np.bool_(array)]
-        return [_FromMask(positions, array.shape) for positions in array.nonzero()]
-    if array.dtype.kind not in "iu":
-        raise IndexOutOfRangeError(
-            f"an index array must hold integers or truth values, not {array.dtype}; use .long()."
-        )
-    return [array.astype(np.int64)]
-
-
-def _tensor_parts(tensor: Any) -> list[Any]:
-    if tensor.dtype is dtypes.bool:
-        return _array_parts(tensor.detach().numpy())
-    if tensor.dtype.kind not in "iu":
-        raise IndexOutOfRangeError(
-            f"an index tensor must be of an integer type or bool, not {tensor.dtype.name}; use .long()."
-        )
-    return [tensor]
-
-
-def _range(item: slice, size: int) -> tuple[int, int, int]:
-    """(start, step, count) of a slice, as NumPy clips it; steps may be negative."""
-    try:
-        start, stop, step = item.indices(size)
-    except TypeError:
-        raise DTypeError(f"slice bounds must be ints or None, got {item}.") from None
-    except ValueError:
-        raise IndexOutOfRangeError("a slice step cannot be zero.") from None
-    count = len(range(start, stop, step))
-    return (start, step, count) if count else (0, 1, 0)
-
-
-def _position(index: int, axis: int, size: int) -> int:
-    if not -size <= index < size:
-        raise IndexOutOfRangeError(
-            f"index {index} is out of range for axis {axis} of size {size}; "
-            f"use {-size} to {size - 1}."
-        )
-    return index + size if index < 0 else index
-
-
-def _wrapped(item: Any, axis: int, size: int) -> Node:
-    """The positions of an advanced index along `axis`, checked, counted from the front."""
-    if isinstance(item, Variable):
-        array = item.detach().numpy()  # type: ignore[attr-defined]
-    else:
-        array = item.positions if isinstance(item, _FromMask) else item
-    if array.size:
-        low, high = int(array.min()), int(array.max())
-        if low < -size or high >= size:
-            wrong = low if low < -size else high
-            raise IndexOutOfRangeError(
-                f"index {wrong} is out of range for axis {axis} of size {size}; "
-                f"use {-size} to {size - 1}."
-            )
-    if not isinstance(item, Variable):
-        return node_of(np.where(array < 0, array + size, array), dtypes.int64)
-    node = cast(item.node, dtypes.int64)
-    if item.dtype.kind == "u":
-        return node
-    negative = pointwise(LT, node, constant(0, dtypes.int64))
-    return pointwise(
-        WHERE, negative, pointwise(ADD, node, constant(size, dtypes.int64)), node
-    )
-
-
-# -- the flat form -------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Flat:
-    """The advanced part as one index along one axis.
-
-    Attributes:
-        order: permutation that brings the indexed axes together (None: they are).
-        joined: the shape with them made one. axis: where that one is. index: flat positions, 1-d.
-        result: the final shape.
-    """
-
-    order: tuple[int, ...] | None
-    joined: Shape
-    axis: int
-    index: Node
-    result: Shape
-
-
-def flat_form(plan: Plan) -> Flat:
-    axes = sorted(plan.indices)
-    shape = plan.shape
-    together = axes[-1] - axes[0] + 1 == len(axes)
-    order = None
-    place = axes[0] if together else 0
-    if not together:
-        order = (*axes, *[axis for axis in range(len(shape)) if axis not in plan.indices])
-        shape = tuple([shape[axis] for axis in order])
-    nodes = [plan.indices[axis] for axis in axes]
-    sizes = shape[place : place + len(axes)]
-    broadcast = broadcast_shapes("index", *[node.shape for node in nodes])
-    flat = nodes[0]
-    for node, size in zip(nodes[1:], sizes[1:]):
-        scaled = pointwise(MUL, flat, constant(size, dtypes.int64))
-        flat = pointwise(ADD, scaled, node)
-    count = math.prod(broadcast)
-    index = reshape(expand(flat, broadcast), (count,))
-    before, after = shape[:place], shape[place + len(axes) :]
-    joined = (*before, math.prod(sizes), *after)
-    return Flat(order, joined, place, index, (*before, *broadcast, *after))
 
 
 class Take(Function):
@@ -295,7 +44,8 @@ class Take(Function):
 
 
 class Put(Function):
-    """`base` with `values` written ("set") or added ("add") at the positions `index` along `axis`."""
+    """`base` with `values` written ("set") or added ("add") at the positions `index` along "
+    "`axis`."""
 
     @staticmethod
     def forward(ctx: Context, base: Any, values: Any, axis: int, index: Node, how: str) -> Any:
@@ -325,7 +75,7 @@ def _along(index: Node, axis: int, shape: Shape) -> Node:
     return expand(reshape(index, spread), shape)
 
 
-# -- reading and writing ---------------------------------------------------------------------------------------
+# -- reading and writing ---------------------------------------------------------------------------
 @op(
     method="__getitem__",
     function=False,
@@ -334,7 +84,8 @@ def _along(index: Node, axis: int, shape: Shape) -> Node:
     composite=True,
 )
 class GetItem:
-    """``x[index]``: a view for integers, slices, None and ...; a copy for tensors, lists and masks."""
+    """``x[index]``: a view for integers, slices, None and ...; a copy for tensors, lists and "
+    "masks."""
 
     @staticmethod
     def forward(x: Any, index: Index) -> Any:
@@ -361,17 +112,17 @@ class Slice(Movement):
 
 @op(method="__setitem__", function=False, dtypes=ALL, composite=True)
 class SetItem:
-    """``x[index] = value``; the value broadcasts to what is indexed and is converted to the type of `x`."""
+    """``x[index] = value``; the value broadcasts to what is indexed and is converted to the type of
+    `x`.
+    """
 
     @staticmethod
     def forward(x: Any, index: Index, value: Any) -> None:
         value = value_like(x, value)
-        if isinstance(index, Variable) and index.dtype is dtypes.bool and index.shape == x.shape:
-            if not isinstance(value, Variable) or math.prod(value.shape) == 1:
-                # Written where it holds, without looking at it.
-                _set_masked(x, index, value)
-                return
-        put(x, index, value, "set")
+        if _is_mask_of(index, x) and _is_one_number(value):
+            _set_masked(x, index, value)
+        else:
+            put(x, index, value, "set")
 
 
 def value_like(x: Any, value: Any) -> Any:
@@ -386,7 +137,16 @@ def value_like(x: Any, value: Any) -> Any:
     return x._wrap(node_of(array, as_dtype(array.dtype)))
 
 
+def _is_mask_of(index: Index, x: Any) -> bool:
+    return isinstance(index, Variable) and index.dtype is dtypes.bool and index.shape == x.shape
+
+
+def _is_one_number(value: Any) -> bool:
+    return not isinstance(value, Variable) or math.prod(value.shape) == 1
+
+
 def _set_masked(x: Any, mask: Any, value: Any) -> None:
+    # Written where the mask holds, without computing the mask.
     check_writable("__setitem__", x)
     if not isinstance(value, Variable):
         value = x.detach().new_full((), value)
@@ -470,7 +230,7 @@ class Select(Movement):
             raise IndexOutOfRangeError("select: a tensor without dimensions has nothing to select.")
         axis = normal_axis("select", dim, len(shape))
         ranges = [(0, 1, size) for size in shape]
-        ranges[axis] = (_position(index, axis, shape[axis]), 1, 1)
+        ranges[axis] = (position_of(index, axis, shape[axis]), 1, 1)
         rest = (*shape[:axis], *shape[axis + 1 :])
         return moved(ctx, x, (Move(SLICE, tuple(ranges)), Move(RESHAPE, rest)))
 
@@ -502,4 +262,3 @@ class MaskedSelect:
     def forward(x: Any, mask: Any) -> Any:
         shape = broadcast_shapes("masked_select", x.shape, mask.shape)
         return x.expand(shape)[mask.expand(shape)]
-

@@ -1,9 +1,10 @@
 """Writing to tensors: the one way in which a value changes.
 
-`write` replaces what a tensor shows by a new value: it points the storage at a new node and gives the
-tensor (or, for a view, its base) a new history, as PyTorch's copy-on-write graph does. Every in-place form
-(``x.add_(y)``, ``x += y``, ``x[i] = v``) computes a value without writing, then calls `write`; see
-`inplace_form`. What autograd forbids is refused in `check_writable`, before anything has changed.
+`write` replaces what a tensor shows by a new value: it points the storage at a new node and gives
+the tensor (or, for a view, its base) a new history, as PyTorch's copy-on-write graph does. Every
+in-place form (``x.add_(y)``, ``x += y``, ``x[i] = v``) computes a value without writing, then calls
+`write`; see `inplace_form`. What autograd forbids is refused in `check_writable`, before anything
+has changed.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def check_writable(name: str, target: Any) -> None:
     elif base._requires_grad:
         if base._edge is None:
             raise InplaceError(
-                f"{name}: a view of a leaf tensor that requires grad cannot be written to in place. "
+                f"{name}: a view of a leaf tensor that requires grad cannot be written to in "
+                "place. "
                 f"Write under `with grad.no_grad():`, or to a clone of the leaf."
             )
         if target._edge is None and target._edge_version == target._storage.version:
@@ -92,7 +94,8 @@ def fitted_shape(name: str, target: Any, value: Any) -> Any:
     new = len(target.shape) - len(value.shape)
     if new < 0 or any(s not in (1, target.shape[new + i]) for i, s in enumerate(value.shape)):
         raise BroadcastError(
-            f"{name}: a value of shape {value.shape} does not fit a tensor of shape {target.shape}; "
+            f"{name}: a value of shape {value.shape} does not fit a tensor of shape "
+            f"{target.shape}; "
             f"the value broadcasts to the tensor, never the tensor to the value."
         )
     return value.expand(target.shape)
@@ -140,7 +143,8 @@ def inplace_form(row: Op, name: str) -> Callable[..., Any]:
 
 
 class Overwrite(Function):
-    """The values of `value`, with the history of a write to `target`, whose gradient becomes zero."""
+    """The values of `value`, with the history of a write to `target`, whose gradient becomes "
+    "zero."""
 
     @staticmethod
     def forward(ctx: Context, target: Any, value: Any) -> Any:
@@ -164,7 +168,8 @@ def overwrite(name: str, target: Any, value: Any) -> None:
 
 
 def number_for(target: Any, value: Any) -> Any:
-    """A Python number as one that the type of `target` has; fractions are cut off, integers wrap."""
+    """A Python number as one that the type of `target` has; fractions are cut off, integers "
+    "wrap."""
     if target.dtype is dtypes.bool:
         return bool(value)
     if target.dtype.kind == "f":

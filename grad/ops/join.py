@@ -1,6 +1,8 @@
-"""Putting tensors together and taking them apart: `cat`, `stack`, `split`, `chunk`, `unbind`, `repeat` ...
+"""Putting tensors together and taking them apart: `cat`, `stack`, `split`, `chunk`, `unbind`,
+`repeat` ...
 
-`Concatenate` is the one new operation: each part is written to its place in a new value. The others are made of it, of views and of indexing.
+`Concatenate` is the one new operation: each part is written to its place in a new value. The others
+are made of it, of views and of indexing.
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ def _as_list(name: str, tensors: Any) -> list[Any]:
 class Cat:
     """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``.
 
-    The other sizes must agree; types are promoted. As in PyTorch, one-dimensional empty tensors are skipped.
+    The other sizes must agree; types are promoted. As in PyTorch, one-dimensional empty tensors are
+    skipped.
     """
 
     @staticmethod
@@ -91,7 +94,8 @@ class Cat:
                 a != b for i, (a, b) in enumerate(zip(shape, first)) if i != axis
             ):
                 raise ShapeError(
-                    f"cat: shapes {first} and {shape} do not fit along axis {dim}; all sizes but that "
+                    f"cat: shapes {first} and {shape} do not fit along axis {dim}; all sizes but "
+                    "that "
                     f"one must agree."
                 )
         return Concatenate.apply(axis, *[tensor.to(dtype) for tensor in parts])
@@ -107,7 +111,9 @@ class Stack:
         first = listed[0].shape
         for tensor in listed:
             if tensor.shape != first:
-                raise ShapeError(f"stack: shapes {first} and {tensor.shape} differ; all must be equal.")
+                raise ShapeError(
+                    f"stack: shapes {first} and {tensor.shape} differ; all must be equal."
+                )
         axis = normal_axis("stack", dim, len(first) + 1)
         return Cat.forward([tensor.unsqueeze(axis) for tensor in listed], axis)
 
@@ -120,7 +126,9 @@ class Stack:
     errors=[Failure(((4, 3),), ([1, 2],), match="sum")],
 )
 class Split:
-    """Views of `split_size` elements of axis `dim` each (the last may have fewer), or of given sizes."""
+    """Views of `split_size` elements of axis `dim` each (the last may have fewer), or of given
+    sizes.
+    """
 
     @staticmethod
     def forward(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
@@ -129,7 +137,9 @@ class Split:
         if isinstance(split_size, Sequence):
             sizes = list(split_size)
             if sum(sizes) != size or min(sizes, default=0) < 0:
-                raise ShapeError(f"split: sizes {sizes} must sum to {size}, the size of axis {dim}.")
+                raise ShapeError(
+                    f"split: sizes {sizes} must sum to {size}, the size of axis {dim}."
+                )
         else:
             if split_size < 0 or (split_size == 0 and size):
                 raise ShapeError(f"split: split_size is {split_size}, it must be 1 or more.")
@@ -181,7 +191,8 @@ class Repeat:
         new = len(counts) - len(x.shape)
         if new < 0 or min(counts, default=0) < 0:
             raise ShapeError(
-                f"repeat: {counts} must give a count, 0 or more, for each of the {len(x.shape)} axes."
+                f"repeat: {counts} must give a count, 0 or more, for each of the {len(x.shape)} "
+                "axes."
             )
         shape = (1,) * new + x.shape
         spaced = [size for pair in zip([1] * len(shape), shape) for size in pair]
@@ -195,7 +206,11 @@ class Repeat:
     dtypes=ALL,
     composite=True,
     reference=lambda x, shifts, dims=None: np.roll(x, shifts, dims),
-    samples=[Sample(((3, 4),), (1, 0)), Sample(((3, 4),), ((1, -1), (0, 1))), Sample(((3, 4),), (5,))],
+    samples=[
+        Sample(((3, 4),), (1, 0)),
+        Sample(((3, 4),), ((1, -1), (0, 1))),
+        Sample(((3, 4),), (5,)),
+    ],
 )
 class Roll:
     """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
@@ -212,4 +227,3 @@ class Roll:
             if cut:
                 x = Cat.forward([x.narrow(axis, cut, size - cut), x.narrow(axis, 0, cut)], axis)
         return x
-

@@ -1,8 +1,9 @@
 """How movements are recorded and undone: the base of every view operation.
 
-`moved` makes the result of an op from a path of `Move`s: a view of the same storage where strides can say
-it, else a copy. `unmoved` is the gradient of a path: each movement has a reverse, tried from the last to
-the first. `view.py` has the operations themselves, `index.py` uses `Through` for basic indexing.
+`moved` makes the result of an op from a path of `Move`s: a view of the same storage where strides
+can say it, else a copy. `unmoved` is the gradient of a path: each movement has a reverse, tried
+from the last to the first. `view.py` has the operations themselves, `index.py` uses `Through` for
+basic indexing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Movement(Function):
 
 
 def moved(ctx: Any, x: Any, path: Path, copy: bool = False) -> Any:
-    """`x` seen through `path`: a view, or a copy where `copy` is asked for or strides cannot express it."""
+    """`x` seen through `path`: a view, or a copy where `copy` is asked for or strides cannot
+    express it.
+    """
     ctx.shape, ctx.path = x.shape, path
     view = None if copy else x._view(path)
     return x._wrap(follow(x.node, path)) if view is None else view
@@ -90,7 +93,8 @@ def inverse_order(order: Sequence[int]) -> tuple[int, ...]:
 
 
 class Place(Function):
-    """Zeros of `shape` with the slice `ranges` filled: the reverse of a slice, by movements alone."""
+    """Zeros of `shape` with the slice `ranges` filled: the reverse of a slice, by movements "
+    "alone."""
 
     @staticmethod
     def forward(ctx: Context, x: Any, shape: Shape, ranges: Sequence[tuple[int, int, int]]) -> Any:
@@ -131,7 +135,8 @@ def _spread(node: Node, axis: int, step: int) -> Node:
 
 
 class PlaceStrided(Function):
-    """Zeros of (one-dimensional) `shape` with a strided view added in: the reverse of `as_strided`."""
+    """Zeros of (one-dimensional) `shape` with a strided view added in: the reverse of "
+    "`as_strided`."""
 
     @staticmethod
     def forward(ctx: Context, x: Any, shape: Shape, layout: Any) -> Any:

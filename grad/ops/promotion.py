@@ -105,13 +105,13 @@ def can_cast(source: DType, target: DType) -> bool:
 
 def pair(name: str, x: Operand, y: Operand) -> tuple[Node, Node]:
     """`x` and `y` as nodes of their common type (see `result_type`); one of them is a tensor."""
-    priority = _PRIORITY.get(type(y))
-    if priority is not None and is_tensor(x):
+    if isinstance(x, Variable):
         dtype = x.dtype
-        if priority <= dtype.priority:
+        if isinstance(y, Variable):
+            if y.dtype is dtype:
+                return x.node, y.node
+        elif _PRIORITY.get(type(y), 3) <= dtype.priority:
             return x.node, number(y, dtype)
-    elif is_tensor(x) and is_tensor(y) and x.dtype is y.dtype:
-        return x.node, y.node
     x, y = _operand(name, x), _operand(name, y)
     dtype = result_type(x, y)
     return as_node(name, x, dtype), as_node(name, y, dtype)

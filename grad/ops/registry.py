@@ -1,9 +1,9 @@
 """The registry: one row per operation, from which everything else is a loop.
 
 An op is a `Function` class under the decorator `op`. `grad/tensor.py` binds methods and operators,
-`grad/__init__.py` functions, `tools/stubs.py` writes their types, and one test module runs every row over
-its `samples`. Read `Sample`, `Op`, then `op`. `callable_of` makes what the user calls: it is the one
-place where keyword arguments by NumPy's names (`axis`, `keepdims`) become PyTorch's.
+`grad/__init__.py` functions, `tools/stubs.py` writes their types, and one test module runs every
+row over its `samples`. Read `Sample`, `Op`, then `op`. `callable_of` makes what the user calls: it
+is the one place where keyword arguments by NumPy's names (`axis`, `keepdims`) become PyTorch's.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class Op:
     Attributes:
         name: the name it is registered by: the method, else the function.
         definition: the class (or, for a composite, its `forward`).
-        method, function: names of the Tensor method and of the function ``grad.<name>`` (None: none).
+        method, function: names of the Tensor method and of the function ``grad.<name>`` (None:
+        none).
         aliases: further names of both.
         inplace: whether there is a method with a trailing underscore too.
         operator, reflected: dunder names. inplace_operator: ``__iadd__`` and the like.
@@ -169,8 +170,8 @@ def op(
 ) -> Callable[[type], type]:
     """Register a `Function` class as an operation; the arguments are the attributes of `Op`.
 
-    `function` is True (named as the method), a name, or False. A composite is any class with a static
-    `forward(x, ...)`: no context, no `backward`.
+    `function` is True (named as the method), a name, or False. A composite is any class with a
+    static `forward(x, ...)`: no context, no `backward`.
 
     Example:
         >>> @op(method="exp", reference=np.exp, samples=[Sample(low=-4, high=4)], inplace=True)
@@ -215,7 +216,13 @@ def _parameters(definition: Any, composite: bool) -> tuple[inspect.Parameter, ..
 
 
 # NumPy's word, PyTorch's word: either is understood where an op has the other.
-_SYNONYMS = (("axis", "dim"), ("axes", "dim"), ("axis", "dims"), ("keepdims", "keepdim"), ("shape", "size"))
+_SYNONYMS = (
+    ("axis", "dim"),
+    ("axes", "dim"),
+    ("axis", "dims"),
+    ("keepdims", "keepdim"),
+    ("shape", "size"),
+)
 
 
 def renames(parameters: Sequence[inspect.Parameter]) -> dict[str, str]:
@@ -236,7 +243,9 @@ def renames(parameters: Sequence[inspect.Parameter]) -> dict[str, str]:
 def callable_of(
     definition: Any, name: str, parameters: Sequence[inspect.Parameter], composite: bool
 ) -> Callable[..., Any]:
-    """The function that users call: positional arguments go straight through, keywords are sorted out."""
+    """The function that users call: positional arguments go straight through, keywords are sorted
+    out.
+    """
     target = definition.forward if composite else definition.apply
     synonyms = renames(parameters)
     order = [p for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]

@@ -232,7 +232,7 @@ class _Triangle(Function):
         name = "tril" if cls.lower else "triu"
         if len(x.shape) < 2:
             raise ShapeError(
-                f"{name}: got shape {tuple(x.shape)}, needs 2 dimensions or more; use x.diag()."
+                f"{name}: got shape {tuple(x.shape)}, needs 2 dimensions or more."
             )
         ctx.diagonal = diagonal
         rows, columns = x.shape[-2:]

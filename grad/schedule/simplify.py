@@ -10,23 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from grad.dtype import dtypes
 from grad.graph.primitives import (
     ADD,
     CAST,
     CONST,
-    CONTRACT,
     DIV,
     EXPAND,
     MUL,
     NEG,
     PERMUTE,
     POW,
-    PROD,
     RESHAPE,
-    SCAN,
     SUB,
-    SUM,
 )
 from grad.schedule.program import Entry, Program
 
@@ -181,38 +176,6 @@ def _expand_of_expand(r: _Rewriter, entry: Entry) -> int | Entry | None:
     return None
 
 
-def _accumulate_wide(r: _Rewriter, entry: Entry) -> Entry | None:
-    """Sums and products of 16-bit floats are gathered in float32 and rounded once."""
-    if entry.dtype.kind != "f" or entry.dtype.itemsize != 2:
-        return None
-    if entry.op is SCAN and entry.arg[0] not in (ADD, MUL):
-        return None
-    wide = dtypes.float32
-    sources = [r.add(Entry(CAST, (s,), None, r.entries[s].shape, wide)) for s in entry.src]
-    gathered = r.add(entry._replace(src=tuple(sources), dtype=wide))
-    return Entry(CAST, (gathered,), None, entry.shape, entry.dtype)
-
-
-def _integer_contraction(r: _Rewriter, entry: Entry) -> Entry | None:
-    """Matrix products of integers are plain sums of products: the contraction engine is for floats."""
-    if entry.dtype.kind == "f":
-        return None
-    dtype = entry.dtype
-    *leading, rows, columns = entry.shape
-    depth = r.entries[entry.src[0]].shape[-1]
-    whole = (*leading, rows, columns, depth)
-    left = (*leading, rows, 1, depth)
-    right = (*leading, 1, columns, depth)
-    rank = len(entry.shape)
-    turned = (*leading, columns, depth)
-    order = (*range(rank - 2), rank - 1, rank - 2)
-    a = r.add(Entry(RESHAPE, (entry.src[0],), left, left, dtype))
-    b = r.add(Entry(PERMUTE, (entry.src[1],), order, turned, dtype))
-    b = r.add(Entry(RESHAPE, (b,), right, right, dtype))
-    product = r.add(Entry(MUL, (a, b), None, whole, dtype))
-    return Entry(SUM, (product,), (rank,), entry.shape, dtype)
-
-
 # Tried in order, again after each change.
 RULES: dict[Any, tuple[Rule, ...]] = {
     ADD: (_integer_zero,),
@@ -225,10 +188,6 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     RESHAPE: (_reshape_of_reshape,),
     PERMUTE: (_permute_of_permute, _permute_of_ones),
     EXPAND: (_expand_of_expand,),
-    SUM: (_accumulate_wide,),
-    PROD: (_accumulate_wide,),
-    SCAN: (_accumulate_wide,),
-    CONTRACT: (_accumulate_wide, _integer_contraction),
 }
 
 

@@ -1,4 +1,4 @@
-"""Numbers with names."""
+"""Numbers with names: those of mathematics, and units of memory."""
 
 from __future__ import annotations
 

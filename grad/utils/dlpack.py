@@ -1,8 +1,9 @@
 """DLPack: handing memory to other array libraries and taking theirs, without copying.
 
-`export` makes the capsule that ``__dlpack__`` returns; `accept` reads one. Both speak the unversioned
-structure ``DLManagedTensor`` of DLPack 0.x, which every library reads (source: dlpack.h, github.com/dmlc/
-dlpack). Here there are addresses and type codes only; `grad/ops/convert.py` makes tensors of them.
+`export` makes the capsule that ``__dlpack__`` returns; `accept` reads one. Both speak the
+unversioned structure ``DLManagedTensor`` of DLPack 0.x, which every library reads (source:
+dlpack.h, github.com/dmlc/ dlpack). Here there are addresses and type codes only;
+`grad/ops/convert.py` makes tensors of them.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ _dying_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ch
 
 _FRESH, _USED = b"dltensor", b"used_dltensor"
 
-# What is lent: by the key in the structure's context, all that must live until its deleter is called.
+# What is lent: by the key in the structure's context, all that must live until its deleter is
+# called.
 _lent: dict[int, tuple[Any, ...]] = {}
 _keys = itertools.count(1)
 
@@ -115,7 +117,9 @@ def export(
 
 
 class Foreign(NamedTuple):
-    """Memory that another library lends. `owner` gives it back when it dies; strides are in elements."""
+    """Memory that another library lends. `owner` gives it back when it dies; strides are in
+    elements.
+    """
 
     address: int
     shape: tuple[int, ...]
@@ -150,7 +154,8 @@ def accept(capsule: Any) -> Foreign:
     tensor = managed.tensor
     if tensor.device.type != CPU or tensor.dtype.lanes != 1:
         raise ValueError(
-            f"the memory is on device type {tensor.device.type} with {tensor.dtype.lanes} lanes; only "
+            f"the memory is on device type {tensor.device.type} with {tensor.dtype.lanes} lanes; "
+            "only "
             f"plain CPU memory can be taken. Move the array to the CPU first."
         )
     rank = tensor.ndim

@@ -1,7 +1,8 @@
 """How tensors are printed: PyTorch's look, NumPy's layout.
 
-`format_array` turns an array into nested brackets with columns lined up, shortened in the middle when it is
-large; `options` are what `set_printoptions` changes. Only the elements that are shown are looked at.
+`format_array` turns an array into nested brackets with columns lined up, shortened in the middle
+when it is large; `options` are what `set_printoptions` changes. Only the elements that are shown
+are looked at.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def set_printoptions(
     edgeitems: int | None = None,
     linewidth: int | None = None,
 ) -> None:
-    """Set digits after the point, elements until shortening, items kept at the edges, line width."""
+    """Set digits after the point, elements until shortening, items kept at the edges, line "
+    "width."""
     given = {
         "precision": precision,
         "threshold": threshold,
@@ -78,13 +80,18 @@ def _writer(shown: Array) -> Any:
     if shown.dtype.kind in "iu":
         width = max((len(str(int(value))) for value in shown.flat), default=0)
         return lambda value: str(int(value)).rjust(width)
-    write = _float_style(np.asarray(shown, np.float64))
-    width = max((len(write(float(value))) for value in shown.flat), default=0)
+    values = np.asarray(shown, np.float64)
+    write = _float_style(values)
+    # As in PyTorch, infinities and NaN do not widen the columns.
+    counted = values[np.isfinite(values) & (values != 0)]
+    width = max((len(write(float(value))) for value in counted), default=0)
     return lambda value: write(float(value)).rjust(width)
 
 
 def _float_style(values: Array) -> Any:
-    """Whole numbers as ``1.``, else a fixed number of digits, else powers of ten: as PyTorch chooses."""
+    """Whole numbers as ``1.``, else a fixed number of digits, else powers of ten: as PyTorch
+    chooses.
+    """
     finite = np.abs(values[np.isfinite(values) & (values != 0)])
     digits = options.precision
     if not finite.size:
@@ -121,7 +128,7 @@ def _kept(array: Array, shorten: bool) -> Sequence[Any]:
 
 
 def _row(array: Array, write: Any, indent: int, shorten: bool) -> str:
-    words = ["..." if value is None else write(value) for value in _kept(array, shorten)]
+    words = [" ..." if value is None else write(value) for value in _kept(array, shorten)]
     width = max(map(len, words), default=0) + 2
     per_line = max((options.linewidth - indent) // max(width, 1), 1)
     lines = [", ".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]

@@ -1,8 +1,8 @@
 """float16 as bits: exact conversion between Python floats and the 16-bit IEEE 754 format.
 
-For places that have no half type, such as `array.array`. Rounding is to nearest, ties to even; infinities,
-NaN, signed zero and subnormals are exact. Source: IEEE 754-2019, binary16: 1 sign, 5 exponent (bias 15)
-and 10 fraction bits.
+For places that have no half type, such as `array.array`. Rounding is to nearest, ties to even;
+infinities, NaN, signed zero and subnormals are exact. Source: IEEE 754-2019, binary16: 1 sign, 5
+exponent (bias 15) and 10 fraction bits.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def float_to_float16_bits(value: float) -> int:
     magnitude = abs(value)
     if magnitude >= OVERFLOW_THRESHOLD:
         return sign | INFINITY_BITS
-    # frexp gives a fraction in [0.5, 1), the format has [1, 2); below 2^-14 the step stays the same.
+    # frexp gives a fraction in [0.5, 1), the format has [1, 2); below 2^-14 the step stays the
+    # same.
     smallest = 1 - EXPONENT_BIAS
     exponent = max(math.frexp(magnitude)[1] - 1, smallest) if magnitude else smallest
     steps = round(math.ldexp(magnitude, FRACTION_BITS - exponent))

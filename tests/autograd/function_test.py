@@ -9,7 +9,7 @@ import pytest
 
 import grad
 from grad import Tensor, autograd, dtypes
-from grad.autograd import Function, gradcheck, gradgradcheck
+from grad.autograd import Function, gradcheck, gradgradcheck, ops
 
 
 def leaf(*values: float, dtype: Any = dtypes.float64) -> Tensor:
@@ -156,7 +156,12 @@ def test_what_backward_returns_is_checked() -> None:
 
         return Broken
 
-    for results in ((Tensor([1.0]),), (Tensor.ones(3), None), (5, None), (None,) * 2 + (Tensor([1.0]),)):
+    for results in (
+        (Tensor([1.0]),),
+        (Tensor.ones(3), None),
+        (5, None),
+        (None,) * 2 + (Tensor([1.0]),),
+    ):
         with pytest.raises(RuntimeError):
             returning(*results).apply(leaf(1, 2), leaf(3, 4)).sum().backward()
 
@@ -201,8 +206,6 @@ def test_gradcheck_finds_a_wrong_gradient() -> None:
 
 
 def test_built_in_functions_have_names() -> None:
-    from grad.autograd import ops
-
     for name in ("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Exp", "MatMul", "Reshape", "Sum"):
         assert issubclass(getattr(ops, name), Function)
     assert ops.Add.apply(Tensor([1.0]), Tensor([2.0])).tolist() == [3.0]

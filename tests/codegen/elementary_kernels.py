@@ -1,7 +1,8 @@
 """Compile one elementary function into a loop over arrays, for elementary_test.py.
 
-A small compiler of its own, so that a test can choose lane count and CPU features: `KINDS` are the three ways in
-which kernels use the functions. `ulps` measures results against a more exact reference.
+A small compiler of its own, so that a test can choose lane count and CPU features: `KINDS` are
+the three ways in which kernels use the functions. `ulps` measures results against a more exact
+reference.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ def compiled(name: str, element: str, kind: str, arity: int) -> Callable[..., np
 
 
 def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Distance in units in the last place of `actual`'s type at `expected`, which is of a wider type.
+    """Distance in units in the last place of `actual`'s type at `expected`, which is of a wider
+    type.
 
     Infinite where one is NaN and the other not, or an infinity is wrong; a result that rounds to
     infinity counts as exact. Signs of zeros are not looked at.

@@ -1,8 +1,9 @@
 """Accuracy and special values of the elementary functions that the code generator writes.
 
-The claims are docs/elementary-functions.md: its table is read here, and each function must stay within the ulps
-it states, on a sample of all bit patterns and a denser one of ordinary sizes, against float64 (for float32) or the x87's
-long double (for float64). elementary_kernels.py compiles the functions.
+The claims are docs/elementary-functions.md: its table is read here, and each function must stay
+within the ulps it states, on a sample of all bit patterns and a denser one of ordinary sizes,
+against float64 (for float32) or the x87's long double (for float64). elementary_kernels.py
+compiles the functions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from tests.codegen.elementary_kernels import KINDS, compiled, ulps
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "elementary-functions.md"
 CHUNK = 1 << 18
-# Distances between the bit patterns tried; primes, so that every exponent meets all kinds of mantissas.
+# Distances between the bit patterns tried; primes, so that every exponent meets all kinds of
+# mantissas.
 STRIDES = {"host512": 997, "avx2": 2003, "scalar": 20011, "wide_portable": 20021}
 INFINITY, NAN = np.inf, np.nan
 
@@ -80,7 +82,8 @@ def check(name: str, element: str, kind: str, *operands: np.ndarray) -> None:
 
 
 def float32_sample(stride: int) -> np.ndarray:
-    """Every stride-th bit pattern, and as many again of sizes 2**-14 to 2**8 (at most a million)."""
+    """Every stride-th bit pattern, and as many again of sizes 2**-14 to 2**8 (at most a
+    million)."""
     patterns = np.arange(0, 1 << 32, stride, dtype=np.uint64).astype(np.uint32).view(np.float32)
     count = min(len(patterns), 1 << 20)
     generator = np.random.default_rng(stride)
@@ -135,7 +138,8 @@ def test_float64_accuracy(name: str, kind: str) -> None:
     count = 30_000
     patterns = generator.integers(0, 1 << 64, count, dtype=np.uint64).view(np.float64)
     if name in ("sin", "cos", "tan"):
-        # x87 sine and cosine reduce by a 66-bit pi only up to some size; ours calls the C library there.
+        # x87 sine and cosine reduce by a 66-bit pi only up to some size; ours calls the C
+        # library there.
         patterns = patterns[~(np.abs(patterns) > 2.0**40)]
     sizes = np.exp2(generator.uniform(-30, 10, count)) * generator.choice([-1, 1], count)
     check(name, "double", kind, np.concatenate([patterns, sizes]))
@@ -158,49 +162,49 @@ SPECIAL = (
     ("exp", -INFINITY, 0.0), ("exp", INFINITY, INFINITY), ("exp", 0.0, 1.0), ("exp", -0.0, 1.0),
     ("exp", 89.0, INFINITY), ("exp", -104.0, 0.0), ("exp", -103.0, 2.0**-149),
     ("exp2", -149.0, 2.0**-149), ("exp2", 127.0, 2.0**127), ("exp2", 128.0, INFINITY),
-    ("exp2", 10.0, 1024.0), ("exp2", -INFINITY, 0.0),
-    ("expm1", -INFINITY, -1.0), ("expm1", INFINITY, INFINITY), ("expm1", -0.0, -0.0),
-    ("expm1", 0.0, 0.0), ("expm1", 1e-45, 1e-45),
-    ("sigmoid", -INFINITY, 0.0), ("sigmoid", INFINITY, 1.0), ("sigmoid", 0.0, 0.5),
-    ("log", 0.0, -INFINITY), ("log", -0.0, -INFINITY), ("log", 1.0, 0.0), ("log", -1.0, NAN),
-    ("log", INFINITY, INFINITY), ("log", -INFINITY, NAN), ("log", -1e-45, NAN),
-    ("log2", 2.0**-149, -149.0), ("log2", 2.0**127, 127.0), ("log2", 0.0, -INFINITY),
-    ("log10", 1.0, 0.0), ("log10", -0.0, -INFINITY), ("log10", INFINITY, INFINITY),
-    ("log1p", -1.0, -INFINITY), ("log1p", -2.0, NAN), ("log1p", -0.0, -0.0),
-    ("log1p", INFINITY, INFINITY), ("log1p", -INFINITY, NAN), ("log1p", 1e-45, 1e-45),
-    ("sqrt", -0.0, -0.0), ("sqrt", -1.0, NAN), ("sqrt", INFINITY, INFINITY),
-    ("rsqrt", 0.0, INFINITY), ("rsqrt", -0.0, -INFINITY), ("rsqrt", INFINITY, 0.0),
-    ("rsqrt", -1.0, NAN), ("rsqrt", 4.0, 0.5),
-    ("sin", 0.0, 0.0), ("sin", -0.0, -0.0), ("sin", INFINITY, NAN), ("sin", -INFINITY, NAN),
-    ("sin", 1e-45, 1e-45), ("cos", 0.0, 1.0), ("cos", INFINITY, NAN),
-    ("tan", -0.0, -0.0), ("tan", -INFINITY, NAN), ("tan", 1e-45, 1e-45),
-    ("asin", -0.0, -0.0), ("asin", 1.5, NAN), ("asin", INFINITY, NAN), ("asin", 1e-45, 1e-45),
-    ("acos", 1.0, 0.0), ("acos", -1.5, NAN), ("acos", -INFINITY, NAN),
+    ("exp2", 10.0, 1024.0), ("exp2", -INFINITY, 0.0), ("expm1", -INFINITY, -1.0),
+    ("expm1", INFINITY, INFINITY), ("expm1", -0.0, -0.0), ("expm1", 0.0, 0.0),
+    ("expm1", 1e-45, 1e-45), ("sigmoid", -INFINITY, 0.0), ("sigmoid", INFINITY, 1.0),
+    ("sigmoid", 0.0, 0.5), ("log", 0.0, -INFINITY), ("log", -0.0, -INFINITY), ("log", 1.0, 0.0),
+    ("log", -1.0, NAN), ("log", INFINITY, INFINITY), ("log", -INFINITY, NAN),
+    ("log", -1e-45, NAN), ("log2", 2.0**-149, -149.0), ("log2", 2.0**127, 127.0),
+    ("log2", 0.0, -INFINITY), ("log10", 1.0, 0.0), ("log10", -0.0, -INFINITY),
+    ("log10", INFINITY, INFINITY), ("log1p", -1.0, -INFINITY), ("log1p", -2.0, NAN),
+    ("log1p", -0.0, -0.0), ("log1p", INFINITY, INFINITY), ("log1p", -INFINITY, NAN),
+    ("log1p", 1e-45, 1e-45), ("sqrt", -0.0, -0.0), ("sqrt", -1.0, NAN),
+    ("sqrt", INFINITY, INFINITY), ("rsqrt", 0.0, INFINITY), ("rsqrt", -0.0, -INFINITY),
+    ("rsqrt", INFINITY, 0.0), ("rsqrt", -1.0, NAN), ("rsqrt", 4.0, 0.5), ("sin", 0.0, 0.0),
+    ("sin", -0.0, -0.0), ("sin", INFINITY, NAN), ("sin", -INFINITY, NAN), ("sin", 1e-45, 1e-45),
+    ("cos", 0.0, 1.0), ("cos", INFINITY, NAN), ("tan", -0.0, -0.0), ("tan", -INFINITY, NAN),
+    ("tan", 1e-45, 1e-45), ("asin", -0.0, -0.0), ("asin", 1.5, NAN), ("asin", INFINITY, NAN),
+    ("asin", 1e-45, 1e-45), ("acos", 1.0, 0.0), ("acos", -1.5, NAN), ("acos", -INFINITY, NAN),
     ("atan", -0.0, -0.0), ("atan", INFINITY, np.pi / 2), ("atan", -INFINITY, -np.pi / 2),
     ("sinh", -0.0, -0.0), ("sinh", INFINITY, INFINITY), ("sinh", -INFINITY, -INFINITY),
     ("sinh", 1e-45, 1e-45), ("cosh", 0.0, 1.0), ("cosh", -INFINITY, INFINITY),
-    ("tanh", -0.0, -0.0), ("tanh", INFINITY, 1.0), ("tanh", -INFINITY, -1.0), ("tanh", 1e-45, 1e-45),
-    ("erf", -0.0, -0.0), ("erf", INFINITY, 1.0), ("erf", -INFINITY, -1.0), ("erf", 0.0, 0.0),
-    ("erfc", INFINITY, 0.0), ("erfc", -INFINITY, 2.0),
+    ("tanh", -0.0, -0.0), ("tanh", INFINITY, 1.0), ("tanh", -INFINITY, -1.0),
+    ("tanh", 1e-45, 1e-45), ("erf", -0.0, -0.0), ("erf", INFINITY, 1.0), ("erf", -INFINITY, -1.0),
+    ("erf", 0.0, 0.0), ("erfc", INFINITY, 0.0), ("erfc", -INFINITY, 2.0),
 )  # fmt: skip
 SPECIAL_PAIRS = (
-    ("pow", 0.0, 0.0, 1.0), ("pow", NAN, 0.0, 1.0), ("pow", 1.0, NAN, 1.0), ("pow", NAN, 1.0, NAN),
-    ("pow", 2.0, NAN, NAN), ("pow", 0.0, NAN, NAN), ("pow", INFINITY, NAN, NAN),
-    ("pow", -1.0, INFINITY, 1.0), ("pow", -1.0, -INFINITY, 1.0), ("pow", -1.0, NAN, NAN),
-    ("pow", 0.5, INFINITY, 0.0), ("pow", 0.5, -INFINITY, INFINITY), ("pow", 2.0, INFINITY, INFINITY),
-    ("pow", -2.0, INFINITY, INFINITY), ("pow", -0.5, INFINITY, 0.0), ("pow", -0.0, -INFINITY, INFINITY),
+    ("pow", 0.0, 0.0, 1.0), ("pow", NAN, 0.0, 1.0), ("pow", 1.0, NAN, 1.0),
+    ("pow", NAN, 1.0, NAN), ("pow", 2.0, NAN, NAN), ("pow", 0.0, NAN, NAN),
+    ("pow", INFINITY, NAN, NAN), ("pow", -1.0, INFINITY, 1.0), ("pow", -1.0, -INFINITY, 1.0),
+    ("pow", -1.0, NAN, NAN), ("pow", 0.5, INFINITY, 0.0), ("pow", 0.5, -INFINITY, INFINITY),
+    ("pow", 2.0, INFINITY, INFINITY), ("pow", -2.0, INFINITY, INFINITY),
+    ("pow", -0.5, INFINITY, 0.0), ("pow", -0.0, -INFINITY, INFINITY),
     ("pow", 0.0, -1.0, INFINITY), ("pow", -0.0, -1.0, -INFINITY), ("pow", -0.0, -2.0, INFINITY),
     ("pow", -0.0, 3.0, -0.0), ("pow", -0.0, 2.5, 0.0), ("pow", -0.0, -2.5, INFINITY),
-    ("pow", INFINITY, -1.0, 0.0), ("pow", -INFINITY, 3.0, -INFINITY), ("pow", -INFINITY, -3.0, -0.0),
-    ("pow", -INFINITY, 2.5, INFINITY), ("pow", -INFINITY, 2.0, INFINITY), ("pow", -8.0, 0.5, NAN),
-    ("pow", -2.0, 3.0, -8.0), ("pow", -2.0, 2.0, 4.0), ("pow", -1.0, 2.0**24, 1.0),
-    ("pow", -1.0, 2.0**24 - 1, -1.0), ("pow", 2.0, -149.0, 2.0**-149), ("pow", 2.0, 128.0, INFINITY),
-    ("atan2", 0.0, 0.0, 0.0), ("atan2", -0.0, 0.0, -0.0), ("atan2", 0.0, -0.0, np.pi),
-    ("atan2", -0.0, -0.0, -np.pi), ("atan2", -0.0, 1.0, -0.0), ("atan2", -0.0, -1.0, -np.pi),
-    ("atan2", 1.0, 0.0, np.pi / 2), ("atan2", -1.0, -0.0, -np.pi / 2),
-    ("atan2", INFINITY, INFINITY, np.pi / 4), ("atan2", -INFINITY, INFINITY, -np.pi / 4),
-    ("atan2", INFINITY, -INFINITY, 3 * np.pi / 4), ("atan2", -INFINITY, -INFINITY, -3 * np.pi / 4),
-    ("atan2", 1.0, INFINITY, 0.0), ("atan2", -1.0, INFINITY, -0.0), ("atan2", 1.0, -INFINITY, np.pi),
+    ("pow", INFINITY, -1.0, 0.0), ("pow", -INFINITY, 3.0, -INFINITY),
+    ("pow", -INFINITY, -3.0, -0.0), ("pow", -INFINITY, 2.5, INFINITY),
+    ("pow", -INFINITY, 2.0, INFINITY), ("pow", -8.0, 0.5, NAN), ("pow", -2.0, 3.0, -8.0),
+    ("pow", -2.0, 2.0, 4.0), ("pow", -1.0, 2.0**24, 1.0), ("pow", -1.0, 2.0**24 - 1, -1.0),
+    ("pow", 2.0, -149.0, 2.0**-149), ("pow", 2.0, 128.0, INFINITY), ("atan2", 0.0, 0.0, 0.0),
+    ("atan2", -0.0, 0.0, -0.0), ("atan2", 0.0, -0.0, np.pi), ("atan2", -0.0, -0.0, -np.pi),
+    ("atan2", -0.0, 1.0, -0.0), ("atan2", -0.0, -1.0, -np.pi), ("atan2", 1.0, 0.0, np.pi / 2),
+    ("atan2", -1.0, -0.0, -np.pi / 2), ("atan2", INFINITY, INFINITY, np.pi / 4),
+    ("atan2", -INFINITY, INFINITY, -np.pi / 4), ("atan2", INFINITY, -INFINITY, 3 * np.pi / 4),
+    ("atan2", -INFINITY, -INFINITY, -3 * np.pi / 4), ("atan2", 1.0, INFINITY, 0.0),
+    ("atan2", -1.0, INFINITY, -0.0), ("atan2", 1.0, -INFINITY, np.pi),
     ("atan2", INFINITY, 1.0, np.pi / 2), ("atan2", NAN, 1.0, NAN), ("atan2", 1.0, NAN, NAN),
     ("atan2", NAN, INFINITY, NAN), ("atan2", 0.0, NAN, NAN),
 )  # fmt: skip
@@ -248,7 +252,8 @@ def test_lanes_do_not_influence_each_other() -> None:
 
 @pytest.mark.parametrize("name", ELEMENTARY)
 def test_portable_form_names_no_target(name: str) -> None:
-    """Without features the code has no intrinsic of one CPU, so that any LLVM target can take it."""
+    """Without features the code has no intrinsic of one CPU, so that any LLVM target can take
+    it."""
     b = Builder()
     operands = [Value(f"%x{k}", "<16 x float>") for k in range(2 if name in BINARY else 1)]
     ELEMENTARY[name](b, *operands)

@@ -7,6 +7,7 @@ graph and its oracle values together and drops a value that would round. `exact_
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -148,7 +149,10 @@ class ExactGrower:
 
     # -- leaves -------------------------------------------------------------------------------------------
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.random.choice(self.sizes) for _ in range(self.random.randint(0, 4)))
+        sizes = [self.random.choice(self.sizes) for _ in range(self.random.randint(0, 4))]
+        while math.prod(sizes) > MAX_ELEMENTS:
+            sizes.pop()
+        return tuple(sizes)
 
     def dtype(self) -> DType:
         if self.random.random() < 0.4:
@@ -343,8 +347,9 @@ class ExactGrower:
     # -- named operations ---------------------------------------------------------------------------------
     def contract(self) -> Node | None:
         x = self.pick()
-        if len(x.shape) < 2 or x.dtype.kind == "b":
+        if len(x.shape) < 2:
             return None
+        x = graph.cast(x, self.random.choice([dtypes.float32, dtypes.float64]))
         leading, depth, columns = x.shape[:-2], x.shape[-1], self.random.choice([1, 4, 17])
         other = self.new_leaf((*leading, depth, columns), x.dtype)
         if self.random.random() < 0.5:

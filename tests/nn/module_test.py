@@ -280,5 +280,8 @@ def test_parameters_are_tensors_whose_results_are_not_parameters():
     assert isinstance(parameter, Tensor) and parameter.is_leaf
     for result in (parameter * 2, parameter.detach(), parameter[0], parameter.reshape(2, 1)):
         assert type(result) is Tensor
+    with pytest.raises(RuntimeError, match="floating"):
+        nn.Parameter(grad.arange(3))
+    assert not nn.Parameter(grad.arange(3), requires_grad=False).requires_grad
     frozen = nn.Parameter(Tensor([1.0]), requires_grad=False)
     assert not frozen.requires_grad

@@ -37,8 +37,10 @@ def test_memory_goes_both_ways(name: str) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        [1.0, 2.5, -3.0], [[1, -2], [30, 4]], [1e10, 1.0], [0.001, 0.5], [1e-5, 0.5], [123456.0, 1.0],
-        [float("nan"), 1.5], [float("inf"), 2.0], [True, False], 3.25, [], [[[1.0, 2.0], [3.0, 4.5]]],
+        [1.0, 2.5, -3.0], [[1, -2], [30, 4]], [1e10, 1.0], [0.001, 0.5], [1e-5, 0.5],
+        [123456.0, 1.0],
+        [float("nan"), 1.5], [float("inf"), 2.0], [True, False], 3.25, [], [[[1.0, 2.0],
+        [3.0, 4.5]]],
         list(range(100)), [100000000.0, 2.0], [0.1] * 20,
     ],
     ids=str,
@@ -56,7 +58,7 @@ def test_repr_of_large_tensors(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [1, 1.5, True, [1, 2], [1, 2.5], [True, 2], [True, 2.5], [[]], [], np.float32(1), [np.float64(2)]],
+    [1, 1.5, True, [1, 2], [1, 2.5], [True, 2], [True, 2.5], [[]], [], np.float32(1)],
     ids=str,
 )
 def test_inferred_types(data: object) -> None:

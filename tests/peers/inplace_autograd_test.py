@@ -59,7 +59,8 @@ def test_same_as_torch(seed: int) -> None:
     try:
         expected_values, expected_grads = program(torch, seed)
     except RuntimeError as error:
-        # PyTorch saves memory where we save values, and so refuses programs that can be differentiated.
+        # PyTorch saves memory where we save values, and so refuses programs that can be
+        # differentiated.
         assert "inplace operation" in str(error) or "in-place operation" in str(error)
         _, grads = program(grad, seed)
         above, below = (program(grad, seed, nudge)[0][2] for nudge in (1e-6, -1e-6))

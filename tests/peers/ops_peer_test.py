@@ -441,6 +441,7 @@ torch.isclose(special, special)
 """.strip().splitlines()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's, about its own older forms
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_value_shape_and_type(expression: str) -> None:
     _assert_same(eval(expression, _names(grad)), eval(expression, _names(torch)))
@@ -622,3 +623,44 @@ def test_refused(expression: str) -> None:
         # An argument or an index out of range is what it is to NumPy's users, not a RuntimeError.
         assert issubclass(ours.type, (theirs.type, ValueError, IndexError))
     assert len(str(ours.value)) > 20
+
+
+_KINDS = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16"]
+_KINDS += ["float32", "float64"]
+_FORMS = ["x + y", "x + y0", "x0 + y", "x0 + y0", "x + 1", "x0 + 1.5", "x * True", "x / y", "x < y"]
+_FORMS += [
+    "torch.where(x > 0, x, y)",
+    "torch.where(x > 0, x, 2.5)",
+    "x.maximum(y)",
+    "x.clamp(max=2.5)",
+]
+_FORMS += ["x.sum()", "x.prod(0)", "x.cumsum(0)", "x.exp()", "x.square()", "x.logical_and(y)"]
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_types_combine_as_in_pytorch(form: str) -> None:
+    """Every pair of types, as tensors with dimensions and without, and with numbers."""
+
+    def found(module: Any, first: str, second: str) -> str:
+        x = module.ones(2, dtype=getattr(module, first))
+        y = module.ones(2, dtype=getattr(module, second))
+        names = {"torch": module, "x": x, "y": y, "x0": x[0], "y0": y[0]}
+        return _name(eval(form, names).dtype)
+
+    pairs = [(a, b) for a in _KINDS for b in _KINDS]
+    ours = {pair: found(grad, *pair) for pair in pairs}
+    theirs = {pair: found(torch, *pair) for pair in pairs}
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("first", _KINDS)
+def test_in_place_results_are_refused_as_in_pytorch(first: str) -> None:
+    def outcome(module: Any, second: str) -> str:
+        x = module.ones(2, dtype=getattr(module, first))
+        try:
+            x.add_(module.ones(2, dtype=getattr(module, second)))
+        except RuntimeError:
+            return "refused"
+        return _name(x.dtype)
+
+    assert {b: outcome(grad, b) for b in _KINDS} == {b: outcome(torch, b) for b in _KINDS}

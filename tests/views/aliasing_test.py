@@ -1,7 +1,8 @@
-"""Views alias memory: random programs of views, writes and reads, next to NumPy, which is the oracle.
+"""Views alias memory: random programs of views, writes and reads, next to NumPy, which is the
+oracle.
 
-Each program keeps pairs (tensor, array) made by the same steps from one base. After every write, all pairs
-must agree, whatever was computed in between.
+Each program keeps pairs (tensor, array) made by the same steps from one base. After every write,
+all pairs must agree, whatever was computed in between.
 """
 
 from __future__ import annotations
@@ -151,7 +152,15 @@ def test_reading_views_of_realised_data_copies_nothing() -> None:
 
 def test_copies_do_not_alias() -> None:
     x = Tensor.ones((2, 3))
-    copies = [x.clone(), x.T.contiguous(), x.T.reshape(-1), x[[0, 1]], x.flip(0), x + 0, x.repeat(1, 1)]
+    copies = [
+        x.clone(),
+        x.T.contiguous(),
+        x.T.reshape(-1),
+        x[[0, 1]],
+        x.flip(0),
+        x + 0,
+        x.repeat(1, 1),
+    ]
     x.zero_()
     for copy in copies:
         assert copy.numpy().all()

@@ -24,8 +24,10 @@ ADVANCED = [
     (np.array([[0], [1]]), ROWS), (..., np.array([3, -4])), (slice(None), ROWS, slice(1, 3)),
     (np.array([0, 1]), slice(None), np.array([1, 2])), (None, np.array([1])), MASK, MASK[:, 0, 0],
     MASK[:, :, 0], (slice(None), MASK[0]), (slice(None), MASK[0, :, 0], 1), np.array([], np.int64),
-    (np.array([0, 1, 1]), ROWS, np.array([0, 3, -2])), (np.array(1), slice(None)), np.zeros((2, 3), bool),
-    (slice(None, None, -1), np.array([0, 2])), True, False, (True, 0), ([0, 1], [1, 2]), np.array(0),
+    (np.array([0, 1, 1]), ROWS, np.array([0, 3, -2])), (np.array(1), slice(None)),
+    np.zeros((2, 3), bool),
+    (slice(None, None, -1), np.array([0, 2])), True, False, (True, 0), ([0, 1], [1, 2]),
+    np.array(0),
 ]  # fmt: skip
 
 
@@ -118,7 +120,8 @@ def test_accumulating() -> None:
     ("index", "error"),
     [
         (2, IndexError), (-3, IndexError), ((0, 3), IndexError), ((0, 0, 0, 0), IndexError),
-        ((..., ...), IndexError), ([5], IndexError), (np.array([0, -3]), IndexError), (1.5, IndexError),
+        ((..., ...), IndexError), ([5], IndexError), (np.array([0, -3]), IndexError),
+        (1.5, IndexError),
         ("a", IndexError), (np.array([0.5]), IndexError), (np.ones((2, 2), bool), IndexError),
         (([0, 1], [0, 1, 2]), RuntimeError), (slice(None, None, 0), (ValueError, IndexError)),
         (([0], [[1], [2, 3]]), IndexError),

@@ -127,7 +127,7 @@ class DataLoader:
             )
         collate = self.collate_fn or default_collate
         if stream:
-            return (collate(batch) for batch in self.batch_sampler)
+            return (collate(list(batch)) for batch in self.batch_sampler)
         if type(self.dataset) is TensorDataset and self.collate_fn is None:
             return (list(self.dataset.batch(numbers)) for numbers in self.batch_sampler)
         return (collate([self.dataset[i] for i in numbers]) for numbers in self.batch_sampler)

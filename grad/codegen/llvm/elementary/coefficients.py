@@ -180,7 +180,7 @@ ERFC_LOG: dict[str, tuple[float, ...]] = {
     ),
 }
 
-# 32 pieces, 3.4 a unit: centers, then coefficients lowest first.
+# 32 pieces, 3.4 a unit: centers, then coefficients.
 TANH_PER_UNIT = 3.4
 TANH_PIECES: tuple[tuple[float, ...], ...] = (
     (
@@ -292,7 +292,7 @@ TANH_PIECES: tuple[tuple[float, ...], ...] = (
     ),
 )
 
-# 32 pieces, 7.9 a unit: centers, then coefficients lowest first.
+# 32 pieces, 7.9 a unit: centers, then coefficients.
 ERF_PER_UNIT = 7.9
 ERF_PIECES: tuple[tuple[float, ...], ...] = (
     (

@@ -1,8 +1,8 @@
 """The error functions erf and erfc.
 
-Below 0.92 ``erf(x) = x + x * p(x**2)``, above ``1 - exp(p(x))`` where p is close to log(erfc): it is the method
-of N. Juffa's ``my_erff`` (Stack Overflow 35148198), with coefficients of our own. double goes to the C
-library lane by lane.
+Below 0.92 ``erf(x) = x + x * p(x**2)``, above ``1 - exp(p(x))`` where p is close to log(erfc):
+it is the method of N. Juffa's ``my_erff`` (Stack Overflow 35148198), with coefficients of our
+own. double goes to the C library lane by lane.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """exp, exp2, expm1 and sigmoid.
 
-All reduce by ``x = n * ln 2 + r`` with |r| <= ln 2 / 2 (Cody and Waite 1980: n times a short high part of ln 2
-is exact), take ``exp(r) = 1 + r + r**2 * p(r)`` and scale by ``2 ** n`` in a way that rounds once, so that
-subnormal results are right. hyperbolic.py and error.py use `reduce_by_ln2` and `exp` too.
+All reduce by ``x = n * ln 2 + r`` with |r| <= ln 2 / 2 (Cody and Waite 1980: n times a short
+high part of ln 2 is exact), take ``exp(r) = 1 + r + r**2 * p(r)`` and scale by ``2 ** n`` in a
+way that rounds once, so that subnormal results are right. hyperbolic.py and error.py use
+`reduce_by_ln2` and `exp` too.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ LOW_ZEROS = {"float": 10, "double": 13}
 
 
 def reduce_by_ln2(b: Builder, x: Value) -> tuple[Value, Value, Value]:
-    """``x = n * ln 2 + r + low`` as (n, r, low): n an integral float, r rounded, `low` its rounding error."""
+    """``x = n * ln 2 + r + low`` as (n, r, low): n an integral float, r rounded, `low` its
+    rounding error."""
     form = format_of(x)
     high_part, low_part = form.split(LN2, 2, LOW_ZEROS[form.element])
     n, _ = nearest_integer(b, x, float(LOG2_E))
@@ -62,8 +64,9 @@ def exp2(b: Builder, x: Value) -> Value:
 def expm1(b: Builder, x: Value) -> Value:
     """``e ** x - 1``, accurate near 0.
 
-    With ``s = 2 ** (n - 1)``: half the result is ``s * (r + tail) + (s - 1/2)``, where ``s - 1/2`` is exact
-    and the sum is carried in two parts. Halved, because ``2 ** n`` itself may overflow.
+    With ``s = 2 ** (n - 1)``: half the result is ``s * (r + tail) + (s - 1/2)``, where ``s -
+    1/2`` is exact and the sum is carried in two parts. Halved, because ``2 ** n`` itself may
+    overflow.
     """
     element = format_of(x).element
     n, r, low = reduce_by_ln2(b, clamp(b, x, *EXPM1_LIMITS[element]))
@@ -79,8 +82,8 @@ def expm1(b: Builder, x: Value) -> Value:
 def sigmoid(b: Builder, x: Value) -> Value:
     """``1 / (1 + e ** -x)``, without overflow: through ``t = e ** -|x|``.
 
-    The rounding error of ``1 + t`` is given back in one step, ``y - y * lost / total``; the reciprocal in it
-    is y itself to the right and ``1 - y`` to the left.
+    The rounding error of ``1 + t`` is given back in one step, ``y - y * lost / total``; the
+    reciprocal in it is y itself to the right and ``1 - y`` to the left.
     """
     t = exp(b, b.fneg(absolute(b, x)))
     total, lost = exact_sum(b, b.const(t.type, 1.0), t)

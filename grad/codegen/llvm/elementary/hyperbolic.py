@@ -1,9 +1,10 @@
 """sinh, cosh and tanh.
 
-sinh and cosh share one reduction, ``|x| = n * ln 2 + r``; with ``s = 2**(n-1)`` and ``t = 2**(-n-1)``
+sinh and cosh share one reduction, ``|x| = n * ln 2 + r``; with ``s = 2**(n-1)`` and ``t =
+2**(-n-1)``
     cosh x = (s + t) cosh r + (s - t) sinh r,    sinh x = (s - t) cosh r + (s + t) sinh r,
-where sinh r and cosh r are short polynomials: no division, and no cancellation, since n = 0 makes s - t zero.
-tanh is a polynomial below 0.6 and ``1 - 2 / (exp(2|x|) + 1)`` above.
+where sinh r and cosh r are short polynomials: no division, and no cancellation, since n = 0
+makes s - t zero. tanh is a polynomial below 0.6 and ``1 - 2 / (exp(2|x|) + 1)`` above.
 """
 
 from __future__ import annotations

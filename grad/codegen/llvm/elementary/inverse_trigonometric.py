@@ -1,8 +1,8 @@
 """asin, acos, atan and atan2.
 
-asin and acos: a polynomial up to |x| = 1/2 and, above it, ``acos x = 2 asin(sqrt((1 - x) / 2))`` with the same
-polynomial. atan and atan2 divide the smaller size by the larger one, so one polynomial on [0, 1] serves, and add
-or subtract multiples of pi/2 that have a low part.
+asin and acos: a polynomial up to |x| = 1/2 and, above it, ``acos x = 2 asin(sqrt((1 - x) / 2))``
+with the same polynomial. atan and atan2 divide the smaller size by the larger one, so one
+polynomial on [0, 1] serves, and add or subtract multiples of pi/2 that have a low part.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def acos(b: Builder, x: Value) -> Value:
 
 
 def _asin_parts(b: Builder, size: Value, inner: Value) -> tuple[Value, Value]:
-    """(v, rest) with ``asin v = v + rest``, v being |x| where `inner`, else ``sqrt((1 - |x|) / 2)``."""
+    """(v, rest) with ``asin v = v + rest``, v being |x| where `inner`, else ``sqrt((1 - |x|) /
+    2)``."""
     remainder = b.fma(size, -0.5, 0.5)
     v = b.select(inner, size, b.intrinsic("sqrt", remainder))
     square = b.select(inner, b.fmul(size, size), remainder)

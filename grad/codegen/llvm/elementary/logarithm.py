@@ -1,8 +1,8 @@
 """log, log2, log10 and log1p.
 
-``x = m * 2 ** e`` with m in [0.75, 1.5), ``r = m - 1`` exactly, ``log(1 + r) = r + r**2 * p(r)``, and the result
-is ``e * log(2) + log(1 + r)`` with both constants in two parts. The interval has 1 inside, so that e is 0 near
-x = 1 and nothing cancels there.
+``x = m * 2 ** e`` with m in [0.75, 1.5), ``r = m - 1`` exactly, ``log(1 + r) = r + r**2 *
+p(r)``, and the result is ``e * log(2) + log(1 + r)`` with both constants in two parts. The
+interval has 1 inside, so that e is 0 near x = 1 and nothing cancels there.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def log10(b: Builder, x: Value) -> Value:
 def log1p(b: Builder, x: Value) -> Value:
     """``log(1 + x)``, accurate near 0.
 
-    ``u = 1 + x`` rounded only chooses the exponent: ``r = x * 2**-e + (2**-e - 1)`` loses nothing of x.
+    ``u = 1 + x`` rounded only chooses the exponent: ``r = x * 2**-e + (2**-e - 1)`` loses
+    nothing of x.
     """
     form = format_of(x)
     u = b.fadd(x, 1.0)

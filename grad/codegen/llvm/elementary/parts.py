@@ -1,10 +1,11 @@
 """Pieces that the elementary functions are made of, for `float` and `double` alike.
 
-`FORMATS` has what depends on the element type: bit layout and constants split into parts. Below it are the
-steps that need bits of a float: the nearest integer, a power of two, exponent and significand. They work on
-any CPU; where AVX-512 has an instruction for a whole register, `scale` and `decompose` use it.
-Two rules hold everywhere: clamps are compare-and-select so that NaN passes, and no float of unknown size
-goes through `fptosi`. The modules beside this one read it first; coefficients.py has the polynomials.
+`FORMATS` has what depends on the element type: bit layout and constants split into parts. Below
+it are the steps that need bits of a float: the nearest integer, a power of two, exponent and
+significand. They work on any CPU; where AVX-512 has an instruction for a whole register, `scale`
+and `decompose` use it. Two rules hold everywhere: clamps are compare-and-select so that NaN
+passes, and no float of unknown size goes through `fptosi`. The modules beside this one read it
+first; coefficients.py has the polynomials.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 
 from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of, mangled
 
-# Decimal expansions to 60 places, so that parts below a double's resolution can be split off; pi to 120 for
-# the reduction of huge angles.
+# Decimal expansions to 60 places, so that parts below a double's resolution can be split off; pi
+# to 120 for the reduction of huge angles.
 LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254120680")
 LOG2_E = Fraction("1.442695040888963407359924681001892137426645954152985934135449")
 LOG10_E = Fraction("0.434294481903251827651128918916605082294397005803666566114454")
@@ -42,7 +43,8 @@ class Format:
 
     @property
     def nearest_shift(self) -> float:
-        """1.5 * 2**mantissa_bits: added to a small number it leaves the nearest integer in the low bits."""
+        """1.5 * 2**mantissa_bits: added to a small number it leaves the nearest integer in the
+        low bits."""
         return 1.5 * 2.0**self.mantissa_bits
 
     def split(self, value: Fraction, count: int = 2, low_zeros: int = 0) -> list[float]:
@@ -73,7 +75,8 @@ def format_of(value: Value) -> Format:
 
 
 def fills_avx512(b: Builder, value: Value) -> bool:
-    """True when the value is exactly one AVX-512 register and the CPU has the instructions used here."""
+    """True when the value is exactly one AVX-512 register and the CPU has the instructions used
+    here."""
     bits = lanes_of(value.type) * {"float": 32, "double": 64}[element_of(value.type)]
     return bits == 512 and {"avx512f", "avx512dq"} <= b.features
 
@@ -107,7 +110,8 @@ def copysign(b: Builder, magnitude: Value, sign: Value) -> Value:
 
 
 def exact_sum(b: Builder, large: Value, small: Value) -> tuple[Value, Value]:
-    """``large + small`` as (rounded sum, what rounding lost), for ``|large| >= |small|`` (Dekker 1971)."""
+    """``large + small`` as (rounded sum, what rounding lost), for ``|large| >= |small|`` (Dekker
+    1971)."""
     total = b.fadd(large, small)
     return total, b.fsub(small, b.fsub(total, large))
 
@@ -124,8 +128,9 @@ def from_bits(b: Builder, bits: Value) -> Value:
 def nearest_integer(b: Builder, x: Value, factor: float) -> tuple[Value, Value]:
     """The integer nearest to ``x * factor``, as a float and as low bits of an integer.
 
-    Right for results below ``2 ** (mantissa_bits - 1)`` in size. The integer has a constant added whose low
-    ``mantissa_bits - 1`` bits are zero, so take few low bits of it, or use `as_integer`.
+    Right for results below ``2 ** (mantissa_bits - 1)`` in size. The integer has a constant
+    added whose low ``mantissa_bits - 1`` bits are zero, so take few low bits of it, or use
+    `as_integer`.
     """
     shift = format_of(x).nearest_shift
     shifted = b.fma(x, factor, shift)
@@ -133,7 +138,8 @@ def nearest_integer(b: Builder, x: Value, factor: float) -> tuple[Value, Value]:
 
 
 def as_integer(b: Builder, whole: Value) -> Value:
-    """The float `whole`, an integer below ``2 ** (mantissa_bits - 1)``, as an integer; NaN gives any."""
+    """The float `whole`, an integer below ``2 ** (mantissa_bits - 1)``, as an integer; NaN gives
+    any."""
     shift = format_of(whole).nearest_shift
     zero = bits_of(b, b.const(whole.type, shift))
     return b.binary("sub", bits_of(b, b.fadd(whole, shift)), zero)
@@ -148,7 +154,8 @@ def power_of_two(b: Builder, exponent: Value) -> Value:
 def scale(b: Builder, x: Value, whole: Value) -> Value:
     """``x * 2.0 ** whole`` rounded once, for `x` near 1 and `whole` an integral float.
 
-    `whole` may be up to twice the format's exponents, so overflow and gradual underflow come out right.
+    `whole` may be up to twice the format's exponents, so overflow and gradual underflow come out
+    right.
     """
     if fills_avx512(b, x):
         suffix, mask = ("ps", "i16") if element_of(x.type) == "float" else ("pd", "i8")
@@ -167,7 +174,8 @@ def scale(b: Builder, x: Value, whole: Value) -> Value:
 
 
 def decompose(b: Builder, x: Value) -> tuple[Value, Value]:
-    """``x = significand * 2 ** exponent`` with significand in [0.75, 1.5), exponent an integral float.
+    """``x = significand * 2 ** exponent`` with significand in [0.75, 1.5), exponent an integral
+    float.
 
     For positive finite `x`, subnormal ones too. Others give a number or NaN: select it away.
     """

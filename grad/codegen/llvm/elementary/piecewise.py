@@ -1,8 +1,9 @@
 """Odd, saturating functions from a table of 32 polynomials, for one AVX-512 register of float32.
 
-Two registers hold one coefficient of all pieces, so that `vpermi2ps` looks up 16 lanes in one instruction: tanh and
-erf cost half of what their portable forms do. The tables have constant terms that are almost exact floats
-(Gal's accurate tables, 1986); see tools/fit_elementary.py. hyperbolic.py and error.py call `piecewise`.
+Two registers hold one coefficient of all pieces, so that `vpermi2ps` looks up 16 lanes in one
+instruction: tanh and erf cost half of what their portable forms do. The tables have constant
+terms that are almost exact floats (Gal's accurate tables, 1986); see tools/fit_elementary.py.
+hyperbolic.py and error.py call `piecewise`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def has_table_lookup(b: Builder, x: Value) -> bool:
 
 
 def piecewise(b: Builder, x: Value, columns: Sequence[Sequence[float]], per_unit: float) -> Value:
-    """The function of the table `columns` (centers, coefficients from the lowest) with `per_unit` pieces a unit."""
+    """The function of the table `columns` (centers, coefficients from the lowest) with
+    `per_unit` pieces a unit."""
     centers, *coefficients = columns
     size = at_most(b, absolute(b, x), (len(centers) - 1) / per_unit)
     # The instruction reads the low five bits alone, so what NaN leaves there does no harm.

@@ -1,8 +1,9 @@
 """sqrt, rsqrt and pow.
 
-pow of float32 computes ``y * log2 |x|`` in float64 (24 + 8 bits of exponent and 11 spare ones), splits it in n + f
-and scales ``2 ** f`` in float32. The special cases are C99's (annex F.9.4.4), which NumPy and PyTorch share; they
-come out of the arithmetic with log2(0) = -inf and log2(inf) = inf, but for those selected at the end.
+pow of float32 computes ``y * log2 |x|`` in float64 (24 + 8 bits of exponent and 11 spare ones),
+splits it in n + f and scales ``2 ** f`` in float32. The special cases are C99's (annex F.9.4.4),
+which NumPy and PyTorch share; they come out of the arithmetic with log2(0) = -inf and log2(inf)
+= inf, but for those selected at the end.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def pow(b: Builder, x: Value, y: Value) -> Value:
 
 
 def _log2_in_double(b: Builder, size: Value) -> Value:
-    """log2 of a float32 >= 0, to about 45 bits, as float64: -inf at 0, inf and NaN at themselves."""
+    """log2 of a float32 >= 0, to about 45 bits, as float64: -inf at 0, inf and NaN at
+    themselves."""
     significand, exponent = decompose(b, size)
     m = b.convert("fpext", significand, "double")
     s = b.fdiv(b.fsub(m, 1.0), b.fadd(m, 1.0))
@@ -65,7 +67,8 @@ def _special(b: Builder, x: Value, y: Value, size: Value, result: Value) -> Valu
     half = b.fmul(y, 0.5)
     is_odd = b.binary("and", is_integer, b.fcmp("une", b.intrinsic("rint", half), half))
     result = b.select(is_odd, copysign(b, result, x), result)
-    # A negative finite base has no real power but integral ones (infinite y counts as an even integer).
+    # A negative finite base has no real power but integral ones (infinite y counts as an even
+    # integer).
     negative = b.binary("and", b.fcmp("olt", x, 0.0), b.fcmp("olt", size, math.inf))
     fractional = b.fcmp("une", b.intrinsic("rint", y), y)
     result = b.select(b.binary("and", negative, fractional), math.nan, result)

@@ -1,9 +1,10 @@
 """sin, cos and tan.
 
-``|x| = q * pi/2 + r + low`` with |r| <= pi/4: up to `LARGE` by three fused multiply-adds with pi/2 in three
-parts (Cody and Waite 1980). Beyond it, behind one branch that is taken when any lane is large, float32 uses a
-float64 table of ``2**k * 2/pi mod 4``, in which multiples of four turns are gone (after Payne and Hanek 1983),
-and float64 the C library. Then short polynomials in r, chosen and signed by the quadrant q.
+``|x| = q * pi/2 + r + low`` with |r| <= pi/4: up to `LARGE` by three fused multiply-adds with
+pi/2 in three parts (Cody and Waite 1980). Beyond it, behind one branch that is taken when any
+lane is large, float32 uses a float64 table of ``2**k * 2/pi mod 4``, in which multiples of four
+turns are gone (after Payne and Hanek 1983), and float64 the C library. Then short polynomials in
+r, chosen and signed by the quadrant q.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from grad.codegen.llvm.elementary.parts import (
     polynomial,
 )
 
-# Up to here q has few enough bits for the three parts of pi/2, and rounding x * 2/pi keeps |r| below 0.79.
+# Up to here q has few enough bits for the three parts of pi/2, and rounding x * 2/pi keeps |r|
+# below 0.79.
 LARGE = 2.0**17
 LARGE_EXPONENT = 17
 # Row k of the table serves floats in [2**(17 + k), 2**(18 + k)): a 24-bit integer times 2**(k - 6).
@@ -64,7 +66,8 @@ def tan(b: Builder, x: Value) -> Value:
 def _periodic(
     b: Builder, x: Value, name: str, evaluate: Callable[[Builder, Value, Reduced], Value]
 ) -> Value:
-    """``evaluate(b, x, reduced)`` with the large lanes reduced (float32) or computed (float64) in a branch."""
+    """``evaluate(b, x, reduced)`` with the large lanes reduced (float32) or computed (float64)
+    in a branch."""
     size = absolute(b, x)
     large = b.fcmp("ogt", size, LARGE)
     with_low = name == "tan"
@@ -100,7 +103,7 @@ def _when_any(
     ]
 
 
-# -- reductions --------------------------------------------------------------------------------------
+# -- reductions ----------------------------------------------------------------------------------
 def _reduce(b: Builder, size: Value, with_low: bool) -> Reduced:
     """Subtract the nearest multiple of pi/2 from `size` in [0, LARGE]."""
     first, second, third = format_of(size).split(PI / 2, 3)
@@ -167,16 +170,15 @@ def _lookup(b: Builder, table: Value, index: Value) -> Value:
     b.declare(name, f"{kind} ({pointers}, {mask}, {kind})")
     return b.emit(
         kind,
-        f"call {kind} @{name}({pointers} align 8 {addresses.text}, {mask} splat (i1 true), {kind} poison)",
+        f"call {kind} @{name}({pointers} align 8 {addresses.text}, {mask} splat (i1 true), "
+        f"{kind} poison)",
     )
 
 
-# -- polynomials -------------------------------------------------------------------------------------
+# -- polynomials ---------------------------------------------------------------------------------
 def _sine(b: Builder, x: Value, reduced: Reduced) -> Value:
     y = _by_quadrant(b, *reduced)
-    # Computed for |x|: give back the sign, of -0 too.
-    sign = b.binary("and", bits_of(b, x), _sign_bit(x))
-    return from_bits(b, b.binary("xor", bits_of(b, y), sign))
+    return _negated_with(b, y, x)
 
 
 def _cosine(b: Builder, x: Value, reduced: Reduced) -> Value:
@@ -207,14 +209,15 @@ def _tangent(b: Builder, x: Value, reduced: Reduced) -> Value:
     y = b.fdiv(b.select(odd, -1.0, tangent), b.select(odd, tangent, 1.0))
     # -1 / (t + lost) is y + y**2 * lost; without it the error of t shows doubled just below 1.
     y = b.fma(b.fmul(y, y), b.select(odd, lost, 0.0), y)
-    sign = b.binary("and", bits_of(b, x), _sign_bit(x))
-    return from_bits(b, b.binary("xor", bits_of(b, y), sign))
+    return _negated_with(b, y, x)
 
 
 def _is_odd(b: Builder, quadrant: Value) -> Value:
     return b.icmp("ne", b.binary("and", quadrant, 1), 0)
 
 
-def _sign_bit(x: Value) -> int:
-    """The sign bit alone, as the (negative) integer that LLVM prints it as."""
-    return {"float": -(2**31), "double": -(2**63)}[element_of(x.type)]
+def _negated_with(b: Builder, y: Value, x: Value) -> Value:
+    """`y`, an odd function of |x|, as that of `x`: negated where x has its sign bit set, -0 too."""
+    sign_bit = {"float": -(2**31), "double": -(2**63)}[element_of(x.type)]
+    sign = b.binary("and", bits_of(b, x), sign_bit)
+    return from_bits(b, b.binary("xor", bits_of(b, y), sign))

@@ -1,0 +1,265 @@
+"""Understanding an index: a basic part and an advanced part.
+
+`parse` splits what stands in brackets: integers, slices, None and ... become a path of movements;
+integer tensors, lists and masks become positions along axes of the shape that the path leads to.
+`flat_form` turns those into one flat index along one axis. Bounds are checked here, by looking at
+the values of the index. `index.py` reads and writes with the result.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.variable import Variable
+from grad.dtype import dtypes
+from grad.errors import DTypeError, IndexOutOfRangeError
+from grad.graph.arrays import node_of
+from grad.graph.movement import Move, Shape
+from grad.graph.node import Node, broadcast_shapes, cast, constant, expand, pointwise, reshape
+from grad.graph.primitives import ADD, LT, MUL, RESHAPE, SLICE, WHERE
+
+Index = Any
+Path = tuple[Move, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An index, understood.
+
+    Attributes:
+        path: the basic part, as movements. shape: the shape they lead to.
+        indices: for advanced axes of that shape, the node of their positions (int64, not negative).
+    """
+
+    path: Path
+    shape: Shape
+    indices: dict[int, Node]
+
+
+# -- understanding ---------------------------------------------------------------------------------
+def parse(shape: Shape, index: Index) -> Plan:
+    """Split `index` of a tensor of `shape` into its basic and its advanced part."""
+    items = _items(shape, index)
+    ranges: list[tuple[int, int, int]] = []
+    sizes: list[int] = []
+    indices: dict[int, Node] = {}
+    axis = 0
+    for item in items:
+        if item is None:
+            sizes.append(1)
+            continue
+        if isinstance(item, np.bool_):
+            # A truth value picks all of a new axis, or nothing of it.
+            indices[len(sizes)] = node_of(np.zeros(int(item), np.int64), dtypes.int64)
+            sizes.append(1)
+            continue
+        size = shape[axis]
+        if isinstance(item, slice):
+            ranges.append(_range(item, size))
+            sizes.append(ranges[-1][2])
+        elif isinstance(item, int):
+            ranges.append((position_of(item, axis, size), 1, 1))
+        else:
+            indices[len(sizes)] = _wrapped(item, axis, size)
+            ranges.append((0, 1, size))
+            sizes.append(size)
+        axis += 1
+    path: Path = ()
+    if any(r != (0, 1, size) for r, size in zip(ranges, shape)):
+        path += (Move(SLICE, tuple(ranges)),)
+    if tuple(sizes) != tuple([size for _, _, size in ranges]):
+        path += (Move(RESHAPE, tuple(sizes)),)
+    return Plan(path, tuple(sizes), indices)
+
+
+def _items(shape: Shape, index: Index) -> list[Any]:
+    """One item for each axis, and None or a truth value for each new one."""
+    given = list(index) if isinstance(index, tuple) else [index]
+    items: list[Any] = []
+    used = 0
+    ellipsis: int | None = None
+    for item in given:
+        if item is Ellipsis:
+            if ellipsis is not None:
+                raise IndexOutOfRangeError("an index can have one ellipsis (...) only.")
+            ellipsis = len(items)
+        else:
+            parts = _parts(item)
+            used += sum(1 for part in parts if _takes_axis(part))
+            items.extend(parts)
+            if isinstance(parts[0], _FromMask):
+                _check_mask(parts[0].mask_shape, shape, used, len(parts), item)
+    missing = len(shape) - used
+    if missing < 0:
+        raise IndexOutOfRangeError(
+            f"too many indices: {used} for a tensor of {len(shape)} dimensions, shape {shape}."
+        )
+    place = len(items) if ellipsis is None else ellipsis
+    items[place:place] = [slice(None)] * missing
+    return items
+
+
+class _FromMask:
+    """The positions that one axis of a mask leads to."""
+
+    __slots__ = ("mask_shape", "positions")
+
+    def __init__(self, positions: np.ndarray, mask_shape: Shape) -> None:
+        self.positions, self.mask_shape = positions, mask_shape
+
+
+def _check_mask(mask_shape: Shape, shape: Shape, used: int, rank: int, item: Any) -> None:
+    # Exact when no ellipsis stands before it; the bounds of the positions are checked in any case.
+    if rank > len(shape) or (used == rank and mask_shape != shape[:rank]):
+        raise IndexOutOfRangeError(
+            f"a mask of shape {mask_shape} does not fit the axes of a tensor of shape {shape}; the "
+            f"sizes must be equal."
+        )
+
+
+def _takes_axis(item: Any) -> bool:
+    return item is not None and not isinstance(item, np.bool_)
+
+
+def _parts(item: Any) -> list[Any]:
+    """One item of an index in its final form: an int, slice, None, truth value, tensor or
+    positions.
+    """
+    if item is None or isinstance(item, slice):
+        return [item]
+    if isinstance(item, bool | np.bool_):
+        return [np.bool_(item)]
+    if isinstance(item, Variable):
+        return _tensor_parts(item)
+    if hasattr(item, "__index__") and not isinstance(item, np.ndarray):
+        return [item.__index__()]
+    if isinstance(item, list | tuple | range | np.ndarray):
+        plain = [_plain(entry) for entry in item] if isinstance(item, list | tuple) else item
+        try:
+            array = np.asarray(plain)
+        except ValueError as error:
+            raise IndexOutOfRangeError(f"an index list must be rectangular: {error}") from None
+        if array.size == 0 and not isinstance(item, np.ndarray):
+            array = array.astype(np.int64)
+        return _array_parts(array)
+    raise IndexOutOfRangeError(
+        "an index must be an int, a slice, None, ..., an integer or bool tensor, or a list of "
+        "ints; "
+        f"got a {type(item).__name__}."
+    )
+
+
+def _plain(entry: Any) -> Any:
+    return entry.tolist() if isinstance(entry, Variable) else entry
+
+
+def _array_parts(array: np.ndarray) -> list[Any]:
+    if array.dtype == np.bool_:
+        if array.ndim == 0:
+            return [np.bool_(array)]
+        return [_FromMask(positions, array.shape) for positions in array.nonzero()]
+    if array.dtype.kind not in "iu":
+        raise IndexOutOfRangeError(
+            f"an index array must hold integers or truth values, not {array.dtype}; use .long()."
+        )
+    return [array.astype(np.int64)]
+
+
+def _tensor_parts(tensor: Any) -> list[Any]:
+    if tensor.dtype is dtypes.bool:
+        return _array_parts(tensor.detach().numpy())
+    if tensor.dtype.kind not in "iu":
+        raise IndexOutOfRangeError(
+            f"an index tensor must be of an integer type or bool, not {tensor.dtype.name}; use "
+            ".long()."
+        )
+    return [tensor]
+
+
+def _range(item: slice, size: int) -> tuple[int, int, int]:
+    """(start, step, count) of a slice, as NumPy clips it; steps may be negative."""
+    try:
+        start, stop, step = item.indices(size)
+    except TypeError:
+        raise DTypeError(f"slice bounds must be ints or None, got {item}.") from None
+    except ValueError:
+        raise IndexOutOfRangeError("a slice step cannot be zero.") from None
+    count = len(range(start, stop, step))
+    return (start, step, count) if count else (0, 1, 0)
+
+
+def position_of(index: int, axis: int, size: int) -> int:
+    if not -size <= index < size:
+        raise IndexOutOfRangeError(
+            f"index {index} is out of range for axis {axis} of size {size}; "
+            f"use {-size} to {size - 1}."
+        )
+    return index + size if index < 0 else index
+
+
+def _wrapped(item: Any, axis: int, size: int) -> Node:
+    """The positions of an advanced index along `axis`, checked, counted from the front."""
+    if isinstance(item, Variable):
+        array = item.detach().numpy()  # type: ignore[attr-defined]
+    else:
+        array = item.positions if isinstance(item, _FromMask) else item
+    if array.size:
+        low, high = int(array.min()), int(array.max())
+        if low < -size or high >= size:
+            wrong = low if low < -size else high
+            raise IndexOutOfRangeError(
+                f"index {wrong} is out of range for axis {axis} of size {size}; "
+                f"use {-size} to {size - 1}."
+            )
+    if not isinstance(item, Variable):
+        return node_of(np.where(array < 0, array + size, array), dtypes.int64)
+    node = cast(item.node, dtypes.int64)
+    if item.dtype.kind == "u":
+        return node
+    negative = pointwise(LT, node, constant(0, dtypes.int64))
+    return pointwise(WHERE, negative, pointwise(ADD, node, constant(size, dtypes.int64)), node)
+
+
+# -- the flat form ---------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Flat:
+    """The advanced part as one index along one axis.
+
+    Attributes:
+        order: permutation that brings the indexed axes together (None: they are).
+        joined: the shape with them made one. axis: where that one is. index: flat positions, 1-d.
+        result: the final shape.
+    """
+
+    order: tuple[int, ...] | None
+    joined: Shape
+    axis: int
+    index: Node
+    result: Shape
+
+
+def flat_form(plan: Plan) -> Flat:
+    axes = sorted(plan.indices)
+    shape = plan.shape
+    together = axes[-1] - axes[0] + 1 == len(axes)
+    order = None
+    place = axes[0] if together else 0
+    if not together:
+        order = (*axes, *[axis for axis in range(len(shape)) if axis not in plan.indices])
+        shape = tuple([shape[axis] for axis in order])
+    nodes = [plan.indices[axis] for axis in axes]
+    sizes = shape[place : place + len(axes)]
+    broadcast = broadcast_shapes("index", *[node.shape for node in nodes])
+    flat = nodes[0]
+    for node, size in zip(nodes[1:], sizes[1:]):
+        scaled = pointwise(MUL, flat, constant(size, dtypes.int64))
+        flat = pointwise(ADD, scaled, node)
+    count = math.prod(broadcast)
+    index = reshape(expand(flat, broadcast), (count,))
+    before, after = shape[:place], shape[place + len(axes) :]
+    joined = (*before, math.prod(sizes), *after)
+    return Flat(order, joined, place, index, (*before, *broadcast, *after))
