@@ -139,6 +139,4 @@ globals().update(_FUNCTIONS)
 tensor = CREATORS["tensor"]
 
 _PRIVATE = {"ALL_DTYPES", "Any", "CASTS", "CREATORS", "Callable", "annotations", "registry"}
-__all__ = sorted(
-    name for name in globals() if not name.startswith("_") and name not in _PRIVATE
-)
+__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _PRIVATE)

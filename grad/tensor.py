@@ -32,6 +32,7 @@ from grad.ops.axes import normal_axis
 from grad.ops.convert import array_view, from_dlpack, from_numpy, lent_array, to_dlpack
 from grad.ops.creation import CREATORS, finished, full, node_of_data
 from grad.ops.inplace import inplace_form
+from grad.ops.order import Reversed
 from grad.ops.registry import Op, registry
 from grad.utils.format import format_array
 
@@ -551,10 +552,13 @@ def bind_all() -> None:
     for name, create in CREATORS.items():
         if name not in ("tensor", "as_tensor"):
             setattr(Tensor, name, staticmethod(create))
-    Tensor.T = TransposeAttribute("T", Tensor._all_axes_reversed, "All axes reversed.")
-    Tensor.mT = TransposeAttribute("mT", _swap_last, "The last two axes exchanged.")
-    Tensor.from_numpy = staticmethod(from_numpy)
-    Tensor.from_dlpack = staticmethod(from_dlpack)
+    for name, transpose, doc in (
+        ("T", Reversed.apply, "All axes reversed."),
+        ("mT", _swap_last, "The last two axes exchanged."),
+    ):
+        setattr(Tensor, name, TransposeAttribute(name, transpose, doc))
+    for name, take_over in (("from_numpy", from_numpy), ("from_dlpack", from_dlpack)):
+        setattr(Tensor, name, staticmethod(take_over))
 
 
 bind_all()

@@ -155,9 +155,8 @@ def exchange(
     weights: list[Any],
     powers: Sequence[int],
     chosen: list[int],
-) -> tuple[list[Any], Any]:
-    """Remez's algorithm from the points `chosen`: the best coefficients met and their maximum
-    error."""
+) -> list[Any]:
+    """Remez's algorithm from the points `chosen`: the best coefficients met."""
     best: tuple[list[Any], Any] = ([mp.mpf(0)] * len(powers), mp.inf)
     for _ in range(30):
         rows = [

@@ -13,7 +13,7 @@ gradient.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
@@ -89,6 +89,12 @@ class Context:
     """
 
     function: ClassVar[type[Function]]
+
+    if TYPE_CHECKING:
+        # Any attribute may be set.
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     # Defaults live on the class, so that a context costs only what it uses.
     edges: tuple[Edge | None, ...] = ()

@@ -10,7 +10,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from grad.autograd.modes import enable_grad
 from grad.dtype import DType
@@ -65,6 +65,10 @@ class Variable:
         "__weakref__",
         "__dict__",
     )
+
+    if TYPE_CHECKING:
+        # Operations are methods of the subclass, which ops and autograd call without importing it.
+        def __getattr__(self, name: str) -> Any: ...
 
     # The class that operations return; grad/tensor.py sets it.
     _plain: ClassVar[type[Variable]]

@@ -22,9 +22,11 @@ from grad.graph.primitives import ARGUMENT, BUFFER
 from grad.kernel.cost import operations
 from grad.kernel.lower import Lowered, lower
 from grad.kernel.verify import verify
+from grad.schedule.explain import explain
 from grad.schedule.group import Grouping, group
 from grad.schedule.program import Leaf, Program
 from grad.schedule.simplify import simplify
+from grad.schedule.verify import verify_grouping, verify_program
 from grad.settings import settings
 
 ALIGNMENT = 64
@@ -135,9 +137,12 @@ def make_plan(program: Program, backend: Backend) -> Plan:
     leaf_count = sum(entry.op is BUFFER for entry in program.entries)
     scalars = sorted((e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None)
     program = simplify(program)
-    if settings.debug >= 3:
-        print(program, file=sys.stderr)
     grouping = group(program)
+    if settings.debug >= 3:
+        print(program, *explain(program, grouping), sep="\n", file=sys.stderr)
+    if settings.verify:
+        verify_program(program)
+        verify_grouping(program, grouping)
     lowered = [lower(program, grouping, found) for found in grouping.groups]
     if settings.verify:
         for low in lowered:

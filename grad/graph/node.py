@@ -159,9 +159,9 @@ def pointwise(op: Primitive, *src: Node, dtype: DType | None = None) -> Node:
         return Node(op, src, None, node.shape, dtype or node.dtype)
     shape = src[0].shape
     for node in src:
-        if node.shape != shape:
-            shape = broadcast_shapes(op.name, *[n.shape for n in src])
-            break
+        other = node.shape
+        if other != shape and other:  # scalars go with anything, and are common
+            shape = broadcast_shapes(op.name, *[n.shape for n in src]) if shape else other
     rule = op.rule
     value = src[-1].dtype
     for node in src[1:-1] if rule is Rule.SELECT else src[:-1]:

@@ -32,6 +32,7 @@ from grad.ops import (  # noqa: F401
     scan,
     select,
     softmax,
+    special,
     unary,
     view,
 )

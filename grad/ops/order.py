@@ -88,7 +88,6 @@ class MatrixTranspose(Movement):
         return moved(ctx, x, (Move(PERMUTE, tuple(reversed(range(rank)))),))
 
 
-@op(method="_all_axes_reversed", function=False, view=True, dtypes=ALL)
 class Reversed(Movement):
     """All axes in reverse order: ``x.T``."""
 

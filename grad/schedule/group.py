@@ -343,7 +343,7 @@ class _Grouper:
         """The root that stores entry `number` along with its own values, or None."""
         entry = self.entries[number]
         asks = self.asks[number]
-        if not asks or number not in self.wanted_global:
+        if not asks:
             return None
         root = min(asks)
         group = self.groups[root]

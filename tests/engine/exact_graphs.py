@@ -42,7 +42,7 @@ BITS = (AND, OR, XOR)
 
 def leaf(array: np.ndarray) -> Node:
     """A node that holds a copy of `array`."""
-    array = np.ascontiguousarray(array)
+    array = np.array(array, order="C")
     node = graph.from_buffer(Buffer(array.nbytes), array.shape, as_dtype(array.dtype))
     values_of(node)[...] = array
     return node

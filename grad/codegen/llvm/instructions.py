@@ -49,9 +49,37 @@ def _float_extreme(predicate: str) -> Emit:
     return emit
 
 
+# Quotients below this are whole numbers and fractions at once: the remainder is exact in one step.
+_EXACT_QUOTIENT = {"float": 2.0**22, "double": 2.0**51}
+
+
+def _float_remainder(b: Builder, x: Value, y: Value) -> Value:
+    """C's fmod, exactly: ``x - trunc(x / y) * y`` in one rounding, which is none for moderate quotients.
+
+    The quotient can round up to the next whole number; then the remainder comes out with the wrong sign
+    and one divisor too small. Huge quotients, infinities and NaN go to the C library, lane by lane.
+    """
+    quotient = b.fdiv(x, y)
+    size = b.intrinsic("fabs", quotient)
+    usual = b.fcmp("olt", size, _EXACT_QUOTIENT[element_of(x.type)])
+    every = usual
+    if lanes_of(x.type) > 1:
+        every = b.call("i1", f"llvm.vector.reduce.and.v{lanes_of(x.type)}i1", usual)
+
+    def fast() -> list[Value]:
+        divisor = b.intrinsic("fabs", y)
+        finite = b.select(b.fcmp("oeq", divisor, float("inf")), 0.0, y)
+        rest = b.fma(b.fneg(b.intrinsic("trunc", quotient)), finite, x)
+        signed = b.fmul(rest, b.intrinsic("copysign", b.const(x.type, 1.0), x))
+        lifted = b.select(b.fcmp("olt", signed, 0.0), b.fadd(signed, divisor), signed)
+        return [b.intrinsic("copysign", lifted, x)]
+
+    return b.either(every, fast, lambda: [b.binary("frem", x, y)])[0]
+
+
 def _float_mod(b: Builder, x: Value, y: Value) -> Value:
     """Remainder with the divisor's sign: fmod, moved up by one divisor where the signs differ."""
-    remainder = b.binary("frem", x, y)
+    remainder = _float_remainder(b, x, y)
     nonzero = b.fcmp("une", remainder, 0.0)
     differs = b.binary("xor", b.fcmp("olt", remainder, 0.0), b.fcmp("olt", y, 0.0))
     moved = b.select(b.binary("and", nonzero, differs), b.fadd(remainder, y), remainder)
@@ -61,7 +89,7 @@ def _float_mod(b: Builder, x: Value, y: Value) -> Value:
 
 def _float_floordiv(b: Builder, x: Value, y: Value) -> Value:
     """Quotient rounded down, exact where x / y would round up to the next integer (as in NumPy)."""
-    remainder = b.binary("frem", x, y)
+    remainder = _float_remainder(b, x, y)
     quotient = b.fdiv(b.fsub(x, remainder), y)
     nonzero = b.fcmp("une", remainder, 0.0)
     differs = b.binary("xor", b.fcmp("olt", remainder, 0.0), b.fcmp("olt", y, 0.0))
@@ -207,7 +235,7 @@ INSTRUCTIONS: dict[str, dict[str, Emit]] = {
         "div": _opcode("fdiv"),
         "floordiv": _float_floordiv,
         "mod": _float_mod,
-        "fmod": _opcode("frem"),
+        "fmod": _float_remainder,
         "maximum": _float_extreme("ogt"),
         "minimum": _float_extreme("olt"),
         "eq": _compare("f", "oeq"),

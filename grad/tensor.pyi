@@ -1,0 +1,957 @@
+# Written by `python -m tools.stubs` from the registry of operations; do not edit.
+from builtins import bool as _bool
+from builtins import float as _float
+from builtins import int as _int
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.function import RemovableHook
+from grad.autograd.variable import Variable
+from grad.device import Device
+from grad.dtype import DType
+
+class Tensor(Variable):
+    shape: tuple[_int, ...]
+    dtype: DType
+    __slots__ = ()
+    __array_priority__ = 1000
+    def __init__(self, data: Any=None, dtype: Any=None, requires_grad: _bool=False, device: Any=None) -> None:
+        ...
+    @classmethod
+    def _make_subclass(cls, data: Tensor, requires_grad: _bool=False) -> Any:
+        """A leaf of class `cls` on the memory of `data`."""
+    @property
+    def device(self) -> Device:
+        ...
+    @property
+    def ndim(self) -> _int:
+        ...
+    @property
+    def itemsize(self) -> _int:
+        ...
+    @property
+    def nbytes(self) -> _int:
+        ...
+    @property
+    def is_cuda(self) -> _bool:
+        ...
+    @property
+    def data(self) -> Tensor:
+        """The same memory, outside the graph; assigning replaces the memory."""
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        ...
+    @property
+    def grad(self) -> Any:
+        """The gradient that `backward` has added up, or None."""
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        ...
+    @property
+    def requires_grad(self) -> _bool:
+        """Whether operations on this tensor are recorded."""
+    @requires_grad.setter
+    def requires_grad(self, value: _bool) -> None:
+        ...
+    @property
+    def is_leaf(self) -> _bool:
+        """Whether no recorded operation made it."""
+    @property
+    def grad_fn(self) -> Any:
+        """The function of the graph that made this tensor, or None for a leaf."""
+    @property
+    def output_nr(self) -> _int:
+        ...
+    @property
+    def retains_grad(self) -> _bool:
+        ...
+    @property
+    def _version(self) -> _int:
+        """How often the memory was written to."""
+    def size(self, dim: _int | None=None) -> Any:
+        """The shape, or the size of one axis."""
+    def dim(self) -> _int:
+        """The number of axes."""
+    def numel(self) -> _int:
+        """The number of elements."""
+    nelement = numel
+    def element_size(self) -> _int:
+        ...
+    def stride(self, dim: _int | None=None) -> Any:
+        """Elements between neighbours in memory, along each axis or one."""
+    def storage_offset(self) -> _int:
+        """Where in its memory the tensor starts, in elements."""
+    def is_contiguous(self, memory_format: Any=None) -> _bool:
+        """Whether elements lie in row-major order without gaps."""
+    def data_ptr(self) -> _int:
+        """The address of the first element; computes the tensor."""
+    def is_floating_point(self) -> _bool:
+        ...
+    def is_complex(self) -> _bool:
+        ...
+    def requires_grad_(self, requires_grad: _bool=True) -> Tensor:
+        """Say whether operations on this leaf are recorded; returns the tensor."""
+    def backward(self, gradient: Any=None, retain_graph: _bool | None=None, create_graph: _bool=False, inputs: Any=None) -> None:
+        """Add the gradient of this tensor to the `.grad` of every leaf it was computed from.
+
+            Args:
+                gradient: what to start from; may be left out for a tensor of one element.
+                retain_graph: keep what was saved, so that one can go backward again.
+                create_graph: record the pass, for gradients of gradients.
+                inputs: fill only the `.grad` of these.
+            """
+    def detach(self) -> Tensor:
+        """The same memory, outside the graph."""
+    def detach_(self) -> Tensor:
+        """Take this tensor out of the graph; it becomes a leaf."""
+    def retain_grad(self) -> None:
+        """Keep the gradient of this non-leaf in `.grad`."""
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
+        """Call ``hook(grad)`` whenever the gradient of this tensor is known; a result replaces "
+            "it."""
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
+        """Call ``hook(tensor)`` after a gradient was added to the `.grad` of this leaf."""
+    def realize(self) -> Tensor:
+        """Compute the values now; returns the tensor."""
+    def numpy(self, *, force: _bool=False) -> np.ndarray[Any, Any]:
+        """The values as an array that shares memory with the tensor.
+
+            A tensor that requires grad is refused, as in PyTorch, unless `force`; see `to_numpy`.
+            """
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """The values as an array that shares memory with the tensor, whether it requires grad or
+            not.
+            """
+    def item(self) -> Any:
+        """The value of a tensor of one element, as a Python number."""
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers; a number for a tensor without "
+            "dimensions."""
+    def __array__(self, dtype: Any=None, copy: _bool | None=None) -> np.ndarray[Any, Any]:
+        ...
+    def __dlpack__(self, *, stream: Any=None, **_: Any) -> Any:
+        ...
+    def __dlpack_device__(self) -> tuple[_int, _int]:
+        ...
+    def __bool__(self) -> _bool:
+        ...
+    def __int__(self) -> _int:
+        ...
+    def __float__(self) -> _float:
+        ...
+    def __index__(self) -> _int:
+        ...
+    def __len__(self) -> _int:
+        ...
+    def __iter__(self) -> Iterator[Tensor]:
+        ...
+    def __contains__(self, value: Any) -> _bool:
+        ...
+    __hash__ = object.__hash__
+    def type(self, dtype: Any=None) -> Any:
+        """Converted to `dtype`; without one, the name of the type, as PyTorch writes it."""
+    def type_as(self, other: Tensor) -> Tensor:
+        ...
+    def cpu(self) -> Tensor:
+        ...
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any=None, **options: Any) -> Tensor:
+        """A tensor of `size` and (unless given) this type that holds `fill_value` everywhere."""
+    def new_zeros(self, *size: Any, dtype: Any=None, **options: Any) -> Tensor:
+        ...
+    def new_ones(self, *size: Any, dtype: Any=None, **options: Any) -> Tensor:
+        ...
+    def new_empty(self, *size: Any, dtype: Any=None, **options: Any) -> Tensor:
+        ...
+    def new_tensor(self, data: Any, *, dtype: Any=None, requires_grad: _bool=False) -> Tensor:
+        ...
+    def __copy__(self) -> Tensor:
+        ...
+    def alias(self) -> Tensor:
+        """Another handle on the same memory, recorded as a view."""
+    def __deepcopy__(self, memo: dict[_int, Any]) -> Tensor:
+        ...
+    def __reduce__(self) -> tuple[Any, ...]:
+        ...
+    def __repr__(self) -> str:
+        """As PyTorch prints: values, and what is not the default."""
+    def __format__(self, spec: str) -> str:
+        ...
+    def where_self(self, condition: Any, y: Any) -> Tensor:
+        """x where `condition` is true, `y` elsewhere; ``grad.where(condition, x, y)``."""
+    def where(self, condition: Any, y: Any) -> Tensor:
+        """x where `condition` is true, `y` elsewhere; ``grad.where(condition, x, y)``."""
+    def masked_fill(self, mask: Any, value: Any) -> Tensor:
+        """x with `value` (a number or a 0-dimensional tensor) where the bool tensor `mask` is true; x's type stays."""
+    def masked_fill_(self, mask: Any, value: Any) -> Tensor:
+        """`masked_fill` in place."""
+    def clamp(self, min: Any = ..., max: Any = ...) -> Tensor:
+        """x limited to ``[min, max]``, each a number, a tensor or None; `max` wins where they cross; NaN stays."""
+    def clamp_(self, min: Any = ..., max: Any = ...) -> Tensor:
+        """`clamp` in place."""
+    def clip(self, min: Any = ..., max: Any = ...) -> Tensor:
+        """x limited to ``[min, max]``, each a number, a tensor or None; `max` wins where they cross; NaN stays."""
+    def clip_(self, min: Any = ..., max: Any = ...) -> Tensor:
+        """`clamp` in place."""
+    def clamp_min(self, min: Any) -> Tensor:
+        """x, but at least `min`."""
+    def clamp_min_(self, min: Any) -> Tensor:
+        """`clamp_min` in place."""
+    def clamp_max(self, max: Any) -> Tensor:
+        """x, but at most `max`."""
+    def clamp_max_(self, max: Any) -> Tensor:
+        """`clamp_max` in place."""
+    def tril(self, diagonal: _int = ...) -> Tensor:
+        """The elements on and below the given diagonal, zeros above."""
+    def tril_(self, diagonal: _int = ...) -> Tensor:
+        """`tril` in place."""
+    def triu(self, diagonal: _int = ...) -> Tensor:
+        """The elements on and above the given diagonal, zeros below."""
+    def triu_(self, diagonal: _int = ...) -> Tensor:
+        """`triu` in place."""
+    def relu(self) -> Tensor:
+        """``max(x, 0)``, with derivative 0 at 0."""
+    def relu_(self) -> Tensor:
+        """`relu` in place."""
+    def gelu(self, *, approximate: str = ...) -> Tensor:
+        """``x * Phi(x)``, Phi being the normal distribution; ``approximate="tanh"`` is the formula with tanh."""
+    def silu(self) -> Tensor:
+        """``x * sigmoid(x)``."""
+    def swish(self) -> Tensor:
+        """``x * sigmoid(x)``."""
+    def softplus(self, beta: _float = ..., threshold: _float = ...) -> Tensor:
+        """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``."""
+    def leaky_relu(self, negative_slope: _float = ...) -> Tensor:
+        """x where it is positive, ``negative_slope * x`` elsewhere."""
+    def leaky_relu_(self, negative_slope: _float = ...) -> Tensor:
+        """`leaky_relu` in place."""
+    def elu(self, alpha: _float = ...) -> Tensor:
+        """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+    def elu_(self, alpha: _float = ...) -> Tensor:
+        """`elu` in place."""
+    def relu6(self) -> Tensor:
+        """``min(max(x, 0), 6)``."""
+    def hardtanh(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
+        """x limited to ``[min_val, max_val]``."""
+    def hardtanh_(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
+        """`hardtanh` in place."""
+    def hardsigmoid(self) -> Tensor:
+        """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
+    def hardswish(self) -> Tensor:
+        """``x * hardsigmoid(x)``."""
+    def logsigmoid(self) -> Tensor:
+        """``log(sigmoid(x))``, without underflow."""
+    def softsign(self) -> Tensor:
+        """``x / (1 + |x|)``."""
+    def mish(self) -> Tensor:
+        """``x * tanh(softplus(x))``."""
+    def selu(self) -> Tensor:
+        """`elu` with the scale and alpha that keep mean 0 and variance 1."""
+    def selu_(self) -> Tensor:
+        """`selu` in place."""
+    def celu(self, alpha: _float = ...) -> Tensor:
+        """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
+    def celu_(self, alpha: _float = ...) -> Tensor:
+        """`celu` in place."""
+    def glu(self, dim: _int = ..., **numpy_names: Any) -> Tensor:
+        """The first half of x along `dim` times the sigmoid of the second."""
+    def add(self, y: Any, *, alpha: _float = ...) -> Tensor:
+        """Sum ``x + alpha * y``; of two bool tensors, their logical or."""
+    def add_(self, y: Any, *, alpha: _float = ...) -> Tensor:
+        """`add` in place."""
+    def __add__(self, other: Any) -> Tensor: ...
+    def __radd__(self, other: Any) -> Tensor: ...
+    def __iadd__(self, other: Any) -> Tensor: ...
+    def sub(self, y: Any, *, alpha: _float = ...) -> Tensor:
+        """Difference ``x - alpha * y``. For masks use ``^`` or ``~``: bool tensors are refused, as in PyTorch."""
+    def sub_(self, y: Any, *, alpha: _float = ...) -> Tensor:
+        """`sub` in place."""
+    def subtract(self, y: Any, *, alpha: _float = ...) -> Tensor:
+        """Difference ``x - alpha * y``. For masks use ``^`` or ``~``: bool tensors are refused, as in PyTorch."""
+    def subtract_(self, y: Any, *, alpha: _float = ...) -> Tensor:
+        """`sub` in place."""
+    def __sub__(self, other: Any) -> Tensor: ...
+    def __rsub__(self, other: Any) -> Tensor: ...
+    def __isub__(self, other: Any) -> Tensor: ...
+    def mul(self, y: Any) -> Tensor:
+        """Product; of two bool tensors, their logical and."""
+    def mul_(self, y: Any) -> Tensor:
+        """`mul` in place."""
+    def multiply(self, y: Any) -> Tensor:
+        """Product; of two bool tensors, their logical and."""
+    def multiply_(self, y: Any) -> Tensor:
+        """`mul` in place."""
+    def __mul__(self, other: Any) -> Tensor: ...
+    def __rmul__(self, other: Any) -> Tensor: ...
+    def __imul__(self, other: Any) -> Tensor: ...
+    def div(self, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
+        """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and keeps the type."""
+    def div_(self, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
+        """`div` in place."""
+    def divide(self, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
+        """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and keeps the type."""
+    def divide_(self, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
+        """`div` in place."""
+    def true_divide(self, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
+        """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and keeps the type."""
+    def true_divide_(self, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
+        """`div` in place."""
+    def __truediv__(self, other: Any) -> Tensor: ...
+    def __rtruediv__(self, other: Any) -> Tensor: ...
+    def __itruediv__(self, other: Any) -> Tensor: ...
+    def floor_divide(self, y: Any) -> Tensor:
+        """Quotient rounded down. An integer divided by zero is 0, as in NumPy. Has no gradient, as in PyTorch."""
+    def floor_divide_(self, y: Any) -> Tensor:
+        """`floor_divide` in place."""
+    def __floordiv__(self, other: Any) -> Tensor: ...
+    def __rfloordiv__(self, other: Any) -> Tensor: ...
+    def __ifloordiv__(self, other: Any) -> Tensor: ...
+    def remainder(self, y: Any) -> Tensor:
+        """Remainder with the sign of the divisor, Python's ``%``. An integer modulo zero is 0, as in NumPy."""
+    def remainder_(self, y: Any) -> Tensor:
+        """`remainder` in place."""
+    def __mod__(self, other: Any) -> Tensor: ...
+    def __rmod__(self, other: Any) -> Tensor: ...
+    def __imod__(self, other: Any) -> Tensor: ...
+    def fmod(self, y: Any) -> Tensor:
+        """Remainder with the sign of the dividend, C's ``fmod``."""
+    def fmod_(self, y: Any) -> Tensor:
+        """`fmod` in place."""
+    def atan2(self, x: Any) -> Tensor:
+        """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
+    def atan2_(self, x: Any) -> Tensor:
+        """`atan2` in place."""
+    def arctan2(self, x: Any) -> Tensor:
+        """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
+    def arctan2_(self, x: Any) -> Tensor:
+        """`atan2` in place."""
+    def addcmul(self, a: Any, b: Any, *, value: _float = ...) -> Tensor:
+        """``x + value * a * b``."""
+    def addcmul_(self, a: Any, b: Any, *, value: _float = ...) -> Tensor:
+        """`addcmul` in place."""
+    def addcdiv(self, a: Any, b: Any, *, value: _float = ...) -> Tensor:
+        """``x + value * a / b``, of floating tensors."""
+    def addcdiv_(self, a: Any, b: Any, *, value: _float = ...) -> Tensor:
+        """`addcdiv` in place."""
+    def lerp(self, end: Any, weight: Any) -> Tensor:
+        """Linear interpolation ``start + weight * (end - start)``."""
+    def lerp_(self, end: Any, weight: Any) -> Tensor:
+        """`lerp` in place."""
+    def eq(self, y: Any) -> Tensor:
+        """Whether ``x == y``, for each element."""
+    def eq_(self, y: Any) -> Tensor:
+        """`eq` in place."""
+    def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+    def __ieq__(self, other: Any) -> Tensor: ...
+    def ne(self, y: Any) -> Tensor:
+        """Whether ``x != y``, for each element; true of NaN."""
+    def ne_(self, y: Any) -> Tensor:
+        """`ne` in place."""
+    def not_equal(self, y: Any) -> Tensor:
+        """Whether ``x != y``, for each element; true of NaN."""
+    def not_equal_(self, y: Any) -> Tensor:
+        """`ne` in place."""
+    def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+    def __ine__(self, other: Any) -> Tensor: ...
+    def lt(self, y: Any) -> Tensor:
+        """Whether ``x < y``, for each element."""
+    def lt_(self, y: Any) -> Tensor:
+        """`lt` in place."""
+    def less(self, y: Any) -> Tensor:
+        """Whether ``x < y``, for each element."""
+    def less_(self, y: Any) -> Tensor:
+        """`lt` in place."""
+    def __lt__(self, other: Any) -> Tensor: ...
+    def __ilt__(self, other: Any) -> Tensor: ...
+    def le(self, y: Any) -> Tensor:
+        """Whether ``x <= y``, for each element."""
+    def le_(self, y: Any) -> Tensor:
+        """`le` in place."""
+    def less_equal(self, y: Any) -> Tensor:
+        """Whether ``x <= y``, for each element."""
+    def less_equal_(self, y: Any) -> Tensor:
+        """`le` in place."""
+    def __le__(self, other: Any) -> Tensor: ...
+    def __ile__(self, other: Any) -> Tensor: ...
+    def gt(self, y: Any) -> Tensor:
+        """Whether ``x > y``, for each element."""
+    def gt_(self, y: Any) -> Tensor:
+        """`gt` in place."""
+    def greater(self, y: Any) -> Tensor:
+        """Whether ``x > y``, for each element."""
+    def greater_(self, y: Any) -> Tensor:
+        """`gt` in place."""
+    def __gt__(self, other: Any) -> Tensor: ...
+    def __igt__(self, other: Any) -> Tensor: ...
+    def ge(self, y: Any) -> Tensor:
+        """Whether ``x >= y``, for each element."""
+    def ge_(self, y: Any) -> Tensor:
+        """`ge` in place."""
+    def greater_equal(self, y: Any) -> Tensor:
+        """Whether ``x >= y``, for each element."""
+    def greater_equal_(self, y: Any) -> Tensor:
+        """`ge` in place."""
+    def __ge__(self, other: Any) -> Tensor: ...
+    def __ige__(self, other: Any) -> Tensor: ...
+    def maximum(self, y: Any) -> Tensor:
+        """The larger of two elements; NaN if either is. Equal elements share the gradient."""
+    def minimum(self, y: Any) -> Tensor:
+        """The smaller of two elements; NaN if either is. Equal elements share the gradient."""
+    def isclose(self, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> Tensor:
+        """Whether ``|x - y| <= atol + rtol * |y|``; equal infinities are close, NaN only with `equal_nan`."""
+    def allclose(self, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> _bool:
+        """Whether all elements are close (see `isclose`), as a Python bool."""
+    def equal(self, y: Any) -> _bool:
+        """Whether two tensors have the same shape and elements, as a Python bool."""
+    def to(self, target: Any = ..., dtype: Any = ..., non_blocking: _bool = ..., copy: _bool = ..., device: Any = ...) -> Tensor:
+        """`x` as another dtype (or like another tensor); `x` itself if nothing changes."""
+    def bitcast(self, dtype: Any) -> Tensor:
+        """The same bits read as `dtype`, of equal size; a copy."""
+    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
+        """Write the values of `other`, broadcast and converted; returns `x`."""
+    def fill_(self, value: Any) -> Tensor:
+        """Write one number everywhere; returns `x`."""
+    def zero_(self) -> Tensor:
+        """Write zeros everywhere; returns `x`."""
+    def _through(self, path: Any) -> Tensor:
+        """`x` through any path; what a view's history becomes when its base was written to."""
+    def view(self, *shape: Any) -> Tensor:
+        """The same memory in another shape: ``x.view(2, -1)``; or, given a dtype, the same bits read so."""
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same values in another shape; a view where that can be, else a copy."""
+    def flatten(self, start_dim: _int = ..., end_dim: _int = ...) -> Tensor:
+        """Axes `start_dim` to `end_dim` made one; a number becomes one element."""
+    def unflatten(self, dim: _int, sizes: Any, **numpy_names: Any) -> Tensor:
+        """Axis `dim` split into `sizes`, one of which may be -1."""
+    def squeeze(self, *dim: Any, **numpy_names: Any) -> Tensor:
+        """Axes of size 1 left out: all of them, or those named (others stay)."""
+    def unsqueeze(self, dim: _int, **numpy_names: Any) -> Tensor:
+        """A new axis of size 1 at `dim`."""
+    def expand(self, *size: Any) -> Tensor:
+        """Axes of size 1 repeated without copying, new axes in front; -1 keeps a size."""
+    def expand_as(self, other: Any) -> Tensor:
+        """`x` expanded to the shape of `other`."""
+    def broadcast_to(self, *shape: Any) -> Tensor:
+        """`x` expanded to `shape`."""
+    def view_as(self, other: Any) -> Tensor:
+        """`x` viewed in the shape of `other`."""
+    def reshape_as(self, other: Any) -> Tensor:
+        """`x` in the shape of `other`."""
+    def clone(self, memory_format: Any = ...) -> Tensor:
+        """A copy with memory of its own; the gradient goes through."""
+    def contiguous(self, memory_format: Any = ...) -> Tensor:
+        """`x` itself if its elements lie in row-major order, else a copy in which they do."""
+    def split(self, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+        """Views of `split_size` elements of axis `dim` each (the last may have fewer), or of given sizes."""
+    def chunk(self, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+        """`chunks` views along `dim`, equal but for the last."""
+    def unbind(self, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+        """A view for each position along `dim`."""
+    def repeat(self, *repeats: Any) -> Tensor:
+        """Copies side by side, `repeats` of them along each axis; new axes in front."""
+    def tile(self, *repeats: Any) -> Tensor:
+        """Copies side by side, `repeats` of them along each axis; new axes in front."""
+    def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
+        """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
+    def sum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
+    def mean(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""
+    def prod(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Product over `dim`; integers and bool are multiplied in int64. Its gradient is exact where elements are 0."""
+    def any(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """Whether any element over `dim` is nonzero; of nothing, False."""
+    def all(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """Whether all elements over `dim` are nonzero; of nothing, True."""
+    def count_nonzero(self, dim: Any = ..., **numpy_names: Any) -> Tensor:
+        """How many elements over `dim` are nonzero."""
+    def var(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: _float | None = ..., **numpy_names: Any) -> Tensor:
+        """Variance over `dim`: squared differences from the mean, summed, by ``count - correction``."""
+    def std(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: _float | None = ..., **numpy_names: Any) -> Tensor:
+        """Standard deviation over `dim`, the square root of `var`; its gradient is 0 where it is 0."""
+    def var_mean(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: Any = ..., **numpy_names: Any) -> Tensor:
+        """The pair of `var` and `mean` over `dim`."""
+    def std_mean(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: Any = ..., **numpy_names: Any) -> Tensor:
+        """The pair of `std` and `mean` over `dim`."""
+    def norm(self, p: _float | str = ..., dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
+    def amax(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """The largest elements over `dim`; equal ones share the gradient."""
+    def amin(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """The smallest elements over `dim`; equal ones share the gradient."""
+    def argmax(self, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """Index of the largest element along `dim` (in the flattened tensor without it); the first of equals."""
+    def argmin(self, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """Index of the smallest element along `dim` (in the flattened tensor without it); the first of equals."""
+    def max(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
+    def min(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+    def gather(self, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any) -> Tensor:
+        """``out[i][j] = x[index[i][j]][j]`` for ``dim=0``: elements of x chosen along `dim`."""
+    def scatter(self, dim: _int, index: Any, src: Any = ..., *, reduce: str | None = ..., value: Any = ..., **numpy_names: Any) -> Tensor:
+        """x with ``x[index[i][j]][j] = src[i][j]`` for ``dim=0``; `src` is a tensor or a number."""
+    def scatter_(self, dim: _int, index: Any, src: Any = ..., *, reduce: str | None = ..., value: Any = ..., **numpy_names: Any) -> Tensor:
+        """`scatter` in place."""
+    def scatter_add(self, dim: _int, index: Any, src: Any, **numpy_names: Any) -> Tensor:
+        """x with ``x[index[i][j]][j] += src[i][j]`` for ``dim=0``; the order of additions is always the same."""
+    def scatter_add_(self, dim: _int, index: Any, src: Any, **numpy_names: Any) -> Tensor:
+        """`scatter_add` in place."""
+    def index_add(self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any) -> Tensor:
+        """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
+    def index_add_(self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any) -> Tensor:
+        """`index_add` in place."""
+    def index_fill(self, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
+        """x with the number `value` at ``x[index]`` for ``dim=0``; index has one dimension."""
+    def index_fill_(self, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
+        """`index_fill` in place."""
+    def index_select(self, dim: _int, index: Any, **numpy_names: Any) -> Tensor:
+        """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
+    def take_along_dim(self, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
+        """`gather`, but the other axes of x and the index broadcast; without `dim`, of both flattened."""
+    def __getitem__(self, index: Any) -> Tensor:
+        """``x[index]``: a view for integers, slices, None and ...; a copy for tensors, lists and " "masks."""
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """``x[index] = value``; the value broadcasts to what is indexed and is converted to the type of `x`."""
+    def index_put_(self, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
+        """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
+    def select(self, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
+        """The view at one position of axis `dim`, which disappears."""
+    def nonzero(self, as_tuple: _bool = ...) -> Tensor:
+        """The positions of all elements that are not zero, one row each; computes `x`."""
+    def masked_select(self, mask: Any) -> Tensor:
+        """The elements of `x` where `mask` holds, as a vector."""
+    def bitwise_and(self, y: Any) -> Tensor:
+        """``x & y``."""
+    def bitwise_and_(self, y: Any) -> Tensor:
+        """`bitwise_and` in place."""
+    def __and__(self, other: Any) -> Tensor: ...
+    def __rand__(self, other: Any) -> Tensor: ...
+    def __iand__(self, other: Any) -> Tensor: ...
+    def bitwise_or(self, y: Any) -> Tensor:
+        """``x | y``."""
+    def bitwise_or_(self, y: Any) -> Tensor:
+        """`bitwise_or` in place."""
+    def __or__(self, other: Any) -> Tensor: ...
+    def __ror__(self, other: Any) -> Tensor: ...
+    def __ior__(self, other: Any) -> Tensor: ...
+    def bitwise_xor(self, y: Any) -> Tensor:
+        """``x ^ y``."""
+    def bitwise_xor_(self, y: Any) -> Tensor:
+        """`bitwise_xor` in place."""
+    def __xor__(self, other: Any) -> Tensor: ...
+    def __rxor__(self, other: Any) -> Tensor: ...
+    def __ixor__(self, other: Any) -> Tensor: ...
+    def bitwise_left_shift(self, y: Any) -> Tensor:
+        """``x << y``; bits shifted out are lost."""
+    def bitwise_left_shift_(self, y: Any) -> Tensor:
+        """`bitwise_left_shift` in place."""
+    def __lshift__(self, other: Any) -> Tensor: ...
+    def __rlshift__(self, other: Any) -> Tensor: ...
+    def __ilshift__(self, other: Any) -> Tensor: ...
+    def bitwise_right_shift(self, y: Any) -> Tensor:
+        """``x >> y``; signed integers keep their sign."""
+    def bitwise_right_shift_(self, y: Any) -> Tensor:
+        """`bitwise_right_shift` in place."""
+    def __rshift__(self, other: Any) -> Tensor: ...
+    def __rrshift__(self, other: Any) -> Tensor: ...
+    def __irshift__(self, other: Any) -> Tensor: ...
+    def bitwise_not(self) -> Tensor:
+        """``~x``; of bool the opposite."""
+    def bitwise_not_(self) -> Tensor:
+        """`bitwise_not` in place."""
+    def __invert__(self) -> Tensor: ...
+    def __iinvert__(self) -> Tensor: ...
+    def logical_and(self, y: Any) -> Tensor:
+        """Whether both elements are nonzero."""
+    def logical_and_(self, y: Any) -> Tensor:
+        """`logical_and` in place."""
+    def logical_or(self, y: Any) -> Tensor:
+        """Whether either element is nonzero."""
+    def logical_or_(self, y: Any) -> Tensor:
+        """`logical_or` in place."""
+    def logical_xor(self, y: Any) -> Tensor:
+        """Whether exactly one element is nonzero."""
+    def logical_xor_(self, y: Any) -> Tensor:
+        """`logical_xor` in place."""
+    def logical_not(self) -> Tensor:
+        """Whether each element is zero."""
+    def logical_not_(self) -> Tensor:
+        """`logical_not` in place."""
+    def matmul(self, y: Any) -> Tensor:
+        """Matrix product of 1-D to n-D tensors; leading axes broadcast."""
+    def __matmul__(self, other: Any) -> Tensor: ...
+    def __rmatmul__(self, other: Any) -> Tensor: ...
+    def mm(self, y: Any) -> Tensor:
+        """Product of two matrices."""
+    def bmm(self, y: Any) -> Tensor:
+        """Products of two batches of matrices of equal size, which do not broadcast."""
+    def mv(self, y: Any) -> Tensor:
+        """Product of a matrix and a vector."""
+    def dot(self, y: Any) -> Tensor:
+        """Inner product of two vectors."""
+    def outer(self, y: Any) -> Tensor:
+        """All products of two vectors: ``out[i, j] = x[i] * y[j]``."""
+    def ger(self, y: Any) -> Tensor:
+        """All products of two vectors: ``out[i, j] = x[i] * y[j]``."""
+    def addmm(self, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """``beta * x + alpha * (a @ b)`` of matrices; x broadcasts."""
+    def addmm_(self, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """`addmm` in place."""
+    def baddbmm(self, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """``beta * x + alpha * (a @ b)`` of batches of matrices; x broadcasts."""
+    def baddbmm_(self, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """`baddbmm` in place."""
+    def permute(self, *dims: Any) -> Tensor:
+        """Axes in another order: ``x.permute(2, 0, 1)``."""
+    def transpose(self, dim0: _int, dim1: _int) -> Tensor:
+        """Two axes exchanged."""
+    def swapaxes(self, dim0: _int, dim1: _int) -> Tensor:
+        """Two axes exchanged."""
+    def swapdims(self, dim0: _int, dim1: _int) -> Tensor:
+        """Two axes exchanged."""
+    def t(self) -> Tensor:
+        """The transpose of a matrix; vectors and numbers stay as they are."""
+    def flip(self, *dims: Any) -> Tensor:
+        """The named axes run backward. A copy, as in PyTorch."""
+    def movedim(self, source: Any, destination: Any) -> Tensor:
+        """Axes `source` moved to the places `destination`; the others keep their order."""
+    def moveaxis(self, source: Any, destination: Any) -> Tensor:
+        """Axes `source` moved to the places `destination`; the others keep their order."""
+    def narrow(self, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
+        """`length` elements of axis `dim` from `start` on."""
+    def as_strided(self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...) -> Tensor:
+        """Any view of the memory of `x`, by sizes, strides and offset in elements."""
+    def pow(self, y: Any) -> Tensor:
+        """``x ** y``. Integers to negative Python exponents are refused; negative integer tensors give 0 or ±1."""
+    def pow_(self, y: Any) -> Tensor:
+        """`pow` in place."""
+    def __pow__(self, other: Any) -> Tensor: ...
+    def __rpow__(self, other: Any) -> Tensor: ...
+    def __ipow__(self, other: Any) -> Tensor: ...
+    def rand_like(self, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Numbers uniform in [0, 1), of the shape and type of x."""
+    def randn_like(self, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Normally distributed numbers of the shape and type of x."""
+    def randint_like(self, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...) -> Tensor:
+        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
+    def bernoulli(self, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
+        """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
+    def uniform_(self, low: _float = ..., high: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with numbers uniform in ``[low, high)``, and return it."""
+    def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with normally distributed numbers, and return it."""
+    def bernoulli_(self, p: Any = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with 1 with probability `p` (a number or a tensor), else 0, and return it."""
+    def random_(self, low: _int = ..., high: _int | None = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with whole numbers in ``[low, high)``, or ``[0, low)``, and return it."""
+    def neg(self) -> Tensor:
+        """``-x``; unsigned integers wrap."""
+    def neg_(self) -> Tensor:
+        """`neg` in place."""
+    def negative(self) -> Tensor:
+        """``-x``; unsigned integers wrap."""
+    def negative_(self) -> Tensor:
+        """`neg` in place."""
+    def __neg__(self) -> Tensor: ...
+    def __ineg__(self) -> Tensor: ...
+    def abs(self) -> Tensor:
+        """Absolute value, with derivative 0 at 0. The smallest signed integer is its own, as in NumPy."""
+    def abs_(self) -> Tensor:
+        """`abs` in place."""
+    def absolute(self) -> Tensor:
+        """Absolute value, with derivative 0 at 0. The smallest signed integer is its own, as in NumPy."""
+    def absolute_(self) -> Tensor:
+        """`abs` in place."""
+    def __abs__(self) -> Tensor: ...
+    def __iabs__(self) -> Tensor: ...
+    def sign(self) -> Tensor:
+        """-1, 0 or 1; of NaN 0, as in PyTorch."""
+    def sign_(self) -> Tensor:
+        """`sign` in place."""
+    def sgn(self) -> Tensor:
+        """-1, 0 or 1; of NaN 0, as in PyTorch."""
+    def sgn_(self) -> Tensor:
+        """`sign` in place."""
+    def positive(self) -> Tensor:
+        """``+x``, x itself."""
+    def __pos__(self) -> Tensor: ...
+    def floor(self) -> Tensor:
+        """The largest whole number not above x."""
+    def floor_(self) -> Tensor:
+        """`floor` in place."""
+    def ceil(self) -> Tensor:
+        """The smallest whole number not below x."""
+    def ceil_(self) -> Tensor:
+        """`ceil` in place."""
+    def trunc(self) -> Tensor:
+        """x without its fraction."""
+    def trunc_(self) -> Tensor:
+        """`trunc` in place."""
+    def fix(self) -> Tensor:
+        """x without its fraction."""
+    def fix_(self) -> Tensor:
+        """`trunc` in place."""
+    def __trunc__(self) -> Tensor: ...
+    def __itrunc__(self) -> Tensor: ...
+    def round(self, *, decimals: _int = ...) -> Tensor:
+        """The nearest whole number, halves to even; with `decimals`, the nearest multiple of ``10 ** -decimals``."""
+    def round_(self, *, decimals: _int = ...) -> Tensor:
+        """`round` in place."""
+    def frac(self) -> Tensor:
+        """The fraction ``x - trunc(x)``, with the sign of x."""
+    def frac_(self) -> Tensor:
+        """`frac` in place."""
+    def isnan(self) -> Tensor:
+        """Whether each element is not a number."""
+    def isinf(self) -> Tensor:
+        """Whether each element is infinite, of either sign."""
+    def isfinite(self) -> Tensor:
+        """Whether each element is neither infinite nor NaN."""
+    def nan_to_num(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
+        """x with NaN and infinities replaced: by `nan`, and by `posinf`, `neginf` or the largest finite values."""
+    def nan_to_num_(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
+        """`nan_to_num` in place."""
+    def cumsum(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Sums of the elements up to each along `dim`; integers and bool are summed in int64."""
+    def cumsum_(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """`cumsum` in place."""
+    def cumprod(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Products of the elements up to each along `dim`; of integers and bool in int64."""
+    def cumprod_(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """`cumprod` in place."""
+    def cummax(self, dim: _int, **numpy_names: Any) -> Tensor:
+        """The largest element so far along `dim`, and its index: ``(values, indices)``."""
+    def cummin(self, dim: _int, **numpy_names: Any) -> Tensor:
+        """The smallest element so far along `dim`, and its index: ``(values, indices)``."""
+    def softmax(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """``exp(x) / sum(exp(x))`` along `dim`; NaN for a row of -inf alone."""
+    def log_softmax(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """``x - logsumexp(x)`` along `dim`."""
+    def softmin(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Softmax of ``-x``."""
+    def logsumexp(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """``log(sum(exp(x)))`` over `dim`, without overflow."""
+    def asinh(self) -> Tensor:
+        """Inverse hyperbolic sine."""
+    def asinh_(self) -> Tensor:
+        """`asinh` in place."""
+    def arcsinh(self) -> Tensor:
+        """Inverse hyperbolic sine."""
+    def arcsinh_(self) -> Tensor:
+        """`asinh` in place."""
+    def acosh(self) -> Tensor:
+        """Inverse hyperbolic cosine; NaN below 1."""
+    def acosh_(self) -> Tensor:
+        """`acosh` in place."""
+    def arccosh(self) -> Tensor:
+        """Inverse hyperbolic cosine; NaN below 1."""
+    def arccosh_(self) -> Tensor:
+        """`acosh` in place."""
+    def atanh(self) -> Tensor:
+        """Inverse hyperbolic tangent; infinite at 1 and -1, NaN outside."""
+    def atanh_(self) -> Tensor:
+        """`atanh` in place."""
+    def arctanh(self) -> Tensor:
+        """Inverse hyperbolic tangent; infinite at 1 and -1, NaN outside."""
+    def arctanh_(self) -> Tensor:
+        """`atanh` in place."""
+    def hypot(self, y: Any) -> Tensor:
+        """``sqrt(x * x + y * y)``, without overflow."""
+    def hypot_(self, y: Any) -> Tensor:
+        """`hypot` in place."""
+    def logaddexp(self, y: Any) -> Tensor:
+        """``log(exp(x) + exp(y))``, without overflow."""
+    def logit(self, eps: _float | None = ...) -> Tensor:
+        """``log(x / (1 - x))``, of x limited to ``[eps, 1 - eps]`` if `eps` is given."""
+    def logit_(self, eps: _float | None = ...) -> Tensor:
+        """`logit` in place."""
+    def deg2rad(self) -> Tensor:
+        """Degrees as radians."""
+    def deg2rad_(self) -> Tensor:
+        """`deg2rad` in place."""
+    def rad2deg(self) -> Tensor:
+        """Radians as degrees."""
+    def rad2deg_(self) -> Tensor:
+        """`rad2deg` in place."""
+    def signbit(self) -> Tensor:
+        """Whether the sign is minus, also that of -0.0."""
+    def nansum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Sum over `dim` with NaN counted as 0."""
+    def nanmean(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+        """Mean over `dim` of the elements that are not NaN."""
+    def exp(self) -> Tensor:
+        """Exponential, ``e ** x``."""
+    def exp_(self) -> Tensor:
+        """`exp` in place."""
+    def exp2(self) -> Tensor:
+        """``2 ** x``."""
+    def exp2_(self) -> Tensor:
+        """`exp2` in place."""
+    def expm1(self) -> Tensor:
+        """``e ** x - 1``, exact also for small x."""
+    def expm1_(self) -> Tensor:
+        """`expm1` in place."""
+    def log(self) -> Tensor:
+        """Natural logarithm; -inf at 0, NaN below."""
+    def log_(self) -> Tensor:
+        """`log` in place."""
+    def log2(self) -> Tensor:
+        """Logarithm to base 2."""
+    def log2_(self) -> Tensor:
+        """`log2` in place."""
+    def log10(self) -> Tensor:
+        """Logarithm to base 10."""
+    def log10_(self) -> Tensor:
+        """`log10` in place."""
+    def log1p(self) -> Tensor:
+        """``log(1 + x)``, exact also for small x."""
+    def log1p_(self) -> Tensor:
+        """`log1p` in place."""
+    def sqrt(self) -> Tensor:
+        """Square root; NaN below 0."""
+    def sqrt_(self) -> Tensor:
+        """`sqrt` in place."""
+    def rsqrt(self) -> Tensor:
+        """``1 / sqrt(x)``."""
+    def rsqrt_(self) -> Tensor:
+        """`rsqrt` in place."""
+    def reciprocal(self) -> Tensor:
+        """``1 / x``; infinite at 0."""
+    def reciprocal_(self) -> Tensor:
+        """`reciprocal` in place."""
+    def square(self) -> Tensor:
+        """``x * x``."""
+    def square_(self) -> Tensor:
+        """`square` in place."""
+    def sin(self) -> Tensor:
+        """Sine of x radians."""
+    def sin_(self) -> Tensor:
+        """`sin` in place."""
+    def cos(self) -> Tensor:
+        """Cosine of x radians."""
+    def cos_(self) -> Tensor:
+        """`cos` in place."""
+    def tan(self) -> Tensor:
+        """Tangent of x radians."""
+    def tan_(self) -> Tensor:
+        """`tan` in place."""
+    def asin(self) -> Tensor:
+        """Inverse sine, in [-pi/2, pi/2]; NaN outside [-1, 1]."""
+    def asin_(self) -> Tensor:
+        """`asin` in place."""
+    def arcsin(self) -> Tensor:
+        """Inverse sine, in [-pi/2, pi/2]; NaN outside [-1, 1]."""
+    def arcsin_(self) -> Tensor:
+        """`asin` in place."""
+    def acos(self) -> Tensor:
+        """Inverse cosine, in [0, pi]; NaN outside [-1, 1]."""
+    def acos_(self) -> Tensor:
+        """`acos` in place."""
+    def arccos(self) -> Tensor:
+        """Inverse cosine, in [0, pi]; NaN outside [-1, 1]."""
+    def arccos_(self) -> Tensor:
+        """`acos` in place."""
+    def atan(self) -> Tensor:
+        """Inverse tangent, in [-pi/2, pi/2]."""
+    def atan_(self) -> Tensor:
+        """`atan` in place."""
+    def arctan(self) -> Tensor:
+        """Inverse tangent, in [-pi/2, pi/2]."""
+    def arctan_(self) -> Tensor:
+        """`atan` in place."""
+    def sinh(self) -> Tensor:
+        """Hyperbolic sine."""
+    def sinh_(self) -> Tensor:
+        """`sinh` in place."""
+    def cosh(self) -> Tensor:
+        """Hyperbolic cosine."""
+    def cosh_(self) -> Tensor:
+        """`cosh` in place."""
+    def tanh(self) -> Tensor:
+        """Hyperbolic tangent."""
+    def tanh_(self) -> Tensor:
+        """`tanh` in place."""
+    def erf(self) -> Tensor:
+        """Error function, ``2 / sqrt(pi)`` times the integral of ``exp(-t * t)`` from 0 to x."""
+    def erf_(self) -> Tensor:
+        """`erf` in place."""
+    def sigmoid(self) -> Tensor:
+        """Logistic function, ``1 / (1 + exp(-x))``."""
+    def sigmoid_(self) -> Tensor:
+        """`sigmoid` in place."""
+    def float(self) -> Tensor: ...
+    def double(self) -> Tensor: ...
+    def half(self) -> Tensor: ...
+    def bfloat16(self) -> Tensor: ...
+    def int(self) -> Tensor: ...
+    def long(self) -> Tensor: ...
+    def short(self) -> Tensor: ...
+    def char(self) -> Tensor: ...
+    def byte(self) -> Tensor: ...
+    def bool(self) -> Tensor: ...
+    @staticmethod
+    def zeros(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """A tensor of zeros of the given size."""
+    @staticmethod
+    def zeros_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+        """A tensor of zeros of the given size, like `input`."""
+    @staticmethod
+    def ones(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """A tensor of ones of the given size."""
+    @staticmethod
+    def ones_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+        """A tensor of ones of the given size, like `input`."""
+    @staticmethod
+    def empty(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """A tensor of the given size, to be written to."""
+    @staticmethod
+    def empty_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+        """A tensor of the given size, to be written to, like `input`."""
+    @staticmethod
+    def full(size: Any, fill_value: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
+    @staticmethod
+    def full_like(input: Any, fill_value: Any, *, dtype: Any = ..., **options: Any) -> Tensor:
+        """A tensor of the size and type of `input` that holds `fill_value` everywhere."""
+    @staticmethod
+    def arange(start: Any, end: Any = ..., step: Any = ..., *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """`start`, `start + step` ... up to but without `end`; ``arange(end)`` starts from 0."""
+    @staticmethod
+    def linspace(start: Any, end: Any, steps: _int, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """`steps` numbers from `start` to `end`, both included, equally far apart."""
+    @staticmethod
+    def eye(n: _int, m: _int | None = ..., *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """The identity matrix of `n` rows and `m` (default `n`) columns."""
+    @staticmethod
+    def scalar_tensor(value: Any, **options: Any) -> Tensor:
+        """A tensor without dimensions, of the default floating type."""
+    @staticmethod
+    def rand(*size: Any, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Numbers uniform in [0, 1), of shape `size`."""
+    @staticmethod
+    def randn(*size: Any, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
+    @staticmethod
+    def randint(low: _int, high: Any = ..., size: Any = ..., *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
+    @staticmethod
+    def randperm(n: _int, *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """The numbers below `n` in random order; int64 unless told."""
+    @staticmethod
+    def normal(mean: Any = ..., std: Any = ..., size: Any = ..., *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
+    @staticmethod
+    def from_numpy(source: Any) -> Tensor: ...
+    @staticmethod
+    def from_dlpack(source: Any) -> Tensor: ...
+    @property
+    def T(self) -> Tensor: ...
+    @property
+    def mT(self) -> Tensor: ...
+
+def bind_all() -> None: ...
+def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    """A new tensor that holds a copy of `data`; ints give int64, floats the default floating type."""
+CASTS: dict[str, DType]
