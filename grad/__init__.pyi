@@ -10,6 +10,7 @@ import numpy as np
 newaxis: None
 strided: str
 __version__: str
+__all__: list[str]
 
 from collections.abc import Callable as Callable
 from typing import Any as Any

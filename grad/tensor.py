@@ -323,6 +323,10 @@ class Tensor(Variable):
             return array.astype(dtype)
         return array.copy() if copy else array
 
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """What NumPy's functions make of tensors are tensors."""
+        return CREATORS["tensor"](array)
+
     def __dlpack__(self, *, stream: Any = None, **_: Any) -> Any:
         return to_dlpack(self)
 
@@ -528,6 +532,22 @@ def _operator(call: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _comparison(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+    """``x == None`` and the like are plain False, as for any object; not an error."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else call(self, other)
+
+    return method
+
+
+def _as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
+    return call
+
+
+_OPERATOR_FORMS = {"__eq__": _comparison, "__ne__": _comparison}
+
+
 def bind(row: Op) -> None:
     """Make the methods and operators that a row of the registry describes."""
     if row.method:
@@ -537,7 +557,7 @@ def bind(row: Op) -> None:
             if row.inplace:
                 setattr(Tensor, f"{name}_", inplace_form(row, f"{name}_"))
     if row.operator:
-        setattr(Tensor, row.operator, row.call)
+        setattr(Tensor, row.operator, _OPERATOR_FORMS.get(row.operator, _as_it_is)(row.call))
     if row.reflected:
         setattr(Tensor, row.reflected, _reflected(row.call))
     if row.inplace_operator:
@@ -557,8 +577,8 @@ def bind_all() -> None:
         ("mT", _swap_last, "The last two axes exchanged."),
     ):
         setattr(Tensor, name, TransposeAttribute(name, transpose, doc))
-    for name, take_over in (("from_numpy", from_numpy), ("from_dlpack", from_dlpack)):
-        setattr(Tensor, name, staticmethod(take_over))
+    setattr(Tensor, "from_numpy", staticmethod(from_numpy))  # noqa: B010  pyright reads tensor.pyi
+    setattr(Tensor, "from_dlpack", staticmethod(from_dlpack))  # noqa: B010
 
 
 bind_all()

@@ -186,7 +186,7 @@ def package_stub() -> str:
                 definition(name, parameters, result, row.doc)
                 for name in (row.function, *row.aliases)
             ]
-    plain = "newaxis: None\nstrided: str\n__version__: str\n"
+    plain = "newaxis: None\nstrided: str\n__version__: str\n__all__: list[str]\n"
     return f"{HEADER}{IMPORTS}\n{plain}\n" + "\n".join(texts) + "\n"
 
 

@@ -49,6 +49,10 @@ class Saved(NamedTuple):
     requires_grad: bool
 
 
+# A named tuple without the detour by its Python constructor.
+_new_tuple = tuple.__new__
+
+
 class _Never(tuple[bool, ...]):
     """Says False for every argument."""
 
@@ -198,7 +202,8 @@ def _packed(value: Any, outputs: tuple[Any, ...]) -> Any:
     for index, output in enumerate(outputs):
         if value is output:
             return Saved(None, node, index, None, value._requires_grad)
-    return Saved(value, node, storage.version, value._edge, value._needs_grad)
+    needs_grad = value._requires_grad or value._needs_grad
+    return _new_tuple(Saved, (value, node, storage.version, value._edge, needs_grad))
 
 
 class AccumulateGrad:
@@ -259,10 +264,19 @@ class Function:
     """
 
     _context: ClassVar[type[Context]]
+    _call: ClassVar[Callable[..., Any]]
+    # ``forward(ctx, ...)``, whichever way the subclass is written.
+    _forward: ClassVar[Callable[..., Any]]
+
+    # PyTorch's second way: ``forward(...)`` without context, and ``setup_context(ctx, inputs,
+    # output)``.
+    setup_context: ClassVar[Callable[..., None] | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._context = type(f"{cls.__name__}Backward", (Context,), {"function": cls})
+        cls._forward = cls.forward if cls.setup_context is None else _in_two_steps(cls)
+        cls._call = staticmethod(cls._caller())
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
@@ -279,29 +293,57 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`, and record the call when some positional tensor requires a gradient."""
-        if mode.enabled:
-            for arg in args:
-                if isinstance(arg, Variable) and (
-                    arg._requires_grad or (arg._base is not None and arg._base._requires_grad)
-                ):
-                    return _record(cls, args, kwargs)
-        return cls.forward(Light(), *args, **kwargs)
+        return cls._call(*args, **kwargs)
+
+    @classmethod
+    def _caller(cls) -> Callable[..., Any]:
+        """What `apply` does, with the class looked up once: it is called for every operation."""
+        forward = cls._forward
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if mode.enabled:
+                for arg in args:
+                    if isinstance(arg, Variable) and (
+                        arg._requires_grad or (arg._base is not None and arg._base._requires_grad)
+                    ):
+                        return _record(cls, args, kwargs)
+            return forward(Light(), *args, **kwargs)
+
+        return call
+
+
+def _in_two_steps(function: type[Function]) -> Callable[..., Any]:
+    """The usual form of a `forward` that leaves the context to `setup_context`."""
+
+    def forward(ctx: Any, *args: Any) -> Any:
+        output = function.forward(*args)
+        function.setup_context(ctx, args, output)  # type: ignore[misc]
+        return output
+
+    return staticmethod(forward)
 
 
 def _record(function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = function._context()
-    edges = [gradient_edge(arg) if isinstance(arg, Variable) else None for arg in args]
+    edges: list[Edge | None] = []
+    for arg in args:
+        edge = None
+        if isinstance(arg, Variable):
+            edge = arg._edge
+            if edge is None or arg._base is not None:
+                edge = gradient_edge(arg)
+        edges.append(edge)
     context.edges = tuple(edges)
     context.needs_input_grad = tuple([edge is not None for edge in edges])
     mode.enabled = False
     try:
-        result = function.forward(context, *args, **kwargs)
+        result = function._forward(context, *args, **kwargs)
     finally:
         mode.enabled = True
     if isinstance(result, Variable):
         result = _linked(context, result, 0, args)
         outputs: tuple[Any, ...] = (result,)
-        context.outputs = (OutputInfo(result.shape, result.dtype),)
+        context.outputs = (_new_tuple(OutputInfo, (result.shape, result.dtype)),)
     elif isinstance(result, tuple):
         outputs = tuple(_linked(context, value, i, args) for i, value in enumerate(result))
         # A named tuple, such as max(dim), stays one.

@@ -71,7 +71,7 @@ class Variable:
         def __getattr__(self, name: str) -> Any: ...
 
     # The class that operations return; grad/tensor.py sets it.
-    _plain: ClassVar[type[Variable]]
+    _plain: ClassVar[Any]
 
     _storage: Storage
     _path: Path
@@ -132,25 +132,39 @@ class Variable:
         self._edge = self._base = self._grad = self._hooks = None
         self._edge_version = source._storage.version
 
-    def _view(self, moves: Path) -> Any:
+    def _view(self, moves: Path, sure: bool = False) -> Any:
         """The view of this tensor through `moves`, or None when strides cannot express it.
 
-        The result is on the same storage and knows its base; its edge is the caller's business.
+        Only reshapes can fail; with `sure` the caller knows that they only add or drop axes of size
+        1. The result is on the same storage and knows its base; its edge is the caller's business.
         """
-        layout, shape = self.layout, self.shape
+        shape = self.shape
+        layout = None
         for step in moves:
-            layout = moved_strides(layout, step)
-            if layout is None:
-                return None
+            if step[0] is RESHAPE and not sure:
+                layout = self._layout_through(moves)
+                if layout is None:
+                    return None
+                break
+        for step in moves:
             shape = moved_shape(shape, step)
         base = self if self._base is None else self._base
         path = self._path + moves
         if len(path) > PATH_LIMIT and not base._path:
             size = self._storage.node.size
+            layout = self._layout_through(moves)
+            assert layout is not None
             path = (Move(RESHAPE, (size,)), Move(AS_STRIDED, tuple(layout)))
         view = self._alias(path, shape, layout)
         view._base = base
         return view
+
+    def _layout_through(self, moves: Path) -> Layout | None:
+        layout: Layout | None = self.layout
+        for step in moves:
+            if layout is not None:
+                layout = moved_strides(layout, step)
+        return layout
 
     # -- values ------------------------------------------------------------------------------------
     @property

@@ -37,13 +37,18 @@ class _Family:
 
 
 class PlanCache:
-    """Plans by key, the least recently used forgotten first."""
+    """Plans by key, the least recently used forgotten first.
+
+    Attributes:
+        hits, misses: how often a plan was found, and made. kernels: how many kernels have been started.
+    """
 
     def __init__(self, size: int = CACHE_SIZE) -> None:
         self.size = size
         self.families: OrderedDict[Any, _Family] = OrderedDict()
         self.hits = 0
         self.misses = 0
+        self.kernels = 0
 
     def find(self, found: Walk) -> tuple[Plan, frozenset[int]]:
         """The plan for a walk, made if need be, and which of its constants are arguments."""
@@ -78,7 +83,7 @@ class PlanCache:
 
     def clear(self) -> None:
         self.families.clear()
-        self.hits = self.misses = 0
+        self.hits = self.misses = self.kernels = 0
 
 
 cache = PlanCache()
@@ -139,6 +144,7 @@ def realize(nodes: Sequence[Node]) -> None:
         scalars = [node.arg for node in found.arguments]
         scalars.extend(found.constants[number].arg for number in sorted(varying))
         buffers = plan.run(found.leaves, scalars)
+        cache.kernels += plan.kernel_count
         for number, buffer in zip(found.outputs, buffers, strict=True):
             found.nodes[number].realized(buffer)
 

@@ -34,18 +34,51 @@ def sigmoid(x: Array) -> Array:
 
 
 def cast(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Convert: to bool by ``!= 0``; floats to integers by truncation through int64, NaN gives 0."""
+    """Convert values: the definition that the interpreter and every code generator agree with.
+
+    * To bool: ``x != 0``.
+    * Integer to integer: the low bits.
+    * Float to integer: truncated; what does not fit saturates in the type that it goes through, which is
+      uint64 for uint64, int64 for int64 and uint32, and int32 for everything smaller, whose low bits are
+      then kept. NaN becomes 0.
+    * Anything to float: rounded to nearest even, once (integers to 16-bit floats through float32).
+    """
     if dtype == np.bool_:
         return x != 0
     if dtype.kind in "iu" and x.dtype.kind not in "iub":
-        limit = 2.0**64 if dtype == np.uint64 else 2.0**63
-        whole = np.trunc(np.nan_to_num(x.astype(np.float64), nan=0.0, posinf=limit, neginf=-limit))
-        if dtype == np.uint64:
-            top = whole >= 2.0**64
-            return np.where(top, np.uint64(2**64 - 1), np.where(top | (whole < 0), 0, whole).astype(np.uint64))
-        inside = np.clip(whole, -(2.0**63), 2.0**63 - 1024).astype(np.int64)
-        return np.where(whole >= 2.0**63, np.int64(2**63 - 1), inside).astype(dtype)
+        through = np.uint64 if dtype == np.uint64 else np.int64 if dtype.name in ("int64", "uint32") else np.int32
+        return _saturated(x, np.dtype(through)).astype(dtype)
+    if dtype.name == "bfloat16" and x.dtype == np.float64:  # ml_dtypes rounds to float32 first
+        return _rounded_to_odd(x).astype(dtype)
+    if dtype.itemsize == 2 and dtype.kind not in "iu" and x.dtype.kind in "iu":
+        return x.astype(np.float32).astype(dtype)
     return x.astype(dtype)
+
+
+def _saturated(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Floats truncated to integers of 32 or 64 bits, limited to what the type holds; NaN gives 0."""
+    limits = np.iinfo(dtype)
+    top = 2.0 ** (limits.bits - (dtype.kind == "i"))
+    bottom = float(limits.min)
+    whole = np.trunc(x.astype(np.float64))
+    inside = np.where((whole >= bottom) & (whole < top), whole, 0).astype(dtype)
+    above = np.where(whole >= top, dtype.type(limits.max), inside)
+    return np.where(whole < bottom, dtype.type(limits.min), above)
+
+
+def _rounded_to_odd(x: Array) -> Array:
+    """float64 to float32 such that rounding once more gives what rounding `x` itself would.
+
+    Of the two float32 values around one that is not exact, the one with an odd last bit is taken.
+    Source: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
+    rounding to odd", IEEE Transactions on Computers 57(4), 2008.
+    """
+    near = x.astype(np.float32)
+    back = near.astype(np.float64)
+    bits = near.view(np.int32)
+    other = bits + np.where(np.abs(back) < np.abs(x), 1, -1).astype(np.int32)
+    even_and_inexact = (back != x) & ~np.isnan(x) & (bits % 2 == 0)
+    return np.where(even_and_inexact, other, bits).view(np.float32)
 
 
 def bitcast(x: Array, dtype: np.dtype[Any]) -> Array:

@@ -177,18 +177,24 @@ def lower_contraction(program: Program, group: Group, in_memory: frozenset[int])
     *leading, rows, columns = entry.shape
     depth = program.entries[entry.src[0]].shape[-1]
     writer = Writer(program, in_memory)
+    k, column = Variable("k", depth), Variable("n", columns)
     batch = tuple(Variable(f"b{axis}", size) for axis, size in enumerate(leading))
-    row, column, k = Variable("m", rows), Variable("n", columns), Variable("k", depth)
-    outer = tuple(variable(v.name, v.size) for v in batch)
-    across = [variable(v.name, v.size) for v in (row, column, k)]
-    a_number, a = _operand(program, writer, entry.src[0], (*outer, across[0], across[2]))
-    b_number, b = _operand(program, writer, entry.src[1], (*outer, across[2], across[1]))
+    row = Variable("m", rows)
+    outer = tuple(variable(v.name, v.size) for v in (*batch, row))
+    a_number, a, b_number, b = _operands(program, writer, entry, outer, k, column)
+    if leading:
+        # One matrix for all of the batch: the batch is more rows.
+        long = Variable("m", math.prod((*leading, rows)))
+        parts = unflatten(variable(long.name, long.size), (*leading, rows))
+        _, folded_a, _, folded_b = _operands(program, writer, entry, parts, k, column)
+        if folded_a.coefficient(long) is not None and long not in folded_b.variables():
+            batch, row, outer, a, b = (), long, parts, folded_a, folded_b
     for v in (*batch, row, column):
         writer.variable_levels[v] = 1
     writer.bodies.append([])
     accumulator = writer.fresh_value(1)
     writer.given[group.contraction] = accumulator
-    position = (*outer, across[0], across[1])
+    position = (*outer, variable(column.name, column.size))
     here = flatten(position, entry.shape)
     for number in group.stored:
         shape = program.entries[number].shape
@@ -200,6 +206,21 @@ def lower_contraction(program: Program, group: Group, in_memory: frozenset[int])
         accumulator, entry.dtype, batch, row, column, k, a_number, a, b_number, b, body
     )
     return writer, [[*writer.bodies[0], nest]]
+
+
+def _operands(
+    program: Program,
+    writer: Writer,
+    entry: Entry,
+    outer: Position,
+    k: Variable,
+    column: Variable,
+) -> tuple[int, Index, int, Index]:
+    """Parameters and element offsets of both operands, for rows (and batches) at `outer`."""
+    depth, across = variable(k.name, k.size), variable(column.name, column.size)
+    a_number, a = _operand(program, writer, entry.src[0], (*outer, depth))
+    b_number, b = _operand(program, writer, entry.src[1], (*outer[:-1], depth, across))
+    return a_number, a, b_number, b
 
 
 def _operand(program: Program, writer: Writer, number: int, position: Position) -> tuple[int, Index]:

@@ -295,9 +295,9 @@ class Atan2(Function):
     """
 
     @staticmethod
-    def forward(ctx: Context, y: Operand, x: Operand) -> Any:
-        ctx.save_for_backward(y, x)
-        return wrap(pointwise(ATAN2, *floating_pair("atan2", y, x)))
+    def forward(ctx: Context, x: Operand, other: Operand) -> Any:
+        ctx.save_for_backward(x, other)
+        return wrap(pointwise(ATAN2, *floating_pair("atan2", x, other)))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -314,13 +314,13 @@ class Atan2(Function):
     dtypes=FLOATING,
 )
 class Addcmul(Function):
-    """``x + value * a * b``."""
+    """``x + value * tensor1 * tensor2``."""
 
     @staticmethod
-    def forward(ctx: Context, x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
-        ctx.save_for_backward(a, b)
+    def forward(ctx: Context, x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+        ctx.save_for_backward(tensor1, tensor2)
         ctx.value = value
-        base, first, second = nodes("addcmul", x, a, b)
+        base, first, second = nodes("addcmul", x, tensor1, tensor2)
         product = pointwise(MUL, first, second)
         return x._wrap(
             pointwise(ADD, base, product if value == 1 else _scaled("addcmul", product, value))
@@ -341,13 +341,13 @@ class Addcmul(Function):
     dtypes=FLOATING,
 )
 class Addcdiv(Function):
-    """``x + value * a / b``, of floating tensors."""
+    """``x + value * tensor1 / tensor2``, of floating tensors."""
 
     @staticmethod
-    def forward(ctx: Context, x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
-        ctx.save_for_backward(a, b)
+    def forward(ctx: Context, x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+        ctx.save_for_backward(tensor1, tensor2)
         ctx.value = value
-        base, first, second = nodes("addcdiv", x, a, b)
+        base, first, second = nodes("addcdiv", x, tensor1, tensor2)
         if not base.dtype.is_floating_point:
             raise DTypeError(
                 f"addcdiv: needs floating operands, got {base.dtype.name}; use x.float()."

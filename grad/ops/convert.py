@@ -143,7 +143,7 @@ def from_dlpack(source: Any) -> Any:
     `source` has ``__dlpack__``, or is a capsule. Writes to one show in the other.
     """
     if isinstance(source, Variable):
-        return source.detach()  # type: ignore[attr-defined]
+        return source.detach()
     try:
         capsule = source.__dlpack__() if hasattr(source, "__dlpack__") else source
         foreign = dlpack.accept(capsule)

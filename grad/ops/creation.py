@@ -115,7 +115,7 @@ def _inferred(array: np.ndarray[Any, Any]) -> DType:
 def _plain(data: Any) -> Any:
     """Nested sequences with tensors and arrays in them as nested lists."""
     if isinstance(data, Variable):
-        return data.tolist()  # type: ignore[attr-defined]
+        return data.tolist()
     if isinstance(data, np.ndarray):
         return data.tolist()
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
@@ -204,9 +204,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     check_device(device)
     wanted = None if dtype is None else as_dtype(dtype)
     if isinstance(data, Variable):
-        return data if wanted in (None, data.dtype) else data.to(wanted)  # type: ignore[attr-defined]
+        return data if wanted in (None, data.dtype) else data.to(wanted)
     if isinstance(data, np.ndarray) and wanted in (None, as_dtype(data.dtype)):
-        return Variable._plain.from_numpy(data)  # type: ignore[attr-defined]
+        return Variable._plain.from_numpy(data)
     return tensor(data, dtype=wanted)
 
 
@@ -250,7 +250,7 @@ def full(
 ) -> Any:
     """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
     if isinstance(fill_value, Variable):
-        fill_value = fill_value.item()  # type: ignore[attr-defined]
+        fill_value = fill_value.item()
     kind = _kind_of(fill_value) if dtype is None else as_dtype(dtype)
     shape = checked_shape("full", (size,), kind)
     value = number_for_dtype(fill_value, kind)
@@ -285,7 +285,7 @@ def _kind_of(*numbers: Any) -> DType:
 
 
 def _number(value: Any) -> Any:
-    return value.item() if isinstance(value, Variable | np.generic) else value  # type: ignore
+    return value.item() if isinstance(value, Variable | np.generic) else value
 
 
 @creator

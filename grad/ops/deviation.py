@@ -201,13 +201,15 @@ class Norm(Function):
 
     @staticmethod
     def forward(
-        x: Any, p: float | str = 2, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
+        x: Any, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
     ) -> Any:
         if dtype is not None:
             x = x.to(as_dtype(dtype))
         require_floating("norm", x.dtype)
         if p == "fro" or p == 2 or p is None:
             return EuclideanNorm.apply(x, normal_axes("norm", dim, len(x.shape)), keepdim)
+        if not isinstance(p, int | float):
+            raise ValueError(f"norm: p={p!r}; use a number, math.inf or 'fro'.")
         if p == math.inf:
             return x.abs().amax(dim, keepdim)
         if p == -math.inf:

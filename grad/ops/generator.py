@@ -35,7 +35,8 @@ class Generator:
 
     def _restart(self, seed: int, stream: int) -> None:
         self._seed, self._stream = seed % 2**64, stream
-        self._first_key, self._keys = 0, []  # type: tuple[int, list[int]]
+        self._first_key = 0
+        self._keys: list[int] = []
 
     def manual_seed(self, seed: int) -> Generator:
         """Begin again from `seed`, any whole number."""
@@ -71,13 +72,22 @@ class Generator:
             if not 0 <= position < len(self._keys):
                 # One NumPy call for many keys: a key must cost next to nothing.
                 streams = np.arange(self._stream, self._stream + _KEYS_AT_ONCE, dtype=np.uint64)
-                self._keys = reference.threefry(np.uint64(self._seed), streams).tolist()
+                self._keys = reference.threefry(np.asarray(self._seed, np.uint64), streams).tolist()
                 self._first_key, position = self._stream, 0
             self._stream += 1
             return self._keys[position]
 
 
 default_generator = Generator()
+
+
+def _after_fork_in_child() -> None:
+    """Another thread of the parent may have held the lock."""
+    default_generator._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def manual_seed(seed: int) -> Generator:

@@ -107,7 +107,7 @@ class Slice(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, path: Path) -> Any:
-        return moved(ctx, x, path)
+        return moved(ctx, x, path, sure=True)
 
 
 @op(method="__setitem__", function=False, dtypes=ALL, composite=True)
@@ -232,7 +232,7 @@ class Select(Movement):
         ranges = [(0, 1, size) for size in shape]
         ranges[axis] = (position_of(index, axis, shape[axis]), 1, 1)
         rest = (*shape[:axis], *shape[axis + 1 :])
-        return moved(ctx, x, (Move(SLICE, tuple(ranges)), Move(RESHAPE, rest)))
+        return moved(ctx, x, (Move(SLICE, tuple(ranges)), Move(RESHAPE, rest)), sure=True)
 
 
 @op(

@@ -92,10 +92,10 @@ def _check_shapes(x: Shape, y: Shape) -> None:
         raise ShapeError(
             f"matmul: got shapes {x} and {y}, needs at least 1 dimension each; use x * y."
         )
-    inner = y[-2] if len(y) > 1 else y[-1]
-    if x[-1] != inner:
+    (last,), (inner, *_) = x[-1:], y[-2:]
+    if last != inner:
         raise ShapeError(
-            f"matmul: shapes {x} and {y} do not fit: the last size of the first, {x[-1]}, must "
+            f"matmul: shapes {x} and {y} do not fit: the last size of the first, {last}, must "
             f"be the "
             f"{'last but one' if len(y) > 1 else 'only'} size of the second, {inner}. "
             f"Use x.T or y.mT to turn one of them."
@@ -194,9 +194,9 @@ class Mm(Function):
     """Product of two matrices."""
 
     @staticmethod
-    def forward(x: Any, y: Any) -> Any:
-        _ranked("mm", (2, 2), x, y)
-        return MatMul.apply(x, y)
+    def forward(x: Any, mat2: Any) -> Any:
+        _ranked("mm", (2, 2), x, mat2)
+        return MatMul.apply(x, mat2)
 
 
 @op(
@@ -214,14 +214,14 @@ class Bmm(Function):
     """Products of two batches of matrices of equal size, which do not broadcast."""
 
     @staticmethod
-    def forward(x: Any, y: Any) -> Any:
-        _ranked("bmm", (3, 3), x, y)
-        if x.shape[0] != y.shape[0]:
+    def forward(x: Any, mat2: Any) -> Any:
+        _ranked("bmm", (3, 3), x, mat2)
+        if x.shape[0] != mat2.shape[0]:
             raise ShapeError(
-                f"bmm: batch sizes of {tuple(x.shape)} and {tuple(y.shape)} differ; use "
-                f"x.matmul(y) to broadcast."
+                f"bmm: batch sizes of {tuple(x.shape)} and {tuple(mat2.shape)} differ; use "
+                f"x.matmul(mat2) to broadcast."
             )
-        return MatMul.apply(x, y)
+        return MatMul.apply(x, mat2)
 
 
 @op(
@@ -235,9 +235,9 @@ class Mv(Function):
     """Product of a matrix and a vector."""
 
     @staticmethod
-    def forward(x: Any, y: Any) -> Any:
-        _ranked("mv", (2, 1), x, y)
-        return MatMul.apply(x, y)
+    def forward(x: Any, vec: Any) -> Any:
+        _ranked("mv", (2, 1), x, vec)
+        return MatMul.apply(x, vec)
 
 
 @op(
@@ -252,9 +252,9 @@ class Dot(Function):
     """Inner product of two vectors."""
 
     @staticmethod
-    def forward(x: Any, y: Any) -> Any:
-        _ranked("dot", (1, 1), x, y)
-        return MatMul.apply(x, y)
+    def forward(x: Any, tensor: Any) -> Any:
+        _ranked("dot", (1, 1), x, tensor)
+        return MatMul.apply(x, tensor)
 
 
 @op(
@@ -266,12 +266,12 @@ class Dot(Function):
     dtypes=NUMERIC,
 )
 class Outer(Function):
-    """All products of two vectors: ``out[i, j] = x[i] * y[j]``."""
+    """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
 
     @staticmethod
-    def forward(x: Any, y: Any) -> Any:
-        _ranked("outer", (1, 1), x, y)
-        return x.unsqueeze(-1) * y
+    def forward(x: Any, vec2: Any) -> Any:
+        _ranked("outer", (1, 1), x, vec2)
+        return x.unsqueeze(-1) * vec2
 
 
 _ADDED = {"beta": 0.5, "alpha": 2.0}
@@ -285,12 +285,12 @@ _ADDED = {"beta": 0.5, "alpha": 2.0}
     composite=True,
 )
 class Addmm(Function):
-    """``beta * x + alpha * (a @ b)`` of matrices; x broadcasts."""
+    """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x broadcasts."""
 
     @staticmethod
-    def forward(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-        _ranked("addmm", (2, 2), a, b)
-        return _sum_of(x, MatMul.apply(a, b), beta, alpha)
+    def forward(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+        _ranked("addmm", (2, 2), mat1, mat2)
+        return _sum_of(x, MatMul.apply(mat1, mat2), beta, alpha)
 
 
 @op(
@@ -301,11 +301,11 @@ class Addmm(Function):
     composite=True,
 )
 class Baddbmm(Function):
-    """``beta * x + alpha * (a @ b)`` of batches of matrices; x broadcasts."""
+    """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x broadcasts."""
 
     @staticmethod
-    def forward(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-        return _sum_of(x, Bmm.forward(a, b), beta, alpha)
+    def forward(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+        return _sum_of(x, Bmm.forward(batch1, batch2), beta, alpha)
 
 
 def _sum_of(x: Any, found: Any, beta: float, alpha: float) -> Any:

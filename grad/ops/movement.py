@@ -32,12 +32,12 @@ class Movement(Function):
         return unmoved(grad, ctx.shape, ctx.path)
 
 
-def moved(ctx: Any, x: Any, path: Path, copy: bool = False) -> Any:
+def moved(ctx: Any, x: Any, path: Path, copy: bool = False, sure: bool = False) -> Any:
     """`x` seen through `path`: a view, or a copy where `copy` is asked for or strides cannot
     express it.
     """
     ctx.shape, ctx.path = x.shape, path
-    view = None if copy else x._view(path)
+    view = None if copy else x._view(path, sure)
     return x._wrap(follow(x.node, path)) if view is None else view
 
 

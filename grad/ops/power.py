@@ -77,14 +77,14 @@ def _power(x: Operand, y: Operand) -> Node:
     dtypes=FLOATING,
 )
 class Pow(Function):
-    """``x ** y``. Integers to negative Python exponents are refused; negative integer tensors
+    """``x ** exponent``. Integers to negative Python exponents are refused; negative integer tensors
     give 0 or ±1.
     """
 
     @staticmethod
-    def forward(ctx: Context, x: Operand, y: Operand) -> Any:
-        result = wrap(_power(x, y))
-        ctx.save_for_backward(x, y, result)
+    def forward(ctx: Context, x: Operand, exponent: Operand) -> Any:
+        result = wrap(_power(x, exponent))
+        ctx.save_for_backward(x, exponent, result)
         return result
 
     @staticmethod

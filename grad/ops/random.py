@@ -183,7 +183,8 @@ def randperm(
     (size,) = checked_shape("randperm", (n,), kind)
     key = (generator or default_generator).next_key()
     order = np.argsort(
-        reference.threefry(np.uint64(key), np.arange(size, dtype=np.uint64)), kind="stable"
+        reference.threefry(np.asarray(key, np.uint64), np.arange(size, dtype=np.uint64)),
+        kind="stable",
     )
     return finished(node_of(order, kind), requires_grad, device)
 
@@ -337,7 +338,7 @@ class RandomFill(Function):
     def forward(
         x: Any, low: int = 0, high: int | None = None, *, generator: Generator | None = None
     ) -> Any:
-        low, high = (0, low) if high is None else (low, high)
-        if (low, high) == (0, 0):
-            high = 2 ** (24 if x.dtype.is_floating_point else 8 * x.dtype.itemsize - 1)
-        return x.copy_(x._wrap(integer_node(low, high, x.shape, x.dtype, generator)))
+        first, end = (0, low) if high is None else (low, high)
+        if (first, end) == (0, 0):
+            end = 2 ** (24 if x.dtype.is_floating_point else 8 * x.dtype.itemsize - 1)
+        return x.copy_(x._wrap(integer_node(first, end, x.shape, x.dtype, generator)))

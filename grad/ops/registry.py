@@ -225,6 +225,10 @@ _SYNONYMS = (
 )
 
 
+# What PyTorch calls the sizes or axes that may be given one by one.
+_VARIADIC = {"dims", "dim", "size", "sizes", "shape", "repeats"}
+
+
 def renames(parameters: Sequence[inspect.Parameter]) -> dict[str, str]:
     """Which keyword names a caller may use for which parameter."""
     names = [parameter.name for parameter in parameters]
@@ -233,6 +237,9 @@ def renames(parameters: Sequence[inspect.Parameter]) -> dict[str, str]:
         for given, known in ((first, second), (second, first)):
             if known in names and given not in names:
                 found[given] = known
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            found.update(dict.fromkeys(_VARIADIC - set(names), parameter.name))
     if names and "input" not in names:
         found["input"] = names[0]
     if len(names) > 1 and "other" not in names and names[1] == "y":
@@ -246,13 +253,12 @@ def callable_of(
     """The function that users call: positional arguments go straight through, keywords are sorted
     out.
     """
-    target = definition.forward if composite else definition.apply
+    target = definition.forward if composite else definition._call
     synonyms = renames(parameters)
-    order = [p for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            args, kwargs = _arranged(name, args, kwargs, synonyms, order)
+            args, kwargs = _arranged(name, args, kwargs, synonyms, parameters)
         return target(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
@@ -266,15 +272,18 @@ def _arranged(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     synonyms: dict[str, str],
-    order: Sequence[inspect.Parameter],
+    parameters: Sequence[inspect.Parameter],
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Keywords moved to their positions, since `Function.apply` links only positional tensors."""
     given: dict[str, Any] = {}
     for key, value in kwargs.items():
         key = synonyms.get(key, key)
+        if key == "out" and value is None:
+            continue  # ``np.sum(tensor)`` says so
         if key in given:
             raise TypeError(f"{name}() got the argument {key!r} under two names.")
         given[key] = value
+    order = [p for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     arranged = list(args)
     for parameter in order[len(args) :]:
         if not any(p.name in given for p in order[len(arranged) :]):
@@ -285,4 +294,7 @@ def _arranged(
             arranged.append(parameter.default)
         else:
             raise TypeError(f"{name}() is missing the argument {parameter.name!r}.")
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL and parameter.name in given:
+            arranged.append(given.pop(parameter.name))
     return tuple(arranged), given

@@ -53,20 +53,20 @@ def _mask_node(name: str, mask: Any) -> Node:
     dtypes=ALL,
 )
 class Where(Function):
-    """``x`` where the bool tensor `condition` is true, ``y`` elsewhere; all three broadcast.
+    """`input` where the bool tensor `condition` is true, `other` elsewhere; all three broadcast.
 
     With the condition alone, the indices of its true elements, as ``nonzero(as_tuple=True)``.
     """
 
     @staticmethod
-    def forward(ctx: Context, condition: Any, x: Operand = None, y: Operand = None) -> Any:
-        if x is None and y is None:
+    def forward(ctx: Context, condition: Any, input: Operand = None, other: Operand = None) -> Any:
+        if input is None and other is None:
             return condition.nonzero(as_tuple=True)
         mask = _mask_node("where", condition)
-        dtype = result_type(x, y)
+        dtype = result_type(input, other)
         ctx.save_for_backward(condition)
         return condition._wrap(
-            pointwise(WHERE, mask, as_node("where", x, dtype), as_node("where", y, dtype))
+            pointwise(WHERE, mask, as_node("where", input, dtype), as_node("where", other, dtype))
         )
 
     @staticmethod
@@ -89,11 +89,11 @@ class Where(Function):
     dtypes=ALL,
 )
 class WhereMethod(Function):
-    """x where `condition` is true, `y` elsewhere; ``grad.where(condition, x, y)``."""
+    """x where `condition` is true, `other` elsewhere; ``grad.where(condition, x, other)``."""
 
     @staticmethod
-    def forward(x: Any, condition: Any, y: Operand) -> Any:
-        return Where.apply(condition, x, y)
+    def forward(x: Any, condition: Any, other: Operand) -> Any:
+        return Where.apply(condition, x, other)
 
 
 def _fill_samples() -> tuple[Sample, ...]:
@@ -231,9 +231,7 @@ class _Triangle(Function):
     def forward(cls, ctx: Context, x: Any, diagonal: int = 0) -> Any:
         name = "tril" if cls.lower else "triu"
         if len(x.shape) < 2:
-            raise ShapeError(
-                f"{name}: got shape {tuple(x.shape)}, needs 2 dimensions or more."
-            )
+            raise ShapeError(f"{name}: got shape {tuple(x.shape)}, needs 2 dimensions or more.")
         ctx.diagonal = diagonal
         rows, columns = x.shape[-2:]
         row = reshape(iota(rows, dtypes.int32), (rows, 1))

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.dtype import DType
 from grad.errors import AxisError, BroadcastError, DTypeError, ShapeError
 from grad.graph.movement import Move, Shape, is_contiguous
-from grad.graph.node import broadcast_shapes, contiguous
+from grad.graph.node import bitcast, broadcast_shapes, contiguous
 from grad.graph.primitives import EXPAND, RESHAPE
 from grad.ops.axes import normal_axis
 from grad.ops.movement import Movement, moved
@@ -71,15 +72,15 @@ def _reshaping(target: Shape, shape: Shape) -> tuple[Move, ...]:
     errors=[Failure(((3, 4),), (5, 2), match="elements")],
 )
 class View(Movement):
-    """The same memory in another shape: ``x.view(2, -1)``; or, given a dtype, the same bits read
-    so.
+    """The same memory in another shape: ``x.view(2, -1)``; given a dtype, a copy of the bits.
 
-    Raises ShapeError when the shape does not fit, or the strides allow no view; `reshape` copies
-    then.
+    Raises ShapeError when the shape does not fit or the strides allow no view; then use `reshape`.
     """
 
     @staticmethod
     def forward(ctx: Context, x: Any, *shape: Ints) -> Any:
+        if len(shape) == 1 and isinstance(shape[0], DType):
+            return x._wrap(bitcast(x.node, shape[0]))
         target = completed("view", x.shape, sizes_of("view", shape))
         result = x._view(_reshaping(target, x.shape))
         if result is None:
@@ -171,7 +172,7 @@ class Squeeze(Movement):
         else:
             axes = {normal_axis("squeeze", d, len(shape)) for d in sizes_of("squeeze", dim)}
             target = tuple([s for axis, s in enumerate(shape) if s != 1 or axis not in axes])
-        return moved(ctx, x, _reshaping(target, shape))
+        return moved(ctx, x, _reshaping(target, shape), sure=True)
 
 
 @op(
@@ -188,7 +189,8 @@ class Unsqueeze(Movement):
     @staticmethod
     def forward(ctx: Context, x: Any, dim: int) -> Any:
         axis = normal_axis("unsqueeze", dim, len(x.shape) + 1)
-        return moved(ctx, x, (Move(RESHAPE, (*x.shape[:axis], 1, *x.shape[axis:])),))
+        target = (*x.shape[:axis], 1, *x.shape[axis:])
+        return moved(ctx, x, (Move(RESHAPE, target),), sure=True)
 
 
 @op(

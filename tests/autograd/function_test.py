@@ -66,6 +66,26 @@ def test_several_outputs() -> None:
     assert gradgradcheck(lambda a, b: ScaledParts.apply(a, 2, b), (x, y))
 
 
+def test_the_context_set_up_apart() -> None:
+    class Square(Function):
+        @staticmethod
+        def forward(x, factor):
+            return x * x * factor
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            x, ctx.factor = inputs
+            ctx.save_for_backward(x)
+
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            return grad * 2 * x * ctx.factor, None
+
+    assert gradgradcheck(lambda x: Square.apply(x, 3), leaf(1, 2))
+    assert Square.apply(Tensor([2.0]), 3).tolist() == [12.0]
+
+
 def test_outputs_without_gradient() -> None:
     class MaxWithIndex(Function):
         @staticmethod

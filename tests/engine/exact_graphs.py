@@ -20,7 +20,7 @@ from grad.graph.evaluate import evaluate_node
 from grad.graph.movement import Move, contiguous_strides, moved_shape
 from grad.graph.node import Node
 from grad.graph.primitives import (
-    ABS, ADD, AND, BITCAST, CEIL, CONTRACT, EQ, FLOOR, FLOORDIV, FMOD, INVERT, LE, LT, MAX, MAXIMUM,
+    ABS, ADD, AND, BITCAST, BUFFER, CEIL, CONTRACT, EQ, FLOOR, FLOORDIV, FMOD, INVERT, LE, LT, MAX, MAXIMUM,
     MIN, MINIMUM, MOD, MUL, NE, NEG, OR, PERMUTE, PROD, ROUND, SCAN, SCATTER, SHL, SHR, SLICE, SUB, SUM,
     TRUNC, WHERE, XOR, Primitive,
 )  # fmt: skip
@@ -111,7 +111,7 @@ class ExactGrower:
                 value = evaluate_node(found, sources)
             if not self.fits(value, found.dtype):
                 return False
-            fresh[found] = value
+            fresh[found] = np.array(value) if found.op is BUFFER else value
         self.oracle.update(fresh)
         self.nodes.append(node)
         return True

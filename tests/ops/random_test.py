@@ -14,6 +14,7 @@ import pytest
 
 import grad
 from grad.dtype import dtypes
+from grad.engine import cache
 from grad.errors import ShapeError
 from grad.graph import reference
 from grad.ops.generator import Generator
@@ -207,3 +208,18 @@ def test_shapes_and_types() -> None:
         grad.rand(-1)
     with pytest.raises(TypeError, match="floating"):
         grad.rand(2, dtype=dtypes.int64)
+
+
+def test_new_numbers_compile_nothing() -> None:
+    """The key is an argument of the kernel, so a training loop with dropout hits the cache."""
+    x = grad.ones(50)
+
+    def step() -> None:
+        (x * (grad.rand(50) < 0.5)).sum().item()
+
+    step()
+    step()
+    misses = cache.misses
+    for _ in range(300):
+        step()
+    assert cache.misses == misses

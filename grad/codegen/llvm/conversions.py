@@ -72,6 +72,8 @@ def cast(b: Builder, value: Value, source: DType, target: DType) -> Value:
         return value
     if target is dtypes.bool:
         return b.fcmp("une", value, 0.0) if source.kind == "f" else b.icmp("ne", value, 0)
+    if target.kind == "f" and target.itemsize == 2 and source is dtypes.float64:
+        return rounded(b, _rounded_to_odd(b, value), target)
     if target.kind == "f":
         return rounded(b, _to_float(b, value, source, "double" if target.itemsize == 8 else "float"), target)
     if source.kind == "f":
@@ -85,6 +87,22 @@ def _to_float(b: Builder, value: Value, source: DType, element: str) -> Value:
             return value
         return b.convert("fpext" if element == "double" else "fptrunc", value, element)
     return b.convert("sitofp" if source.kind == "i" else "uitofp", value, element)
+
+
+def _rounded_to_odd(b: Builder, value: Value) -> Value:
+    """double to float such that rounding to 16 bits next is as good as rounding once.
+
+    See `grad.graph.reference.cast`, which has the source.
+    """
+    near = b.convert("fptrunc", value, "float")
+    back = b.convert("fpext", near, "double")
+    bits = b.convert("bitcast", near, "i32")
+    below = b.fcmp("olt", b.intrinsic("fabs", back), b.intrinsic("fabs", value))
+    other = b.add(bits, b.select(below, b.const(bits.type, 1), -1))
+    even = b.icmp("eq", b.binary("and", bits, 1), 0)
+    inexact = b.fcmp("one", back, value)
+    chosen = b.select(b.binary("and", even, inexact), other, bits)
+    return b.convert("bitcast", chosen, "float")
 
 
 def _float_to_integer(b: Builder, value: Value, target: DType) -> Value:
