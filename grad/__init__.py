@@ -38,6 +38,7 @@ from grad.dtype import (
     promote_types,
     set_default_dtype,
 )
+from grad.engine.threads import get_num_threads, set_num_threads
 from grad.io import load, save
 from grad.ops.convert import from_dlpack, from_numpy
 from grad.ops.creation import CREATORS
@@ -96,16 +97,6 @@ def is_floating_point(input: Tensor) -> Any:
 def numel(input: Tensor) -> Any:
     """The number of elements of `input`."""
     return input.numel()
-
-
-def set_num_threads(count: Any) -> None:
-    """Let the library use `count` threads."""
-    settings.num_threads = count
-
-
-def get_num_threads() -> Any:
-    """How many threads the library uses."""
-    return settings.num_threads
 
 
 def finfo(type: DType) -> Any:

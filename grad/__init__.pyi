@@ -109,8 +109,8 @@ def randperm(n: _int, *, generator: Any = ..., dtype: Any = ..., device: Any = .
     """The numbers below `n` in random order; int64 unless told."""
 def normal(mean: Any = ..., std: Any = ..., size: Any = ..., *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
-def where(condition: Any, x: Any = ..., y: Any = ...) -> Tensor:
-    """``x`` where the bool tensor `condition` is true, ``y`` elsewhere; all three broadcast."""
+def where(condition: Any, input: Any = ..., other: Any = ...) -> Tensor:
+    """`input` where the bool tensor `condition` is true, `other` elsewhere; all three broadcast."""
 def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
     """x with `value` (a number or a 0-dimensional tensor) where the bool tensor `mask` is true; x's type stays."""
 def clamp(x: Any, min: Any = ..., max: Any = ...) -> Tensor:
@@ -181,14 +181,14 @@ def remainder(x: Any, y: Any) -> Tensor:
     """Remainder with the sign of the divisor, Python's ``%``. An integer modulo zero is 0, as in NumPy."""
 def fmod(x: Any, y: Any) -> Tensor:
     """Remainder with the sign of the dividend, C's ``fmod``."""
-def atan2(y: Any, x: Any) -> Tensor:
+def atan2(x: Any, other: Any) -> Tensor:
     """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
-def arctan2(y: Any, x: Any) -> Tensor:
+def arctan2(x: Any, other: Any) -> Tensor:
     """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
-def addcmul(x: Any, a: Any, b: Any, *, value: _float = ...) -> Tensor:
-    """``x + value * a * b``."""
-def addcdiv(x: Any, a: Any, b: Any, *, value: _float = ...) -> Tensor:
-    """``x + value * a / b``, of floating tensors."""
+def addcmul(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+    """``x + value * tensor1 * tensor2``."""
+def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+    """``x + value * tensor1 / tensor2``, of floating tensors."""
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
     """Linear interpolation ``start + weight * (end - start)``."""
 def eq(x: Any, y: Any) -> Tensor:
@@ -275,7 +275,7 @@ def var_mean(x: Any, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _boo
     """The pair of `var` and `mean` over `dim`."""
 def std_mean(x: Any, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: Any = ..., **numpy_names: Any) -> Tensor:
     """The pair of `std` and `mean` over `dim`."""
-def norm(x: Any, p: _float | str = ..., dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+def norm(x: Any, p: Any = ..., dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
 def amax(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The largest elements over `dim`; equal ones share the gradient."""
@@ -333,22 +333,22 @@ def logical_not(x: Any) -> Tensor:
     """Whether each element is zero."""
 def matmul(x: Any, y: Any) -> Tensor:
     """Matrix product of 1-D to n-D tensors; leading axes broadcast."""
-def mm(x: Any, y: Any) -> Tensor:
+def mm(x: Any, mat2: Any) -> Tensor:
     """Product of two matrices."""
-def bmm(x: Any, y: Any) -> Tensor:
+def bmm(x: Any, mat2: Any) -> Tensor:
     """Products of two batches of matrices of equal size, which do not broadcast."""
-def mv(x: Any, y: Any) -> Tensor:
+def mv(x: Any, vec: Any) -> Tensor:
     """Product of a matrix and a vector."""
-def dot(x: Any, y: Any) -> Tensor:
+def dot(x: Any, tensor: Any) -> Tensor:
     """Inner product of two vectors."""
-def outer(x: Any, y: Any) -> Tensor:
-    """All products of two vectors: ``out[i, j] = x[i] * y[j]``."""
-def ger(x: Any, y: Any) -> Tensor:
-    """All products of two vectors: ``out[i, j] = x[i] * y[j]``."""
-def addmm(x: Any, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
-    """``beta * x + alpha * (a @ b)`` of matrices; x broadcasts."""
-def baddbmm(x: Any, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
-    """``beta * x + alpha * (a @ b)`` of batches of matrices; x broadcasts."""
+def outer(x: Any, vec2: Any) -> Tensor:
+    """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+def ger(x: Any, vec2: Any) -> Tensor:
+    """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+def addmm(x: Any, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x broadcasts."""
+def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x broadcasts."""
 def linear(x: Any, weight: Any, bias: Any = ...) -> Tensor:
     """``x @ weight.T + bias``."""
 def permute(x: Any, *dims: Any) -> Tensor:
@@ -371,8 +371,8 @@ def narrow(x: Any, dim: _int, start: _int, length: _int, **numpy_names: Any) -> 
     """`length` elements of axis `dim` from `start` on."""
 def as_strided(x: Any, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...) -> Tensor:
     """Any view of the memory of `x`, by sizes, strides and offset in elements."""
-def pow(x: Any, y: Any) -> Tensor:
-    """``x ** y``. Integers to negative Python exponents are refused; negative integer tensors give 0 or ±1."""
+def pow(x: Any, exponent: Any) -> Tensor:
+    """``x ** exponent``. Integers to negative Python exponents are refused; negative integer tensors give 0 or ±1."""
 def rand_like(x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """Numbers uniform in [0, 1), of the shape and type of x."""
 def randn_like(x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:

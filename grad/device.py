@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import importlib
-from functools import cache
 from typing import Any
 
 from grad.errors import DeviceError
@@ -72,9 +71,19 @@ def check_device(device: Any) -> None:
 BACKENDS = {"cpu": "grad.codegen.llvm.cpu", "reference": "grad.codegen.reference"}
 
 
-@cache
+_opened: dict[str, Any] = {}
+
+
 def open_backend(name: str) -> Any:
     """The backend called `name` (a `grad.codegen.backend.Backend`), loaded when first asked for."""
-    if name not in BACKENDS:
-        raise DeviceError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}.")
-    return importlib.import_module(BACKENDS[name]).open_backend()
+    found = _opened.get(name)
+    if found is None:
+        if name not in BACKENDS:
+            raise DeviceError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}.")
+        found = _opened[name] = importlib.import_module(BACKENDS[name]).open_backend()
+    return found
+
+
+def opened_backends() -> tuple[Any, ...]:
+    """The backends that have been opened so far."""
+    return tuple(_opened.values())

@@ -1,8 +1,9 @@
 """Element types: what they are, and how they combine.
 
-Start with `DType`, one frozen row per type; `dtypes` is the public namespace of them. `promote_types`
-answers for two types, `result_type` for operands of which some are weak (Python scalars, 0-dimensional
-tensors), both by PyTorch's rules. Nothing here knows about tensors; `grad/ops` does the asking.
+Start with `DType`, one frozen row per type; `dtypes` is the public namespace of them.
+`promote_types` answers for two types, `result_type` for operands of which some are weak (Python
+scalars, 0-dimensional tensors), both by PyTorch's rules. Nothing here knows about tensors;
+`grad/ops` does the asking.
 """
 
 from __future__ import annotations
@@ -144,8 +145,9 @@ def set_default_dtype(dtype: DType) -> None:
 def promote_types(a: DType, b: DType) -> DType:
     """The smallest type that both `a` and `b` go into, by PyTorch's table.
 
-    A float wins over any integer whatever their sizes; float16 with bfloat16 gives float32; signed with
-    unsigned gives the next larger signed type, and float64 with uint64 where there is none (as NumPy).
+    A float wins over any integer whatever their sizes; float16 with bfloat16 gives float32; signed
+    with unsigned gives the next larger signed type, and float64 with uint64 where there is none (as
+    NumPy).
 
     Example:
         >>> promote_types(dtypes.int64, dtypes.float16)
@@ -177,7 +179,9 @@ def scalar_dtype(value: bool | int | float) -> DType:
 
 
 def combine(strong: DType | None, weak: DType | None) -> DType | None:
-    """Let `weak` raise `strong` only across categories: a weak float lifts integers, nothing else."""
+    """Let `weak` raise `strong` only across categories: a weak float lifts integers, nothing
+    else.
+    """
     if strong is None or weak is None:
         return strong or weak
     if weak.priority <= strong.priority:

@@ -1,8 +1,8 @@
 """Every exception this library raises on purpose.
 
 Each is also the exception that a PyTorch or NumPy user would catch: a shape that does not fit is a
-RuntimeError (PyTorch) and a ValueError (NumPy). Messages say what was given, what was needed and what
-to write instead.
+RuntimeError (PyTorch) and a ValueError (NumPy). Messages say what was given, what was needed and
+what to write instead.
 """
 
 from __future__ import annotations

@@ -131,6 +131,8 @@ class Tensor(Variable):
             "dimensions."""
     def __array__(self, dtype: Any=None, copy: _bool | None=None) -> np.ndarray[Any, Any]:
         ...
+    def __array_wrap__(self, array: Any, context: Any=None, return_scalar: _bool=False) -> Any:
+        """What NumPy's functions make of tensors are tensors."""
     def __dlpack__(self, *, stream: Any=None, **_: Any) -> Any:
         ...
     def __dlpack_device__(self) -> tuple[_int, _int]:
@@ -178,10 +180,10 @@ class Tensor(Variable):
         """As PyTorch prints: values, and what is not the default."""
     def __format__(self, spec: str) -> str:
         ...
-    def where_self(self, condition: Any, y: Any) -> Tensor:
-        """x where `condition` is true, `y` elsewhere; ``grad.where(condition, x, y)``."""
-    def where(self, condition: Any, y: Any) -> Tensor:
-        """x where `condition` is true, `y` elsewhere; ``grad.where(condition, x, y)``."""
+    def where_self(self, condition: Any, other: Any) -> Tensor:
+        """x where `condition` is true, `other` elsewhere; ``grad.where(condition, x, other)``."""
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """x where `condition` is true, `other` elsewhere; ``grad.where(condition, x, other)``."""
     def masked_fill(self, mask: Any, value: Any) -> Tensor:
         """x with `value` (a number or a 0-dimensional tensor) where the bool tensor `mask` is true; x's type stays."""
     def masked_fill_(self, mask: Any, value: Any) -> Tensor:
@@ -318,21 +320,21 @@ class Tensor(Variable):
         """Remainder with the sign of the dividend, C's ``fmod``."""
     def fmod_(self, y: Any) -> Tensor:
         """`fmod` in place."""
-    def atan2(self, x: Any) -> Tensor:
+    def atan2(self, other: Any) -> Tensor:
         """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
-    def atan2_(self, x: Any) -> Tensor:
+    def atan2_(self, other: Any) -> Tensor:
         """`atan2` in place."""
-    def arctan2(self, x: Any) -> Tensor:
+    def arctan2(self, other: Any) -> Tensor:
         """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
-    def arctan2_(self, x: Any) -> Tensor:
+    def arctan2_(self, other: Any) -> Tensor:
         """`atan2` in place."""
-    def addcmul(self, a: Any, b: Any, *, value: _float = ...) -> Tensor:
-        """``x + value * a * b``."""
-    def addcmul_(self, a: Any, b: Any, *, value: _float = ...) -> Tensor:
+    def addcmul(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+        """``x + value * tensor1 * tensor2``."""
+    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
         """`addcmul` in place."""
-    def addcdiv(self, a: Any, b: Any, *, value: _float = ...) -> Tensor:
-        """``x + value * a / b``, of floating tensors."""
-    def addcdiv_(self, a: Any, b: Any, *, value: _float = ...) -> Tensor:
+    def addcdiv(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+        """``x + value * tensor1 / tensor2``, of floating tensors."""
+    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
         """`addcdiv` in place."""
     def lerp(self, end: Any, weight: Any) -> Tensor:
         """Linear interpolation ``start + weight * (end - start)``."""
@@ -417,7 +419,7 @@ class Tensor(Variable):
     def _through(self, path: Any) -> Tensor:
         """`x` through any path; what a view's history becomes when its base was written to."""
     def view(self, *shape: Any) -> Tensor:
-        """The same memory in another shape: ``x.view(2, -1)``; or, given a dtype, the same bits read so."""
+        """The same memory in another shape: ``x.view(2, -1)``; given a dtype, a copy of the bits."""
     def reshape(self, *shape: Any) -> Tensor:
         """The same values in another shape; a view where that can be, else a copy."""
     def flatten(self, start_dim: _int = ..., end_dim: _int = ...) -> Tensor:
@@ -474,7 +476,7 @@ class Tensor(Variable):
         """The pair of `var` and `mean` over `dim`."""
     def std_mean(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: Any = ..., **numpy_names: Any) -> Tensor:
         """The pair of `std` and `mean` over `dim`."""
-    def norm(self, p: _float | str = ..., dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+    def norm(self, p: Any = ..., dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
         """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
     def amax(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """The largest elements over `dim`; equal ones share the gradient."""
@@ -583,25 +585,25 @@ class Tensor(Variable):
         """Matrix product of 1-D to n-D tensors; leading axes broadcast."""
     def __matmul__(self, other: Any) -> Tensor: ...
     def __rmatmul__(self, other: Any) -> Tensor: ...
-    def mm(self, y: Any) -> Tensor:
+    def mm(self, mat2: Any) -> Tensor:
         """Product of two matrices."""
-    def bmm(self, y: Any) -> Tensor:
+    def bmm(self, mat2: Any) -> Tensor:
         """Products of two batches of matrices of equal size, which do not broadcast."""
-    def mv(self, y: Any) -> Tensor:
+    def mv(self, vec: Any) -> Tensor:
         """Product of a matrix and a vector."""
-    def dot(self, y: Any) -> Tensor:
+    def dot(self, tensor: Any) -> Tensor:
         """Inner product of two vectors."""
-    def outer(self, y: Any) -> Tensor:
-        """All products of two vectors: ``out[i, j] = x[i] * y[j]``."""
-    def ger(self, y: Any) -> Tensor:
-        """All products of two vectors: ``out[i, j] = x[i] * y[j]``."""
-    def addmm(self, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
-        """``beta * x + alpha * (a @ b)`` of matrices; x broadcasts."""
-    def addmm_(self, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    def outer(self, vec2: Any) -> Tensor:
+        """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+    def ger(self, vec2: Any) -> Tensor:
+        """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+    def addmm(self, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x broadcasts."""
+    def addmm_(self, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
         """`addmm` in place."""
-    def baddbmm(self, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
-        """``beta * x + alpha * (a @ b)`` of batches of matrices; x broadcasts."""
-    def baddbmm_(self, a: Any, b: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    def baddbmm(self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x broadcasts."""
+    def baddbmm_(self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
         """`baddbmm` in place."""
     def permute(self, *dims: Any) -> Tensor:
         """Axes in another order: ``x.permute(2, 0, 1)``."""
@@ -623,9 +625,9 @@ class Tensor(Variable):
         """`length` elements of axis `dim` from `start` on."""
     def as_strided(self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...) -> Tensor:
         """Any view of the memory of `x`, by sizes, strides and offset in elements."""
-    def pow(self, y: Any) -> Tensor:
-        """``x ** y``. Integers to negative Python exponents are refused; negative integer tensors give 0 or ±1."""
-    def pow_(self, y: Any) -> Tensor:
+    def pow(self, exponent: Any) -> Tensor:
+        """``x ** exponent``. Integers to negative Python exponents are refused; negative integer tensors give 0 or ±1."""
+    def pow_(self, exponent: Any) -> Tensor:
         """`pow` in place."""
     def __pow__(self, other: Any) -> Tensor: ...
     def __rpow__(self, other: Any) -> Tensor: ...

@@ -1,4 +1,6 @@
-"""What the library promises as a whole: the first example, how few kernels things take, nothing compiled twice."""
+"""What the library promises as a whole: the first example, how few kernels things take, nothing
+compiled twice.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def layer_norm(x: Tensor) -> Tensor:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_is_one_kernel(name: str, shapes: tuple[tuple[int, ...], ...], function: Callable[..., Tensor]) -> None:
+def test_is_one_kernel(
+    name: str, shapes: tuple[tuple[int, ...], ...], function: Callable[..., Tensor]
+) -> None:
     inputs = [realized(*shape) for shape in shapes]
     assert kernels(lambda: function(*inputs).realize()) == 1
 
@@ -176,7 +180,9 @@ def test_a_changing_number_compiles_at_most_twice() -> None:
     x = realized(10)
     before = cache.misses
     for number in range(20):
-        np.testing.assert_allclose((x * float(number + 0.5)).numpy(), x.numpy() * (number + 0.5), rtol=1e-6)
+        np.testing.assert_allclose(
+            (x * float(number + 0.5)).numpy(), x.numpy() * (number + 0.5), rtol=1e-6
+        )
     assert cache.misses - before <= 2
 
 

@@ -142,15 +142,16 @@ def _work_off(
         results: Sequence[Any] = ()
         if arrived is not None:
             arrived = _hooked(target, arrived)
-            for index, gradient in enumerate(arrived):
-                if (target, index) in captured:
-                    captured[target, index] = gradient
+            if captured:
+                for index, gradient in enumerate(arrived):
+                    if (target, index) in captured:
+                        captured[target, index] = gradient
             if needed is None or any(_wanted(edge, needed) for edge in target.edges):
                 results = _differentiate(target, arrived)
                 if not keep:
                     target.release()
         for position, edge in enumerate(target.edges):
-            if edge is None or not _wanted(edge, needed):
+            if edge is None or (needed is not None and edge[0] not in needed):
                 continue
             if position < len(results) and results[position] is not None:
                 gradient = conform(results[position], _info_of(edge), target)
@@ -175,7 +176,7 @@ def _count(roots: Iterable[tuple[Edge, Any]], needed: set[Any] | None) -> dict[A
         if isinstance(target, Variable):
             continue
         for edge in target.edges:
-            if edge is None or not _wanted(edge, needed):
+            if edge is None or (needed is not None and edge[0] not in needed):
                 continue
             source = edge[0]
             waiting[source] = waiting.get(source, 0) + 1

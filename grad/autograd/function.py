@@ -268,8 +268,7 @@ class Function:
     # ``forward(ctx, ...)``, whichever way the subclass is written.
     _forward: ClassVar[Callable[..., Any]]
 
-    # PyTorch's second way: ``forward(...)`` without context, and ``setup_context(ctx, inputs,
-    # output)``.
+    # PyTorch's second way: ``forward(...)``, and then ``setup_context(ctx, inputs, output)``.
     setup_context: ClassVar[Callable[..., None] | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
 """What a backend gives the engine: compiled kernels and a way to run a list of them.
 
-`grad/engine` works against these two classes only; `codegen/llvm/cpu.py` and `codegen/reference.py` are the
-backends. `grad/device.py` opens them by name.
+`grad/engine` works against these two classes only; `codegen/llvm/cpu.py` and `codegen/reference.py`
+are the backends. `grad/device.py` opens them by name.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ class CompiledPhase:
 
     Attributes:
         entry: what the backend runs; a number or an object that only the backend understands.
-        arguments: for each argument word (parameter, offset in bytes): the parameter's value plus the offset,
-            or the offset itself for parameter -1, or the scratch of the run for parameter -2.
+        arguments: for each argument word (parameter, offset in bytes): the parameter's value plus
+            the offset, or the offset itself for parameter -1, or the scratch of the run for
+            parameter -2.
         items: items to share out; grain: items a thread takes at a time.
         scratch_bytes: scratch that every worker needs.
     """
@@ -63,6 +64,8 @@ class Backend(Protocol):
     def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> Runnable: ...
 
     def workers(self) -> int: ...
+
+    def set_workers(self, count: int) -> None: ...
 
 
 Opener = Callable[[], Backend]

@@ -1,7 +1,7 @@
 """The reference backend: kernels are interpreted with NumPy (``GRAD_BACKEND=reference``).
 
-Everything up to kernel IR is the same as on the CPU backend, so comparing the two tells whether a wrong
-number comes from code generation or from what is above it.
+Everything up to kernel IR is the same as on the CPU backend, so comparing the two tells whether a
+wrong number comes from code generation or from what is above it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class ReferenceBackend:
     def workers(self) -> int:
         return 1
 
+    def set_workers(self, count: int) -> None:
+        """It computes on one thread whatever is asked for."""
+
 
 class _Steps:
     """The steps of a plan, run one kernel after another."""
@@ -58,7 +61,9 @@ class _Steps:
 
 
 def _array(kernel: Kernel, parameter: Parameter, word: int) -> np.ndarray[Any, Any]:
-    """The memory of a parameter (as far as the kernel reaches), or the number in a scalar's word."""
+    """The memory of a parameter (as far as the kernel reaches), or the number in a scalar's
+    word.
+    """
     dtype = parameter.dtype.numpy
     if parameter.scalar:
         raw = (word & (2**64 - 1)).to_bytes(8, "little")[: dtype.itemsize]

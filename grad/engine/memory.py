@@ -1,7 +1,8 @@
 """Lay temporaries out in one arena: values that are never alive together may share memory.
 
-Greedy by size: the largest span is placed first, at the lowest offset where it overlaps nothing that is
-alive at the same time (Pisarchyk and Lee, "Efficient memory management for deep neural net inference",
+Greedy by size: the largest span is placed first, at the lowest offset where it overlaps nothing
+that is alive at the same time (Pisarchyk and Lee, "Efficient memory management for deep neural net
+inference",
 2020: within a few per cent of the lower bound on real networks).
 """
 
@@ -29,7 +30,9 @@ def lay_out(spans: Sequence[Span], alignment: int) -> tuple[dict[Key, int], int]
     for span in sorted(spans, key=lambda s: (-s.nbytes, s.first)):
         size = max(-(-span.nbytes // alignment) * alignment, alignment)
         alive = sorted(
-            (start, end) for start, end, s in placed if s.first <= span.last and span.first <= s.last
+            (start, end)
+            for start, end, s in placed
+            if s.first <= span.last and span.first <= s.last
         )
         offset = 0
         for start, end in alive:

@@ -1,9 +1,9 @@
 """A Plan: everything needed to compute the outputs of a program again and again.
 
-`make_plan` simplifies and groups the program, lowers and compiles each group, puts independent kernels into
-one step, and lays temporaries out in one arena; `Plan.run` takes buffers and numbers and gives the output
-buffers back. Slots of a plan, in order: leaf buffers, scalars, output buffers, the arena, the scratch.
-`realize.py` keeps plans and feeds them.
+`make_plan` simplifies and groups the program, lowers and compiles each group, puts independent
+kernels into one step, and lays temporaries out in one arena; `Plan.run` takes buffers and numbers
+and gives the output buffers back. Slots of a plan, in order: leaf buffers, scalars, output buffers,
+the arena, the scratch. `realize.py` keeps plans and feeds them.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Plan:
 
     Attributes:
         steps: the kernels of each step, for people.
-        kernel_count: how often a run starts kernels. Independent kernels start together and count once;
-            the second phase of a kernel does not count.
+        kernel_count: how often a run starts kernels. Independent kernels start together and count
+            once; the second phase of a kernel does not count.
     """
 
     native: Runnable
@@ -86,7 +86,9 @@ class Plan:
             self.run_timed(slots)
         else:
             self.native.run(slots)
-        return [self.leaf_buffer(leaves[o.leaf]) if o.leaf >= 0 else fresh[o.slot] for o in self.outputs]
+        return [
+            self.leaf_buffer(leaves[o.leaf]) if o.leaf >= 0 else fresh[o.slot] for o in self.outputs
+        ]
 
     @staticmethod
     def leaf_buffer(leaf: Leaf) -> Buffer:
@@ -135,7 +137,9 @@ def _float32_word(number: float | int | bool) -> int:
 def make_plan(program: Program, backend: Backend) -> Plan:
     """Compile `program` for `backend`."""
     leaf_count = sum(entry.op is BUFFER for entry in program.entries)
-    scalars = sorted((e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None)
+    scalars = sorted(
+        (e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None
+    )
     program = simplify(program)
     grouping = group(program)
     if settings.debug >= 3:
@@ -150,7 +154,9 @@ def make_plan(program: Program, backend: Backend) -> Plan:
     if settings.debug >= 4:
         for low in lowered:
             print(low.kernel, file=sys.stderr)
-    return _Assembly(program, grouping, lowered, backend, leaf_count, [d for _, d in scalars]).plan()
+    return _Assembly(
+        program, grouping, lowered, backend, leaf_count, [d for _, d in scalars]
+    ).plan()
 
 
 class _Assembly:
@@ -178,12 +184,15 @@ class _Assembly:
         self.arena_slot = self.first_output + len(self.fresh)
         self.scratch_slot = self.arena_slot + 1
 
-    # -- order ------------------------------------------------------------------------------------------
+    # -- order
+    # ------------------------------------------------------------------------------------------
     def levels(self) -> list[int]:
         """The step in which each group's first phase runs: as early as what it reads allows."""
         ready: dict[int, int] = {}
         starts = []
-        for found, low, phases in zip(self.grouping.groups, self.lowered, self.compiled, strict=True):
+        for found, low, phases in zip(
+            self.grouping.groups, self.lowered, self.compiled, strict=True
+        ):
             start = 0
             for sort, number in low.bindings:
                 if sort == "memory" and number not in found.stored:
@@ -193,7 +202,8 @@ class _Assembly:
                 ready[number] = start + len(phases)
         return starts
 
-    # -- memory -----------------------------------------------------------------------------------------
+    # -- memory
+    # -----------------------------------------------------------------------------------------
     def root_of(self, number: int) -> int:
         while number in self.grouping.aliases:
             number = self.grouping.aliases[number]
@@ -252,7 +262,8 @@ class _Assembly:
         number = self.root_of(number)
         return self.program.entries[number].op is not BUFFER and number not in self.fresh
 
-    # -- the plan ------------------------------------------------------------------------------------------
+    # -- the plan
+    # ------------------------------------------------------------------------------------------
     def plan(self) -> Plan:
         places, arena_bytes = lay_out(self.spans(), ALIGNMENT)
         count = max(
@@ -289,7 +300,12 @@ class _Assembly:
         return Work(low.kernel.name, sum(self.nbytes(number) for number in touched), done)
 
     def words(
-        self, group_number: int, low: Lowered, phase: CompiledPhase, places: dict[tuple[str, int], int], scratch: int
+        self,
+        group_number: int,
+        low: Lowered,
+        phase: CompiledPhase,
+        places: dict[tuple[str, int], int],
+        scratch: int,
     ) -> tuple[tuple[int, int], ...]:
         """The slot and offset of each argument word of a phase."""
         words = []
@@ -321,6 +337,3 @@ class _Assembly:
 
 def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-

@@ -1,9 +1,9 @@
 """Compute nodes: the one path from a graph to values.
 
-`realize` numbers what is pending (schedule/program.py), finds or makes the plan for it, runs it, and hands
-the buffers to the nodes, which then drop their history. Plans are kept by exact key; a constant that is seen
-with a second value becomes an argument, so that it never compiles a third time. One thread computes at a
-time; the others wait.
+`realize` numbers what is pending (schedule/program.py), finds or makes the plan for it, runs it,
+and hands the buffers to the nodes, which then drop their history. Plans are kept by exact key; a
+constant that is seen with a second value becomes an argument, so that it never compiles a third
+time. One thread computes at a time; the others wait.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class PlanCache:
     """Plans by key, the least recently used forgotten first.
 
     Attributes:
-        hits, misses: how often a plan was found, and made. kernels: how many kernels have been started.
+        hits, misses: how often a plan was found, and made. kernels: how many kernels have been
+            started.
     """
 
     def __init__(self, size: int = CACHE_SIZE) -> None:
@@ -63,7 +64,9 @@ class PlanCache:
             self.families.move_to_end(key)
             if found.values != family.seen:
                 changed = {
-                    n for n, (a, b) in enumerate(zip(found.values, family.seen, strict=True)) if a != b
+                    n
+                    for n, (a, b) in enumerate(zip(found.values, family.seen, strict=True))
+                    if a != b
                 }
                 if not changed <= family.varying:
                     family.varying |= changed
@@ -89,8 +92,9 @@ class PlanCache:
 cache = PlanCache()
 _lock = threading.RLock()
 
-# Values that are to be computed with whatever is computed next, if somebody still holds them then: losses
-# that a backward pass started from. A training loop prints them after the step, at no further cost.
+# Values that are to be computed with whatever is computed next, if somebody still holds them then:
+# losses that a backward pass started from. A training loop prints them after the step, at no
+# further cost.
 _awaited: deque[weakref.ref[Node]] = deque(maxlen=16)
 
 
@@ -117,15 +121,17 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_after_fork_in_child
+        before=lambda: _lock.acquire(),
+        after_in_parent=lambda: _lock.release(),
+        after_in_child=_after_fork_in_child,
     )
 
 
 def realize(nodes: Sequence[Node]) -> None:
     """Compute `nodes`: afterwards each has its values in `node.buffer`, row-major.
 
-    All of them become one plan, so what they share is computed once. Values along the way that somebody
-    still holds, and that were costly, are kept as well.
+    All of them become one plan, so what they share is computed once. Values along the way that
+    somebody still holds, and that were costly, are kept as well.
 
     Raises:
         OutOfMemoryError: nothing has changed then, and the nodes can be realised later.

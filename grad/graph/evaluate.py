@@ -1,7 +1,8 @@
 """Evaluate a graph with NumPy, one node at a time.
 
-The independent oracle of the compiler: no program, no fusion, no kernels, just what each primitive means.
-Tests compare it with compiled results on random graphs. It is slow, and nothing else depends on it.
+The independent oracle of the compiler: no program, no fusion, no kernels, just what each primitive
+means. Tests compare it with compiled results on random graphs. It is slow, and nothing else depends
+on it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ _SCAN = {ADD: np.add, MUL: np.multiply, MAXIMUM: np.maximum, MINIMUM: np.minimum
 
 
 def evaluate(roots: Sequence[Node]) -> list[Array]:
-    """The values of `roots` as NumPy arrays (views of buffers where possible: don't write to them)."""
+    """The values of `roots` as NumPy arrays (views of buffers where possible: don't write to
+    them).
+    """
     values: dict[Node, Array] = {}
     with np.errstate(all="ignore"):
         for node in postorder(roots):
@@ -79,7 +82,9 @@ def _contract(node: Node, sources: Sequence[Array]) -> Array:
     return np.matmul(*wide).astype(node.dtype.numpy)
 
 
-def _positions(shape: tuple[int, ...], axes: Sequence[int], indices: Sequence[Array]) -> tuple[Array, ...]:
+def _positions(
+    shape: tuple[int, ...], axes: Sequence[int], indices: Sequence[Array]
+) -> tuple[Array, ...]:
     positions = [np.broadcast_to(p, shape) for p in np.indices(shape, sparse=True)]
     for axis, index in zip(axes, indices, strict=True):
         positions[axis] = index

@@ -1,11 +1,11 @@
 """Index expressions: where a value is found, as arithmetic on loop variables.
 
 An `Index` is a sum ``constant + coefficient * atom + ...``; atoms are loop variables, quotients and
-remainders by constants, and integers read from memory (`Dynamic`). Sums are kept canonical, and division
-is simplified with the known range of every atom, so that a reshape that changes nothing disappears:
-``(i * 4 + j) // 4`` is ``i``. `moved_index` is the index rule of each movement: it turns "where in the
-result" into "where in the source", with guards where padding has no source. The compiler asks with these
-(`kernel/lower.py`); nothing here knows about code.
+remainders by constants, and integers read from memory (`Dynamic`). Sums are kept canonical, and
+division is simplified with the known range of every atom, so that a reshape that changes nothing
+disappears: ``(i * 4 + j) // 4`` is ``i``. `moved_index` is the index rule of each movement: it
+turns "where in the result" into "where in the source", with guards where padding has no source. The
+compiler asks with these (`kernel/lower.py`); nothing here knows about code.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Dynamic(NamedTuple):
 class Quotient(NamedTuple):
     index: Index
     divisor: int
-    sign: str = "//"  # tells a quotient from a remainder: named tuples compare by their fields alone
+    sign: str = (
+        "//"  # tells a quotient from a remainder: named tuples compare by their fields alone
+    )
 
 
 class Remainder(NamedTuple):
@@ -48,7 +50,9 @@ Atom = Union[Variable, Dynamic, Quotient, Remainder]  # noqa: UP007  (forward re
 
 
 class Index:
-    """``constant + sum(coefficient * atom)``, canonical and hashable; `low` and `high` bound its values."""
+    """``constant + sum(coefficient * atom)``, canonical and hashable; `low` and `high` bound its
+    values.
+    """
 
     __slots__ = ("_hash", "constant", "high", "low", "terms")
 
@@ -85,7 +89,7 @@ class Index:
     def variables(self) -> set[Variable]:
         """All loop variables in it, also inside quotients and remainders."""
         found: set[Variable] = set()
-        pending = [self]
+        pending: list[Index] = [self]
         while pending:
             for atom, _ in pending.pop().terms:
                 if isinstance(atom, Variable):
@@ -97,7 +101,7 @@ class Index:
     def dynamics(self) -> set[int]:
         """Numbers of all computed values in it."""
         found: set[int] = set()
-        pending = [self]
+        pending: list[Index] = [self]
         while pending:
             for atom, _ in pending.pop().terms:
                 if isinstance(atom, Dynamic):
@@ -107,7 +111,9 @@ class Index:
         return found
 
     def coefficient(self, variable: Variable) -> int | None:
-        """How the index grows with `variable`; None when not linearly (inside a quotient or remainder)."""
+        """How the index grows with `variable`; None when not linearly (inside a quotient or
+        remainder).
+        """
         total = 0
         for atom, coefficient in self.terms:
             if atom == variable:
@@ -147,17 +153,34 @@ def _order(term: tuple[Atom, int]) -> tuple[int, str]:
 
 
 def _build(terms: dict[Atom, int], constant: int) -> Index:
-    """Canonical sum; joins ``c * (e // c) + e % c`` to ``e``."""
-    for atom in list(terms):
-        if isinstance(atom, Remainder) and terms.get(atom):
-            factor = terms[atom]
-            partner = Quotient(atom.index, atom.divisor)
-            if terms.get(partner) == factor * atom.divisor:
-                del terms[atom], terms[partner]
-                joined = scale(atom.index, factor)
-                return add(_build(terms, constant), joined)
+    """Canonical sum, with what division took apart put together again."""
+    for atom in terms:
+        if isinstance(atom, Remainder) and terms[atom]:
+            found = _joined(atom, terms)
+            if found is not None:
+                partner, whole = found
+                factor = terms[atom]
+                kept = {a: c for a, c in terms.items() if a != atom and a != partner}
+                return add(_build(kept, constant), scale(whole, factor))
     kept = sorted(((a, c) for a, c in terms.items() if c), key=_order)
     return Index(tuple(kept), constant)
+
+
+def _joined(low: Remainder, terms: dict[Atom, int]) -> tuple[Atom, Index] | None:
+    """The term that continues ``e % c`` upwards, and what both make together.
+
+    ``(e // c) * c + e % c`` is ``e``, and ``(e // c % d) * c + e % c`` is ``e % (c * d)``.
+    """
+    quotient = floordiv(low.index, low.divisor)
+    wanted = terms[low] * low.divisor
+    if len(quotient.terms) == 1 and quotient.constant == 0 and quotient.terms[0][1] == 1:
+        partner = quotient.terms[0][0]
+        if terms.get(partner) == wanted:
+            return partner, low.index
+    for other, coefficient in terms.items():
+        if coefficient == wanted and isinstance(other, Remainder) and other.index == quotient:
+            return other, mod(low.index, low.divisor * other.divisor)
+    return None
 
 
 def add(a: Index, b: Index | int) -> Index:
@@ -186,7 +209,9 @@ def _split(a: Index, divisor: int) -> tuple[Index, Index]:
     whole: dict[Atom, int] = {}
     rest: dict[Atom, int] = {}
     for atom, coefficient in a.terms:
-        quotient = int(coefficient / divisor) if abs(coefficient) < 2**52 else coefficient // divisor
+        quotient = (
+            int(coefficient / divisor) if abs(coefficient) < 2**52 else coefficient // divisor
+        )
         whole[atom] = quotient
         rest[atom] = coefficient - quotient * divisor
     return _build(whole, a.constant // divisor), _build(rest, a.constant % divisor)
@@ -201,7 +226,9 @@ def floordiv(a: Index, divisor: int) -> Index:
         return whole
     shared = math.gcd(divisor, *(c for _, c in rest.terms))
     if shared > 1:
-        smaller = Index(tuple((atom, c // shared) for atom, c in rest.terms), rest.constant // shared)
+        smaller = Index(
+            tuple((atom, c // shared) for atom, c in rest.terms), rest.constant // shared
+        )
         return add(whole, floordiv(smaller, divisor // shared))
     if len(rest.terms) == 1 and rest.constant == 0 and rest.terms[0][1] == 1:
         atom = rest.terms[0][0]
@@ -219,7 +246,9 @@ def mod(a: Index, divisor: int) -> Index:
         return rest
     shared = math.gcd(divisor, *(c for _, c in rest.terms))
     if shared > 1:
-        smaller = Index(tuple((atom, c // shared) for atom, c in rest.terms), rest.constant // shared)
+        smaller = Index(
+            tuple((atom, c // shared) for atom, c in rest.terms), rest.constant // shared
+        )
         return add(scale(mod(smaller, divisor // shared), shared), rest.constant % shared)
     if len(rest.terms) == 1 and rest.constant == 0 and rest.terms[0][1] == 1:
         atom = rest.terms[0][0]
@@ -257,7 +286,11 @@ def unflatten(index: Index, shape: Shape) -> tuple[Index, ...]:
     """Position of the element with row-major number `index`."""
     strides = contiguous_strides(shape)
     return tuple(
-        ZERO if size <= 1 else mod(floordiv(index, stride), size) if axis else floordiv(index, stride)
+        ZERO
+        if size <= 1
+        else mod(floordiv(index, stride), size)
+        if axis
+        else floordiv(index, stride)
         for axis, (size, stride) in enumerate(zip(shape, strides, strict=True))
     )
 
@@ -278,7 +311,9 @@ def needed(guard: Guard) -> bool:
 Position = tuple[Index, ...]
 
 
-def moved_index(move: Move, source: Shape, position: Position) -> tuple[Position, tuple[Guard, ...]]:
+def moved_index(
+    move: Move, source: Shape, position: Position
+) -> tuple[Position, tuple[Guard, ...]]:
     """Where in the source the element at `position` of the moved value is, and when it is there."""
     primitive, arg = move
     if primitive is RESHAPE:
@@ -292,7 +327,8 @@ def moved_index(move: Move, source: Shape, position: Position) -> tuple[Position
         return broadcast_position(position, source), ()
     if primitive is SLICE:
         return tuple(
-            add(scale(index, step), start) for index, (start, step, _) in zip(position, arg, strict=True)
+            add(scale(index, step), start)
+            for index, (start, step, _) in zip(position, arg, strict=True)
         ), ()
     if primitive is PAD:
         guards, moved = [], []

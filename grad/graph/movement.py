@@ -1,8 +1,10 @@
 """Movement: what changes where a value is found, never the value.
 
-Each movement has a shape rule (`moved_shape`), a stride rule (`moved_strides`, used only where memory
-meets the outside: `stride()`, NumPy, DLPack) and a NumPy form (`move_array`). The rule that rewrites an
-index is in `index.py`, where the compiler needs it. A view of a storage is a path: a tuple of `Move`s.
+Each movement has a shape rule (`moved_shape`), a stride rule (`moved_strides`, used only where
+memory
+meets the outside: `stride()`, NumPy, DLPack) and a NumPy form (`move_array`). The rule that
+rewrites an index is in `index.py`, where the compiler needs it. A view of a storage is a path: a
+tuple of `Move`s.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ def moved_shape(shape: Shape, move: Move) -> Shape:
     if primitive is SLICE:
         return tuple(size for _, _, size in arg)
     if primitive is PAD:
-        return tuple(before + size + after for size, (before, after) in zip(shape, arg, strict=True))
+        return tuple(
+            before + size + after for size, (before, after) in zip(shape, arg, strict=True)
+        )
     if primitive is AS_STRIDED:
         return arg[0]
     raise ShapeError(f"{primitive} is no movement")
@@ -92,7 +96,9 @@ def moved_strides(layout: Layout, move: Move) -> Layout | None:
         return Layout(tuple(shape[a] for a in arg), tuple(strides[a] for a in arg), offset)
     if primitive is EXPAND:
         new = len(arg) - len(shape)
-        kept = [0 if size == 1 and arg[new + i] != 1 else strides[i] for i, size in enumerate(shape)]
+        kept = [
+            0 if size == 1 and arg[new + i] != 1 else strides[i] for i, size in enumerate(shape)
+        ]
         return Layout(arg, (0,) * new + tuple(kept), offset)
     if primitive is SLICE:
         start = sum(s * stride for (s, _, _), stride in zip(arg, strides, strict=True))
@@ -109,7 +115,8 @@ def _reshaped_strides(layout: Layout, target: Shape) -> tuple[int, ...] | None:
     """Strides of a reshape that copies nothing, as ``torch.Tensor.view`` finds them, or None."""
     if 0 in layout.shape:
         return contiguous_strides(target)
-    # Merge the source into runs of axes that are contiguous among themselves: (elements, inner stride).
+    # Merge the source into runs of axes that are contiguous among themselves: (elements, inner
+    # stride).
     runs: list[tuple[int, int]] = []
     for size, stride in zip(layout.shape, layout.strides, strict=True):
         if size == 1:

@@ -1,9 +1,11 @@
 """Graph values and the functions that make them.
 
-A `Node` is one value: an operation of `primitives.py`, its sources, its shape and element type. Nodes never
-change, but for one step: when a value has been computed, its buffer is set and its sources are dropped
-(`realized`), which frees the history. Shapes and types are checked here, at once; values come later, when
-`grad/engine` is asked for them. Pointwise operations broadcast by themselves, so no node is spent on it.
+A `Node` is one value: an operation of `primitives.py`, its sources, its shape and element type.
+Nodes never
+change, but for one step: when a value has been computed, its buffer is set and its sources are
+dropped (`realized`), which frees the history. Shapes and types are checked here, at once; values
+come later, when `grad/engine` is asked for them. Pointwise operations broadcast by themselves, so
+no node is spent on it.
 """
 
 from __future__ import annotations
@@ -54,13 +56,23 @@ class Node:
 
     __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "shape", "src")
 
-    def __init__(self, op: Primitive, src: tuple[Node, ...], arg: Any, shape: Shape, dtype: DType) -> None:
+    op: Primitive
+    src: tuple[Node, ...]
+    arg: Any
+    shape: Shape
+    dtype: DType
+    buffer: Buffer | None
+    depth: int
+
+    def __init__(
+        self, op: Primitive, src: tuple[Node, ...], arg: Any, shape: Shape, dtype: DType
+    ) -> None:
         self.op = op
         self.src = src
         self.arg = arg
         self.shape = shape
         self.dtype = dtype
-        self.buffer: Buffer | None = None
+        self.buffer = None
         depth = 0
         for node in src:
             if node.depth > depth:
@@ -101,7 +113,8 @@ def postorder(roots: Iterable[Node]) -> Iterator[Node]:
             stack.extend((source, False) for source in reversed(node.src) if source not in seen)
 
 
-# -- leaves ------------------------------------------------------------------------------------------
+# -- leaves
+# ------------------------------------------------------------------------------------------
 def from_buffer(buffer: Buffer, shape: Shape, dtype: DType) -> Node:
     """A value that is there already, in row-major order."""
     node = Node(BUFFER, (), None, shape, dtype)
@@ -125,9 +138,12 @@ def iota(size: int, dtype: DType = dtypes.int64) -> Node:
     return Node(IOTA, (), None, (size,), dtype)
 
 
-# -- pointwise -----------------------------------------------------------------------------------------
+# -- pointwise
+# -----------------------------------------------------------------------------------------
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
-    """The shape that all `shapes` broadcast to; raises BroadcastError naming the axis that does not fit."""
+    """The shape that all `shapes` broadcast to; raises BroadcastError naming the axis that does not
+    fit.
+    """
     first = shapes[0]
     for shape in shapes[1:]:
         if shape != first:
@@ -166,7 +182,9 @@ def pointwise(op: Primitive, *src: Node, dtype: DType | None = None) -> Node:
     value = src[-1].dtype
     for node in src[1:-1] if rule is Rule.SELECT else src[:-1]:
         if node.dtype is not value:
-            raise DTypeError(f"{op.name}: operands are {', '.join(n.dtype.name for n in src)}; cast them to one")
+            raise DTypeError(
+                f"{op.name}: operands are {', '.join(n.dtype.name for n in src)}; cast them to one"
+            )
     return Node(op, src, None, shape, dtypes.bool if rule is Rule.BOOL else value)
 
 
@@ -174,7 +192,11 @@ def cast(node: Node, dtype: DType) -> Node:
     """`node` converted to `dtype` (itself if it has that type). A constant is converted at once."""
     if node.dtype is dtype:
         return node
-    if node.op is CONST and dtype.kind == "f" and float(node.dtype.numpy.type(node.arg)) == node.arg:
+    if (
+        node.op is CONST
+        and dtype.kind == "f"
+        and float(node.dtype.numpy.type(node.arg)) == node.arg
+    ):
         return Node(CONST, (), node.arg, (), dtype)
     return Node(CAST, (node,), None, node.shape, dtype)
 
@@ -182,11 +204,14 @@ def cast(node: Node, dtype: DType) -> Node:
 def bitcast(node: Node, dtype: DType) -> Node:
     """The same bits read as `dtype`, of equal size."""
     if node.dtype.itemsize != dtype.itemsize:
-        raise DTypeError(f"bitcast: {node.dtype.name} and {dtype.name} differ in size; use .to({dtype.name}).")
+        raise DTypeError(
+            f"bitcast: {node.dtype.name} and {dtype.name} differ in size; use .to({dtype.name})."
+        )
     return Node(BITCAST, (node,), None, node.shape, dtype)
 
 
-# -- reductions and named operations -----------------------------------------------------------------------
+# -- reductions and named operations
+# -----------------------------------------------------------------------
 def reduce(op: Primitive, node: Node, axes: Sequence[int]) -> Node:
     """`op` over the (non-negative, distinct) `axes`, which disappear from the shape."""
     chosen = tuple(sorted(axes))
@@ -199,41 +224,55 @@ def reduce(op: Primitive, node: Node, axes: Sequence[int]) -> Node:
 def contract(a: Node, b: Node) -> Node:
     """Matrix product of ``(..., m, k)`` and ``(..., k, n)`` with equal leading axes and types."""
     if a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
-        raise ShapeError(f"contract: {a.shape} and {b.shape} do not fit; needs (..., m, k) and (..., k, n).")
+        raise ShapeError(
+            f"contract: {a.shape} and {b.shape} do not fit; needs (..., m, k) and (..., k, n)."
+        )
     if a.dtype is not b.dtype:
-        raise DTypeError(f"contract: operands are {a.dtype.name} and {b.dtype.name}; cast them to one.")
+        raise DTypeError(
+            f"contract: operands are {a.dtype.name} and {b.dtype.name}; cast them to one."
+        )
     return Node(CONTRACT, (a, b), None, (*a.shape[:-1], b.shape[-1]), a.dtype)
 
 
 def take(source: Node, axes: Sequence[int], indices: Sequence[Node]) -> Node:
-    """``out[i] = source[j]`` where ``j`` is ``i`` with axis ``axes[n]`` replaced by ``indices[n][i]``.
+    """``out[i] = source[j]`` where ``j`` is ``i`` with axis ``axes[n]`` replaced by
+    ``indices[n][i]``.
 
-    All indices have the shape of the result, an integer type, and values inside the axis (the caller has
-    seen to it). Axes that are not replaced have the size they have in the source, or the source's is 1.
+    All indices have the shape of the result, an integer type, and values inside the axis (the
+    caller has seen to it). Axes that are not replaced have the size they have in the source, or the
+    source's is 1.
     """
     return Node(TAKE, (source, *indices), tuple(axes), indices[0].shape, source.dtype)
 
 
-def scatter(mode: str, base: Node, values: Node, axes: Sequence[int], indices: Sequence[Node]) -> Node:
-    """`base` with ``values[i]`` written ("set") or added ("add", also "prod", "amax", "amin") at ``j``.
+def scatter(
+    mode: str, base: Node, values: Node, axes: Sequence[int], indices: Sequence[Node]
+) -> Node:
+    """`base` with ``values[i]`` written ("set") or added ("add", also "prod", "amax", "amin") at
+    ``j``.
 
-    ``j`` is ``i`` with axis ``axes[n]`` replaced by ``indices[n][i]``. Later elements come after earlier
-    ones in row-major order, so that results are the same from run to run.
+    ``j`` is ``i`` with axis ``axes[n]`` replaced by ``indices[n][i]``. Later elements come after
+    earlier ones in row-major order, so that results are the same from run to run.
     """
     return Node(SCATTER, (base, values, *indices), (mode, tuple(axes)), base.shape, base.dtype)
 
 
 def update(base: Node, value: Node, path: Sequence[Move]) -> Node:
-    """`base` with the elements that the view `path` shows replaced by `value` (of the view's shape).
+    """`base` with the elements that the view `path` shows replaced by `value` (of the view's
+    shape).
 
-    The view must be strided, as views of a storage are. Where it begins is an argument of the code, so that
-    writing to one row after another compiles once.
+    The view must be strided, as views of a storage are. Where it begins is an argument of the code,
+    so that writing to one row after another compiles once.
     """
     layout = path_layout(base.shape, path)
     if layout is None:
-        raise ShapeError(f"update: the view {tuple(path)} of {base.shape} has no strides; write to its base.")
+        raise ShapeError(
+            f"update: the view {tuple(path)} of {base.shape} has no strides; write to its base."
+        )
     start = argument(layout.offset, dtypes.int64)
-    return Node(UPDATE, (base, value, start), (layout.shape, layout.strides), base.shape, base.dtype)
+    return Node(
+        UPDATE, (base, value, start), (layout.shape, layout.strides), base.shape, base.dtype
+    )
 
 
 def scan(op: Primitive, node: Node, axis: int) -> Node:
@@ -246,7 +285,8 @@ def contiguous(node: Node) -> Node:
     return Node(CONTIGUOUS, (node,), None, node.shape, node.dtype)
 
 
-# -- movement ------------------------------------------------------------------------------------------------
+# -- movement
+# ------------------------------------------------------------------------------------------------
 def move(node: Node, step: Move) -> Node:
     """`node` seen through one movement."""
     return Node(step.primitive, (node,), step.arg, moved_shape(node.shape, step), node.dtype)

@@ -1,7 +1,7 @@
 """NumPy forms of the primitives that NumPy has no single function for.
 
-These are the oracle: they say what a primitive means, slowly and plainly. `primitives.py` puts them into
-its table; `evaluate.py` runs whole graphs with them.
+These are the oracle: they say what a primitive means, slowly and plainly. `primitives.py` puts them
+into its table; `evaluate.py` runs whole graphs with them.
 """
 
 from __future__ import annotations
@@ -38,15 +38,22 @@ def cast(x: Array, dtype: np.dtype[Any]) -> Array:
 
     * To bool: ``x != 0``.
     * Integer to integer: the low bits.
-    * Float to integer: truncated; what does not fit saturates in the type that it goes through, which is
-      uint64 for uint64, int64 for int64 and uint32, and int32 for everything smaller, whose low bits are
-      then kept. NaN becomes 0.
+    * Float to integer: truncated; what does not fit saturates in the type that it goes through,
+    which is
+      uint64 for uint64, int64 for int64 and uint32, and int32 for everything smaller, whose low
+      bits are then kept. NaN becomes 0.
     * Anything to float: rounded to nearest even, once (integers to 16-bit floats through float32).
     """
     if dtype == np.bool_:
         return x != 0
     if dtype.kind in "iu" and x.dtype.kind not in "iub":
-        through = np.uint64 if dtype == np.uint64 else np.int64 if dtype.name in ("int64", "uint32") else np.int32
+        through = (
+            np.uint64
+            if dtype == np.uint64
+            else np.int64
+            if dtype.name in ("int64", "uint32")
+            else np.int32
+        )
         return _saturated(x, np.dtype(through)).astype(dtype)
     if dtype.name == "bfloat16" and x.dtype == np.float64:  # ml_dtypes rounds to float32 first
         return _rounded_to_odd(x).astype(dtype)
@@ -56,7 +63,9 @@ def cast(x: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _saturated(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Floats truncated to integers of 32 or 64 bits, limited to what the type holds; NaN gives 0."""
+    """Floats truncated to integers of 32 or 64 bits, limited to what the type holds; NaN gives
+    0.
+    """
     limits = np.iinfo(dtype)
     top = 2.0 ** (limits.bits - (dtype.kind == "i"))
     bottom = float(limits.min)
@@ -70,8 +79,8 @@ def _rounded_to_odd(x: Array) -> Array:
     """float64 to float32 such that rounding once more gives what rounding `x` itself would.
 
     Of the two float32 values around one that is not exact, the one with an odd last bit is taken.
-    Source: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
-    rounding to odd", IEEE Transactions on Computers 57(4), 2008.
+    Source: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms
+    using rounding to odd", IEEE Transactions on Computers 57(4), 2008.
     """
     near = x.astype(np.float32)
     back = near.astype(np.float64)
@@ -117,8 +126,8 @@ def _rotate(x: Array, bits: int) -> Array:
 def threefry(key: Array, counter: Array) -> Array:
     """Threefry-2x32 with 20 rounds: 64 random bits of a 64-bit key and a 64-bit counter.
 
-    Low words are word 0. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-    SC 2011; constants of the Random123 library.
+    Low words are word 0. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as
+    1, 2, 3", SC 2011; constants of the Random123 library.
     """
     key, counter = np.broadcast_arrays(np.asarray(key, np.uint64), np.asarray(counter, np.uint64))
     low, high = np.uint64(0xFFFFFFFF), np.uint64(32)

@@ -1,8 +1,9 @@
 """What a kernel costs, roughly: the judge between several ways to write the same loops.
 
-The unit is one vector instruction. Loads and stores that run along memory are cheap, those that jump are
-not; loops that are shorter than a vector waste lanes. `lower.py` writes each candidate and keeps the best;
-the engine takes the cost of an item to decide how many items a thread gets at a time.
+The unit is one vector instruction. Loads and stores that run along memory are cheap, those that
+jump are not; loops that are shorter than a vector waste lanes. `lower.py` writes each candidate and
+keeps the best; the engine takes the cost of an item to decide how many items a thread gets at a
+time.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def operations(statements: tuple[Statement, ...]) -> float:
         body, times = stack.pop()
         for statement in body:
             if isinstance(statement, Contraction):
-                results = math.prod(v.size for v in (*statement.batch, statement.row, statement.column))
+                results = math.prod(
+                    v.size for v in (*statement.batch, statement.row, statement.column)
+                )
                 total += times * results * 2 * statement.k.size
                 stack.append((statement.body, times * results))
             elif isinstance(statement, Loop):

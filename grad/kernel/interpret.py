@@ -1,7 +1,7 @@
 """Run kernel IR with NumPy: the oracle, and the way to try out what a kernel says.
 
-Loops marked `vector` are done for all their elements at once, the others one by one, just as they are
-written. Used by ``GRAD_BACKEND=reference`` (`grad/codegen/reference.py`) and the tests.
+Loops marked `vector` are done for all their elements at once, the others one by one, just as they
+are written. Used by ``GRAD_BACKEND=reference`` (`grad/codegen/reference.py`) and the tests.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ Array = np.ndarray[Any, Any]
 
 
 def interpret(kernel: Kernel, arguments: Sequence[Array]) -> None:
-    """Run `kernel` on one-dimensional arrays (scalars: arrays of one element), in the order of parameters."""
+    """Run `kernel` on one-dimensional arrays (scalars: arrays of one element), in the order of
+    parameters.
+    """
     runner = _Runner(kernel, arguments)
     with np.errstate(all="ignore"):
         for phase in kernel.phases:
@@ -54,7 +56,9 @@ class _Runner:
         self.lanes: int | None = None
 
     def run(self, body: Sequence[Statement]) -> None:
-        """Statements one after another; loop bodies are nested no deeper than kernels nest loops."""
+        """Statements one after another; loop bodies are nested no deeper than kernels nest
+        loops.
+        """
         for s in body:
             match s:
                 case Loop():
@@ -87,7 +91,9 @@ class _Runner:
     def contraction(self, s: Contraction) -> None:
         """All sums at once; then the body for each row, with columns side by side."""
         axes = (*s.batch, s.row, s.column, s.k)
-        for variable, grid in zip(axes, np.indices([v.size for v in axes], sparse=True), strict=True):
+        for variable, grid in zip(
+            axes, np.indices([v.size for v in axes], sparse=True), strict=True
+        ):
             self.variables[variable] = grid
         wide = np.float64 if s.dtype.kind == "f" else s.dtype.numpy
         a = self.gather(s.a_parameter, s.a).astype(wide)
@@ -110,7 +116,9 @@ class _Runner:
                 extra = (s.dtype.numpy,) if s.op.name in ("cast", "bitcast") else ()
                 assert s.op.numpy is not None
                 arrays = [np.asarray(o) for o in operands]
-                self.define(s.value, np.asarray(s.op.numpy(*arrays, *extra)).astype(s.dtype.numpy), s.dtype)
+                self.define(
+                    s.value, np.asarray(s.op.numpy(*arrays, *extra)).astype(s.dtype.numpy), s.dtype
+                )
             case Number():
                 self.define(s.value, np.asarray(s.number).astype(s.dtype.numpy), s.dtype)
             case Scalar():
@@ -125,7 +133,9 @@ class _Runner:
                 self.store(s)
             case Declare():
                 start = neutral(s.op, s.dtype)
-                self.define(s.value, start if self.lanes is None else np.full(self.lanes, start), s.dtype)
+                self.define(
+                    s.value, start if self.lanes is None else np.full(self.lanes, start), s.dtype
+                )
                 self.reductions[s.value] = s.op
             case Accumulate():
                 self.accumulate(s)
@@ -146,7 +156,8 @@ class _Runner:
         assert combine is not None
         self.values[s.accumulator] = np.asarray(combine(before, value)).astype(dtype.numpy)
 
-    # -- indices and memory --------------------------------------------------------------------------------
+    # -- indices and memory
+    # --------------------------------------------------------------------------------
     def index(self, index: Index) -> Any:
         total: Any = index.constant
         for atom, coefficient in index.terms:
@@ -193,7 +204,9 @@ class _Runner:
     def check(self, parameter: int, where: Array) -> None:
         size = self.memory[parameter].size
         if where.size and (where.min() < 0 or where.max() >= size):
-            raise VerifyError(f"an access outside parameter {parameter} of {size} elements in\n{self.kernel}")
+            raise VerifyError(
+                f"an access outside parameter {parameter} of {size} elements in\n{self.kernel}"
+            )
 
 
 def neutral(op: Primitive, dtype: DType) -> Any:

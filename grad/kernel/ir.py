@@ -1,10 +1,10 @@
 """Kernel IR: loops, loads, stores and scalar arithmetic, printed like Python.
 
-A `Kernel` has phases that run one after another; each phase is one loop whose items may run in any order
-on any thread. The body is written for one element; a loop marked `vector` says along which variable the
-code generator may put elements side by side in lanes. Values are numbered and assigned once; accumulators
-are the only thing that changes. `lower.py` makes kernels, `verify.py` checks them, `interpret.py` runs them
-with NumPy, `grad/codegen` turns them into machine code.
+A `Kernel` has phases that run one after another; each phase is one loop whose items may run in any
+order on any thread. The body is written for one element; a loop marked `vector` says along which
+variable the code generator may put elements side by side in lanes. Values are numbered and assigned
+once; accumulators are the only thing that changes. `lower.py` makes kernels, `verify.py` checks
+them, `interpret.py` runs them with NumPy, `grad/codegen` turns them into machine code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ class Parameter:
 
     @property
     def name(self) -> str:
-        kind = "s" if self.scalar else "scratch" if self.local_elements else "out" if self.written else "in"
+        kind = (
+            "s"
+            if self.scalar
+            else "scratch"
+            if self.local_elements
+            else "out"
+            if self.written
+            else "in"
+        )
         return f"{kind}{self.number}"
 
 
@@ -121,7 +129,8 @@ class Accumulate:
 class Loop:
     """``for variable in range(min(size, limit))``.
 
-    parallel: iterations are independent and are given to threads (only the outermost loop of a phase).
+    parallel: iterations are independent and are given to threads (only the outermost loop of a
+        phase).
     vector: iterations may run side by side in lanes.
     """
 
@@ -134,10 +143,11 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Contraction:
-    """For all rows and columns: ``accumulator = sum over k of a[...] * b[...]``, then `body` once each.
+    """For all rows and columns: ``accumulator = sum over k of a[...] * b[...]``, then `body` once
+    each.
 
-    `batch`, `row` and `column` are the variables that `body` may use; `a` and `b` are element offsets in
-    terms of these and `k`, linear in each.
+    `batch`, `row` and `column` are the variables that `body` may use; `a` and `b` are element
+    offsets in terms of these and `k`, linear in each.
     """
 
     accumulator: int
@@ -207,13 +217,17 @@ def print_kernel(kernel: Kernel) -> Iterator[str]:
         yield indent + _print_statement(statement, names, accumulators)
 
 
-def _print_statement(s: Statement, names: dict[int, str], accumulators: dict[int, Primitive]) -> str:
+def _print_statement(
+    s: Statement, names: dict[int, str], accumulators: dict[int, Primitive]
+) -> str:
     match s:
         case Let():
             words = [f"v{o}" for o in s.operands]
             sign = _SYMBOLS.get(s.op.name)
             text = f" {sign} ".join(words) if sign else f"{s.op.name}({', '.join(words)})"
-            return f"v{s.value} = {text}" + (f".to({s.dtype.name})" if s.op.name in ("cast", "bitcast") else "")
+            return f"v{s.value} = {text}" + (
+                f".to({s.dtype.name})" if s.op.name in ("cast", "bitcast") else ""
+            )
         case Number():
             return f"v{s.value} = {s.dtype.name}({s.number!r})"
         case Scalar():
@@ -233,7 +247,11 @@ def _print_statement(s: Statement, names: dict[int, str], accumulators: dict[int
         case Accumulate():
             return f"v{s.accumulator} = {accumulators[s.accumulator].name}(v{s.accumulator}, v{s.value})"
         case Loop():
-            bound = str(s.variable.size) if s.limit is None else f"min({s.variable.size}, {show(s.limit)})"
+            bound = (
+                str(s.variable.size)
+                if s.limit is None
+                else f"min({s.variable.size}, {show(s.limit)})"
+            )
             roles = " ".join(r for r, on in (("parallel", s.parallel), ("vector", s.vector)) if on)
             return f"for {s.variable.name} in range({bound}):" + (f"  # {roles}" if roles else "")
         case Contraction():

@@ -1,10 +1,12 @@
 """Turn a Group into a Kernel.
 
-A group's root says which elements there are; `writer.py` answers what they are. What is decided here is the
-order of loops: which axes number the rows that threads share, and along which variable elements lie side by
-side in lanes. Each way is written out and priced (`cost.py`), and the cheapest is kept. Long reductions with
-few results are cut into chunks whose partial results a second phase combines; the cut depends on the shapes
-alone, so results are the same on any number of threads. Named operations are in `lower_named.py`.
+A group's root says which elements there are; `writer.py` answers what they are. What is decided
+here is the
+order of loops: which axes number the rows that threads share, and along which variable elements lie
+side by side in lanes. Each way is written out and priced (`cost.py`), and the cheapest is kept.
+Long reductions with few results are cut into chunks whose partial results a second phase combines;
+the cut depends on the shapes alone, so results are the same on any number of threads. Named
+operations are in `lower_named.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from grad.kernel.cost import kernel_cost, phase_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
 from grad.kernel.writer import Writer
-from grad.schedule.group import Group, Grouping, root_variables
+from grad.schedule.facts import root_variables
+from grad.schedule.group import Group, Grouping
 from grad.schedule.program import Program
 
-# A reduction is cut into chunks when it has fewer results than FEW_RESULTS and more elements than LONG.
+# A reduction is cut into chunks when it has fewer results than FEW_RESULTS and more elements than
+# LONG.
 FEW_RESULTS = 64
 LONG = 32768
 CHUNK = 16384
@@ -34,7 +38,8 @@ class Lowered:
 
     Attributes:
         kernel: the IR.
-        bindings: for each parameter what it is: ("memory" | "scalar", entry) or ("temporary", elements).
+        bindings: for each parameter what it is: ("memory" | "scalar", entry) or ("temporary",
+            elements).
     """
 
     kernel: Kernel
@@ -74,13 +79,21 @@ def lower(program: Program, grouping: Grouping, group: Group) -> Lowered:
 def memory_of(program: Program, grouping: Grouping, group: Group) -> frozenset[int]:
     """Entries that this group reads from memory: leaves, and what other groups store."""
     stored = {entry for entry, home in grouping.home.items() if home != group.root}
-    return frozenset(stored.union(n for n, e in enumerate(program.entries) if e.op.name == "buffer"))
+    return frozenset(
+        stored.union(n for n, e in enumerate(program.entries) if e.op.name == "buffer")
+    )
 
 
-def finish(program: Program, group: Group, writer: Writer, phases: Sequence[Sequence[Statement]]) -> Lowered:
+def finish(
+    program: Program, group: Group, writer: Writer, phases: Sequence[Sequence[Statement]]
+) -> Lowered:
     parameters = tuple(writer.parameters.values())
     names = [program.entries[n].op.name for n in sorted(group.inlined | {group.root})]
-    words = [n for n in dict.fromkeys(names) if n not in ("const", "reshape", "expand", "permute", "argument")]
+    words = [
+        n
+        for n in dict.fromkeys(names)
+        if n not in ("const", "reshape", "expand", "permute", "argument")
+    ]
     size = "x".join(map(str, program.entries[group.root].shape)) or "scalar"
     name = "_".join([*words[-6:], size])
     kept = tuple(tuple(phase) for phase in phases)
@@ -135,8 +148,8 @@ class _Nest:
     """Writes the loops of one group in different forms.
 
     Args:
-        rows: axes of the root that number the rows, outermost. outer: reduced axes of the root that local
-            reductions need as rows. inner: the other axes.
+        rows: axes of the root that number the rows, outermost. outer: reduced axes of the root that
+            local reductions need as rows. inner: the other axes.
     """
 
     def __init__(
@@ -174,9 +187,14 @@ class _Nest:
         self.rows_loops(writer, form, lambda position: self.whole_reduction(writer, form, position))
         return writer, [writer.bodies[0]]
 
-    # -- rows ------------------------------------------------------------------------------------------
+    # -- rows
+    # ------------------------------------------------------------------------------------------
     def rows_loops(
-        self, writer: Writer, form: Form, body: Callable[[Position], None], before: Sequence[int] = ()
+        self,
+        writer: Writer,
+        form: Form,
+        body: Callable[[Position], None],
+        before: Sequence[int] = (),
     ) -> None:
         """Open the parallel loop (and the loop in lanes) over the rows and write `body` inside.
 
@@ -200,10 +218,15 @@ class _Nest:
 
     def place(self, groups: Sequence[tuple[Sequence[int], Sequence[Index]]]) -> tuple[Index, ...]:
         """Indices of all axes in order, from (axes, indices) pairs."""
-        found = {axis: index for axes, indices in groups for axis, index in zip(axes, indices, strict=True)}
+        found = {
+            axis: index
+            for axes, indices in groups
+            for axis, index in zip(axes, indices, strict=True)
+        }
         return tuple(found[axis] for axis in range(len(self.sizes)))
 
-    # -- pointwise roots ----------------------------------------------------------------------------------
+    # -- pointwise roots
+    # ----------------------------------------------------------------------------------
     def pointwise(self, writer: Writer, form: Form, position: Position) -> None:
         """Row values first, then the elements of the row."""
         if not self.inner:
@@ -238,7 +261,8 @@ class _Nest:
                 memory = writer.parameter("memory", number, entry.dtype, written=True)
                 writer.store(memory, index, value)
 
-    # -- reduction roots ------------------------------------------------------------------------------------
+    # -- reduction roots
+    # ------------------------------------------------------------------------------------
     def whole_reduction(self, writer: Writer, form: Form, position: Position) -> None:
         """All of the reduction for one result."""
         root = self.group.root
@@ -278,7 +302,9 @@ class _Nest:
         for number in self.group.stored:
             if number != self.group.root:
                 entry = self.program.entries[number]
-                value = writer.value(number, unflatten(flatten((*rows, *outer), entry.shape), entry.shape))
+                value = writer.value(
+                    number, unflatten(flatten((*rows, *outer), entry.shape), entry.shape)
+                )
                 memory = writer.parameter("memory", number, entry.dtype, written=True)
                 writer.store(memory, flatten((*rows, *outer), entry.shape), value)
 
@@ -321,5 +347,3 @@ class _Nest:
             memory = writer.parameter("memory", root, entry.dtype, written=True)
             writer.store(memory, row, accumulator)
         return writer, [first, writer.bodies[0]]
-
-

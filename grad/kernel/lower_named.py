@@ -1,7 +1,9 @@
-"""Loops of the operations that have a kernel of their own kind: scans, scatters, updates, contractions.
+"""Loops of the operations that have a kernel of their own kind: scans, scatters, updates,
+contractions.
 
-Each function gets a group and gives a writer and its phases, as `lower.py` does for everything else. What
-they read is asked of the same `Writer`, so pointwise producers and views are taken in here too.
+Each function gets a group and gives a writer and its phases, as `lower.py` does for everything
+else. What they read is asked of the same `Writer`, so pointwise producers and views are taken in
+here too.
 """
 
 from __future__ import annotations
@@ -34,12 +36,15 @@ from grad.graph.primitives import (
 )
 from grad.kernel.ir import Accumulate, Contraction, Statement
 from grad.kernel.writer import Writer
-from grad.schedule.group import Group, renumbered, strided_base
+from grad.schedule.facts import renumbered, strided_base
+from grad.schedule.group import Group
 from grad.schedule.program import Entry, Program
 
 Candidate = tuple[Writer, list[list[Statement]]]
 
-_REDUCTION_OF: dict[Primitive, Primitive] = {combine: reduction for reduction, combine in COMBINE.items()}
+_REDUCTION_OF: dict[Primitive, Primitive] = {
+    combine: reduction for reduction, combine in COMBINE.items()
+}
 _SCATTER: dict[str, Primitive] = {"add": ADD, "prod": MUL, "amax": MAXIMUM, "amin": MINIMUM}
 
 
@@ -147,7 +152,9 @@ def lower_scatter(program: Program, group: Group, in_memory: frozenset[int]) -> 
 def _combined(
     writer: Writer, op: Primitive, memory: int, place: Index, value: int, dtype: DType
 ) -> int:
-    """The value in memory combined with `value`, read in the innermost loop (it changes all the time)."""
+    """The value in memory combined with `value`, read in the innermost loop (it changes all the
+    time).
+    """
     level = len(writer.bodies) - 1
     before = writer.load(memory, place, dtype)
     writer.levels[before] = level
@@ -171,7 +178,9 @@ def _index_is_constant_along(program: Program, indices: list[int], axis: int) ->
 
 
 def lower_contraction(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
-    """A matrix product with its epilogue: the group's root, computed of each accumulated element."""
+    """A matrix product with its epilogue: the group's root, computed of each accumulated
+    element.
+    """
     assert group.contraction is not None
     entry = program.entries[group.contraction]
     *leading, rows, columns = entry.shape
@@ -223,15 +232,21 @@ def _operands(
     return a_number, a, b_number, b
 
 
-def _operand(program: Program, writer: Writer, number: int, position: Position) -> tuple[int, Index]:
-    """The parameter and the element offset of an operand, which is a strided view of memory or memory."""
+def _operand(
+    program: Program, writer: Writer, number: int, position: Position
+) -> tuple[int, Index]:
+    """The parameter and the element offset of an operand, which is a strided view of memory or
+    memory.
+    """
     base = strided_base(program, number)
     if base is None or number in writer.in_memory:
         entry = program.entries[number]
         source = renumbered(program, number)
         return writer.parameter("memory", source, entry.dtype), flatten(position, entry.shape)
     source, layout = base
-    return writer.parameter("memory", source, program.entries[source].dtype), offset_of(layout, position)
+    return writer.parameter("memory", source, program.entries[source].dtype), offset_of(
+        layout, position
+    )
 
 
 def offset_of(layout: Layout, position: Position) -> Index:

@@ -1,7 +1,8 @@
 """Check that a kernel obeys the rules of the IR (``GRAD_VERIFY=1``, and always in the tests).
 
-Every value is defined once, before it is used and in a loop that is still open; element types agree; indices
-stay inside what the variables allow; the last loop of a phase is parallel, and no other.
+Every value is defined once, before it is used and in a loop that is still open; element types
+agree; indices stay inside what the variables allow; the last loop of a phase is parallel, and no
+other.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class _Checker:
                 continue
             if isinstance(thing, Loop | Contraction):
                 if isinstance(thing, Loop) and thing.parallel != (thing is phase[-1]):
-                    self.fail(f"{thing.variable.name}: the last loop of a phase is parallel, and no other")
+                    self.fail(
+                        f"{thing.variable.name}: the last loop of a phase is parallel, and no other"
+                    )
                 work.append(("leave", (set(self.types), set(self.variables))))
                 work.extend(("statement", s) for s in reversed(thing.body))
                 self.enter(thing)
@@ -127,7 +130,9 @@ class _Checker:
                 self.index(s.index)
                 parameter = self.parameters[s.parameter]
                 if not parameter.written or self.use(s.value) is not parameter.dtype:
-                    self.fail(f"v{s.value} is stored to {parameter.name}, of another type or read-only")
+                    self.fail(
+                        f"v{s.value} is stored to {parameter.name}, of another type or read-only"
+                    )
             case Accumulate():
                 if s.accumulator not in self.accumulators:
                     self.fail(f"v{s.accumulator} is no accumulator")

@@ -1,9 +1,9 @@
 """Write kernel IR by asking values "what are you at these indices?".
 
-`Writer.value` is the question. Pointwise values pass it to their sources, movements rewrite the indices,
-values in memory answer with a load, reductions with a loop. Every answer is put into the outermost loop it
-depends on, so what is the same for a whole row is computed once a row. `lower.py` opens the loops and stores
-the answers.
+`Writer.value` is the question. Pointwise values pass it to their sources, movements rewrite the
+indices, values in memory answer with a load, reductions with a loop. Every answer is put into the
+outermost loop it depends on, so what is the same for a whole row is computed once a row. `lower.py`
+opens the loops and stores the answers.
 """
 
 from __future__ import annotations
@@ -89,17 +89,23 @@ class Writer:
         self._values = 0
         self._variables = 0
 
-    # -- parameters ------------------------------------------------------------------------------------
+    # -- parameters
+    # ------------------------------------------------------------------------------------
     def parameter(self, sort: str, number: int, dtype: DType, written: bool = False) -> int:
-        """The parameter for ("memory" | "scalar" | "temporary", entry number), made at its first use."""
+        """The parameter for ("memory" | "scalar" | "temporary", entry number), made at its first
+        use.
+        """
         key = (sort, number)
         found = self.parameters.get(key)
         if found is None:
-            found = Parameter(len(self.parameters), dtype, sort == "scalar", written or sort == "temporary")
+            found = Parameter(
+                len(self.parameters), dtype, sort == "scalar", written or sort == "temporary"
+            )
             self.parameters[key] = found
         return found.number
 
-    # -- statements --------------------------------------------------------------------------------------
+    # -- statements
+    # --------------------------------------------------------------------------------------
     def fresh_value(self, level: int) -> int:
         self._values += 1
         self.levels[self._values] = level
@@ -131,7 +137,9 @@ class Writer:
         self.emit(Number(value, number, dtype), 0)
         return value
 
-    def load(self, parameter: int, index: Index, dtype: DType, guards: tuple[Guard, ...] = ()) -> int:
+    def load(
+        self, parameter: int, index: Index, dtype: DType, guards: tuple[Guard, ...] = ()
+    ) -> int:
         level = self.level_of_position((index,), guards)
         value = self.fresh_value(level)
         self.emit(Load(value, parameter, index, dtype, guards), level)
@@ -141,7 +149,8 @@ class Writer:
         """Store in the innermost loop that is open, which `index` or `value` must depend on."""
         self.emit(Store(parameter, index, value), len(self.bodies) - 1)
 
-    # -- loops ---------------------------------------------------------------------------------------------
+    # -- loops
+    # ---------------------------------------------------------------------------------------------
     @contextmanager
     def loop(
         self, size: int, *, vector: bool = False, parallel: bool = False, limit: Index | None = None
@@ -166,7 +175,9 @@ class Writer:
 
     @contextmanager
     def axes_loops(self, sizes: Sequence[int], vector: bool) -> Iterator[Position]:
-        """Loops over several axes: one over their product if `flat`, else one each, the last in lanes."""
+        """Loops over several axes: one over their product if `flat`, else one each, the last in
+        lanes.
+        """
         shape = tuple(sizes)
         if self.flat or len(shape) <= 1:
             with self.loop(math.prod(shape), vector=vector) as index:
@@ -175,9 +186,12 @@ class Writer:
         with self.loop(math.prod(shape[:-1])) as outer, self.loop(shape[-1], vector=vector) as last:
             yield (*unflatten(outer, shape[:-1]), last)
 
-    # -- the question ----------------------------------------------------------------------------------------
+    # -- the question
+    # ----------------------------------------------------------------------------------------
     def value(self, entry: int, position: Position, guards: tuple[Guard, ...] = ()) -> int:
-        """The number of the value that `entry` has at `position` (only asked where `guards` hold)."""
+        """The number of the value that `entry` has at `position` (only asked where `guards`
+        hold).
+        """
         first = (entry, position, guards)
         work = [first]
         while work:
@@ -198,13 +212,22 @@ class Writer:
         number, position, guards = key
         entry = self.entries[number]
         op = entry.op
-        if op.kind is Kind.LEAF or number in self.in_memory or number in self.given or op.kind is Kind.REDUCE:
+        if (
+            op.kind is Kind.LEAF
+            or number in self.in_memory
+            or number in self.given
+            or op.kind is Kind.REDUCE
+        ):
             return []
         if op.kind is Kind.POINTWISE:
-            return [(s, broadcast_position(position, self.entries[s].shape), guards) for s in entry.src]
+            return [
+                (s, broadcast_position(position, self.entries[s].shape), guards) for s in entry.src
+            ]
         if op.kind is Kind.MOVEMENT:
             source = entry.src[0]
-            moved, conditions = moved_index(Move(op, entry.arg), self.entries[source].shape, position)
+            moved, conditions = moved_index(
+                Move(op, entry.arg), self.entries[source].shape, position
+            )
             return [(source, moved, tuple(dict.fromkeys((*guards, *conditions))))]
         if op is TAKE:
             return self.take_sources(key)
@@ -215,7 +238,9 @@ class Writer:
         number, position, guards = key
         entry = self.entries[number]
         source, *indices = entry.src
-        questions = [(i, broadcast_position(position, self.entries[i].shape), guards) for i in indices]
+        questions = [
+            (i, broadcast_position(position, self.entries[i].shape), guards) for i in indices
+        ]
         if any(question not in self.memo for question in questions):
             return questions
         moved = list(position)
@@ -267,7 +292,8 @@ class Writer:
         self.emit(Test(test, conditions, dtypes.bool), level)
         return self.let(WHERE, (test, inside, self.number(0, entry.dtype)), entry.dtype)
 
-    # -- reductions --------------------------------------------------------------------------------------------
+    # -- reductions
+    # --------------------------------------------------------------------------------------------
     def reduction(self, number: int, position: Position) -> int:
         """A loop over the reduced axes, in the outermost loop that `position` allows."""
         level = self.level_of_position(position)
@@ -291,7 +317,9 @@ class Writer:
         self.emit(Accumulate(accumulator, value), len(self.bodies) - 1)
 
     def merged(self, number: int, kept: Sequence[Index], reduced: Sequence[Index]) -> Position:
-        """The position in the source of a reduction: its own position and the reduced axes, interleaved."""
+        """The position in the source of a reduction: its own position and the reduced axes,
+        interleaved.
+        """
         entry = self.entries[number]
         outer, inner = iter(kept), iter(reduced)
         rank = len(self.entries[entry.src[0]].shape)

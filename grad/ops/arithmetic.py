@@ -290,9 +290,7 @@ def _plain(x: Operand) -> Operand:
     dtypes=FLOATING,
 )
 class Atan2(Function):
-    """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is
-    y.
-    """
+    """Angle of the point ``(other, x)`` from the first axis, in (-pi, pi]; x is its height."""
 
     @staticmethod
     def forward(ctx: Context, x: Operand, other: Operand) -> Any:

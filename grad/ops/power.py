@@ -77,8 +77,8 @@ def _power(x: Operand, y: Operand) -> Node:
     dtypes=FLOATING,
 )
 class Pow(Function):
-    """``x ** exponent``. Integers to negative Python exponents are refused; negative integer tensors
-    give 0 or ±1.
+    """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative
+    integers they give 0 or ±1.
     """
 
     @staticmethod

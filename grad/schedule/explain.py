@@ -1,4 +1,5 @@
-"""Say in words how a program was cut into groups, and why each border is where it is (``GRAD_DEBUG=3``).
+"""Say in words how a program was cut into groups, and why each border is where it is
+(``GRAD_DEBUG=3``).
 
 Reads what `group.py` decided; nothing is decided here.
 """
@@ -8,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grad.graph.primitives import CONTIGUOUS, CONTRACT, SCAN, SCATTER, UPDATE, Kind
-from grad.schedule.group import CHEAP, MAX_ENTRIES, Group, Grouping, renumbered
+from grad.schedule.facts import renumbered
+from grad.schedule.group import CHEAP, MAX_ENTRIES, Grouping
 from grad.schedule.program import Program
 
 

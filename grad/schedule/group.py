@@ -1,22 +1,22 @@
 """Cut a Program into groups: which values get memory, and which kernel computes them.
 
-Entries are visited from the last to the first, so that everything known about who wants a value, and at
-which positions, is there when its turn comes (`Ask`). Then one of three things happens to it, in Halide's
-words: *inline* (computed where it is wanted), *local* (a reduction over the rows that the kernel walks
-anyway, computed once a row) or *global* (stored). A global value either gets a group of its own or is
-stored along by a group that computes it anyway. Each fusion rule is one function below, in the order in
-which they are tried. `kernel/lower.py` turns a group into loops. Nothing here knows about devices.
+Entries are visited from the last to the first, so that everything known about who wants a value,
+and at which positions, is there when its turn comes (`Ask`). Then one of three things happens to
+it, in Halide's
+words: *inline* (computed where it is wanted), *local* (a reduction over the rows that the kernel
+walks anyway, computed once a row) or *global* (stored). A global value either gets a group of its
+own or is stored along by a group that computes it anyway. Each fusion rule is one function below,
+in the order in which they are tried. `kernel/lower.py` turns a group into loops. Nothing here knows
+about devices.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from grad.graph.index import (
-    Index,
     Position,
     Variable,
     broadcast_position,
@@ -25,18 +25,25 @@ from grad.graph.index import (
     moved_index,
     variable,
 )
-from grad.graph.movement import Layout, Move, contiguous_layout, moved_strides
+from grad.graph.movement import Move
 from grad.graph.primitives import (
     BUFFER,
     CONTIGUOUS,
     CONTRACT,
-    PAD,
     RESHAPE,
     SCAN,
     SCATTER,
     TAKE,
     UPDATE,
     Kind,
+)
+from grad.schedule.facts import (
+    plain_variables,
+    prices,
+    renumbered,
+    root_variables,
+    strided_base,
+    volumes,
 )
 from grad.schedule.program import Entry, Program
 
@@ -48,7 +55,8 @@ MAX_ENTRIES = 200
 MAX_COPIES = 3
 # A group has no more local reductions than this.
 MAX_LOCAL = 8
-# Fewer rows than this with more elements than that each are better reduced by a kernel of their own.
+# Fewer rows than this with more elements than that each are better reduced by a kernel of their
+# own.
 FEW_ROWS = 8
 LONG_ROW = 16384
 
@@ -65,7 +73,8 @@ class Group:
         nesting: local reductions that have others inside, for each of their elements.
         contraction: a contraction whose epilogue this group is, if any.
         inlined: all entries computed inside.
-        overwrites: the entry whose memory an update or scatter writes into, rather than into a copy.
+        overwrites: the entry whose memory an update or scatter writes into, rather than into a
+            copy.
     """
 
     root: int
@@ -93,16 +102,6 @@ class Grouping:
     home: dict[int, int]
 
 
-def root_variables(program: Program, number: int) -> tuple[Variable, ...]:
-    """One variable for each axis that the kernel of entry `number` walks over, reduced axes last."""
-    entry = program.entries[number]
-    own = tuple(Variable(f"i{axis}", size) for axis, size in enumerate(entry.shape))
-    if entry.op.kind is Kind.REDUCE:
-        source = program.entries[entry.src[0]].shape
-        own += tuple(Variable(f"k{number}_{axis}", source[axis]) for axis in entry.arg)
-    return own
-
-
 class _Grouper:
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -116,12 +115,15 @@ class _Grouper:
         # Outputs are read by whoever asked for them.
         self.readers = Counter(source for entry in program.entries for source in entry.src)
         self.readers.update(program.outputs)
-        self.prices = list(_prices(program))
-        self.volumes = list(_volumes(program))
+        self.prices = list(prices(program))
+        self.volumes = list(volumes(program))
 
-    # -- marking --------------------------------------------------------------------------------------
+    # -- marking
+    # --------------------------------------------------------------------------------------
     def want_memory(self, number: int, reader: int | None = None) -> None:
-        """Entry `number` must be in memory (before group `reader`): itself, or what it only renumbers."""
+        """Entry `number` must be in memory (before group `reader`): itself, or what it only
+        renumbers.
+        """
         plain = renumbered(self.program, number)
         if plain != number:
             self.aliases[number] = plain
@@ -134,7 +136,8 @@ class _Grouper:
     def ask(self, root: int, number: int, position: Position) -> None:
         self.asks[number].setdefault(root, set()).add(position)
 
-    # -- the visit ------------------------------------------------------------------------------------
+    # -- the visit
+    # ------------------------------------------------------------------------------------
     def run(self) -> Grouping:
         for output in self.program.outputs:
             self.want_memory(output)
@@ -235,7 +238,8 @@ class _Grouper:
             moved[axis] = dynamic(-1 - index, self.entries[source].shape[axis])
         self.ask(root, source, broadcast_position(tuple(moved), self.entries[source].shape))
 
-    # -- rule 1: views are free; rule 2: inline what is cheap, never what is costly into a wider consumer -----
+    # -- rule 1: views are free; rule 2: inline what is cheap, never what is costly into a wider
+    # consumer -----
     def is_inline(self, number: int) -> bool:
         entry = self.entries[number]
         kind = entry.op.kind
@@ -258,10 +262,15 @@ class _Grouper:
         if len(asks) > 1:
             return self.prices[number] <= CHEAP
         ((root, positions),) = asks.items()
-        return all(self.repeats(root, entry, position) <= 1.5 for position in positions) and copies <= 3
+        return (
+            all(self.repeats(root, entry, position) <= 1.5 for position in positions)
+            and copies <= 3
+        )
 
     def repeats(self, root: int, entry: Entry, position: Position) -> float:
-        """How often the kernel of `root` would compute each element of `entry` asked at `position`."""
+        """How often the kernel of `root` would compute each element of `entry` asked at
+        `position`.
+        """
         group = self.groups[root]
         variables = {v for index in position for v in index.variables()}
         own = set(root_variables(self.program, root))
@@ -273,7 +282,8 @@ class _Grouper:
             walked = variables | own if variables <= own else variables
         return math.prod(v.size for v in walked) / max(math.prod(entry.shape), 1)
 
-    # -- rule 3 and 4: reductions over the rows that a kernel walks anyway are local to it ----------------------
+    # -- rule 3 and 4: reductions over the rows that a kernel walks anyway are local to it
+    # ----------------------
     def is_local(self, number: int) -> bool:
         entry = self.entries[number]
         asks = self.asks[number]
@@ -300,7 +310,9 @@ class _Grouper:
         return True
 
     def surrounding(self, root: int, entry: Entry, positions: set[Position]) -> int | None:
-        """The local reduction of `root` for each element of which `entry` has one value, if there is one."""
+        """The local reduction of `root` for each element of which `entry` has one value, if there
+        is one.
+        """
         group = self.groups[root]
         rows = plain_variables(entry, positions)
         if rows is None or group.contraction is not None or len(group.local) >= MAX_LOCAL:
@@ -308,20 +320,32 @@ class _Grouper:
         for number in group.local:
             outer = self.entries[number]
             source = self.entries[outer.src[0]].shape
-            own = {Variable(f"k{number}_{axis}", source[axis]) for axis in outer.arg if source[axis] > 1}
+            own = {
+                Variable(f"k{number}_{axis}", source[axis])
+                for axis in outer.arg
+                if source[axis] > 1
+            }
             if own and own <= rows and rows - own == (group.rows or frozenset()):
                 return number
         return None
 
-    def row_variables(self, root: int, number: int, positions: set[Position]) -> frozenset[Variable] | None:
-        """The variables of `root` that the rows of reduction `number` are, if they are; else None."""
+    def row_variables(
+        self, root: int, number: int, positions: set[Position]
+    ) -> frozenset[Variable] | None:
+        """The variables of `root` that the rows of reduction `number` are, if they are; else
+        None.
+        """
         entry = self.entries[number]
         group = self.groups[root]
         root_entry = self.entries[root]
         kind = root_entry.op.kind
         if group.contraction is not None or len(group.local) >= MAX_LOCAL:
             return None
-        if kind is not Kind.POINTWISE and kind is not Kind.REDUCE and root_entry.op is not CONTIGUOUS:
+        if (
+            kind is not Kind.POINTWISE
+            and kind is not Kind.REDUCE
+            and root_entry.op is not CONTIGUOUS
+        ):
             return None
         own = root_variables(self.program, root)
         chosen = plain_variables(entry, positions)
@@ -338,7 +362,8 @@ class _Grouper:
             return None
         return chosen
 
-    # -- rule 5: a value that is stored anyway is stored by the first kernel that computes it -------------------
+    # -- rule 5: a value that is stored anyway is stored by the first kernel that computes it
+    # -------------------
     def store_along(self, number: int) -> int | None:
         """The root that stores entry `number` along with its own values, or None."""
         entry = self.entries[number]
@@ -369,7 +394,9 @@ class _Grouper:
         return root
 
     def is_whole(self, root: int, entry: Entry, position: Position) -> bool:
-        """Whether `position` runs through all of `entry`, in order, as `root` runs through itself."""
+        """Whether `position` runs through all of `entry`, in order, as `root` runs through
+        itself.
+        """
         root_entry = self.entries[root]
         if root_entry.op.kind is not Kind.POINTWISE and root_entry.op is not CONTIGUOUS:
             return False
@@ -378,7 +405,8 @@ class _Grouper:
             entry.shape
         ) == math.prod(root_entry.shape)
 
-    # -- rule 6: pointwise consumers are the epilogue of a contraction ------------------------------------------
+    # -- rule 6: pointwise consumers are the epilogue of a contraction
+    # ------------------------------------------
     def is_epilogue(self, number: int) -> bool:
         asks = self.asks[number]
         if len(asks) != 1:
@@ -401,83 +429,14 @@ class _Grouper:
         return True
 
     def want_operands(self, root: int, entry: Entry) -> None:
-        """A contraction reads its operands from memory: the buffer below affine views, or a copy."""
+        """A contraction reads its operands from memory: the buffer below affine views, or a
+        copy.
+        """
         for source in entry.src:
             base = strided_base(self.program, source)
             self.want_memory(source if base is None else base[0], root)
 
 
-def renumbered(program: Program, number: int) -> int:
-    """The entry that `number` is a plain renumbering (reshape) of: both have the same memory."""
-    while program.entries[number].op is RESHAPE:
-        number = program.entries[number].src[0]
-    return number
-
-
-def strided_base(program: Program, number: int) -> tuple[int, Layout] | None:
-    """The entry in memory that entry `number` is a strided view of, and how; None when it is not one."""
-    path: list[Move] = []
-    while True:
-        entry = program.entries[number]
-        if entry.op.kind is not Kind.MOVEMENT or entry.op is PAD:
-            break
-        path.append(Move(entry.op, entry.arg))
-        number = entry.src[0]
-    base = program.entries[number]
-    layout: Layout | None = contiguous_layout(base.shape)
-    for step in reversed(path):
-        if layout is None:
-            return None
-        layout = moved_strides(layout, step)
-    return None if layout is None else (number, layout)
-
-
-def _prices(program: Program) -> Iterator[float]:
-    """For each entry, what computing one element costs when everything pointwise below is inlined."""
-    prices: list[float] = []
-    for entry in program.entries:
-        kind = entry.op.kind
-        if kind is Kind.POINTWISE:
-            total = entry.op.cost + sum(prices[s] for s in entry.src)
-        elif kind is Kind.MOVEMENT or entry.op is TAKE:
-            total = sum(prices[s] for s in entry.src)
-        else:
-            total = 0 if kind is Kind.LEAF else 1
-        prices.append(min(total, 10000))
-    yield from prices
-
-
-def _volumes(program: Program) -> Iterator[int]:
-    """For each entry, the elements of the largest value that computing it goes through."""
-    volumes: list[int] = []
-    for entry in program.entries:
-        volume = math.prod(entry.shape)
-        if entry.op.kind in (Kind.POINTWISE, Kind.MOVEMENT, Kind.REDUCE):
-            volume = max([volume, *(volumes[s] for s in entry.src)])
-        volumes.append(volume)
-    yield from volumes
-
-
-def plain_variables(entry: Entry, positions: set[Position]) -> frozenset[Variable] | None:
-    """The variables at the only position, when each axis of `entry` is just one whole variable."""
-    if len(positions) != 1:
-        return None
-    (position,) = positions
-    found: list[Variable] = []
-    for index, size in zip(position, entry.shape, strict=True):
-        if size == 1:
-            continue
-        if len(index.terms) != 1 or index.constant or index.terms[0][1] != 1:
-            return None
-        atom = index.terms[0][0]
-        if not isinstance(atom, Variable) or atom.size != size or atom in found:
-            return None
-        found.append(atom)
-    return frozenset(found)
-
-
 def group(program: Program) -> Grouping:
     """Cut `program` into groups."""
     return _Grouper(program).run()
-
-

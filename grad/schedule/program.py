@@ -1,9 +1,9 @@
 """Number the nodes of a graph: the canonical Program, and the exact key of its plan.
 
-One iterative walk does three jobs: it finds common subexpressions (a node is numbered once), takes leaf
-values out into slots (the same graph on other buffers is the same program), and writes down everything that
-matters as one hashable key. `simplify.py` rewrites programs, `group.py` cuts them into kernels;
-`grad/engine` keeps the plans by key.
+One iterative walk does three jobs: it finds common subexpressions (a node is numbered once), takes
+leaf values out into slots (the same graph on other buffers is the same program), and writes down
+everything that matters as one hashable key. `simplify.py` rewrites programs, `group.py` cuts them
+into kernels; `grad/engine` keeps the plans by key.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Entry(NamedTuple):
 class Program:
     """Entries in topological order, and which of them must be in memory at the end.
 
-    A `BUFFER` entry's arg is the number of its leaf, an `ARGUMENT` entry's the number of its scalar.
+    A `BUFFER` entry's arg is the number of its leaf, an `ARGUMENT` entry's the number of its
+    scalar.
     `donated` are numbers of leaves that nobody else can read: they may be written in place.
     """
 
@@ -60,15 +61,18 @@ class Program:
         for number, entry in enumerate(self.entries):
             sources = ", ".join(f"%{s}" for s in entry.src)
             extra = "" if entry.arg is None else f" {entry.arg!r}"
-            lines.append(f"%{number} = {entry.op.name}({sources}){extra}: {entry.dtype.name}{list(entry.shape)}")
+            lines.append(
+                f"%{number} = {entry.op.name}({sources}){extra}: {entry.dtype.name}{list(entry.shape)}"
+            )
         return "\n".join([*lines, f"outputs {list(self.outputs)}"])
 
 
 class Leaf(NamedTuple):
-    """A value in memory: `node`, whose elements lie in `source`'s buffer as `layout` says (None: in order).
+    """A value in memory: `node`, whose elements lie in `source`'s buffer as `layout` says (None: in
+    order).
 
-    The offset of a slice is left out of the key and added to the address when a plan runs, so that walking
-    through a data set batch by batch is one program.
+    The offset of a slice is left out of the key and added to the address when a plan runs, so that
+    walking through a data set batch by batch is one program.
     """
 
     node: Node
@@ -88,7 +92,11 @@ class Leaf(NamedTuple):
 
 def _backward(layout: Layout) -> int:
     """How far negative strides reach back from the first element (0 or less)."""
-    return sum((size - 1) * stride for size, stride in zip(layout.shape, layout.strides, strict=True) if stride < 0)
+    return sum(
+        (size - 1) * stride
+        for size, stride in zip(layout.shape, layout.strides, strict=True)
+        if stride < 0
+    )
 
 
 class Walk(NamedTuple):
@@ -173,7 +181,9 @@ def walk(roots: Sequence[Node]) -> Walk:
 
 
 def leaf_of(node: Node) -> Leaf | None:
-    """The slice `node` as a leaf, when below it there are only strided movements of a value in memory."""
+    """The slice `node` as a leaf, when below it there are only strided movements of a value in
+    memory.
+    """
     path = [Move(node.op, node.arg)]
     below = node.src[0]
     while below.op.kind is Kind.MOVEMENT:
@@ -191,7 +201,8 @@ def _comparable(value: float | int | bool) -> Any:
     return value if value and value == value else str(value)
 
 
-# A held value is kept when recomputing it would cost more than this many additions for each element.
+# A held value is kept when recomputing it would cost more than this many additions for each
+# element.
 KEEP_COST = 12
 _HEAVY = 1000
 _HEAVY_OPS = frozenset((CONTRACT, SCAN, SCATTER, UPDATE, TAKE))
@@ -200,8 +211,8 @@ _HEAVY_OPS = frozenset((CONTRACT, SCAN, SCATTER, UPDATE, TAKE))
 def _worth_keeping(nodes: list[Node], sources: list[tuple[int, ...]]) -> list[int]:
     """Numbers of values that somebody outside holds and that would be costly to compute again.
 
-    Who holds is told by CPython's reference counts: more references than the walk and the walked graph have
-    themselves. A miscount would cost time or memory, never a wrong number.
+    Who holds is told by CPython's reference counts: more references than the walk and the walked
+    graph have themselves. A miscount would cost time or memory, never a wrong number.
     """
     references = [OWN_REFERENCES] * len(nodes)
     for found in sources:
@@ -237,10 +248,11 @@ def _worth_keeping(nodes: list[Node], sources: list[tuple[int, ...]]) -> list[in
 def _donated(
     nodes: list[Node], sources: list[tuple[int, ...]], leaves: list[Leaf]
 ) -> tuple[int, ...]:
-    """Leaves that only one update or scatter refers to, as what it overwrites: nobody can read them after it.
+    """Leaves that only one update or scatter refers to, as what it overwrites: nobody can read them
+    after it.
 
-    As in `_worth_keeping`, CPython's reference counts tell: of the node, and of its buffer, which a NumPy
-    view or another node may share. Memory that came from outside is never written.
+    As in `_worth_keeping`, CPython's reference counts tell: of the node, and of its buffer, which a
+    NumPy view or another node may share. Memory that came from outside is never written.
     """
     places = {id(leaf.node): number for number, leaf in enumerate(leaves)}
     uses = Counter(source for found in sources for source in found)
@@ -250,7 +262,12 @@ def _donated(
             continue
         number = found[0]
         base = nodes[number]
-        if base.op is not BUFFER or uses[number] != 1 or base.buffer is None or base.buffer.is_external:
+        if (
+            base.op is not BUFFER
+            or uses[number] != 1
+            or base.buffer is None
+            or base.buffer.is_external
+        ):
             continue
         # Two for the leaf, one for the name `base`, one for the source of `node`.
         held = sys.getrefcount(nodes[number]) > OWN_REFERENCES + 4

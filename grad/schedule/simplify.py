@@ -1,8 +1,8 @@
 """Rewrite a Program into a smaller one with the same values, bit for bit.
 
-One pass in topological order: each entry is rewritten by the first rule of `RULES` that applies, equal
-entries become one, and what nobody needs falls away. Rules keep IEEE's special cases: ``x * 1`` is ``x``, but
-``x + 0`` is not (it turns -0.0 into 0.0) and ``x * 0`` is not 0.
+One pass in topological order: each entry is rewritten by the first rule of `RULES` that applies,
+equal entries become one, and what nobody needs falls away. Rules keep IEEE's special cases: ``x *
+1`` is ``x``, but ``x + 0`` is not (it turns -0.0 into 0.0) and ``x * 0`` is not 0.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _unit_left(value: float) -> Rule:
     return rule
 
 
-def _integer_zero(r: _Rewriter, entry: Entry) -> int | None:
+def _integer_zero(r: _Rewriter, entry: Entry) -> int | Entry | None:
     """``x + 0`` is ``x`` for integers."""
     if entry.dtype.kind not in "iu":
         return None
@@ -215,4 +215,3 @@ def _needed(program: Program) -> Program:
             numbers[number] = len(kept)
             kept.append(entry._replace(src=tuple(numbers[s] for s in entry.src)))
     return Program(tuple(kept), tuple(numbers[o] for o in program.outputs), program.donated)
-

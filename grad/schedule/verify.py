@@ -1,7 +1,9 @@
-"""Check that a Program and its groups obey their rules (``GRAD_VERIFY=1``, and always in the tests).
+"""Check that a Program and its groups obey their rules (``GRAD_VERIFY=1``, and always in the
+tests).
 
-Sources come before what uses them, shapes and element types follow from the sources', every value that a
-group reads from memory is stored by an earlier group, and every output is in memory at the end.
+Sources come before what uses them, shapes and element types follow from the sources', every value
+that a group reads from memory is stored by an earlier group, and every output is in memory at the
+end.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from grad.errors import VerifyError
 from grad.graph.movement import Move, moved_shape
 from grad.graph.node import broadcast_shapes
 from grad.graph.primitives import BUFFER, CONTRACT, Kind, Rule
-from grad.schedule.group import Grouping, renumbered
+from grad.schedule.facts import renumbered
+from grad.schedule.group import Grouping
 from grad.schedule.program import Entry, Program
 
 
@@ -63,7 +66,9 @@ def verify_grouping(program: Program, grouping: Grouping) -> None:
             if number in stored:
                 raise VerifyError(f"%{number} is stored twice in\n{program}")
             if grouping.home.get(number) != group.root:
-                raise VerifyError(f"%{number} is stored by a group that is not its home in\n{program}")
+                raise VerifyError(
+                    f"%{number} is stored by a group that is not its home in\n{program}"
+                )
             stored.add(number)
     for output in program.outputs:
         number = renumbered(program, output)

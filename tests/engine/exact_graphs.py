@@ -141,7 +141,11 @@ class ExactGrower:
                 elif node.op is PROD or (node.op is SCAN and node.arg[0] is MUL):
                     bound = float(np.prod(np.maximum(wide[0], 1))) if wide else 0.0
                 elif node.op is SCATTER and node.arg[0] == "prod":
-                    bound = float(np.prod(np.maximum(wide[1], 1))) * largest[0] if len(wide) > 1 else 0.0
+                    bound = (
+                        float(np.prod(np.maximum(wide[1], 1))) * largest[0]
+                        if len(wide) > 1
+                        else 0.0
+                    )
                 else:
                     bound = sum(float(w.sum()) for w in wide)
             return bound <= EXACT_LIMIT[dtype]
@@ -174,7 +178,13 @@ class ExactGrower:
     def argument(self) -> Node:
         x = self.pick()
         value = self.array((), x.dtype)[()]
-        value = bool(value) if x.dtype.kind == "b" else float(value) if x.dtype.kind == "f" else int(value)
+        value = (
+            bool(value)
+            if x.dtype.kind == "b"
+            else float(value)
+            if x.dtype.kind == "f"
+            else int(value)
+        )
         make = self.random.choice([graph.argument, graph.constant])
         return graph.pointwise(MAXIMUM, make(value, x.dtype), x)
 
@@ -305,14 +315,21 @@ class ExactGrower:
         if left == 0:
             return graph.reshape(x, tuple(self.random.sample(x.shape, len(x.shape))))
         while left > 1 and self.random.random() < 0.7:
-            sizes.append(self.random.choice([d for d in range(1, min(left, 100) + 1) if left % d == 0]))
+            sizes.append(
+                self.random.choice([d for d in range(1, min(left, 100) + 1) if left % d == 0])
+            )
             left //= sizes[-1]
         return graph.reshape(x, (*sizes, left))
 
     def expand(self) -> Node:
         x = self.pick()
-        shape = tuple(self.random.choice([2, 3, 0 if 0 in self.sizes else 4]) if s == 1 else s for s in x.shape)
-        return graph.expand(x, (2, *shape) if len(shape) < 4 and self.random.random() < 0.5 else shape)
+        shape = tuple(
+            self.random.choice([2, 3, 0 if 0 in self.sizes else 4]) if s == 1 else s
+            for s in x.shape
+        )
+        return graph.expand(
+            x, (2, *shape) if len(shape) < 4 and self.random.random() < 0.5 else shape
+        )
 
     def ranges(self, shape: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
         found = []
@@ -332,7 +349,9 @@ class ExactGrower:
 
     def pad(self) -> Node:
         x = self.pick()
-        return graph.pad(x, [(self.random.randint(0, 2), self.random.randint(0, 2)) for _ in x.shape])
+        return graph.pad(
+            x, [(self.random.randint(0, 2), self.random.randint(0, 2)) for _ in x.shape]
+        )
 
     def strided(self) -> Node | None:
         """Overlapping windows over a flat value."""
@@ -397,7 +416,9 @@ class ExactGrower:
         x = self.pick()
         if not x.shape or 0 in x.shape:
             return None
-        axes = sorted(self.random.sample(range(len(x.shape)), self.random.randint(1, min(2, len(x.shape)))))
+        axes = sorted(
+            self.random.sample(range(len(x.shape)), self.random.randint(1, min(2, len(x.shape))))
+        )
         count = self.random.choice([1, 4, 40])
         shape = tuple(count if a in axes else s for a, s in enumerate(x.shape))
         indices = []
@@ -413,7 +434,9 @@ class ExactGrower:
         x = self.pick()
         if not x.shape or 0 in x.shape:
             return None
-        axes = sorted(self.random.sample(range(len(x.shape)), self.random.randint(1, min(2, len(x.shape)))))
+        axes = sorted(
+            self.random.sample(range(len(x.shape)), self.random.randint(1, min(2, len(x.shape))))
+        )
         shape = tuple(5 if a in axes else s for a, s in enumerate(x.shape))
         indices = []
         for axis in axes:

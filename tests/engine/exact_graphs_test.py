@@ -48,7 +48,10 @@ def check(seed: int, backend: str, sizes: str = "common", count: int = 18) -> No
     for node in (*roots, *leaves):  # what was there already must not have been written
         expected = grower.oracle[node]
         np.testing.assert_array_equal(
-            values_of(node), expected, err_msg=f"seed {seed} sizes {sizes} {node.dtype.name}", strict=True
+            values_of(node),
+            expected,
+            err_msg=f"seed {seed} sizes {sizes} {node.dtype.name}",
+            strict=True,
         )
 
 

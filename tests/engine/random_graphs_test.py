@@ -1,8 +1,8 @@
 """Random graphs: compiled values against the node-by-node oracle, on both backends.
 
-Every graph is grown from a few leaves by random operations (pointwise, movement, reductions, contractions,
-takes, scatters, updates, scans); several of its values are asked for at once, which is what makes groups
-store along, share and alias. A failure prints the seed.
+Every graph is grown from a few leaves by random operations (pointwise, movement, reductions,
+contractions, takes, scatters, updates, scans); several of its values are asked for at once, which
+is what makes groups store along, share and alias. A failure prints the seed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from grad.settings import settings
 def leaf(array: np.ndarray) -> Node:
     array = np.ascontiguousarray(array)
     buffer = Buffer(array.nbytes)
-    buffer.numpy(array.dtype, array.shape, byte_strides(array.shape, array.itemsize), 0)[...] = array
+    buffer.numpy(array.dtype, array.shape, byte_strides(array.shape, array.itemsize), 0)[...] = (
+        array
+    )
     return graph.from_buffer(buffer, array.shape, as_dtype(array.dtype))
 
 
@@ -95,7 +97,9 @@ class Grower:
 
     def binary(self) -> Node:
         x = self.pick()
-        return graph.pointwise(self.random.choice([ADD, SUB, MUL, MAXIMUM, MINIMUM]), x, self.partner(x))
+        return graph.pointwise(
+            self.random.choice([ADD, SUB, MUL, MAXIMUM, MINIMUM]), x, self.partner(x)
+        )
 
     def where(self) -> Node:
         x = self.pick()
@@ -107,7 +111,9 @@ class Grower:
         axes = [a for a in range(len(x.shape)) if self.random.random() < 0.5]
         reduced = graph.reduce(self.random.choice([SUM, MAX, MIN]), x, axes)
         if self.random.random() < 0.5:
-            reduced = graph.reshape(reduced, tuple(1 if a in axes else s for a, s in enumerate(x.shape)))
+            reduced = graph.reshape(
+                reduced, tuple(1 if a in axes else s for a, s in enumerate(x.shape))
+            )
             return graph.pointwise(self.random.choice([SUB, MUL]), x, reduced)
         return reduced
 
@@ -150,7 +156,9 @@ class Grower:
 
     def pad(self) -> Node:
         x = self.pick()
-        return graph.pad(x, [(self.random.randint(0, 2), self.random.randint(0, 2)) for _ in x.shape])
+        return graph.pad(
+            x, [(self.random.randint(0, 2), self.random.randint(0, 2)) for _ in x.shape]
+        )
 
     def contract(self) -> Node:
         x = self.pick()
@@ -207,7 +215,9 @@ class Grower:
         x = self.pick()
         if not x.shape:
             return x
-        return graph.scan(self.random.choice([ADD, MAXIMUM]), x, self.random.randrange(len(x.shape)))
+        return graph.scan(
+            self.random.choice([ADD, MAXIMUM]), x, self.random.randrange(len(x.shape))
+        )
 
     def iota(self) -> Node:
         x = self.pick()
@@ -231,7 +241,9 @@ def check(seed: int, backend: str, steps: int = 18) -> None:
         actual = values_of(node)
         assert actual.shape == array.shape
         scale = max(float(np.max(np.abs(array))), 1.0) if array.size else 1.0
-        np.testing.assert_allclose(actual, array, rtol=2e-4, atol=2e-5 * scale, err_msg=f"seed {seed}")
+        np.testing.assert_allclose(
+            actual, array, rtol=2e-4, atol=2e-5 * scale, err_msg=f"seed {seed}"
+        )
 
 
 @pytest.mark.parametrize("block", range(8))

@@ -223,3 +223,16 @@ def test_new_numbers_compile_nothing() -> None:
     for _ in range(300):
         step()
     assert cache.misses == misses
+
+
+def test_numbers_do_not_depend_on_the_number_of_threads() -> None:
+    before = grad.get_num_threads()
+    found = set()
+    try:
+        for count in (1, 2, 3):
+            grad.set_num_threads(count)
+            grad.manual_seed(5)
+            found.add(grad.randn(300_000).numpy().tobytes())
+    finally:
+        grad.set_num_threads(before)
+    assert len(found) == 1

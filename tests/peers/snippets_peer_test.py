@@ -287,7 +287,9 @@ def test_snippet_gives_what_pytorch_gives(name: str) -> None:
     for place, (mine, theirs) in enumerate(zip(actual, expected, strict=True)):
         if isinstance(theirs, tuple):
             assert mine[:2] == theirs[:2], f"result {place}"
-            np.testing.assert_allclose(mine[2], theirs[2], rtol=2e-4, atol=2e-5, err_msg=f"result {place}")
+            np.testing.assert_allclose(
+                mine[2], theirs[2], rtol=2e-4, atol=2e-5, err_msg=f"result {place}"
+            )
         elif isinstance(theirs, float):
             assert mine == pytest.approx(theirs, rel=2e-4), f"result {place}"
         else:

@@ -1,8 +1,8 @@
 """Index expressions as LLVM values and pointers.
 
-What of an index does not change inside a loop is computed before it (`prepare`), so that the body adds only
-the loop's own variable. Along the lanes of a vector an index either stays the same, runs along memory (one
-wide access) or jumps (one address a lane).
+What of an index does not change inside a loop is computed before it (`prepare`), so that the body
+adds only the loop's own variable. Along the lanes of a vector an index either stays the same, runs
+along memory (one wide access) or jumps (one address a lane).
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
-from grad.codegen.llvm.conversions import STORAGE
+from grad.codegen.llvm.conversions import STORAGE, cast
+from grad.dtype import DType, dtypes
 from grad.graph.index import Atom, Dynamic, Index, Quotient, Remainder, Variable
 from grad.kernel.ir import Load, Loop, Statement, Store
 
 
 @dataclass(slots=True)
 class Lanes:
-    """The vector loop being written: its variable, the scalar value of lane 0, the lane count, the mask."""
+    """The vector loop being written: its variable, the scalar value of lane 0, the lane count, the
+    mask.
+    """
 
     variable: Variable
     first: Value
@@ -33,7 +36,9 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an access goes: a pointer for lane 0, and pointers for all lanes where they are not in a row."""
+    """Where an access goes: a pointer for lane 0, and pointers for all lanes where they are not in
+    a row.
+    """
 
     pointer: Value
     varies: bool
@@ -43,9 +48,10 @@ class Place:
 class Addresses:
     """Turns indices into values; remembers what it computed for as long as it is valid."""
 
-    def __init__(self, b: Builder, values: dict[int, Value]) -> None:
+    def __init__(self, b: Builder, values: dict[int, Value], types: dict[int, DType]) -> None:
         self.b = b
         self.values = values
+        self.types = types
         self.bases: dict[int, Value] = {}
         self.variables: dict[Variable, Value] = {}
         self.numbers: list[dict[Index, Value]] = [{}]
@@ -95,7 +101,8 @@ class Addresses:
         rest = tuple(term for term in index.terms if term not in fixed)
         return Index(fixed, index.constant), Index(rest, 0)
 
-    # -- numbers -------------------------------------------------------------------------------------------
+    # -- numbers
+    # -------------------------------------------------------------------------------------------
     def number(self, index: Index, lanes: Lanes | None) -> Value:
         """The index as i64: a scalar, or one a lane when it changes along the lanes."""
         fixed, rest = self.split(index, lanes)
@@ -132,21 +139,24 @@ class Addresses:
         if isinstance(atom, Variable):
             return self.variables[atom]
         if isinstance(atom, Dynamic):
-            return self.as_i64(self.values[atom.value])
+            return self.as_i64(atom.value)
         return self.divided(atom, self.uniform(atom.index))
 
     def varying(self, atom: Atom, lanes: Lanes) -> Value:
         if isinstance(atom, Variable):
             return self.b.add(self.b.splat(lanes.first, lanes.count), lanes.numbers(self.b))
         if isinstance(atom, Dynamic):
-            return self.as_i64(self.values[atom.value])
+            return self.as_i64(atom.value)
         return self.divided(atom, self.number(atom.index, lanes))
 
-    def as_i64(self, value: Value) -> Value:
-        return value if value.type.endswith(("i64", "i64>")) else self.b.convert("sext", value, "i64")
+    def as_i64(self, number: int) -> Value:
+        """An integer that the kernel has computed."""
+        return cast(self.b, self.values[number], self.types[number], dtypes.int64)
 
     def divided(self, atom: Quotient | Remainder, inner: Value) -> Value:
-        """Division rounded down: a multiple of the divisor is added first so that nothing is negative."""
+        """Division rounded down: a multiple of the divisor is added first so that nothing is
+        negative.
+        """
         b, divisor = self.b, atom.divisor
         lift = max(0, -(-max(-atom.index.low, 0) // divisor))
         if lift:
@@ -159,7 +169,8 @@ class Addresses:
             result = b.convert("zext", result, "i64")
         return b.sub(result, lift) if lift and isinstance(atom, Quotient) else result
 
-    # -- pointers ------------------------------------------------------------------------------------------
+    # -- pointers
+    # ------------------------------------------------------------------------------------------
     def pointer(self, parameter: int, fixed: Index, storage: str) -> Value:
         """Address of an element at a uniform index."""
         key = (parameter, fixed)
@@ -194,7 +205,9 @@ class Addresses:
         return Place(base, varies=True, jumps=jumps)
 
     def outer_part(self, index: Index, lanes: Lanes | None) -> Index:
-        """The part that does not change in the innermost loop: `prepare` has made its pointer already."""
+        """The part that does not change in the innermost loop: `prepare` has made its pointer
+        already.
+        """
         fixed, _ = self.split(index, lanes)
         innermost = next(reversed(self.variables), None)
         kept = tuple(t for t in fixed.terms if not _mentions(t[0], innermost))

@@ -1,7 +1,8 @@
 """Write LLVM IR text, one function at a time.
 
-`Builder` appends instructions and hands back `Value`s (a name and its LLVM type); `Builder.loop` writes a
-counted loop with carried values (phis), which is the only control flow that kernels need. `Types` of
+`Builder` appends instructions and hands back `Value`s (a name and its LLVM type); `Builder.loop`
+writes a counted loop with carried values (phis), which is the only control flow that kernels need.
+`Types` of
 vectors follow from a lane count: one lane means a scalar, so the same emitting code serves both.
 `elementary.py` builds functions such as exp on top of this, `pointwise.py` whole loop nests,
 `contraction.py` matrix products.
@@ -52,7 +53,9 @@ def literal(element: str, value: float | int | bool) -> str:
     if element == "ptr":
         return "null"
     with np.errstate(over="ignore"):
-        rounded = float({"float": np.float32, "double": np.float64, "half": np.float16}[element](value))
+        rounded = float(
+            {"float": np.float32, "double": np.float64, "half": np.float16}[element](value)
+        )
     bits = f"{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
     if element == "half":
         return "0xH" + np.float16(rounded).tobytes()[::-1].hex().upper()
@@ -63,7 +66,8 @@ class Builder:
     """The body of one LLVM function under construction.
 
     Args:
-        features: CPU feature names that are present (``{"avx512f", "fma", ...}``), for target-specific forms.
+        features: CPU feature names that are present (``{"avx512f", "fma", ...}``), for
+            target-specific forms.
         vector_bytes: bytes of the widest vector register to plan for (64, 32 or 16).
     """
 
@@ -82,7 +86,8 @@ class Builder:
         other.declarations, other.constants = self.declarations, self.constants
         return other
 
-    # -- raw text ------------------------------------------------------------------------------------
+    # -- raw text
+    # ------------------------------------------------------------------------------------
     def fresh(self, prefix: str = "v") -> str:
         self._count += 1
         return f"{prefix}{self._count}"
@@ -105,7 +110,8 @@ class Builder:
         """Label of the block being written, for phis."""
         return self._block
 
-    # -- constants -----------------------------------------------------------------------------------
+    # -- constants
+    # -----------------------------------------------------------------------------------
     def const(self, type_name: str, value: float | int | bool) -> Value:
         """A constant of a scalar or vector type (a splat)."""
         text = literal(element_of(type_name), value)
@@ -129,9 +135,12 @@ class Builder:
         name = self.constants.setdefault(text, f"@table{len(self.constants)}")
         return Value(name, "ptr")
 
-    # -- calls ---------------------------------------------------------------------------------------
+    # -- calls
+    # ---------------------------------------------------------------------------------------
     def declare(self, name: str, signature: str) -> None:
-        """Declare an external function or intrinsic once: ``declare("llvm.fma.f32", "float (float, ...)")``."""
+        """Declare an external function or intrinsic once: ``declare("llvm.fma.f32", "float (float,
+        ...)")``.
+        """
         result, _, arguments = signature.partition("(")
         self.declarations[name] = f"declare {result.strip()} @{name}({arguments}"
 
@@ -145,13 +154,18 @@ class Builder:
         return self.emit(result, text)
 
     def intrinsic(self, name: str, first: Value, *rest: Value | float) -> Value:
-        """Call an overloaded intrinsic whose operands and result share one type: ``fma``, ``fabs`` ..."""
+        """Call an overloaded intrinsic whose operands and result share one type: ``fma``, ``fabs``
+        ...
+        """
         arguments = [first, *(self.like(r, first) for r in rest)]
         return self.call(first.type, f"llvm.{name}.{mangled(first.type)}", *arguments)
 
-    # -- arithmetic: the second operand may be a Python number -----------------------------------------
+    # -- arithmetic: the second operand may be a Python number
+    # -----------------------------------------
     def binary(self, opcode: str, a: Value, b: Value | float | int) -> Value:
-        """``opcode a, b`` for any two-operand instruction: fadd, fmul, add nuw, shl, and, xor ..."""
+        """``opcode a, b`` for any two-operand instruction: fadd, fmul, add nuw, shl, and, xor
+        ...
+        """
         return self.emit(a.type, f"{opcode} {a.type} {a.text}, {self.like(b, a).text}")
 
     def fadd(self, a: Value, b: Value | float) -> Value:
@@ -184,13 +198,15 @@ class Builder:
     def fcmp(self, predicate: str, a: Value, b: Value | float) -> Value:
         """Float comparison (``olt``, ``ogt``, ``oeq``, ``une``, ``uno`` ...), giving i1 lanes."""
         return self.emit(
-            with_element(a.type, "i1"), f"fcmp {predicate} {a.type} {a.text}, {self.like(b, a).text}"
+            with_element(a.type, "i1"),
+            f"fcmp {predicate} {a.type} {a.text}, {self.like(b, a).text}",
         )
 
     def icmp(self, predicate: str, a: Value, b: Value | int) -> Value:
         """Integer comparison (``eq``, ``slt``, ``ult`` ...), giving i1 lanes."""
         return self.emit(
-            with_element(a.type, "i1"), f"icmp {predicate} {a.type} {a.text}, {self.like(b, a).text}"
+            with_element(a.type, "i1"),
+            f"icmp {predicate} {a.type} {a.text}, {self.like(b, a).text}",
         )
 
     def select(self, mask: Value, a: Value | float | int, b: Value | float | int) -> Value:
@@ -199,10 +215,14 @@ class Builder:
             assert isinstance(b, Value)
             a = self.const(b.type, a)
         b = self.like(b, a)
-        return self.emit(a.type, f"select {mask.type} {mask.text}, {a.type} {a.text}, {b.type} {b.text}")
+        return self.emit(
+            a.type, f"select {mask.type} {mask.text}, {a.type} {a.text}, {b.type} {b.text}"
+        )
 
     def convert(self, opcode: str, a: Value, element: str) -> Value:
-        """A conversion instruction: ``bitcast``, ``sitofp``, ``fptosi``, ``zext``, ``trunc``, ``fpext`` ..."""
+        """A conversion instruction: ``bitcast``, ``sitofp``, ``fptosi``, ``zext``, ``trunc``,
+        ``fpext`` ...
+        """
         target = with_element(a.type, element)
         return self.emit(target, f"{opcode} {a.type} {a.text} to {target}")
 
@@ -222,16 +242,21 @@ class Builder:
         target = vector_type(scalar.type, lanes)
         if scalar.text[0] not in "%@":
             return Value(f"splat ({scalar.type} {scalar.text})", target)
-        first = self.emit(target, f"insertelement {target} poison, {scalar.type} {scalar.text}, i32 0")
+        first = self.emit(
+            target, f"insertelement {target} poison, {scalar.type} {scalar.text}, i32 0"
+        )
         return self.shuffle(first, None, [0] * lanes)
 
-    # -- memory --------------------------------------------------------------------------------------
+    # -- memory
+    # --------------------------------------------------------------------------------------
     def gep(self, element: str, pointer: Value, offset: Value | int) -> Value:
         """Address `offset` elements after `pointer`."""
         index = offset if isinstance(offset, Value) else Value(str(offset), "i64")
         if index.text == "0":
             return pointer
-        return self.emit("ptr", f"getelementptr {element}, ptr {pointer.text}, {index.type} {index.text}")
+        return self.emit(
+            "ptr", f"getelementptr {element}, ptr {pointer.text}, {index.type} {index.text}"
+        )
 
     def load(self, type_name: str, pointer: Value, align: int, suffix: str = "") -> Value:
         return self.emit(type_name, f"load {type_name}, ptr {pointer.text}, align {align}{suffix}")
@@ -239,7 +264,9 @@ class Builder:
     def store(self, value: Value, pointer: Value, align: int, suffix: str = "") -> None:
         self.line(f"store {value.type} {value.text}, ptr {pointer.text}, align {align}{suffix}")
 
-    def masked_load(self, type_name: str, pointer: Value, align: int, mask: Value, otherwise: Value) -> Value:
+    def masked_load(
+        self, type_name: str, pointer: Value, align: int, mask: Value, otherwise: Value
+    ) -> Value:
         name = f"llvm.masked.load.{mangled(type_name)}.p0"
         self.declare(name, f"{type_name} (ptr, {mask.type}, {type_name})")
         return self.emit(
@@ -256,7 +283,8 @@ class Builder:
             f"{mask.type} {mask.text})"
         )
 
-    # -- control flow --------------------------------------------------------------------------------
+    # -- control flow
+    # --------------------------------------------------------------------------------
     def loop(
         self,
         start: Value | int,
@@ -268,10 +296,13 @@ class Builder:
     ) -> list[Value]:
         """``for i in range(start, stop, step)`` over i64 with carried values.
 
-        ``body(i, values)`` returns the values after one turn; the loop returns those after the last (or
-        the initial ones when it does not run). `at_least_once` leaves out the test before the first turn.
+        ``body(i, values)`` returns the values after one turn; the loop returns those after the last
+        (or the initial ones when it does not run). `at_least_once` leaves out the test before the
+        first turn.
         """
-        begin, end, stride = (v if isinstance(v, Value) else Value(str(v), "i64") for v in (start, stop, step))
+        begin, end, stride = (
+            v if isinstance(v, Value) else Value(str(v), "i64") for v in (start, stop, step)
+        )
         head, after = self.fresh("loop"), self.fresh("after")
         latch = self.fresh("latch")
         before = self._block
@@ -317,9 +348,14 @@ class Builder:
         self.label(after)
 
     def either(
-        self, condition: Value, then: Callable[[], list[Value]], otherwise: Callable[[], list[Value]]
+        self,
+        condition: Value,
+        then: Callable[[], list[Value]],
+        otherwise: Callable[[], list[Value]],
     ) -> list[Value]:
-        """``then() if condition else otherwise()`` for an i1 scalar; both give values of the same types."""
+        """``then() if condition else otherwise()`` for an i1 scalar; both give values of the same
+        types.
+        """
         labels = self.fresh("then"), self.fresh("else")
         after = self.fresh("after")
         self.line(f"br i1 {condition.text}, label %{labels[0]}, label %{labels[1]}")
@@ -335,10 +371,13 @@ class Builder:
             for x, y in zip(*results, strict=True)
         ]
 
-    # -- whole text ----------------------------------------------------------------------------------
+    # -- whole text
+    # ----------------------------------------------------------------------------------
     def function(self, name: str, parameters: str, linkage: str = "") -> str:
         """The finished function, ``define void @name(parameters)``, with its ``ret void``."""
-        prefix = f"define {linkage + ' ' if linkage else ''}void @{name}({parameters}) #0 {{\nentry:\n"
+        prefix = (
+            f"define {linkage + ' ' if linkage else ''}void @{name}({parameters}) #0 {{\nentry:\n"
+        )
         return prefix + "\n".join(self.lines) + "\n  ret void\n}\n"
 
     def preamble(self) -> str:

@@ -1,13 +1,21 @@
 """Conversions between element types, and between values in registers and values in memory.
 
-Values of float16 and bfloat16 live in registers as float32 and in memory as 16 bits; bools live as i1 and in
-memory as a byte. Floats become integers by truncation; what does not fit saturates at 32 (or 64) bits, NaN
-becomes 0, and smaller types keep the low bits.
+Values of float16 and bfloat16 live in registers as float32 and in memory as 16 bits; bools live as
+i1 and in memory as a byte. Floats become integers by truncation; what does not fit saturates at 32
+(or 64) bits, NaN becomes 0, and smaller types keep the low bits.
 """
 
 from __future__ import annotations
 
 from grad.codegen.llvm.builder import Builder, Value, element_of, mangled, with_element
+from grad.codegen.llvm.halves import (
+    bfloat_to_float,
+    float_to_bfloat,
+    float_to_half,
+    half_to_float,
+    rounded_to_bfloat,
+    rounded_to_odd,
+)
 from grad.dtype import DType, dtypes
 
 # dtype -> LLVM type in memory
@@ -21,7 +29,7 @@ STORAGE = {
     dtypes.uint16: "i16",
     dtypes.uint32: "i32",
     dtypes.uint64: "i64",
-    dtypes.float16: "half",
+    dtypes.float16: "i16",
     dtypes.bfloat16: "i16",
     dtypes.float32: "float",
     dtypes.float64: "double",
@@ -33,9 +41,9 @@ def from_memory(b: Builder, value: Value, dtype: DType) -> Value:
     if dtype is dtypes.bool:
         return b.icmp("ne", value, 0)
     if dtype is dtypes.float16:
-        return b.convert("fpext", value, "float")
+        return half_to_float(b, value)
     if dtype is dtypes.bfloat16:
-        return b.convert("bitcast", b.binary("shl", b.convert("zext", value, "i32"), 16), "float")
+        return bfloat_to_float(b, value)
     return value
 
 
@@ -44,26 +52,21 @@ def to_memory(b: Builder, value: Value, dtype: DType) -> Value:
     if dtype is dtypes.bool:
         return b.convert("zext", value, "i8")
     if dtype is dtypes.float16:
-        return b.convert("fptrunc", value, "half")
+        return float_to_half(b, value)
     if dtype is dtypes.bfloat16:
-        bits = b.convert("bitcast", value, "i32")
-        return b.convert("trunc", b.binary("lshr", bits, 16), "i16")
+        return float_to_bfloat(b, value)
     return value
 
 
 def rounded(b: Builder, value: Value, dtype: DType) -> Value:
-    """A float32 value rounded to float16 or bfloat16 (and still float32); anything else as it is."""
+    """A float32 value rounded to float16 or bfloat16 (and still float32); anything else as it
+    is.
+    """
     if dtype is dtypes.float16:
-        return b.convert("fpext", b.convert("fptrunc", value, "half"), "float")
-    if dtype is not dtypes.bfloat16:
-        return value
-    # Round to nearest even on the upper 16 bits; a NaN is made quiet so that rounding can't make it infinite.
-    bits = b.convert("bitcast", value, "i32")
-    odd = b.binary("and", b.binary("lshr", bits, 16), 1)
-    up = b.add(b.add(bits, 0x7FFF), odd)
-    quiet = b.binary("or", bits, 0x00400000)
-    chosen = b.select(b.fcmp("uno", value, value), quiet, up)
-    return b.convert("bitcast", b.binary("and", chosen, -65536), "float")
+        return half_to_float(b, float_to_half(b, value))
+    if dtype is dtypes.bfloat16:
+        return rounded_to_bfloat(b, value)
+    return value
 
 
 def cast(b: Builder, value: Value, source: DType, target: DType) -> Value:
@@ -73,9 +76,11 @@ def cast(b: Builder, value: Value, source: DType, target: DType) -> Value:
     if target is dtypes.bool:
         return b.fcmp("une", value, 0.0) if source.kind == "f" else b.icmp("ne", value, 0)
     if target.kind == "f" and target.itemsize == 2 and source is dtypes.float64:
-        return rounded(b, _rounded_to_odd(b, value), target)
+        return rounded(b, rounded_to_odd(b, value), target)
     if target.kind == "f":
-        return rounded(b, _to_float(b, value, source, "double" if target.itemsize == 8 else "float"), target)
+        return rounded(
+            b, _to_float(b, value, source, "double" if target.itemsize == 8 else "float"), target
+        )
     if source.kind == "f":
         return _float_to_integer(b, value, target)
     return _resized(b, value, source, 8 * target.itemsize)
@@ -87,22 +92,6 @@ def _to_float(b: Builder, value: Value, source: DType, element: str) -> Value:
             return value
         return b.convert("fpext" if element == "double" else "fptrunc", value, element)
     return b.convert("sitofp" if source.kind == "i" else "uitofp", value, element)
-
-
-def _rounded_to_odd(b: Builder, value: Value) -> Value:
-    """double to float such that rounding to 16 bits next is as good as rounding once.
-
-    See `grad.graph.reference.cast`, which has the source.
-    """
-    near = b.convert("fptrunc", value, "float")
-    back = b.convert("fpext", near, "double")
-    bits = b.convert("bitcast", near, "i32")
-    below = b.fcmp("olt", b.intrinsic("fabs", back), b.intrinsic("fabs", value))
-    other = b.add(bits, b.select(below, b.const(bits.type, 1), -1))
-    even = b.icmp("eq", b.binary("and", bits, 1), 0)
-    inexact = b.fcmp("one", back, value)
-    chosen = b.select(b.binary("and", even, inexact), other, bits)
-    return b.convert("bitcast", chosen, "float")
 
 
 def _float_to_integer(b: Builder, value: Value, target: DType) -> Value:
@@ -129,5 +118,3 @@ def bitcast(b: Builder, value: Value, source: DType, target: DType) -> Value:
     if element_of(raw.type) != storage:
         raw = b.convert("bitcast", raw, storage)
     return from_memory(b, raw, target)
-
-

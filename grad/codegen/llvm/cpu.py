@@ -1,8 +1,9 @@
 """The CPU backend: kernels to machine code through LLVM, plans to native call lists.
 
-Each phase of a kernel becomes one function (`loops.py`, or `contraction.py` with the kernel's statements as
-its epilogue). The text is the same for equal kernels, so equal kernels share code, in this process and on
-disk. How much of the parallel loop a thread takes at a time follows from the cost of an item.
+Each phase of a kernel becomes one function (`loops.py`, or `contraction.py` with the kernel's
+statements as its epilogue). The text is the same for equal kernels, so equal kernels share code, in
+this process and on disk. How much of the parallel loop a thread takes at a time follows from the
+cost of an item.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from grad.kernel.ir import Contraction, Kernel, Load, Loop, Scalar, Statement, S
 from grad.runtime.cpu.compiler import compile_ir
 from grad.runtime.cpu.host import host
 from grad.runtime.cpu.replay import Call, NativePlan
-from grad.runtime.cpu.threads import get_num_threads
+from grad.runtime.cpu.threads import get_num_threads, set_num_threads
 from grad.settings import settings
 
 SYMBOL = "kernel"
-# A thread takes at least this much work at a time, in the unit of kernel/cost.py (a vector instruction).
+# A thread takes at least this much work at a time, in the unit of kernel/cost.py (a vector
+# instruction).
 GRAIN_COST = 12000.0
-# Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole vectors.
+# Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole
+# vectors.
 LANE_GRAIN = 1024
 
 
@@ -60,7 +63,9 @@ class CpuBackend:
         words = tuple((p.number, 0) for p in kernel.parameters)
         return CompiledPhase(address, words, items, grain(phase, last))
 
-    def _contraction(self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction) -> CompiledPhase:
+    def _contraction(
+        self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction
+    ) -> CompiledPhase:
         machine = host()
         variables = (*nest.batch, nest.row, nest.k)
         b_variables = (*nest.batch, nest.k, nest.column)
@@ -88,7 +93,9 @@ class CpuBackend:
         words.append((nest.b_parameter, nest.b.constant * size))
         words.append((SCRATCH, 0))
         words.extend((CONSTANT, number) for number in choice.arguments)
-        return CompiledPhase(address, tuple(words), choice.items, choice.grain, choice.scratch_bytes)
+        return CompiledPhase(
+            address, tuple(words), choice.items, choice.grain, choice.scratch_bytes
+        )
 
     def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> NativePlan:
         """The native call list of a plan."""
@@ -104,6 +111,9 @@ class CpuBackend:
 
     def workers(self) -> int:
         return get_num_threads()
+
+    def set_workers(self, count: int) -> None:
+        set_num_threads(count)
 
 
 def _compile(text: str, label: str) -> int:
@@ -130,7 +140,9 @@ def grain(phase: Sequence[Statement], loop: Loop) -> int:
 
 
 class _Epilogue:
-    """Writes what becomes of a contraction's sums: the statements of the kernel, one vector at a time."""
+    """Writes what becomes of a contraction's sums: the statements of the kernel, one vector at a
+    time.
+    """
 
     def __init__(self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction) -> None:
         self.kernel = kernel

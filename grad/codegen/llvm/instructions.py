@@ -1,9 +1,9 @@
 """The LLVM column of the primitives: what each becomes for each sort of element type.
 
-`emit_primitive` looks a primitive up in a table by the sort of its operands (float, signed, unsigned, bool)
-and writes its instructions on values of any lane count. float16 and bfloat16 are computed in float32 and
-rounded after every operation, so that a result does not depend on which kernel computed it. Conversions
-are in `conversions.py`, transcendental functions in `elementary`.
+`emit_primitive` looks a primitive up in a table by the sort of its operands (float, signed,
+unsigned, bool) and writes its instructions on values of any lane count. float16 and bfloat16 are
+computed in float32 and rounded after every operation, so that a result does not depend on which
+kernel computed it. Conversions are in `conversions.py`, transcendental functions in `elementary`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def _same(b: Builder, x: Value) -> Value:
     return x
 
 
-# -- floats ------------------------------------------------------------------------------------------
+# -- floats
+# ------------------------------------------------------------------------------------------
 def _float_extreme(predicate: str) -> Emit:
     """Maximum or minimum in which NaN wins."""
 
@@ -54,10 +55,12 @@ _EXACT_QUOTIENT = {"float": 2.0**22, "double": 2.0**51}
 
 
 def _float_remainder(b: Builder, x: Value, y: Value) -> Value:
-    """C's fmod, exactly: ``x - trunc(x / y) * y`` in one rounding, which is none for moderate quotients.
+    """C's fmod, exactly: ``x - trunc(x / y) * y`` in one rounding, which is none for moderate
+    quotients.
 
-    The quotient can round up to the next whole number; then the remainder comes out with the wrong sign
-    and one divisor too small. Huge quotients, infinities and NaN go to the C library, lane by lane.
+    The quotient can round up to the next whole number; then the remainder comes out with the wrong
+    sign and one divisor too small. Huge quotients, infinities and NaN go to the C library, lane by
+    lane.
     """
     quotient = b.fdiv(x, y)
     size = b.intrinsic("fabs", quotient)
@@ -97,11 +100,14 @@ def _float_floordiv(b: Builder, x: Value, y: Value) -> Value:
     whole = b.intrinsic("floor", quotient)
     whole = b.select(b.fcmp("ogt", b.fsub(quotient, whole), 0.5), b.fadd(whole, 1.0), whole)
     plain = b.fdiv(x, y)
-    whole = b.select(b.fcmp("oeq", quotient, 0.0), b.intrinsic("copysign", b.const(x.type, 0.0), plain), whole)
+    whole = b.select(
+        b.fcmp("oeq", quotient, 0.0), b.intrinsic("copysign", b.const(x.type, 0.0), plain), whole
+    )
     return b.select(b.fcmp("oeq", y, 0.0), plain, whole)
 
 
-# -- integers -----------------------------------------------------------------------------------------
+# -- integers
+# -----------------------------------------------------------------------------------------
 def _safe_divisor(b: Builder, x: Value, y: Value, signed: bool) -> tuple[Value, Value]:
     """A divisor that does not trap, and where the true one is zero."""
     zero = b.icmp("eq", y, 0)
@@ -324,8 +330,11 @@ _EXACT = frozenset(("neg", "abs", "floor", "ceil", "round", "trunc", "maximum", 
 _REGISTERS = 1
 
 
-def emit_primitive(b: Builder, op: Primitive, operands: Sequence[Value], sort: DType, result: DType) -> Value:
-    """``op(operands)``; `sort` is the operands' element type (for WHERE the last operands'), `result` the result's.
+def emit_primitive(
+    b: Builder, op: Primitive, operands: Sequence[Value], sort: DType, result: DType
+) -> Value:
+    """``op(operands)``; `sort` is the operands' element type (for WHERE the last operands'),
+    `result` the result's.
 
     Operands that are scalars among vectors are spread first.
     """
@@ -355,7 +364,9 @@ def _in_registers(b: Builder, emit: Emit, values: list[Value]) -> Value:
         parts.append(emit(b, *cut))
     while len(parts) > 1:
         size = lanes_of(parts[0].type)
-        parts = [b.shuffle(x, y, range(2 * size)) for x, y in zip(parts[::2], parts[1::2], strict=True)]
+        parts = [
+            b.shuffle(x, y, range(2 * size)) for x, y in zip(parts[::2], parts[1::2], strict=True)
+        ]
     return parts[0]
 
 
@@ -381,4 +392,3 @@ def element_type(dtype: DType) -> str:
     if dtype.kind == "f":
         return "double" if dtype.itemsize == 8 else "float"
     return f"i{8 * dtype.itemsize}"
-

@@ -1,11 +1,12 @@
 """Kernel IR to LLVM IR: loops, lanes and addresses.
 
-`phase_text` writes one phase of a kernel as a function ``void name(ptr args, i64 begin, i64 end, i64 worker)``
-over the items begin..end of its parallel loop. The IR is written for one element; here a loop marked
-`vector` is widened: values that depend on its variable become vectors, everything else stays scalar (or is
-computed outside, since the IR puts it there). A vector is several registers long where the body is short, so
-that enough operations are under way; the rest of a loop that is no multiple runs under a mask. Read
-`addresses.py` for how indices become pointers, `instructions.py` for arithmetic.
+`phase_text` writes one phase of a kernel as a function ``void name(ptr args, i64 begin, i64 end,
+i64 worker)`` over the items begin..end of its parallel loop. The IR is written for one element;
+here a loop marked
+`vector` is widened: values that depend on its variable become vectors, everything else stays scalar
+(or is computed outside, since the IR puts it there). A vector is several registers long where the
+body is short, so that enough operations are under way; the rest of a loop that is no multiple runs
+under a mask. Read `addresses.py` for how indices become pointers, `instructions.py` for arithmetic.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ SIGNATURE = "ptr noalias %args, i64 %begin, i64 %end, i64 %worker"
 
 
 def phase_text(
-    kernel: Kernel, phase: Sequence[Statement], name: str, features: frozenset[str], vector_bytes: int
+    kernel: Kernel,
+    phase: Sequence[Statement],
+    name: str,
+    features: frozenset[str],
+    vector_bytes: int,
 ) -> str:
     """The module text of one phase without contractions."""
     b = Builder(features, vector_bytes)
@@ -72,7 +77,7 @@ class Emitter:
         self.values: dict[int, Value] = {}
         self.types: dict[int, DType] = {}
         self.reductions: dict[int, Primitive] = {}
-        self.addresses = Addresses(b, self.values)
+        self.addresses = Addresses(b, self.values, self.types)
         self.lanes: Lanes | None = None
         self.actions: dict[type, Callable[..., None]] = {
             Let: self.let,
@@ -101,7 +106,8 @@ class Emitter:
         self.values[number] = value
         self.types[number] = dtype
 
-    # -- plain values ------------------------------------------------------------------------------------
+    # -- plain values
+    # ------------------------------------------------------------------------------------
     def let(self, s: Let) -> None:
         operands = [self.values[o] for o in s.operands]
         value = emit_primitive(self.b, s.op, operands, self.types[s.operands[-1]], s.dtype)
@@ -149,7 +155,8 @@ class Emitter:
         lanes = max(lanes_of(first.type), lanes_of(second.type))
         return self.b.binary("and", self.b.splat(first, lanes), self.b.splat(second, lanes))
 
-    # -- memory ------------------------------------------------------------------------------------------
+    # -- memory
+    # ------------------------------------------------------------------------------------------
     def load(self, s: Load) -> None:
         storage = STORAGE[s.dtype]
         guard = self.condition(s.guards) if s.guards else None
@@ -230,7 +237,8 @@ class Emitter:
         else:
             b.masked_store(raw, place.pointer, size, lanes.mask)
 
-    # -- accumulators ------------------------------------------------------------------------------------
+    # -- accumulators
+    # ------------------------------------------------------------------------------------
     def declare(self, s: Declare) -> None:
         element = element_type(s.dtype)
         start = self.b.const(element, identity(s.op, s.dtype))
@@ -256,7 +264,10 @@ class Emitter:
         b = self.b
         while lanes_of(value.type) > 1:
             half = lanes_of(value.type) // 2
-            low, high = b.shuffle(value, None, range(half)), b.shuffle(value, None, range(half, 2 * half))
+            low, high = (
+                b.shuffle(value, None, range(half)),
+                b.shuffle(value, None, range(half, 2 * half)),
+            )
             if half == 1:
                 element = element_of(value.type)
                 low = b.emit(element, f"extractelement <1 x {element}> {low.text}, i32 0")
@@ -264,7 +275,8 @@ class Emitter:
             value = self.combine(op, low, high, dtype)
         return value
 
-    # -- loops -------------------------------------------------------------------------------------------
+    # -- loops
+    # -------------------------------------------------------------------------------------------
     def loop(self, loop: Loop) -> None:
         start, stop = self.bounds(loop)
         carried = self.carried(loop)
@@ -295,7 +307,9 @@ class Emitter:
                 declared.add(statement.value)
             elif isinstance(statement, Accumulate):
                 changed.append(statement.accumulator)
-        return [a for a in dict.fromkeys(reversed(changed)) if a in self.values and a not in declared]
+        return [
+            a for a in dict.fromkeys(reversed(changed)) if a in self.values and a not in declared
+        ]
 
     def body(self, loop: Loop, index: Value) -> None:
         with self.addresses.inside(loop.variable, index):
@@ -314,7 +328,9 @@ class Emitter:
         self.values.update(zip(carried, results, strict=True))
 
     def vector_loop(self, loop: Loop, start: Value, stop: Value, carried: list[int]) -> None:
-        """Whole vectors first, then what is left over under a mask; partial results meet at the end."""
+        """Whole vectors first, then what is left over under a mask; partial results meet at the
+        end.
+        """
         narrow = self.lane_count(loop)
         wide = narrow * self.registers(loop)
         size = loop.variable.size
@@ -338,7 +354,13 @@ class Emitter:
             self.values[accumulator] = totals[accumulator]
 
     def pass_over(
-        self, loop: Loop, start: Value, stop: Value, width: int, masked: bool, totals: dict[int, Value]
+        self,
+        loop: Loop,
+        start: Value,
+        stop: Value,
+        width: int,
+        masked: bool,
+        totals: dict[int, Value],
     ) -> None:
         """One loop over vectors of `width`; folds its partial accumulators into `totals`."""
         b = self.b
@@ -396,5 +418,3 @@ class Emitter:
 
 def _short(storage: str) -> str:
     return {"float": "f32", "double": "f64", "half": "f16"}.get(storage, storage)
-
-

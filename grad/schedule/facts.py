@@ -1,0 +1,100 @@
+"""What can be said of one entry of a Program, before anything is decided about it.
+
+Which variables its kernel would walk over, what it costs, what it goes through, whether it is only a view
+of memory. `group.py` decides with these, `grad/kernel` reads some of them again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from grad.graph.index import Position, Variable
+from grad.graph.movement import Layout, Move, contiguous_layout, moved_strides
+from grad.graph.primitives import PAD, RESHAPE, TAKE, Kind
+from grad.schedule.program import Entry, Program
+
+
+def root_variables(program: Program, number: int) -> tuple[Variable, ...]:
+    """One variable for each axis that the kernel of entry `number` walks over, reduced axes
+    last.
+    """
+    entry = program.entries[number]
+    own = tuple(Variable(f"i{axis}", size) for axis, size in enumerate(entry.shape))
+    if entry.op.kind is Kind.REDUCE:
+        source = program.entries[entry.src[0]].shape
+        own += tuple(Variable(f"k{number}_{axis}", source[axis]) for axis in entry.arg)
+    return own
+
+
+def renumbered(program: Program, number: int) -> int:
+    """The entry that `number` is a plain renumbering (reshape) of: both have the same memory."""
+    while program.entries[number].op is RESHAPE:
+        number = program.entries[number].src[0]
+    return number
+
+
+def strided_base(program: Program, number: int) -> tuple[int, Layout] | None:
+    """The entry in memory that entry `number` is a strided view of, and how; None when it is not
+    one.
+    """
+    path: list[Move] = []
+    while True:
+        entry = program.entries[number]
+        if entry.op.kind is not Kind.MOVEMENT or entry.op is PAD:
+            break
+        path.append(Move(entry.op, entry.arg))
+        number = entry.src[0]
+    base = program.entries[number]
+    layout: Layout | None = contiguous_layout(base.shape)
+    for step in reversed(path):
+        if layout is None:
+            return None
+        layout = moved_strides(layout, step)
+    return None if layout is None else (number, layout)
+
+
+def prices(program: Program) -> Iterator[float]:
+    """For each entry, what computing one element costs when everything pointwise below is
+    inlined.
+    """
+    found: list[float] = []
+    for entry in program.entries:
+        kind = entry.op.kind
+        if kind is Kind.POINTWISE:
+            total = entry.op.cost + sum(found[s] for s in entry.src)
+        elif kind is Kind.MOVEMENT or entry.op is TAKE:
+            total = sum(found[s] for s in entry.src)
+        else:
+            total = 0 if kind is Kind.LEAF else 1
+        found.append(min(total, 10000))
+    yield from found
+
+
+def volumes(program: Program) -> Iterator[int]:
+    """For each entry, the elements of the largest value that computing it goes through."""
+    found: list[int] = []
+    for entry in program.entries:
+        volume = math.prod(entry.shape)
+        if entry.op.kind in (Kind.POINTWISE, Kind.MOVEMENT, Kind.REDUCE):
+            volume = max([volume, *(found[s] for s in entry.src)])
+        found.append(volume)
+    yield from found
+
+
+def plain_variables(entry: Entry, positions: set[Position]) -> frozenset[Variable] | None:
+    """The variables at the only position, when each axis of `entry` is just one whole variable."""
+    if len(positions) != 1:
+        return None
+    (position,) = positions
+    found: list[Variable] = []
+    for index, size in zip(position, entry.shape, strict=True):
+        if size == 1:
+            continue
+        if len(index.terms) != 1 or index.constant or index.terms[0][1] != 1:
+            return None
+        atom = index.terms[0][0]
+        if not isinstance(atom, Variable) or atom.size != size or atom in found:
+            return None
+        found.append(atom)
+    return frozenset(found)
