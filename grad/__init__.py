@@ -115,8 +115,7 @@ def detach(input: Tensor) -> Tensor:
 
 
 def _functions() -> dict[str, Callable[..., Any]]:
-    """What is bound besides the names above: creation functions and the functions of the "
-    "registry."""
+    """What is bound besides the names above: creators, and functions of the registry."""
     found: dict[str, Callable[..., Any]] = dict(CREATORS)
     for row in registry():
         if row.function is not None:

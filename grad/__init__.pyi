@@ -1,4 +1,5 @@
 # Written by `python -m tools.stubs` from the registry of operations; do not edit.
+# ruff: noqa
 from builtins import bool as _bool
 from builtins import float as _float
 from builtins import int as _int
@@ -16,14 +17,43 @@ from collections.abc import Callable as Callable
 from typing import Any as Any
 from grad import autograd as autograd, engine as engine, errors as errors
 from grad.autograd.gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
-from grad.autograd.modes import enable_grad as enable_grad, inference_mode as inference_mode, is_grad_enabled as is_grad_enabled, is_inference_mode_enabled as is_inference_mode_enabled, no_grad as no_grad, set_grad_enabled as set_grad_enabled
-from grad.buffer import clear_buffer_cache as clear_buffer_cache, configure_buffer_pool as configure_buffer_pool, get_buffer_memory_stats as get_buffer_memory_stats
+from grad.autograd.modes import (
+    enable_grad as enable_grad,
+    inference_mode as inference_mode,
+    is_grad_enabled as is_grad_enabled,
+    is_inference_mode_enabled as is_inference_mode_enabled,
+    no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled,
+)
+from grad.buffer import (
+    clear_buffer_cache as clear_buffer_cache,
+    configure_buffer_pool as configure_buffer_pool,
+    get_buffer_memory_stats as get_buffer_memory_stats,
+)
 from grad.device import Device as Device
-from grad.dtype import ALL_DTYPES as ALL_DTYPES, DType as DType, default_dtype as default_dtype, dtypes as dtypes, promote_types as promote_types, set_default_dtype as set_default_dtype
+from grad.dtype import (
+    ALL_DTYPES as ALL_DTYPES,
+    DType as DType,
+    default_dtype as default_dtype,
+    dtypes as dtypes,
+    promote_types as promote_types,
+    set_default_dtype as set_default_dtype,
+)
+from grad.engine.threads import (
+    get_num_threads as get_num_threads,
+    set_num_threads as set_num_threads,
+)
 from grad.io import load as load, save as save
 from grad.ops.convert import from_dlpack as from_dlpack, from_numpy as from_numpy
 from grad.ops.creation import CREATORS as CREATORS
-from grad.ops.generator import Generator as Generator, get_rng_state as get_rng_state, initial_seed as initial_seed, manual_seed as manual_seed, seed as seed, set_rng_state as set_rng_state
+from grad.ops.generator import (
+    Generator as Generator,
+    get_rng_state as get_rng_state,
+    initial_seed as initial_seed,
+    manual_seed as manual_seed,
+    seed as seed,
+    set_rng_state as set_rng_state,
+)
 from grad.ops.promotion import result_type as result_type
 from grad.ops.registry import registry as registry
 from grad.settings import settings as settings
@@ -32,6 +62,7 @@ from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
 from grad import nn as nn, optim as optim, utils as utils
 from grad.utils import data as _data
+
 device = Device
 dtype = DType
 get_default_dtype = default_dtype
@@ -55,457 +86,825 @@ float32 = dtypes.float32
 float = dtypes.float32
 float64 = dtypes.float64
 double = dtypes.float64
+
 def is_tensor(value: Any) -> Any:
     """Whether `value` is a Tensor."""
+
 def is_floating_point(input: Tensor) -> Any:
     """Whether the elements of `input` are floating."""
+
 def numel(input: Tensor) -> Any:
     """The number of elements of `input`."""
-def set_num_threads(count: Any) -> None:
-    """Let the library use `count` threads."""
-def get_num_threads() -> Any:
-    """How many threads the library uses."""
+
 def finfo(type: DType) -> Any:
     """Limits of a floating type: `eps`, `max`, `min`, `tiny` ..."""
+
 def iinfo(type: DType) -> Any:
     """Limits of an integer type: `min`, `max`, `bits`."""
+
 def detach(input: Tensor) -> Tensor:
     """The same memory, outside the graph."""
+
 def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """A new tensor that holds a copy of `data`; ints give int64, floats the default floating type."""
+
 def as_tensor(data: Any, dtype: Any = ..., device: Any = ...) -> Tensor:
     """`data` itself if it is such a tensor; memory shared with a NumPy array; else a copy."""
+
 def zeros(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """A tensor of zeros of the given size."""
-def zeros_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+
+def zeros_like(
+    input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+) -> Tensor:
     """A tensor of zeros of the given size, like `input`."""
+
 def ones(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """A tensor of ones of the given size."""
-def ones_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+
+def ones_like(
+    input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+) -> Tensor:
     """A tensor of ones of the given size, like `input`."""
+
 def empty(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """A tensor of the given size, to be written to."""
-def empty_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+
+def empty_like(
+    input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+) -> Tensor:
     """A tensor of the given size, to be written to, like `input`."""
-def full(size: Any, fill_value: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...
+) -> Tensor:
     """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
+
 def full_like(input: Any, fill_value: Any, *, dtype: Any = ..., **options: Any) -> Tensor:
     """A tensor of the size and type of `input` that holds `fill_value` everywhere."""
-def arange(start: Any, end: Any = ..., step: Any = ..., *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def arange(
+    start: Any,
+    end: Any = ...,
+    step: Any = ...,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
     """`start`, `start + step` ... up to but without `end`; ``arange(end)`` starts from 0."""
-def linspace(start: Any, end: Any, steps: _int, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: _int,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
-def eye(n: _int, m: _int | None = ..., *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def eye(
+    n: _int,
+    m: _int | None = ...,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
     """The identity matrix of `n` rows and `m` (default `n`) columns."""
+
 def scalar_tensor(value: Any, **options: Any) -> Tensor:
     """A tensor without dimensions, of the default floating type."""
-def rand(*size: Any, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def rand(
+    *size: Any,
+    generator: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
     """Numbers uniform in [0, 1), of shape `size`."""
-def randn(*size: Any, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def randn(
+    *size: Any,
+    generator: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
     """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
-def randint(low: _int, high: Any = ..., size: Any = ..., *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def randint(
+    low: _int,
+    high: Any = ...,
+    size: Any = ...,
+    *,
+    generator: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
     """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
-def randperm(n: _int, *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def randperm(
+    n: _int,
+    *,
+    generator: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
     """The numbers below `n` in random order; int64 unless told."""
-def normal(mean: Any = ..., std: Any = ..., size: Any = ..., *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def normal(
+    mean: Any = ...,
+    std: Any = ...,
+    size: Any = ...,
+    *,
+    generator: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
     """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
+
 def where(condition: Any, input: Any = ..., other: Any = ...) -> Tensor:
     """`input` where the bool tensor `condition` is true, `other` elsewhere; all three broadcast."""
+
 def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
     """x with `value` (a number or a 0-dimensional tensor) where the bool tensor `mask` is true; x's type stays."""
+
 def clamp(x: Any, min: Any = ..., max: Any = ...) -> Tensor:
     """x limited to ``[min, max]``, each a number, a tensor or None; `max` wins where they cross; NaN stays."""
+
 def clip(x: Any, min: Any = ..., max: Any = ...) -> Tensor:
     """x limited to ``[min, max]``, each a number, a tensor or None; `max` wins where they cross; NaN stays."""
+
 def clamp_min(x: Any, min: Any) -> Tensor:
     """x, but at least `min`."""
+
 def clamp_max(x: Any, max: Any) -> Tensor:
     """x, but at most `max`."""
+
 def tril(x: Any, diagonal: _int = ...) -> Tensor:
     """The elements on and below the given diagonal, zeros above."""
+
 def triu(x: Any, diagonal: _int = ...) -> Tensor:
     """The elements on and above the given diagonal, zeros below."""
+
 def relu(x: Any) -> Tensor:
     """``max(x, 0)``, with derivative 0 at 0."""
+
 def gelu(x: Any, *, approximate: str = ...) -> Tensor:
     """``x * Phi(x)``, Phi being the normal distribution; ``approximate="tanh"`` is the formula with tanh."""
+
 def silu(x: Any) -> Tensor:
     """``x * sigmoid(x)``."""
+
 def swish(x: Any) -> Tensor:
     """``x * sigmoid(x)``."""
+
 def softplus(x: Any, beta: _float = ..., threshold: _float = ...) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``."""
+
 def leaky_relu(x: Any, negative_slope: _float = ...) -> Tensor:
     """x where it is positive, ``negative_slope * x`` elsewhere."""
+
 def elu(x: Any, alpha: _float = ...) -> Tensor:
     """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+
 def relu6(x: Any) -> Tensor:
     """``min(max(x, 0), 6)``."""
+
 def hardtanh(x: Any, min_val: _float = ..., max_val: _float = ...) -> Tensor:
     """x limited to ``[min_val, max_val]``."""
+
 def hardsigmoid(x: Any) -> Tensor:
     """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
+
 def hardswish(x: Any) -> Tensor:
     """``x * hardsigmoid(x)``."""
+
 def logsigmoid(x: Any) -> Tensor:
     """``log(sigmoid(x))``, without underflow."""
+
 def softsign(x: Any) -> Tensor:
     """``x / (1 + |x|)``."""
+
 def mish(x: Any) -> Tensor:
     """``x * tanh(softplus(x))``."""
+
 def selu(x: Any) -> Tensor:
     """`elu` with the scale and alpha that keep mean 0 and variance 1."""
+
 def celu(x: Any, alpha: _float = ...) -> Tensor:
     """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
+
 def glu(x: Any, dim: _int = ..., **numpy_names: Any) -> Tensor:
     """The first half of x along `dim` times the sigmoid of the second."""
+
 def add(x: Any, y: Any, *, alpha: _float = ...) -> Tensor:
     """Sum ``x + alpha * y``; of two bool tensors, their logical or."""
+
 def sub(x: Any, y: Any, *, alpha: _float = ...) -> Tensor:
     """Difference ``x - alpha * y``. For masks use ``^`` or ``~``: bool tensors are refused, as in PyTorch."""
+
 def subtract(x: Any, y: Any, *, alpha: _float = ...) -> Tensor:
     """Difference ``x - alpha * y``. For masks use ``^`` or ``~``: bool tensors are refused, as in PyTorch."""
+
 def mul(x: Any, y: Any) -> Tensor:
     """Product; of two bool tensors, their logical and."""
+
 def multiply(x: Any, y: Any) -> Tensor:
     """Product; of two bool tensors, their logical and."""
+
 def div(x: Any, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
     """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and keeps the type."""
+
 def divide(x: Any, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
     """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and keeps the type."""
+
 def true_divide(x: Any, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
     """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and keeps the type."""
+
 def floor_divide(x: Any, y: Any) -> Tensor:
     """Quotient rounded down. An integer divided by zero is 0, as in NumPy. Has no gradient, as in PyTorch."""
+
 def remainder(x: Any, y: Any) -> Tensor:
     """Remainder with the sign of the divisor, Python's ``%``. An integer modulo zero is 0, as in NumPy."""
+
 def fmod(x: Any, y: Any) -> Tensor:
     """Remainder with the sign of the dividend, C's ``fmod``."""
+
 def atan2(x: Any, other: Any) -> Tensor:
-    """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
+    """Angle of the point ``(other, x)`` from the first axis, in (-pi, pi]; x is its height."""
+
 def arctan2(x: Any, other: Any) -> Tensor:
-    """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
+    """Angle of the point ``(other, x)`` from the first axis, in (-pi, pi]; x is its height."""
+
 def addcmul(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
     """``x + value * tensor1 * tensor2``."""
+
 def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
     """``x + value * tensor1 / tensor2``, of floating tensors."""
+
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
     """Linear interpolation ``start + weight * (end - start)``."""
+
 def eq(x: Any, y: Any) -> Tensor:
     """Whether ``x == y``, for each element."""
+
 def ne(x: Any, y: Any) -> Tensor:
     """Whether ``x != y``, for each element; true of NaN."""
+
 def not_equal(x: Any, y: Any) -> Tensor:
     """Whether ``x != y``, for each element; true of NaN."""
+
 def lt(x: Any, y: Any) -> Tensor:
     """Whether ``x < y``, for each element."""
+
 def less(x: Any, y: Any) -> Tensor:
     """Whether ``x < y``, for each element."""
+
 def le(x: Any, y: Any) -> Tensor:
     """Whether ``x <= y``, for each element."""
+
 def less_equal(x: Any, y: Any) -> Tensor:
     """Whether ``x <= y``, for each element."""
+
 def gt(x: Any, y: Any) -> Tensor:
     """Whether ``x > y``, for each element."""
+
 def greater(x: Any, y: Any) -> Tensor:
     """Whether ``x > y``, for each element."""
+
 def ge(x: Any, y: Any) -> Tensor:
     """Whether ``x >= y``, for each element."""
+
 def greater_equal(x: Any, y: Any) -> Tensor:
     """Whether ``x >= y``, for each element."""
+
 def maximum(x: Any, y: Any) -> Tensor:
     """The larger of two elements; NaN if either is. Equal elements share the gradient."""
+
 def minimum(x: Any, y: Any) -> Tensor:
     """The smaller of two elements; NaN if either is. Equal elements share the gradient."""
-def isclose(x: Any, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> Tensor:
+
+def isclose(
+    x: Any, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...
+) -> Tensor:
     """Whether ``|x - y| <= atol + rtol * |y|``; equal infinities are close, NaN only with `equal_nan`."""
-def allclose(x: Any, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> _bool:
+
+def allclose(
+    x: Any, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...
+) -> _bool:
     """Whether all elements are close (see `isclose`), as a Python bool."""
+
 def equal(x: Any, y: Any) -> _bool:
     """Whether two tensors have the same shape and elements, as a Python bool."""
+
 def reshape(x: Any, *shape: Any) -> Tensor:
     """The same values in another shape; a view where that can be, else a copy."""
+
 def flatten(x: Any, start_dim: _int = ..., end_dim: _int = ...) -> Tensor:
     """Axes `start_dim` to `end_dim` made one; a number becomes one element."""
+
 def unflatten(x: Any, dim: _int, sizes: Any, **numpy_names: Any) -> Tensor:
     """Axis `dim` split into `sizes`, one of which may be -1."""
+
 def squeeze(x: Any, *dim: Any, **numpy_names: Any) -> Tensor:
     """Axes of size 1 left out: all of them, or those named (others stay)."""
+
 def unsqueeze(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
     """A new axis of size 1 at `dim`."""
+
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
     """`x` expanded to `shape`."""
+
 def clone(x: Any, memory_format: Any = ...) -> Tensor:
     """A copy with memory of its own; the gradient goes through."""
+
 def broadcast_tensors(*tensors: Any) -> Tensor:
     """All tensors expanded to their common shape."""
+
 def cat(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
     """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
+
 def concat(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
     """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
+
 def concatenate(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
     """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
+
 def stack(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
     """Tensors of one shape along a new axis."""
-def split(x: Any, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
-    """Views of `split_size` elements of axis `dim` each (the last may have fewer), or of given sizes."""
+
+def split(
+    x: Any, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
+) -> tuple[Tensor, ...]:
+    """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
+
 def chunk(x: Any, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
     """`chunks` views along `dim`, equal but for the last."""
+
 def unbind(x: Any, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
     """A view for each position along `dim`."""
+
 def roll(x: Any, shifts: Any, dims: Any = ...) -> Tensor:
     """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
-def sum(x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+
+def sum(
+    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+) -> Tensor:
     """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
-def mean(x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+
+def mean(
+    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+) -> Tensor:
     """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""
-def prod(x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+
+def prod(
+    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+) -> Tensor:
     """Product over `dim`; integers and bool are multiplied in int64. Its gradient is exact where elements are 0."""
+
 def any(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """Whether any element over `dim` is nonzero; of nothing, False."""
+
 def all(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """Whether all elements over `dim` are nonzero; of nothing, True."""
+
 def count_nonzero(x: Any, dim: Any = ..., **numpy_names: Any) -> Tensor:
     """How many elements over `dim` are nonzero."""
-def var(x: Any, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: _float | None = ..., **numpy_names: Any) -> Tensor:
+
+def var(
+    x: Any,
+    dim: Any = ...,
+    unbiased: _bool | None = ...,
+    keepdim: _bool = ...,
+    *,
+    correction: _float | None = ...,
+    **numpy_names: Any,
+) -> Tensor:
     """Variance over `dim`: squared differences from the mean, summed, by ``count - correction``."""
-def std(x: Any, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: _float | None = ..., **numpy_names: Any) -> Tensor:
+
+def std(
+    x: Any,
+    dim: Any = ...,
+    unbiased: _bool | None = ...,
+    keepdim: _bool = ...,
+    *,
+    correction: _float | None = ...,
+    **numpy_names: Any,
+) -> Tensor:
     """Standard deviation over `dim`, the square root of `var`; its gradient is 0 where it is 0."""
-def var_mean(x: Any, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: Any = ..., **numpy_names: Any) -> Tensor:
+
+def var_mean(
+    x: Any,
+    dim: Any = ...,
+    unbiased: _bool | None = ...,
+    keepdim: _bool = ...,
+    *,
+    correction: Any = ...,
+    **numpy_names: Any,
+) -> Tensor:
     """The pair of `var` and `mean` over `dim`."""
-def std_mean(x: Any, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: Any = ..., **numpy_names: Any) -> Tensor:
+
+def std_mean(
+    x: Any,
+    dim: Any = ...,
+    unbiased: _bool | None = ...,
+    keepdim: _bool = ...,
+    *,
+    correction: Any = ...,
+    **numpy_names: Any,
+) -> Tensor:
     """The pair of `std` and `mean` over `dim`."""
-def norm(x: Any, p: Any = ..., dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+
+def norm(
+    x: Any,
+    p: Any = ...,
+    dim: Any = ...,
+    keepdim: _bool = ...,
+    *,
+    dtype: Any = ...,
+    **numpy_names: Any,
+) -> Tensor:
     """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
+
 def amax(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The largest elements over `dim`; equal ones share the gradient."""
+
 def amin(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The smallest elements over `dim`; equal ones share the gradient."""
+
 def argmax(x: Any, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """Index of the largest element along `dim` (in the flattened tensor without it); the first of equals."""
+
 def argmin(x: Any, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """Index of the smallest element along `dim` (in the flattened tensor without it); the first of equals."""
+
 def max(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
+
 def min(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
-def gather(x: Any, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any) -> Tensor:
+
+def gather(
+    x: Any, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any
+) -> Tensor:
     """``out[i][j] = x[index[i][j]][j]`` for ``dim=0``: elements of x chosen along `dim`."""
-def scatter(x: Any, dim: _int, index: Any, src: Any = ..., *, reduce: str | None = ..., value: Any = ..., **numpy_names: Any) -> Tensor:
+
+def scatter(
+    x: Any,
+    dim: _int,
+    index: Any,
+    src: Any = ...,
+    *,
+    reduce: str | None = ...,
+    value: Any = ...,
+    **numpy_names: Any,
+) -> Tensor:
     """x with ``x[index[i][j]][j] = src[i][j]`` for ``dim=0``; `src` is a tensor or a number."""
+
 def scatter_add(x: Any, dim: _int, index: Any, src: Any, **numpy_names: Any) -> Tensor:
     """x with ``x[index[i][j]][j] += src[i][j]`` for ``dim=0``; the order of additions is always the same."""
-def index_add(x: Any, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any) -> Tensor:
+
+def index_add(
+    x: Any, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
+) -> Tensor:
     """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
+
 def index_fill(x: Any, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
     """x with the number `value` at ``x[index]`` for ``dim=0``; index has one dimension."""
+
 def index_select(x: Any, dim: _int, index: Any, **numpy_names: Any) -> Tensor:
     """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
+
 def take_along_dim(x: Any, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
     """`gather`, but the other axes of x and the index broadcast; without `dim`, of both flattened."""
+
 def one_hot(x: Any, num_classes: _int = ...) -> Tensor:
     """int64 with 1 at each class number on a new last axis of size `num_classes` (-1: one more than the largest)."""
+
 def select(x: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
     """The view at one position of axis `dim`, which disappears."""
+
 def nonzero(x: Any, as_tuple: _bool = ...) -> Tensor:
     """The positions of all elements that are not zero, one row each; computes `x`."""
+
 def masked_select(x: Any, mask: Any) -> Tensor:
     """The elements of `x` where `mask` holds, as a vector."""
+
 def bitwise_and(x: Any, y: Any) -> Tensor:
     """``x & y``."""
+
 def bitwise_or(x: Any, y: Any) -> Tensor:
     """``x | y``."""
+
 def bitwise_xor(x: Any, y: Any) -> Tensor:
     """``x ^ y``."""
+
 def bitwise_left_shift(x: Any, y: Any) -> Tensor:
     """``x << y``; bits shifted out are lost."""
+
 def bitwise_right_shift(x: Any, y: Any) -> Tensor:
     """``x >> y``; signed integers keep their sign."""
+
 def bitwise_not(x: Any) -> Tensor:
     """``~x``; of bool the opposite."""
+
 def logical_and(x: Any, y: Any) -> Tensor:
     """Whether both elements are nonzero."""
+
 def logical_or(x: Any, y: Any) -> Tensor:
     """Whether either element is nonzero."""
+
 def logical_xor(x: Any, y: Any) -> Tensor:
     """Whether exactly one element is nonzero."""
+
 def logical_not(x: Any) -> Tensor:
     """Whether each element is zero."""
+
 def matmul(x: Any, y: Any) -> Tensor:
     """Matrix product of 1-D to n-D tensors; leading axes broadcast."""
+
 def mm(x: Any, mat2: Any) -> Tensor:
     """Product of two matrices."""
+
 def bmm(x: Any, mat2: Any) -> Tensor:
     """Products of two batches of matrices of equal size, which do not broadcast."""
+
 def mv(x: Any, vec: Any) -> Tensor:
     """Product of a matrix and a vector."""
+
 def dot(x: Any, tensor: Any) -> Tensor:
     """Inner product of two vectors."""
+
 def outer(x: Any, vec2: Any) -> Tensor:
     """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+
 def ger(x: Any, vec2: Any) -> Tensor:
     """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+
 def addmm(x: Any, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
     """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x broadcasts."""
+
 def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
     """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x broadcasts."""
+
 def linear(x: Any, weight: Any, bias: Any = ...) -> Tensor:
     """``x @ weight.T + bias``."""
+
 def permute(x: Any, *dims: Any) -> Tensor:
     """Axes in another order: ``x.permute(2, 0, 1)``."""
+
 def transpose(x: Any, dim0: _int, dim1: _int) -> Tensor:
     """Two axes exchanged."""
+
 def swapaxes(x: Any, dim0: _int, dim1: _int) -> Tensor:
     """Two axes exchanged."""
+
 def swapdims(x: Any, dim0: _int, dim1: _int) -> Tensor:
     """Two axes exchanged."""
+
 def t(x: Any) -> Tensor:
     """The transpose of a matrix; vectors and numbers stay as they are."""
+
 def flip(x: Any, *dims: Any) -> Tensor:
     """The named axes run backward. A copy, as in PyTorch."""
+
 def movedim(x: Any, source: Any, destination: Any) -> Tensor:
     """Axes `source` moved to the places `destination`; the others keep their order."""
+
 def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
     """Axes `source` moved to the places `destination`; the others keep their order."""
+
 def narrow(x: Any, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
     """`length` elements of axis `dim` from `start` on."""
-def as_strided(x: Any, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...) -> Tensor:
+
+def as_strided(
+    x: Any, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...
+) -> Tensor:
     """Any view of the memory of `x`, by sizes, strides and offset in elements."""
+
 def pow(x: Any, exponent: Any) -> Tensor:
-    """``x ** exponent``. Integers to negative Python exponents are refused; negative integer tensors give 0 or ±1."""
-def rand_like(x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative integers they give 0 or ±1."""
+
+def rand_like(
+    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
+) -> Tensor:
     """Numbers uniform in [0, 1), of the shape and type of x."""
-def randn_like(x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+
+def randn_like(
+    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
+) -> Tensor:
     """Normally distributed numbers of the shape and type of x."""
-def randint_like(x: Any, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...) -> Tensor:
+
+def randint_like(
+    x: Any, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
+) -> Tensor:
     """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
+
 def bernoulli(x: Any, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
     """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
+
 def neg(x: Any) -> Tensor:
     """``-x``; unsigned integers wrap."""
+
 def negative(x: Any) -> Tensor:
     """``-x``; unsigned integers wrap."""
+
 def abs(x: Any) -> Tensor:
     """Absolute value, with derivative 0 at 0. The smallest signed integer is its own, as in NumPy."""
+
 def absolute(x: Any) -> Tensor:
     """Absolute value, with derivative 0 at 0. The smallest signed integer is its own, as in NumPy."""
+
 def sign(x: Any) -> Tensor:
     """-1, 0 or 1; of NaN 0, as in PyTorch."""
+
 def sgn(x: Any) -> Tensor:
     """-1, 0 or 1; of NaN 0, as in PyTorch."""
+
 def positive(x: Any) -> Tensor:
     """``+x``, x itself."""
+
 def floor(x: Any) -> Tensor:
     """The largest whole number not above x."""
+
 def ceil(x: Any) -> Tensor:
     """The smallest whole number not below x."""
+
 def trunc(x: Any) -> Tensor:
     """x without its fraction."""
+
 def fix(x: Any) -> Tensor:
     """x without its fraction."""
+
 def round(x: Any, *, decimals: _int = ...) -> Tensor:
     """The nearest whole number, halves to even; with `decimals`, the nearest multiple of ``10 ** -decimals``."""
+
 def frac(x: Any) -> Tensor:
     """The fraction ``x - trunc(x)``, with the sign of x."""
+
 def isnan(x: Any) -> Tensor:
     """Whether each element is not a number."""
+
 def isinf(x: Any) -> Tensor:
     """Whether each element is infinite, of either sign."""
+
 def isfinite(x: Any) -> Tensor:
     """Whether each element is neither infinite nor NaN."""
-def nan_to_num(x: Any, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
+
+def nan_to_num(
+    x: Any, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...
+) -> Tensor:
     """x with NaN and infinities replaced: by `nan`, and by `posinf`, `neginf` or the largest finite values."""
+
 def cumsum(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """Sums of the elements up to each along `dim`; integers and bool are summed in int64."""
+
 def cumprod(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """Products of the elements up to each along `dim`; of integers and bool in int64."""
+
 def cummax(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
     """The largest element so far along `dim`, and its index: ``(values, indices)``."""
+
 def cummin(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
     """The smallest element so far along `dim`, and its index: ``(values, indices)``."""
+
 def softmax(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """``exp(x) / sum(exp(x))`` along `dim`; NaN for a row of -inf alone."""
+
 def log_softmax(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """``x - logsumexp(x)`` along `dim`."""
+
 def softmin(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """Softmax of ``-x``."""
+
 def logsumexp(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """``log(sum(exp(x)))`` over `dim`, without overflow."""
+
 def asinh(x: Any) -> Tensor:
     """Inverse hyperbolic sine."""
+
 def arcsinh(x: Any) -> Tensor:
     """Inverse hyperbolic sine."""
+
 def acosh(x: Any) -> Tensor:
     """Inverse hyperbolic cosine; NaN below 1."""
+
 def arccosh(x: Any) -> Tensor:
     """Inverse hyperbolic cosine; NaN below 1."""
+
 def atanh(x: Any) -> Tensor:
     """Inverse hyperbolic tangent; infinite at 1 and -1, NaN outside."""
+
 def arctanh(x: Any) -> Tensor:
     """Inverse hyperbolic tangent; infinite at 1 and -1, NaN outside."""
+
 def hypot(x: Any, y: Any) -> Tensor:
     """``sqrt(x * x + y * y)``, without overflow."""
+
 def logaddexp(x: Any, y: Any) -> Tensor:
     """``log(exp(x) + exp(y))``, without overflow."""
+
 def logit(x: Any, eps: _float | None = ...) -> Tensor:
     """``log(x / (1 - x))``, of x limited to ``[eps, 1 - eps]`` if `eps` is given."""
+
 def deg2rad(x: Any) -> Tensor:
     """Degrees as radians."""
+
 def rad2deg(x: Any) -> Tensor:
     """Radians as degrees."""
+
 def signbit(x: Any) -> Tensor:
     """Whether the sign is minus, also that of -0.0."""
-def nansum(x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+
+def nansum(
+    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+) -> Tensor:
     """Sum over `dim` with NaN counted as 0."""
-def nanmean(x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+
+def nanmean(
+    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+) -> Tensor:
     """Mean over `dim` of the elements that are not NaN."""
+
 def exp(x: Any) -> Tensor:
     """Exponential, ``e ** x``."""
+
 def exp2(x: Any) -> Tensor:
     """``2 ** x``."""
+
 def expm1(x: Any) -> Tensor:
     """``e ** x - 1``, exact also for small x."""
+
 def log(x: Any) -> Tensor:
     """Natural logarithm; -inf at 0, NaN below."""
+
 def log2(x: Any) -> Tensor:
     """Logarithm to base 2."""
+
 def log10(x: Any) -> Tensor:
     """Logarithm to base 10."""
+
 def log1p(x: Any) -> Tensor:
     """``log(1 + x)``, exact also for small x."""
+
 def sqrt(x: Any) -> Tensor:
     """Square root; NaN below 0."""
+
 def rsqrt(x: Any) -> Tensor:
     """``1 / sqrt(x)``."""
+
 def reciprocal(x: Any) -> Tensor:
     """``1 / x``; infinite at 0."""
+
 def square(x: Any) -> Tensor:
     """``x * x``."""
+
 def sin(x: Any) -> Tensor:
     """Sine of x radians."""
+
 def cos(x: Any) -> Tensor:
     """Cosine of x radians."""
+
 def tan(x: Any) -> Tensor:
     """Tangent of x radians."""
+
 def asin(x: Any) -> Tensor:
     """Inverse sine, in [-pi/2, pi/2]; NaN outside [-1, 1]."""
+
 def arcsin(x: Any) -> Tensor:
     """Inverse sine, in [-pi/2, pi/2]; NaN outside [-1, 1]."""
+
 def acos(x: Any) -> Tensor:
     """Inverse cosine, in [0, pi]; NaN outside [-1, 1]."""
+
 def arccos(x: Any) -> Tensor:
     """Inverse cosine, in [0, pi]; NaN outside [-1, 1]."""
+
 def atan(x: Any) -> Tensor:
     """Inverse tangent, in [-pi/2, pi/2]."""
+
 def arctan(x: Any) -> Tensor:
     """Inverse tangent, in [-pi/2, pi/2]."""
+
 def sinh(x: Any) -> Tensor:
     """Hyperbolic sine."""
+
 def cosh(x: Any) -> Tensor:
     """Hyperbolic cosine."""
+
 def tanh(x: Any) -> Tensor:
     """Hyperbolic tangent."""
+
 def erf(x: Any) -> Tensor:
     """Error function, ``2 / sqrt(pi)`` times the integral of ``exp(-t * t)`` from 0 to x."""
+
 def sigmoid(x: Any) -> Tensor:
     """Logistic function, ``1 / (1 + exp(-x))``."""

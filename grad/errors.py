@@ -24,8 +24,12 @@ class AxisError(GradError, IndexError, ValueError):
     """An axis number outside the tensor's dimensions."""
 
 
-class IndexOutOfRangeError(GradError, IndexError):
+class IndexOutOfRangeError(GradError, IndexError, RuntimeError):
     """An index outside its axis, or more indices than axes."""
+
+
+class ArgumentError(GradError, ValueError, RuntimeError):
+    """An argument outside what the operation takes: an empty range, a probability of 2."""
 
 
 class DTypeError(GradError, TypeError, RuntimeError):
@@ -40,7 +44,7 @@ class InplaceError(GradError, RuntimeError):
     """A write that would change values that must not change."""
 
 
-class OutOfMemoryError(GradError, MemoryError):
+class OutOfMemoryError(GradError, MemoryError, RuntimeError):
     """More memory than there is, or than the limit set by `configure_buffer_pool`."""
 
 

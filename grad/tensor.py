@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,8 @@ class Tensor(Variable):
     """A multi-dimensional array of one element type, which remembers how it was computed.
 
     Args:
-        data: numbers, nested lists or tuples of them, a NumPy array, a tensor; None is the scalar
-        0.
-        dtype: element type; float32 unless given, as in ``torch.Tensor`` (``grad.tensor`` infers
-        it).
+        data: numbers, nested lists or tuples of them, a NumPy array, a tensor; None is a scalar 0.
+        dtype: element type; float32 unless given, as in ``torch.Tensor`` (``grad.tensor`` infers).
         requires_grad: whether operations on it are recorded.
 
     Raises:
@@ -260,8 +259,7 @@ class Tensor(Variable):
             function._retained[index] = weakref.ref(self)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
-        """Call ``hook(grad)`` whenever the gradient of this tensor is known; a result replaces "
-        "it."""
+        """Call ``hook(grad)`` when the gradient of this tensor is known; a result replaces it."""
         edge = gradient_edge(self)
         if edge is None:
             raise GradientError("register_hook: the tensor does not require a gradient.")
@@ -297,9 +295,7 @@ class Tensor(Variable):
         return lent_array(self)
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
-        """The values as an array that shares memory with the tensor, whether it requires grad or
-        not.
-        """
+        """As `numpy`, and whether the tensor requires grad or not."""
         return lent_array(self)
 
     def item(self) -> Any:
@@ -312,8 +308,7 @@ class Tensor(Variable):
         return value if self.dtype is not dtypes.bfloat16 else float(value)
 
     def tolist(self) -> Any:
-        """The values as nested lists of Python numbers; a number for a tensor without "
-        "dimensions."""
+        """The values as nested lists of numbers; a number for a tensor without dimensions."""
         array = array_view(self)
         return (array.astype(np.float32) if self.dtype is dtypes.bfloat16 else array).tolist()
 
@@ -525,13 +520,6 @@ def _reflected(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     return method
 
 
-def _operator(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The operator form: for an operand that is no tensor and no number, Python asks the other
-    side.
-    """
-    return call
-
-
 def _comparison(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     """``x == None`` and the like are plain False, as for any object; not an error."""
 
@@ -541,11 +529,24 @@ def _comparison(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     return method
 
 
-def _as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
-    return call
+def _operator(row: Op) -> Callable[..., Any]:
+    """The operator form of a row: another class may take the operation over, if it knows how to."""
+    if row.operator in ("__eq__", "__ne__"):
+        return _comparison(row.call)
+    if row.reflected is None:
+        return row.call
+    call, reflected = row.call, row.reflected
 
+    def method(self: Tensor, other: Any) -> Any:
+        try:
+            return call(self, other)
+        except DTypeError:
+            ours = isinstance(other, Tensor | Number | np.generic | np.ndarray | Sequence)
+            if ours or not hasattr(type(other), reflected):
+                raise
+            return NotImplemented
 
-_OPERATOR_FORMS = {"__eq__": _comparison, "__ne__": _comparison}
+    return method
 
 
 def bind(row: Op) -> None:
@@ -557,7 +558,7 @@ def bind(row: Op) -> None:
             if row.inplace:
                 setattr(Tensor, f"{name}_", inplace_form(row, f"{name}_"))
     if row.operator:
-        setattr(Tensor, row.operator, _OPERATOR_FORMS.get(row.operator, _as_it_is)(row.call))
+        setattr(Tensor, row.operator, _operator(row))
     if row.reflected:
         setattr(Tensor, row.reflected, _reflected(row.call))
     if row.inplace_operator:

@@ -1,4 +1,5 @@
 # Written by `python -m tools.stubs` from the registry of operations; do not edit.
+# ruff: noqa
 from builtins import bool as _bool
 from builtins import float as _float
 from builtins import int as _int
@@ -17,44 +18,37 @@ class Tensor(Variable):
     dtype: DType
     __slots__ = ()
     __array_priority__ = 1000
-    def __init__(self, data: Any=None, dtype: Any=None, requires_grad: _bool=False, device: Any=None) -> None:
-        ...
+    def __init__(
+        self, data: Any = None, dtype: Any = None, requires_grad: _bool = False, device: Any = None
+    ) -> None: ...
     @classmethod
-    def _make_subclass(cls, data: Tensor, requires_grad: _bool=False) -> Any:
+    def _make_subclass(cls, data: Tensor, requires_grad: _bool = False) -> Any:
         """A leaf of class `cls` on the memory of `data`."""
     @property
-    def device(self) -> Device:
-        ...
+    def device(self) -> Device: ...
     @property
-    def ndim(self) -> _int:
-        ...
+    def ndim(self) -> _int: ...
     @property
-    def itemsize(self) -> _int:
-        ...
+    def itemsize(self) -> _int: ...
     @property
-    def nbytes(self) -> _int:
-        ...
+    def nbytes(self) -> _int: ...
     @property
-    def is_cuda(self) -> _bool:
-        ...
+    def is_cuda(self) -> _bool: ...
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph; assigning replaces the memory."""
     @data.setter
-    def data(self, value: Tensor) -> None:
-        ...
+    def data(self, value: Tensor) -> None: ...
     @property
     def grad(self) -> Any:
         """The gradient that `backward` has added up, or None."""
     @grad.setter
-    def grad(self, value: Any) -> None:
-        ...
+    def grad(self, value: Any) -> None: ...
     @property
     def requires_grad(self) -> _bool:
         """Whether operations on this tensor are recorded."""
     @requires_grad.setter
-    def requires_grad(self, value: _bool) -> None:
-        ...
+    def requires_grad(self, value: _bool) -> None: ...
     @property
     def is_leaf(self) -> _bool:
         """Whether no recorded operation made it."""
@@ -62,46 +56,47 @@ class Tensor(Variable):
     def grad_fn(self) -> Any:
         """The function of the graph that made this tensor, or None for a leaf."""
     @property
-    def output_nr(self) -> _int:
-        ...
+    def output_nr(self) -> _int: ...
     @property
-    def retains_grad(self) -> _bool:
-        ...
+    def retains_grad(self) -> _bool: ...
     @property
     def _version(self) -> _int:
         """How often the memory was written to."""
-    def size(self, dim: _int | None=None) -> Any:
+    def size(self, dim: _int | None = None) -> Any:
         """The shape, or the size of one axis."""
     def dim(self) -> _int:
         """The number of axes."""
     def numel(self) -> _int:
         """The number of elements."""
     nelement = numel
-    def element_size(self) -> _int:
-        ...
-    def stride(self, dim: _int | None=None) -> Any:
+    def element_size(self) -> _int: ...
+    def stride(self, dim: _int | None = None) -> Any:
         """Elements between neighbours in memory, along each axis or one."""
     def storage_offset(self) -> _int:
         """Where in its memory the tensor starts, in elements."""
-    def is_contiguous(self, memory_format: Any=None) -> _bool:
+    def is_contiguous(self, memory_format: Any = None) -> _bool:
         """Whether elements lie in row-major order without gaps."""
     def data_ptr(self) -> _int:
         """The address of the first element; computes the tensor."""
-    def is_floating_point(self) -> _bool:
-        ...
-    def is_complex(self) -> _bool:
-        ...
-    def requires_grad_(self, requires_grad: _bool=True) -> Tensor:
+    def is_floating_point(self) -> _bool: ...
+    def is_complex(self) -> _bool: ...
+    def requires_grad_(self, requires_grad: _bool = True) -> Tensor:
         """Say whether operations on this leaf are recorded; returns the tensor."""
-    def backward(self, gradient: Any=None, retain_graph: _bool | None=None, create_graph: _bool=False, inputs: Any=None) -> None:
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: _bool | None = None,
+        create_graph: _bool = False,
+        inputs: Any = None,
+    ) -> None:
         """Add the gradient of this tensor to the `.grad` of every leaf it was computed from.
 
-            Args:
-                gradient: what to start from; may be left out for a tensor of one element.
-                retain_graph: keep what was saved, so that one can go backward again.
-                create_graph: record the pass, for gradients of gradients.
-                inputs: fill only the `.grad` of these.
-            """
+        Args:
+            gradient: what to start from; may be left out for a tensor of one element.
+            retain_graph: keep what was saved, so that one can go backward again.
+            create_graph: record the pass, for gradients of gradients.
+            inputs: fill only the `.grad` of these.
+        """
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
     def detach_(self) -> Tensor:
@@ -109,77 +104,55 @@ class Tensor(Variable):
     def retain_grad(self) -> None:
         """Keep the gradient of this non-leaf in `.grad`."""
     def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
-        """Call ``hook(grad)`` whenever the gradient of this tensor is known; a result replaces "
-            "it."""
+        """Call ``hook(grad)`` when the gradient of this tensor is known; a result replaces it."""
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
         """Call ``hook(tensor)`` after a gradient was added to the `.grad` of this leaf."""
     def realize(self) -> Tensor:
         """Compute the values now; returns the tensor."""
-    def numpy(self, *, force: _bool=False) -> np.ndarray[Any, Any]:
+    def numpy(self, *, force: _bool = False) -> np.ndarray[Any, Any]:
         """The values as an array that shares memory with the tensor.
 
-            A tensor that requires grad is refused, as in PyTorch, unless `force`; see `to_numpy`.
-            """
+        A tensor that requires grad is refused, as in PyTorch, unless `force`; see `to_numpy`.
+        """
     def to_numpy(self) -> np.ndarray[Any, Any]:
-        """The values as an array that shares memory with the tensor, whether it requires grad or
-            not.
-            """
+        """As `numpy`, and whether the tensor requires grad or not."""
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number."""
     def tolist(self) -> Any:
-        """The values as nested lists of Python numbers; a number for a tensor without "
-            "dimensions."""
-    def __array__(self, dtype: Any=None, copy: _bool | None=None) -> np.ndarray[Any, Any]:
-        ...
-    def __array_wrap__(self, array: Any, context: Any=None, return_scalar: _bool=False) -> Any:
+        """The values as nested lists of numbers; a number for a tensor without dimensions."""
+    def __array__(self, dtype: Any = None, copy: _bool | None = None) -> np.ndarray[Any, Any]: ...
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: _bool = False) -> Any:
         """What NumPy's functions make of tensors are tensors."""
-    def __dlpack__(self, *, stream: Any=None, **_: Any) -> Any:
-        ...
-    def __dlpack_device__(self) -> tuple[_int, _int]:
-        ...
-    def __bool__(self) -> _bool:
-        ...
-    def __int__(self) -> _int:
-        ...
-    def __float__(self) -> _float:
-        ...
-    def __index__(self) -> _int:
-        ...
-    def __len__(self) -> _int:
-        ...
-    def __iter__(self) -> Iterator[Tensor]:
-        ...
-    def __contains__(self, value: Any) -> _bool:
-        ...
+    def __dlpack__(self, *, stream: Any = None, **_: Any) -> Any: ...
+    def __dlpack_device__(self) -> tuple[_int, _int]: ...
+    def __bool__(self) -> _bool: ...
+    def __int__(self) -> _int: ...
+    def __float__(self) -> _float: ...
+    def __index__(self) -> _int: ...
+    def __len__(self) -> _int: ...
+    def __iter__(self) -> Iterator[Tensor]: ...
+    def __contains__(self, value: Any) -> _bool: ...
     __hash__ = object.__hash__
-    def type(self, dtype: Any=None) -> Any:
+    def type(self, dtype: Any = None) -> Any:
         """Converted to `dtype`; without one, the name of the type, as PyTorch writes it."""
-    def type_as(self, other: Tensor) -> Tensor:
-        ...
-    def cpu(self) -> Tensor:
-        ...
-    def new_full(self, size: Any, fill_value: Any, *, dtype: Any=None, **options: Any) -> Tensor:
+    def type_as(self, other: Tensor) -> Tensor: ...
+    def cpu(self) -> Tensor: ...
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
         """A tensor of `size` and (unless given) this type that holds `fill_value` everywhere."""
-    def new_zeros(self, *size: Any, dtype: Any=None, **options: Any) -> Tensor:
-        ...
-    def new_ones(self, *size: Any, dtype: Any=None, **options: Any) -> Tensor:
-        ...
-    def new_empty(self, *size: Any, dtype: Any=None, **options: Any) -> Tensor:
-        ...
-    def new_tensor(self, data: Any, *, dtype: Any=None, requires_grad: _bool=False) -> Tensor:
-        ...
-    def __copy__(self) -> Tensor:
-        ...
+    def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor: ...
+    def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor: ...
+    def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor: ...
+    def new_tensor(
+        self, data: Any, *, dtype: Any = None, requires_grad: _bool = False
+    ) -> Tensor: ...
+    def __copy__(self) -> Tensor: ...
     def alias(self) -> Tensor:
         """Another handle on the same memory, recorded as a view."""
-    def __deepcopy__(self, memo: dict[_int, Any]) -> Tensor:
-        ...
-    def __reduce__(self) -> tuple[Any, ...]:
-        ...
+    def __deepcopy__(self, memo: dict[_int, Any]) -> Tensor: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
     def __repr__(self) -> str:
         """As PyTorch prints: values, and what is not the default."""
-    def __format__(self, spec: str) -> str:
-        ...
+    def __format__(self, spec: str) -> str: ...
     def where_self(self, condition: Any, other: Any) -> Tensor:
         """x where `condition` is true, `other` elsewhere; ``grad.where(condition, x, other)``."""
     def where(self, condition: Any, other: Any) -> Tensor:
@@ -321,11 +294,11 @@ class Tensor(Variable):
     def fmod_(self, y: Any) -> Tensor:
         """`fmod` in place."""
     def atan2(self, other: Any) -> Tensor:
-        """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
+        """Angle of the point ``(other, x)`` from the first axis, in (-pi, pi]; x is its height."""
     def atan2_(self, other: Any) -> Tensor:
         """`atan2` in place."""
     def arctan2(self, other: Any) -> Tensor:
-        """Angle of the point ``(y, x)`` from the positive x axis, in (-pi, pi]; the first operand is y."""
+        """Angle of the point ``(other, x)`` from the first axis, in (-pi, pi]; x is its height."""
     def arctan2_(self, other: Any) -> Tensor:
         """`atan2` in place."""
     def addcmul(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
@@ -400,13 +373,24 @@ class Tensor(Variable):
         """The larger of two elements; NaN if either is. Equal elements share the gradient."""
     def minimum(self, y: Any) -> Tensor:
         """The smaller of two elements; NaN if either is. Equal elements share the gradient."""
-    def isclose(self, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> Tensor:
+    def isclose(
+        self, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...
+    ) -> Tensor:
         """Whether ``|x - y| <= atol + rtol * |y|``; equal infinities are close, NaN only with `equal_nan`."""
-    def allclose(self, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> _bool:
+    def allclose(
+        self, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...
+    ) -> _bool:
         """Whether all elements are close (see `isclose`), as a Python bool."""
     def equal(self, y: Any) -> _bool:
         """Whether two tensors have the same shape and elements, as a Python bool."""
-    def to(self, target: Any = ..., dtype: Any = ..., non_blocking: _bool = ..., copy: _bool = ..., device: Any = ...) -> Tensor:
+    def to(
+        self,
+        target: Any = ...,
+        dtype: Any = ...,
+        non_blocking: _bool = ...,
+        copy: _bool = ...,
+        device: Any = ...,
+    ) -> Tensor:
         """`x` as another dtype (or like another tensor); `x` itself if nothing changes."""
     def bitcast(self, dtype: Any) -> Tensor:
         """The same bits read as `dtype`, of equal size; a copy."""
@@ -444,8 +428,10 @@ class Tensor(Variable):
         """A copy with memory of its own; the gradient goes through."""
     def contiguous(self, memory_format: Any = ...) -> Tensor:
         """`x` itself if its elements lie in row-major order, else a copy in which they do."""
-    def split(self, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
-        """Views of `split_size` elements of axis `dim` each (the last may have fewer), or of given sizes."""
+    def split(
+        self, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
+    ) -> tuple[Tensor, ...]:
+        """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
     def chunk(self, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
         """`chunks` views along `dim`, equal but for the last."""
     def unbind(self, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
@@ -456,11 +442,17 @@ class Tensor(Variable):
         """Copies side by side, `repeats` of them along each axis; new axes in front."""
     def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
         """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
-    def sum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+    def sum(
+        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+    ) -> Tensor:
         """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
-    def mean(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+    def mean(
+        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+    ) -> Tensor:
         """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""
-    def prod(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+    def prod(
+        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+    ) -> Tensor:
         """Product over `dim`; integers and bool are multiplied in int64. Its gradient is exact where elements are 0."""
     def any(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """Whether any element over `dim` is nonzero; of nothing, False."""
@@ -468,15 +460,55 @@ class Tensor(Variable):
         """Whether all elements over `dim` are nonzero; of nothing, True."""
     def count_nonzero(self, dim: Any = ..., **numpy_names: Any) -> Tensor:
         """How many elements over `dim` are nonzero."""
-    def var(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: _float | None = ..., **numpy_names: Any) -> Tensor:
+    def var(
+        self,
+        dim: Any = ...,
+        unbiased: _bool | None = ...,
+        keepdim: _bool = ...,
+        *,
+        correction: _float | None = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
         """Variance over `dim`: squared differences from the mean, summed, by ``count - correction``."""
-    def std(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: _float | None = ..., **numpy_names: Any) -> Tensor:
+    def std(
+        self,
+        dim: Any = ...,
+        unbiased: _bool | None = ...,
+        keepdim: _bool = ...,
+        *,
+        correction: _float | None = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
         """Standard deviation over `dim`, the square root of `var`; its gradient is 0 where it is 0."""
-    def var_mean(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: Any = ..., **numpy_names: Any) -> Tensor:
+    def var_mean(
+        self,
+        dim: Any = ...,
+        unbiased: _bool | None = ...,
+        keepdim: _bool = ...,
+        *,
+        correction: Any = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
         """The pair of `var` and `mean` over `dim`."""
-    def std_mean(self, dim: Any = ..., unbiased: _bool | None = ..., keepdim: _bool = ..., *, correction: Any = ..., **numpy_names: Any) -> Tensor:
+    def std_mean(
+        self,
+        dim: Any = ...,
+        unbiased: _bool | None = ...,
+        keepdim: _bool = ...,
+        *,
+        correction: Any = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
         """The pair of `std` and `mean` over `dim`."""
-    def norm(self, p: Any = ..., dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+    def norm(
+        self,
+        p: Any = ...,
+        dim: Any = ...,
+        keepdim: _bool = ...,
+        *,
+        dtype: Any = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
         """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
     def amax(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """The largest elements over `dim`; equal ones share the gradient."""
@@ -490,19 +522,43 @@ class Tensor(Variable):
         """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
     def min(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
-    def gather(self, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any) -> Tensor:
+    def gather(
+        self, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any
+    ) -> Tensor:
         """``out[i][j] = x[index[i][j]][j]`` for ``dim=0``: elements of x chosen along `dim`."""
-    def scatter(self, dim: _int, index: Any, src: Any = ..., *, reduce: str | None = ..., value: Any = ..., **numpy_names: Any) -> Tensor:
+    def scatter(
+        self,
+        dim: _int,
+        index: Any,
+        src: Any = ...,
+        *,
+        reduce: str | None = ...,
+        value: Any = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
         """x with ``x[index[i][j]][j] = src[i][j]`` for ``dim=0``; `src` is a tensor or a number."""
-    def scatter_(self, dim: _int, index: Any, src: Any = ..., *, reduce: str | None = ..., value: Any = ..., **numpy_names: Any) -> Tensor:
+    def scatter_(
+        self,
+        dim: _int,
+        index: Any,
+        src: Any = ...,
+        *,
+        reduce: str | None = ...,
+        value: Any = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
         """`scatter` in place."""
     def scatter_add(self, dim: _int, index: Any, src: Any, **numpy_names: Any) -> Tensor:
         """x with ``x[index[i][j]][j] += src[i][j]`` for ``dim=0``; the order of additions is always the same."""
     def scatter_add_(self, dim: _int, index: Any, src: Any, **numpy_names: Any) -> Tensor:
         """`scatter_add` in place."""
-    def index_add(self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any) -> Tensor:
+    def index_add(
+        self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
+    ) -> Tensor:
         """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
-    def index_add_(self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any) -> Tensor:
+    def index_add_(
+        self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
+    ) -> Tensor:
         """`index_add` in place."""
     def index_fill(self, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
         """x with the number `value` at ``x[index]`` for ``dim=0``; index has one dimension."""
@@ -513,7 +569,7 @@ class Tensor(Variable):
     def take_along_dim(self, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
         """`gather`, but the other axes of x and the index broadcast; without `dim`, of both flattened."""
     def __getitem__(self, index: Any) -> Tensor:
-        """``x[index]``: a view for integers, slices, None and ...; a copy for tensors, lists and " "masks."""
+        """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
     def __setitem__(self, index: Any, value: Any) -> None:
         """``x[index] = value``; the value broadcasts to what is indexed and is converted to the type of `x`."""
     def index_put_(self, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
@@ -601,9 +657,13 @@ class Tensor(Variable):
         """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x broadcasts."""
     def addmm_(self, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
         """`addmm` in place."""
-    def baddbmm(self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    def baddbmm(
+        self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
+    ) -> Tensor:
         """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x broadcasts."""
-    def baddbmm_(self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    def baddbmm_(
+        self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
+    ) -> Tensor:
         """`baddbmm` in place."""
     def permute(self, *dims: Any) -> Tensor:
         """Axes in another order: ``x.permute(2, 0, 1)``."""
@@ -623,20 +683,38 @@ class Tensor(Variable):
         """Axes `source` moved to the places `destination`; the others keep their order."""
     def narrow(self, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
         """`length` elements of axis `dim` from `start` on."""
-    def as_strided(self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...) -> Tensor:
+    def as_strided(
+        self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...
+    ) -> Tensor:
         """Any view of the memory of `x`, by sizes, strides and offset in elements."""
     def pow(self, exponent: Any) -> Tensor:
-        """``x ** exponent``. Integers to negative Python exponents are refused; negative integer tensors give 0 or ±1."""
+        """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative integers they give 0 or ±1."""
     def pow_(self, exponent: Any) -> Tensor:
         """`pow` in place."""
     def __pow__(self, other: Any) -> Tensor: ...
     def __rpow__(self, other: Any) -> Tensor: ...
     def __ipow__(self, other: Any) -> Tensor: ...
-    def rand_like(self, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def rand_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """Numbers uniform in [0, 1), of the shape and type of x."""
-    def randn_like(self, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def randn_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """Normally distributed numbers of the shape and type of x."""
-    def randint_like(self, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...) -> Tensor:
+    def randint_like(
+        self, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
+    ) -> Tensor:
         """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
     def bernoulli(self, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
         """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
@@ -711,9 +789,13 @@ class Tensor(Variable):
         """Whether each element is infinite, of either sign."""
     def isfinite(self) -> Tensor:
         """Whether each element is neither infinite nor NaN."""
-    def nan_to_num(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
+    def nan_to_num(
+        self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...
+    ) -> Tensor:
         """x with NaN and infinities replaced: by `nan`, and by `posinf`, `neginf` or the largest finite values."""
-    def nan_to_num_(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
+    def nan_to_num_(
+        self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...
+    ) -> Tensor:
         """`nan_to_num` in place."""
     def cumsum(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
         """Sums of the elements up to each along `dim`; integers and bool are summed in int64."""
@@ -779,9 +861,13 @@ class Tensor(Variable):
         """`rad2deg` in place."""
     def signbit(self) -> Tensor:
         """Whether the sign is minus, also that of -0.0."""
-    def nansum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+    def nansum(
+        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+    ) -> Tensor:
         """Sum over `dim` with NaN counted as 0."""
-    def nanmean(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
+    def nanmean(
+        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+    ) -> Tensor:
         """Mean over `dim` of the elements that are not NaN."""
     def exp(self) -> Tensor:
         """Exponential, ``e ** x``."""
@@ -894,55 +980,132 @@ class Tensor(Variable):
     def byte(self) -> Tensor: ...
     def bool(self) -> Tensor: ...
     @staticmethod
-    def zeros(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def zeros(
+        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...
+    ) -> Tensor:
         """A tensor of zeros of the given size."""
     @staticmethod
-    def zeros_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+    def zeros_like(
+        input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+    ) -> Tensor:
         """A tensor of zeros of the given size, like `input`."""
     @staticmethod
     def ones(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
         """A tensor of ones of the given size."""
     @staticmethod
-    def ones_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+    def ones_like(
+        input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+    ) -> Tensor:
         """A tensor of ones of the given size, like `input`."""
     @staticmethod
-    def empty(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def empty(
+        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...
+    ) -> Tensor:
         """A tensor of the given size, to be written to."""
     @staticmethod
-    def empty_like(input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any) -> Tensor:
+    def empty_like(
+        input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+    ) -> Tensor:
         """A tensor of the given size, to be written to, like `input`."""
     @staticmethod
-    def full(size: Any, fill_value: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def full(
+        size: Any,
+        fill_value: Any,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
     @staticmethod
     def full_like(input: Any, fill_value: Any, *, dtype: Any = ..., **options: Any) -> Tensor:
         """A tensor of the size and type of `input` that holds `fill_value` everywhere."""
     @staticmethod
-    def arange(start: Any, end: Any = ..., step: Any = ..., *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def arange(
+        start: Any,
+        end: Any = ...,
+        step: Any = ...,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """`start`, `start + step` ... up to but without `end`; ``arange(end)`` starts from 0."""
     @staticmethod
-    def linspace(start: Any, end: Any, steps: _int, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def linspace(
+        start: Any,
+        end: Any,
+        steps: _int,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """`steps` numbers from `start` to `end`, both included, equally far apart."""
     @staticmethod
-    def eye(n: _int, m: _int | None = ..., *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def eye(
+        n: _int,
+        m: _int | None = ...,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """The identity matrix of `n` rows and `m` (default `n`) columns."""
     @staticmethod
     def scalar_tensor(value: Any, **options: Any) -> Tensor:
         """A tensor without dimensions, of the default floating type."""
     @staticmethod
-    def rand(*size: Any, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def rand(
+        *size: Any,
+        generator: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """Numbers uniform in [0, 1), of shape `size`."""
     @staticmethod
-    def randn(*size: Any, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def randn(
+        *size: Any,
+        generator: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
     @staticmethod
-    def randint(low: _int, high: Any = ..., size: Any = ..., *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def randint(
+        low: _int,
+        high: Any = ...,
+        size: Any = ...,
+        *,
+        generator: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
     @staticmethod
-    def randperm(n: _int, *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def randperm(
+        n: _int,
+        *,
+        generator: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """The numbers below `n` in random order; int64 unless told."""
     @staticmethod
-    def normal(mean: Any = ..., std: Any = ..., size: Any = ..., *, generator: Any = ..., dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def normal(
+        mean: Any = ...,
+        std: Any = ...,
+        size: Any = ...,
+        *,
+        generator: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
         """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
     @staticmethod
     def from_numpy(source: Any) -> Tensor: ...
@@ -956,4 +1119,5 @@ class Tensor(Variable):
 def bind_all() -> None: ...
 def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """A new tensor that holds a copy of `data`; ints give int64, floats the default floating type."""
+
 CASTS: dict[str, DType]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,20 +16,59 @@ import grad
 import grad.autograd
 import grad.nn
 import grad.nn.functional
+import grad.nn.init
+import grad.nn.utils
 import grad.optim
+import grad.optim.lr_scheduler
+import grad.utils.data
 
 SUBMODULES: tuple[ModuleType, ...] = (
     grad.autograd,
     grad.nn,
     grad.nn.functional,
+    grad.nn.init,
+    grad.nn.utils,
     grad.optim,
+    grad.optim.lr_scheduler,
+    grad.utils.data,
 )
 
 
+class Annotation(str):
+    """The text of an annotation, shown without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def public_members(owner: object) -> list[str]:
-    """Return `__all__` where there is one, else the attributes without underscore, sorted."""
-    names = getattr(owner, "__all__", None) or [n for n in dir(owner) if not n.startswith("_")]
-    return sorted(names)
+    """Return `__all__` where there is one, else the attributes without underscore, sorted.
+
+    Of a module without `__all__`, only what it defines itself.
+    """
+    declared = getattr(owner, "__all__", None)
+    if declared is not None:
+        return sorted(declared)
+    names = [name for name in dir(owner) if not name.startswith("_")]
+    if isinstance(owner, ModuleType):
+        own = owner.__name__
+        names = [n for n in names if getattr(getattr(owner, n), "__module__", None) == own]
+    return names
+
+
+def signature(value: Callable[..., object]) -> str:
+    """Return the signature of `value`, annotations as they are written in its source."""
+    try:
+        found = inspect.signature(value)
+    except ValueError:  # builtins without a text signature
+        return "(...)"
+    parameters = [p.replace(annotation=_shown(p.annotation)) for p in found.parameters.values()]
+    returned = _shown(found.return_annotation)
+    return str(found.replace(parameters=parameters, return_annotation=returned))
+
+
+def _shown(annotation: object) -> object:
+    return Annotation(annotation) if isinstance(annotation, str) else annotation
 
 
 def entry(owner: object, name: str, prefix: str) -> str | None:
@@ -38,13 +77,10 @@ def entry(owner: object, name: str, prefix: str) -> str | None:
     value = getattr(owner, name)
     if isinstance(value, ModuleType) or not (callable(value) or isinstance(member, property)):
         return None
-    try:
-        signature = str(inspect.signature(value)) if callable(value) else ""
-    except ValueError:  # builtins without a text signature
-        signature = "(...)"
+    parameters = signature(value) if callable(value) else ""
     documented = member if isinstance(member, property) else value
     docstring = inspect.getdoc(documented) or "*Not documented.*"
-    return f"### `{prefix}.{name}{signature}`\n\n```text\n{docstring}\n```\n"
+    return f"### `{prefix}.{name}{parameters}`\n\n```text\n{docstring}\n```\n"
 
 
 def sections() -> Iterator[tuple[str, list[str]]]:

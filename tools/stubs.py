@@ -8,8 +8,10 @@ up to date. What is in tensor.py and __init__.py by hand is taken from their sou
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 import re
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
@@ -22,7 +24,10 @@ from grad.ops.registry import Op, registry
 from grad.tensor import CASTS
 
 PACKAGE = Path(grad.__file__).parent
-HEADER = "# Written by `python -m tools.stubs` from the registry of operations; do not edit.\n"
+HEADER = """\
+# Written by `python -m tools.stubs` from the registry of operations; do not edit.
+# ruff: noqa
+"""
 IMPORTS = """\
 from builtins import bool as _bool
 from builtins import float as _float
@@ -197,19 +202,44 @@ def _names(targets: Iterable[ast.expr]) -> Iterable[ast.Name]:
 STUBS = {"tensor.pyi": tensor_stub, "__init__.pyi": package_stub}
 
 
-def main(arguments: list[str]) -> int:
-    """Write the stubs; with ``--check``, report those that would change and return 1."""
-    outdated = []
+def formatted(text: str) -> str:
+    """`text` in the project's format, where ruff is installed."""
+    if importlib.util.find_spec("ruff") is None:
+        return text
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "stub.pyi", "-"]
+    return subprocess.run(command, input=text, text=True, capture_output=True, check=True).stdout
+
+
+def meaning(text: str) -> str:
+    """What a stub says, however it is laid out."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = " ".join(node.value.split())
+    return ast.dump(tree)
+
+
+def outdated() -> list[str]:
+    """The stubs that say something else than the registry does; their format does not count."""
+    found = []
     for name, make in STUBS.items():
-        path, text = PACKAGE / name, make()
-        ast.parse(text)
-        if not path.exists() or path.read_text() != text:
-            outdated.append(name)
-            if "--check" not in arguments:
-                path.write_text(text)
-    for name in outdated:
-        print(f"grad/{name}: {'out of date' if '--check' in arguments else 'written'}")
-    return 1 if outdated and "--check" in arguments else 0
+        path = PACKAGE / name
+        if not path.exists() or meaning(path.read_text()) != meaning(make()):
+            found.append(f"grad/{name}")
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Write the stubs; with ``--check``, only report those that are out of date, and return 1."""
+    if "--check" in arguments:
+        found = outdated()
+        for name in found:
+            print(f"{name} is out of date; run `python -m tools.stubs`")
+        return 1 if found else 0
+    for name, make in STUBS.items():
+        (PACKAGE / name).write_text(formatted(make()))
+        print(f"grad/{name}: written")
+    return 0
 
 
 if __name__ == "__main__":

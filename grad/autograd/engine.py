@@ -36,10 +36,8 @@ def backward(
     """Add the gradient of `tensors` to the `.grad` of every leaf they were computed from.
 
     Args:
-        gradients: what to start from, one for each tensor; may be left out for those of one
-        element.
-        retain_graph: keep saved values, so that one may go backward again (default:
-        `create_graph`).
+        gradients: what to start from, one for each tensor; not needed for those of one element.
+        retain_graph: keep saved values, to go backward again (default: as `create_graph`).
         create_graph: record the pass itself, for gradients of gradients.
         inputs: the tensors to fill `.grad` of, in place of all leaves.
 
@@ -106,8 +104,7 @@ def run(
     create_graph: bool,
     captured: dict[Edge, Any],
 ) -> dict[Edge, Any]:
-    """One backward pass. With `captured`, fill in the gradients at these edges and touch no "
-    "leaf."""
+    """One backward pass. With `captured`, fill in the gradients at these edges instead."""
     keep = create_graph if retain_graph is None else retain_graph
     before = mode.enabled
     mode.enabled = create_graph
@@ -146,7 +143,7 @@ def _work_off(
                 for index, gradient in enumerate(arrived):
                     if (target, index) in captured:
                         captured[target, index] = gradient
-            if needed is None or any(_wanted(edge, needed) for edge in target.edges):
+            if needed is None or any(edge and edge[0] in needed for edge in target.edges):
                 results = _differentiate(target, arrived)
                 if not keep:
                     target.release()
@@ -159,10 +156,6 @@ def _work_off(
             waiting[edge[0]] -= 1
             if not waiting[edge[0]]:
                 ready.append(edge[0])
-
-
-def _wanted(edge: Edge | None, needed: set[Any] | None) -> bool:
-    return needed is None or (edge is not None and edge[0] in needed)
 
 
 # -- the order -------------------------------------------------------------------------------------
@@ -214,8 +207,7 @@ def _deposit(pending: Gradients, target: Any, index: int, gradient: Any) -> None
 
 
 def _hooked(context: Context, arrived: list[Any]) -> list[Any]:
-    """The gradients after the hooks of the output tensors; those that keep their gradient get "
-    "it."""
+    """The gradients after the hooks of the outputs, of which some keep theirs."""
     if context._tensor_hooks:
         for index, hooks in context._tensor_hooks.items():
             arrived[index] = _through_hooks(hooks, arrived[index])
@@ -279,8 +271,7 @@ def _zeros(info: OutputInfo) -> Any:
 
 
 def conform(gradient: Any, info: OutputInfo, source: Any) -> Any:
-    """`gradient` summed over what was broadcast, and cast to the type of the tensor it belongs "
-    "to."""
+    """`gradient` summed over what was broadcast, and cast to the type of its tensor."""
     shape, dtype = info
     if not isinstance(gradient, Variable):
         raise GradientError(

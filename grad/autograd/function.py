@@ -82,8 +82,7 @@ class Light:
 class Context:
     """A recorded call: what `forward` saved, and the edges that `backward` sends gradients along.
 
-    There is one subclass per Function, named after it: `<MulBackward>`. Users may set any
-    attribute.
+    There is one subclass per Function, named after it: `<MulBackward>`. Any attribute may be set.
 
     Attributes:
         function: the Function class.
@@ -116,8 +115,7 @@ class Context:
     _post_hooks: Hooks | None = None
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep the values of `tensors` for `backward`; anything that is no tensor is kept as it "
-        "is."""
+        """Keep the values of `tensors` (or of anything else) for `backward`."""
         self._saved = tensors
 
     def mark_dirty(self, *tensors: Any) -> None:
@@ -284,9 +282,7 @@ class Function:
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """The gradients of the positional arguments, from those of the outputs; None for no
-        gradient.
-        """
+        """The gradient of each positional argument (or None), from those of the outputs."""
         raise GradientError(f"{type(ctx).__name__}: this operation has no gradient.")
 
     @classmethod

@@ -108,8 +108,7 @@ def _tensor(values: Array, like: Any) -> Any:
 
 
 def _by_backward(output: Any, inputs: Sequence[Any]) -> list[Array]:
-    """The Jacobian for each input, row by row of outputs: (elements of input, elements of "
-    "output)."""
+    """The Jacobian for each input, of shape (elements of input, elements of output)."""
     count = output.numel()
     jacobians = [np.zeros((x.numel(), count)) for x in inputs]
     for row in range(count):

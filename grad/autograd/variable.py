@@ -194,9 +194,7 @@ class Variable:
         return layout
 
     def apply(self, primitive: Primitive, *others: Any, dtype: DType | None = None) -> Any:
-        """`primitive` of this tensor and `others` (tensors, or numbers of type `dtype`), not
-        recorded.
-        """
+        """`primitive` of this and `others` (tensors, or numbers of type `dtype`), not recorded."""
         if not others:
             return self._wrap(pointwise(primitive, self.node, dtype=dtype))
         if dtype is None:

@@ -9,11 +9,13 @@ time. One thread computes at a time; the others wait.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from grad.device import open_backend
@@ -53,7 +55,9 @@ class PlanCache:
 
     def find(self, found: Walk) -> tuple[Plan, frozenset[int]]:
         """The plan for a walk, made if need be, and which of its constants are arguments."""
-        key = (settings.backend, found.key)
+        backend = open_backend(settings.backend)
+        # Plans have scratch for each worker, so they hold for one number of them.
+        key = (settings.backend, backend.workers(), found.key)
         family = self.families.get(key)
         reason = "new graph"
         if family is None:
@@ -80,7 +84,7 @@ class PlanCache:
         self.misses += 1
         if settings.debug >= 1:
             print(f"grad: plan miss ({reason}), {len(found.nodes)} nodes", file=sys.stderr)
-        plan = make_plan(program_of(found, family.varying), open_backend(settings.backend))
+        plan = make_plan(program_of(found, family.varying), backend)
         family.plans[fixed] = plan
         return plan, family.varying
 
@@ -149,10 +153,25 @@ def realize(nodes: Sequence[Node]) -> None:
         plan, varying = cache.find(found)
         scalars = [node.arg for node in found.arguments]
         scalars.extend(found.constants[number].arg for number in sorted(varying))
-        buffers = plan.run(found.leaves, scalars)
+        # A value that was overwritten must not be left looking pending: it would be written again.
+        with interrupts_held() if found.donated else nullcontext():
+            buffers = plan.run(found.leaves, scalars)
+            for number, buffer in zip(found.outputs, buffers, strict=True):
+                found.nodes[number].realized(buffer)
         cache.kernels += plan.kernel_count
-        for number, buffer in zip(found.outputs, buffers, strict=True):
-            found.nodes[number].realized(buffer)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Have Ctrl-C wait until the block is through (where the system can)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def kernel_count(nodes: Sequence[Node]) -> int:

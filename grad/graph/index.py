@@ -217,6 +217,18 @@ def _split(a: Index, divisor: int) -> tuple[Index, Index]:
     return _build(whole, a.constant // divisor), _build(rest, a.constant % divisor)
 
 
+def _layers(a: Index, divisor: int) -> tuple[int, Index, Index] | None:
+    """``a == step * above + below`` with ``0 <= below < step``, where `step` divides `divisor`, if there is one.
+
+    Then `below` never carries into the quotient: ``(4 * i + j) // 12`` with ``j < 4`` is ``i // 3``.
+    """
+    for step in sorted({math.gcd(divisor, c) for _, c in a.terms} - {1}, reverse=True):
+        above, below = _split(a, step)
+        if below.low >= 0 and below.high < step:
+            return step, above, below
+    return None
+
+
 def floordiv(a: Index, divisor: int) -> Index:
     """``a // divisor``, simplified by what is known of the ranges."""
     if divisor == 1:
@@ -224,12 +236,10 @@ def floordiv(a: Index, divisor: int) -> Index:
     whole, rest = _split(a, divisor)
     if rest.low >= 0 and rest.high < divisor:
         return whole
-    shared = math.gcd(divisor, *(c for _, c in rest.terms))
-    if shared > 1:
-        smaller = Index(
-            tuple((atom, c // shared) for atom, c in rest.terms), rest.constant // shared
-        )
-        return add(whole, floordiv(smaller, divisor // shared))
+    found = _layers(rest, divisor)
+    if found is not None:
+        step, above, _ = found
+        return add(whole, floordiv(above, divisor // step))
     if len(rest.terms) == 1 and rest.constant == 0 and rest.terms[0][1] == 1:
         atom = rest.terms[0][0]
         if isinstance(atom, Quotient):
@@ -244,12 +254,10 @@ def mod(a: Index, divisor: int) -> Index:
     _, rest = _split(a, divisor)
     if rest.low >= 0 and rest.high < divisor:
         return rest
-    shared = math.gcd(divisor, *(c for _, c in rest.terms))
-    if shared > 1:
-        smaller = Index(
-            tuple((atom, c // shared) for atom, c in rest.terms), rest.constant // shared
-        )
-        return add(scale(mod(smaller, divisor // shared), shared), rest.constant % shared)
+    found = _layers(rest, divisor)
+    if found is not None:
+        step, above, below = found
+        return add(scale(mod(above, divisor // step), step), below)
     if len(rest.terms) == 1 and rest.constant == 0 and rest.terms[0][1] == 1:
         atom = rest.terms[0][0]
         if isinstance(atom, Remainder) and atom.divisor % divisor == 0:

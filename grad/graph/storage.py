@@ -46,8 +46,7 @@ class Storage:
 class Shared:
     """Memory that a storage has in common with the outside, kept up to date by `write_through`.
 
-    `holder` is weak for memory that we lent: when nobody outside holds it, writes need not go
-    there.
+    Memory that we lent has a `holder`, held weakly: once it is gone, writes need not go there.
     """
 
     __slots__ = ("_holder", "buffer")

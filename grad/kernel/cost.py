@@ -15,11 +15,13 @@ from grad.kernel.ir import Accumulate, Contraction, Count, Kernel, Let, Load, Lo
 
 LANES = 16
 JUMP = 1.2  # one lane of a gather or scatter
+NEAR = 0.5  # one whose cache line is still there from the step before
+NEAR_LINES = 256  # so many lines stay in the first-level cache
 LOOP = 3.0  # starting a loop
 
 
-def access_cost(index: Index, lanes: Variable | None) -> float:
-    """One load or store of a vector along `lanes`."""
+def access_cost(index: Index, lanes: Variable | None, around: Variable | None = None) -> float:
+    """One load or store of a vector along `lanes`, the variable of the loop `around` it."""
     divisions = sum(isinstance(atom, Quotient | Remainder) for atom, _ in index.terms)
     if lanes is None:
         return 1.0 + divisions
@@ -30,14 +32,18 @@ def access_cost(index: Index, lanes: Variable | None) -> float:
         return 1.0 + divisions
     if coefficient is None:
         return LANES * JUMP * 2 + 4.0 * divisions
+    if around is not None and lanes.size <= NEAR_LINES and index.coefficient(around) in (1, -1):
+        return LANES * NEAR
     return LANES * JUMP
 
 
-def statement_cost(statement: Statement, lanes: Variable | None) -> float:
+def statement_cost(
+    statement: Statement, lanes: Variable | None, around: Variable | None
+) -> float:
     if isinstance(statement, Let):
         return statement.op.cost
     if isinstance(statement, Load | Store):
-        return access_cost(statement.index, lanes)
+        return access_cost(statement.index, lanes, around)
     if isinstance(statement, Count):
         return 2.0
     return 0.5
@@ -46,9 +52,10 @@ def statement_cost(statement: Statement, lanes: Variable | None) -> float:
 def phase_cost(statements: tuple[Statement, ...]) -> float:
     """The cost of running `statements` once, all loops included."""
     total = 0.0
-    stack: list[tuple[tuple[Statement, ...], float, Variable | None]] = [(statements, 1.0, None)]
+    stack: list[tuple[tuple[Statement, ...], float, Variable | None, Variable | None]]
+    stack = [(statements, 1.0, None, None)]
     while stack:
-        body, times, lanes = stack.pop()
+        body, times, lanes, around = stack.pop()
         for statement in body:
             if isinstance(statement, Contraction):
                 sizes = (*statement.batch, statement.row, statement.column, statement.k)
@@ -57,10 +64,12 @@ def phase_cost(statements: tuple[Statement, ...]) -> float:
                 size = statement.variable.size
                 turns = math.ceil(size / LANES) if statement.vector else size
                 total += times * LOOP
-                inner = statement.variable if statement.vector else lanes
-                stack.append((statement.body, times * turns, inner))
+                if statement.vector:
+                    stack.append((statement.body, times * turns, statement.variable, around))
+                else:
+                    stack.append((statement.body, times * turns, lanes, statement.variable))
             else:
-                total += times * statement_cost(statement, lanes)
+                total += times * statement_cost(statement, lanes, around)
     return total
 
 

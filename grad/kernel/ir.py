@@ -173,13 +173,13 @@ class Kernel:
     """Phases that run one after another over shared parameters.
 
     Attributes:
-        name: says what it does: ``exp_mul_sum_4096x1024``.
+        name: says what it does: ``exp_mul_sum_4096x1024``. Kernels may be equal by any name.
         parameters: in the order of the arguments.
         phases: what is the same for all items, then one parallel loop (or contraction) last.
         cost: estimated additions for one item of each phase's outermost loop.
     """
 
-    name: str
+    name: str = field(compare=False)
     parameters: tuple[Parameter, ...]
     phases: tuple[tuple[Statement, ...], ...]
     cost: tuple[float, ...] = field(default=(), compare=False)
@@ -245,7 +245,9 @@ def _print_statement(
             accumulators[s.value] = s.op
             return f"v{s.value} = identity({s.op.name}, {s.dtype.name})"
         case Accumulate():
-            return f"v{s.accumulator} = {accumulators[s.accumulator].name}(v{s.accumulator}, v{s.value})"
+            found = accumulators.get(s.accumulator)  # none in a kernel that verify.py refuses
+            name = "undeclared" if found is None else found.name
+            return f"v{s.accumulator} = {name}(v{s.accumulator}, v{s.value})"
         case Loop():
             bound = (
                 str(s.variable.size)

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from grad.graph.index import Index, Position, add, const, flatten, scale, unflatten
-from grad.graph.primitives import SCAN, SCATTER, UPDATE, Kind
+from grad.graph.primitives import AS_STRIDED, PERMUTE, SCAN, SCATTER, UPDATE, Kind
 from grad.kernel.cost import kernel_cost, phase_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
+from grad.kernel.tiles import tile_axis, tiled_loops
 from grad.kernel.writer import Writer
 from grad.schedule.facts import root_variables
 from grad.schedule.group import Group, Grouping
@@ -142,6 +143,8 @@ def _loops(program: Program, group: Group, in_memory: frozenset[int]) -> Iterato
     nest = _Nest(program, group, in_memory, rows, outer, inner)
     for form in _forms(len(rows), bool(inner or outer)):
         yield nest.write(form)
+    if not (inner or outer or is_reduction):
+        yield from nest.tiled()
 
 
 class _Nest:
@@ -186,6 +189,18 @@ class _Nest:
             return self.chunked(writer, form, length, whole // length)
         self.rows_loops(writer, form, lambda position: self.whole_reduction(writer, form, position))
         return writer, [writer.bodies[0]]
+
+    def tiled(self) -> Iterator[Candidate]:
+        """The loops in tiles, when something is read across."""
+        ops = {self.program.entries[number].op for number in self.group.inlined}
+        if not ops & {PERMUTE, AS_STRIDED}:
+            return
+        shape = self.entry.shape
+        axis = tile_axis(Writer(self.program, self.in_memory), shape, self.store_all)
+        if axis is not None:
+            writer = Writer(self.program, self.in_memory)
+            tiled_loops(writer, shape, axis, self.store_all)
+            yield writer, [writer.bodies[0]]
 
     # -- rows
     # ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
-from grad.errors import ShapeError
+from grad.errors import ArgumentError, ShapeError
 from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import (
     ABS,
@@ -100,7 +100,7 @@ class Gelu(Function):
     def forward(ctx: Context, x: Any, *, approximate: str = "none") -> Any:
         require_floating("gelu", x.dtype)
         if approximate not in ("none", "tanh"):
-            raise ValueError(f"gelu: approximate={approximate!r}; use 'none' or 'tanh'.")
+            raise ArgumentError(f"gelu: approximate={approximate!r}; use 'none' or 'tanh'.")
         ctx.save_for_backward(x)
         ctx.approximate = approximate
         node, dtype = _halves(x)

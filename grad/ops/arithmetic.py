@@ -14,7 +14,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
-from grad.errors import DTypeError, GradientError
+from grad.errors import ArgumentError, DTypeError, GradientError
 from grad.graph.node import Node, pointwise
 from grad.graph.primitives import (
     ADD,
@@ -177,7 +177,7 @@ class Div(Function):
         if rounding_mode == "floor":
             return binary("div", FLOORDIV, x, y)
         if rounding_mode != "trunc":
-            raise ValueError(f"div: rounding_mode={rounding_mode!r}; use None, 'trunc' or 'floor'.")
+            raise ArgumentError(f"div: rounding_mode={rounding_mode!r}; use None, 'trunc' or 'floor'.")
         a, b = pair("div", x, y)
         if a.dtype.is_floating_point:
             return wrap(pointwise(TRUNC, pointwise(DIV, a, b)))

@@ -71,8 +71,7 @@ def filled(value: Any, shape: Shape, dtype: DType) -> Node:
 
 # -- data ------------------------------------------------------------------------------------------
 def node_of_data(data: Any, dtype: DType | None) -> Node:
-    """`data` as a node of `dtype` (None: what PyTorch infers): numbers, nested lists, arrays,
-    tensors.
+    """`data` (numbers, nested lists, arrays, tensors) as a node of `dtype` (None: inferred).
 
     Raises:
         ShapeError: a nested list is ragged. DTypeError: it holds something that is no number.

@@ -14,6 +14,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.dtype import as_dtype
+from grad.errors import ArgumentError
 from grad.graph.node import Node, cast, pointwise, reduce
 from grad.graph.primitives import (
     DIV,
@@ -209,7 +210,7 @@ class Norm(Function):
         if p == "fro" or p == 2 or p is None:
             return EuclideanNorm.apply(x, normal_axes("norm", dim, len(x.shape)), keepdim)
         if not isinstance(p, int | float):
-            raise ValueError(f"norm: p={p!r}; use a number, math.inf or 'fro'.")
+            raise ArgumentError(f"norm: p={p!r}; use a number, math.inf or 'fro'.")
         if p == math.inf:
             return x.abs().amax(dim, keepdim)
         if p == -math.inf:

@@ -12,7 +12,7 @@ from typing import Any
 
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
-from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
+from grad.errors import ArgumentError, DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import (
     Node,
     broadcast_shapes,
@@ -177,7 +177,7 @@ class Scatter(Function):
         value: Any = None,
     ) -> Any:
         if reduce is not None and reduce not in _REDUCTIONS:
-            raise ValueError(
+            raise ArgumentError(
                 f"scatter: reduce={reduce!r}; use 'add', 'multiply', or scatter_reduce."
             )
         mode = "set" if reduce is None else _REDUCTIONS[reduce]

@@ -84,8 +84,7 @@ def _along(index: Node, axis: int, shape: Shape) -> Node:
     composite=True,
 )
 class GetItem:
-    """``x[index]``: a view for integers, slices, None and ...; a copy for tensors, lists and "
-    "masks."""
+    """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
 
     @staticmethod
     def forward(x: Any, index: Index) -> Any:
@@ -160,6 +159,8 @@ def put(x: Any, index: Index, value: Any, how: str) -> None:
     view = Slice.apply(x, plan.path)
     if not plan.indices and how == "set":
         if isinstance(value, Variable):
+            if value._storage is view._storage and value._path == view._path:
+                return  # the last step of ``x[index] += y``, which has written already
             value = _without_leading_ones(value, view.shape)
         overwrite("__setitem__", view, value)
         return

@@ -143,8 +143,7 @@ def inplace_form(row: Op, name: str) -> Callable[..., Any]:
 
 
 class Overwrite(Function):
-    """The values of `value`, with the history of a write to `target`, whose gradient becomes "
-    "zero."""
+    """The values of `value` with the history of a write to `target`, which gets no gradient."""
 
     @staticmethod
     def forward(ctx: Context, target: Any, value: Any) -> Any:
@@ -168,8 +167,7 @@ def overwrite(name: str, target: Any, value: Any) -> None:
 
 
 def number_for(target: Any, value: Any) -> Any:
-    """A Python number as one that the type of `target` has; fractions are cut off, integers "
-    "wrap."""
+    """A Python number as one of `target`'s type; fractions are cut off, integers wrap."""
     if target.dtype is dtypes.bool:
         return bool(value)
     if target.dtype.kind == "f":

@@ -73,8 +73,7 @@ def _as_list(name: str, tensors: Any) -> list[Any]:
 class Cat:
     """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``.
 
-    The other sizes must agree; types are promoted. As in PyTorch, one-dimensional empty tensors are
-    skipped.
+    The other sizes must agree; types are promoted. Tensors of shape (0,) are left out.
     """
 
     @staticmethod
@@ -126,9 +125,7 @@ class Stack:
     errors=[Failure(((4, 3),), ([1, 2],), match="sum")],
 )
 class Split:
-    """Views of `split_size` elements of axis `dim` each (the last may have fewer), or of given
-    sizes.
-    """
+    """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
 
     @staticmethod
     def forward(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:

@@ -93,8 +93,7 @@ def inverse_order(order: Sequence[int]) -> tuple[int, ...]:
 
 
 class Place(Function):
-    """Zeros of `shape` with the slice `ranges` filled: the reverse of a slice, by movements "
-    "alone."""
+    """Zeros of `shape` with the slice `ranges` filled: a slice reversed, by movements alone."""
 
     @staticmethod
     def forward(ctx: Context, x: Any, shape: Shape, ranges: Sequence[tuple[int, int, int]]) -> Any:
@@ -135,8 +134,7 @@ def _spread(node: Node, axis: int, step: int) -> Node:
 
 
 class PlaceStrided(Function):
-    """Zeros of (one-dimensional) `shape` with a strided view added in: the reverse of "
-    "`as_strided`."""
+    """Zeros of (1-d) `shape` with a strided view added in: the reverse of `as_strided`."""
 
     @staticmethod
     def forward(ctx: Context, x: Any, shape: Shape, layout: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from grad.autograd.function import Function
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
+from grad.errors import ArgumentError
 from grad.graph import reference
 from grad.graph.arrays import node_of
 from grad.graph.node import Node, argument, cast, constant, iota, pointwise, reshape
@@ -97,7 +98,7 @@ def integer_node(
     """Whole numbers in ``[low, high)``; raises ValueError if there are none."""
     span = high - low
     if span <= 0:
-        raise ValueError(
+        raise ArgumentError(
             f"randint: low={low} is not below high={high}; numbers come from [low, high)."
         )
     bits = random_bits(shape, generator)
@@ -272,7 +273,7 @@ class Bernoulli(Function):
             require_floating("bernoulli", x.dtype)
             return x._wrap(_bernoulli(x.shape, x.node, x.dtype, x.dtype, generator))
         if not 0 <= p <= 1:
-            raise ValueError(f"bernoulli: p={p} is no probability; it must lie in [0, 1].")
+            raise ArgumentError(f"bernoulli: p={p} is no probability; it must lie in [0, 1].")
         chance = constant(float(p), dtypes.float32)
         return x._wrap(_bernoulli(x.shape, chance, dtypes.float32, x.dtype, generator))
 
@@ -294,7 +295,7 @@ class UniformFill(Function):
         x: Any, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None
     ) -> Any:
         if low > high:
-            raise ValueError(
+            raise ArgumentError(
                 f"uniform_: low={low} is above high={high}; use uniform_({high}, {low})."
             )
         node = uniform_node(x.shape, x.dtype, generator)
@@ -313,7 +314,7 @@ class NormalFill(Function):
         x: Any, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
     ) -> Any:
         if std < 0:
-            raise ValueError(f"normal_: std={std} is negative; a standard deviation is 0 or more.")
+            raise ArgumentError(f"normal_: std={std} is negative; a standard deviation is 0 or more.")
         unit = normal_node(x.shape, x.dtype, generator)
         scaled = pointwise(MUL, unit, number(std, x.dtype))
         return x.copy_(x._wrap(pointwise(ADD, scaled, number(mean, x.dtype))))

@@ -250,9 +250,7 @@ def renames(parameters: Sequence[inspect.Parameter]) -> dict[str, str]:
 def callable_of(
     definition: Any, name: str, parameters: Sequence[inspect.Parameter], composite: bool
 ) -> Callable[..., Any]:
-    """The function that users call: positional arguments go straight through, keywords are sorted
-    out.
-    """
+    """The function that users call: positions go straight through, keywords are sorted out."""
     target = definition.forward if composite else definition._call
     synonyms = renames(parameters)
 

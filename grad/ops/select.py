@@ -12,7 +12,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.dtype import DType, dtypes
-from grad.errors import DTypeError, ShapeError
+from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import Node, cast, iota, pointwise, reshape
 from grad.graph.primitives import ADD, LE, MAXIMUM, MINIMUM, WHERE
 from grad.ops.promotion import as_node, is_tensor, number, result_type
@@ -159,7 +159,7 @@ class Clamp(Function):
     @staticmethod
     def forward(ctx: Context, x: Any, min: Operand = None, max: Operand = None) -> Any:
         if min is None and max is None:
-            raise ValueError(
+            raise ArgumentError(
                 "clamp: min and max are both None; give at least one, as in x.clamp(min=0)."
             )
         ctx.save_for_backward(x, min, max)

@@ -7,6 +7,7 @@ equal entries become one, and what nobody needs falls away. Rules keep IEEE's sp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -81,12 +82,18 @@ def _same_shape(r: _Rewriter, entry: Entry, source: int) -> int | None:
     return source if found.shape == entry.shape and found.dtype is entry.dtype else None
 
 
+def _is(constant: Any, value: float) -> bool:
+    """Whether a constant is the number `value`; -0.0 is not 0, and bools are no numbers."""
+    if constant is None or isinstance(constant, bool) or constant != value:
+        return False
+    return math.copysign(1.0, constant) == math.copysign(1.0, value)
+
+
 def _unit_right(value: float) -> Rule:
     """``x op value`` is ``x``."""
 
     def rule(r: _Rewriter, entry: Entry) -> int | None:
-        constant = r.constant(entry.src[1])
-        if constant is None or constant != value or isinstance(constant, bool):
+        if not _is(r.constant(entry.src[1]), value):
             return None
         return _same_shape(r, entry, entry.src[0])
 
@@ -97,8 +104,7 @@ def _unit_left(value: float) -> Rule:
     """``value op x`` is ``x``."""
 
     def rule(r: _Rewriter, entry: Entry) -> int | None:
-        constant = r.constant(entry.src[0])
-        if constant is None or constant != value or isinstance(constant, bool):
+        if not _is(r.constant(entry.src[0]), value):
             return None
         return _same_shape(r, entry, entry.src[1])
 

@@ -36,8 +36,7 @@ def set_printoptions(
     edgeitems: int | None = None,
     linewidth: int | None = None,
 ) -> None:
-    """Set digits after the point, elements until shortening, items kept at the edges, line "
-    "width."""
+    """Set digits, elements until shortening, items kept at the edges, and line width."""
     given = {
         "precision": precision,
         "threshold": threshold,

@@ -336,6 +336,15 @@ def test_views_follow_their_base() -> None:
     assert w.grad.tolist() == [3.0, 3.0, 1.0, 1.0]
 
 
+def test_augmented_assignment_writes_once() -> None:
+    x, w = Tensor.zeros(3), leaf(5)
+    x[1:2] += w
+    assert x._version == 1 and x.tolist() == [0.0, 5.0, 0.0]
+    x[[0]] += w
+    (x * x).sum().backward()
+    assert w.grad.tolist() == [20.0]
+
+
 def test_version_counts_writes() -> None:
     x = Tensor.zeros(3)
     view = x[1:]

@@ -47,7 +47,8 @@ def random_view(random: np.random.Generator, x: Tensor, a: np.ndarray) -> tuple 
     kind = random.choice(["index", "permute", "reshape", "squeeze", "unsqueeze", "expand", "T"])
     if kind == "index":
         index = random_index(random, a.shape)
-        return x[index], a[index] if index else a[...]
+        # With an ellipsis NumPy gives a view even where nothing but integers would give a number.
+        return x[index], a[index if Ellipsis in index else (*index, ...)]
     if kind == "permute":
         order = [int(axis) for axis in random.permutation(rank)]
         return x.permute(order), a.transpose(order)
