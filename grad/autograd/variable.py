@@ -23,12 +23,11 @@ from grad.graph.movement import (
     moved_strides,
     path_layout,
 )
-from grad.graph.node import Node, constant, follow, pointwise
+from grad.graph.node import PENDING_LIMIT, Node, constant, follow, pointwise
 from grad.graph.primitives import AS_STRIDED, RESHAPE, Primitive
 from grad.graph.storage import Storage
 
 # Pending work on one value is bounded by computing it when its graph is this deep.
-PENDING_LIMIT = 1000
 # Longer view paths are written as one strided movement, so that views of views stay cheap.
 PATH_LIMIT = 16
 
@@ -173,9 +172,9 @@ class Variable:
         if not self._path:
             return self._storage.node
         storage = self._storage
-        if self._node_version != storage.version or self._node is None:
+        if self._node_version != storage.stamp or self._node is None:
             self._node = follow(storage.node, self._path)
-            self._node_version = storage.version
+            self._node_version = storage.stamp
         return self._node
 
     @property

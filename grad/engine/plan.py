@@ -8,6 +8,7 @@ the arena, the scratch. `realize.py` keeps plans and feeds them.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 import sys
 import time
@@ -23,6 +24,7 @@ from grad.kernel.cost import operations
 from grad.kernel.lower import Lowered, lower
 from grad.kernel.verify import verify
 from grad.schedule.explain import explain
+from grad.schedule.facts import renumbered
 from grad.schedule.group import Grouping, group
 from grad.schedule.program import Leaf, Program
 from grad.schedule.simplify import simplify
@@ -34,11 +36,16 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where the values of one output are: a fresh buffer (`slot`), or a leaf's own (`leaf`)."""
+    """Where the values of one output are: in a fresh buffer (`slot`) or in a leaf's memory (`leaf`).
+
+    `copy`: the memory is somebody else's too (a leaf's, another output's), and every value must have
+    its own, since it may be lent to NumPy.
+    """
 
     nbytes: int
     slot: int
     leaf: int = -1
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +93,22 @@ class Plan:
             self.run_timed(slots)
         else:
             self.native.run(slots)
-        return [
-            self.leaf_buffer(leaves[o.leaf]) if o.leaf >= 0 else fresh[o.slot] for o in self.outputs
-        ]
+        return [self.output_buffer(output, leaves, fresh) for output in self.outputs]
 
     @staticmethod
-    def leaf_buffer(leaf: Leaf) -> Buffer:
-        """The buffer of an output that is a leaf, in order."""
-        buffer = leaf.source.buffer
-        assert buffer is not None
-        if leaf.layout is None:
+    def output_buffer(output: Output, leaves: Sequence[Leaf], fresh: Sequence[Buffer]) -> Buffer:
+        """The buffer for the node of an output."""
+        if output.leaf < 0:
+            buffer, address = fresh[output.slot], fresh[output.slot].address
+        else:
+            leaf = leaves[output.leaf]
+            assert leaf.source.buffer is not None
+            buffer, address = leaf.source.buffer, leaf.address
+        if not output.copy:
             return buffer
-        nbytes = leaf.node.size * leaf.node.dtype.itemsize
-        return Buffer.external(leaf.address, nbytes, buffer)
+        copy = Buffer(output.nbytes)
+        ctypes.memmove(copy.address, address, output.nbytes)
+        return copy
 
     def run_timed(self, slots: Sequence[int]) -> None:
         """Run step by step and print the time, the bandwidth and the rate of each."""
@@ -218,15 +228,19 @@ class _Assembly:
 
     def output_slots(self) -> tuple[tuple[Output, ...], dict[int, int]]:
         """The outputs, and a number for each entry that needs a fresh buffer."""
-        outputs, fresh = [], {}
-        for number in self.program.outputs:
-            number = self.root_of(number)
+        outputs, fresh, taken = [], {}, set()
+        for output in self.program.outputs:
+            number = self.root_of(output)
             entry = self.program.entries[number]
+            nbytes = self.nbytes(number)
             if entry.op is BUFFER:
-                outputs.append(Output(self.nbytes(number), -1, leaf=entry.arg))
+                # Only what was overwritten in place takes its leaf's memory over.
+                plain = renumbered(self.program, output) == number
+                outputs.append(Output(nbytes, -1, entry.arg, copy=plain or number in taken))
             else:
                 slot = fresh.setdefault(number, len(fresh))
-                outputs.append(Output(self.nbytes(number), slot))
+                outputs.append(Output(nbytes, slot, copy=number in taken))
+            taken.add(number)
         return tuple(outputs), fresh
 
     def spans(self) -> list[Span]:

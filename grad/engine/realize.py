@@ -75,7 +75,7 @@ class PlanCache:
                 if not changed <= family.varying:
                     family.varying |= changed
                     family.plans.clear()
-                    reason = f"{len(changed)} constants vary: they are arguments from now on"
+                    reason = f"constants vary, arguments from now on: {len(changed)}"
         fixed = tuple(v for n, v in enumerate(found.values) if n not in family.varying)
         plan = family.plans.get(fixed)
         if plan is not None:

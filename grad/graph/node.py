@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from grad.buffer import Buffer
 
 
+# A value further than this from computed ones is computed at once, when a tensor is made of it: it
+# bounds how much can be pending, however long a loop runs before it looks at a value.
+PENDING_LIMIT = 1000
+
+
 class Node:
     """One value of the graph.
 
@@ -51,7 +56,8 @@ class Node:
         op: the primitive. src: source nodes. arg: what the primitive needs besides (see its row).
         shape: sizes. dtype: element type.
         buffer: the computed values in row-major order, once there are any.
-        depth: longest way down to a computed value; the engine bounds it.
+        depth: longest way down to a computed value, see `PENDING_LIMIT`. Memory that somebody outside
+            may write to is as deep as the limit: what is computed of it is computed at once.
     """
 
     __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "shape", "src")

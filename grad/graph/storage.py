@@ -15,7 +15,7 @@ import numpy as np
 
 from grad.buffer import Buffer
 from grad.graph.movement import contiguous_strides
-from grad.graph.node import Node, from_buffer
+from grad.graph.node import PENDING_LIMIT, Node, from_buffer
 
 # References to a buffer node that a storage alone holds: the slot, the local name, getrefcount's
 # argument.
@@ -27,33 +27,56 @@ class Storage:
 
     Attributes:
         node: the value now. version: how many in-place operations there have been.
+        stamp: as `version`, but also counted up when the memory is shared: views then make their
+            nodes anew.
         shared: the memory that someone outside also sees (NumPy, DLPack), as long as they hold it.
     """
 
-    __slots__ = ("node", "shared", "version")
+    __slots__ = ("node", "shared", "stamp", "version")
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.version = 0
+        self.stamp = 0
         self.shared: Shared | None = None
 
     def write(self, node: Node) -> None:
         """The memory holds `node` from now on."""
         self.node = node
         self.version += 1
+        self.stamp += 1
+
+    def share(self, shared: Shared) -> None:
+        """Somebody outside sees the memory of the (realised) value from now on."""
+        self.shared = shared
+        self.stamp += 1
+        shared.watch(self.node)
 
 
 class Shared:
     """Memory that a storage has in common with the outside, kept up to date by `write_through`.
 
     Memory that we lent has a `holder`, held weakly: once it is gone, writes need not go there.
+    As long as it is there, the holder may write at any time. So that a pending operation does not see
+    what is written after it, nothing that reads the memory is left pending (`watch`).
     """
 
-    __slots__ = ("_holder", "buffer")
+    __slots__ = ("_holder", "_node", "buffer")
 
     def __init__(self, buffer: Buffer, holder: Any = None) -> None:
         self.buffer = buffer
-        self._holder = None if holder is None else weakref.ref(holder)
+        self._node: weakref.ref[Node] | None = None
+        self._holder = None if holder is None else weakref.ref(holder, self._released)
+
+    def watch(self, node: Node) -> None:
+        """Have everything that is computed of `node`, the value in the memory, computed at once."""
+        node.depth = PENDING_LIMIT
+        self._node = weakref.ref(node)
+
+    def _released(self, _: Any) -> None:
+        node = None if self._node is None else self._node()
+        if node is not None:
+            node.depth = 0
 
     @property
     def alive(self) -> bool:
@@ -74,6 +97,7 @@ def write_through(storage: Storage, before: Node) -> None:
         before.buffer = _copied(shared.buffer)
     _bytes(shared.buffer)[...] = _bytes(after.buffer)
     storage.node = from_buffer(shared.buffer, after.shape, after.dtype)
+    shared.watch(storage.node)
 
 
 def _bytes(buffer: Buffer) -> np.ndarray[Any, Any]:

@@ -14,8 +14,9 @@ from grad.graph.index import Index, Quotient, Remainder, Variable
 from grad.kernel.ir import Accumulate, Contraction, Count, Kernel, Let, Load, Loop, Statement, Store
 
 LANES = 16
-JUMP = 1.2  # one lane of a gather or scatter
+JUMP = 1.2  # one lane of a gather
 NEAR = 0.5  # one whose cache line is still there from the step before
+SCATTER = 1.7  # a scatter next to a gather
 NEAR_LINES = 256  # so many lines stay in the first-level cache
 LOOP = 3.0  # starting a loop
 
@@ -43,7 +44,8 @@ def statement_cost(
     if isinstance(statement, Let):
         return statement.op.cost
     if isinstance(statement, Load | Store):
-        return access_cost(statement.index, lanes, around)
+        price = access_cost(statement.index, lanes, around)
+        return price * SCATTER if isinstance(statement, Store) and price >= LANES * NEAR else price
     if isinstance(statement, Count):
         return 2.0
     return 0.5

@@ -96,7 +96,7 @@ def finish(
         if n not in ("const", "reshape", "expand", "permute", "argument")
     ]
     size = "x".join(map(str, program.entries[group.root].shape)) or "scalar"
-    name = "_".join([*words[-6:], size])
+    name = "_".join([*(words[-6:] or ["copy"]), size])
     kept = tuple(tuple(phase) for phase in phases)
     kernel = Kernel(name, parameters, kept, tuple(phase_cost(phase) for phase in kept))
     return Lowered(kernel, tuple(writer.parameters))

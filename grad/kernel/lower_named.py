@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from grad.dtype import DType
 from grad.graph.index import (
@@ -59,10 +60,16 @@ def lower_scan(program: Program, group: Group, in_memory: frozenset[int]) -> Ite
         writer = Writer(program, in_memory)
         cut = len(sizes) - lanes
         front, back = sizes[:cut], sizes[cut:]
-        with (
-            writer.loop(math.prod(front), parallel=True) as outer,
-            writer.loop(math.prod(back), vector=True) as inner,
-        ):
+        with ExitStack() as loops:
+            outer: Index = const(0)
+            inner: Index = const(0)
+            if lanes == 0 or math.prod(front) > 1:
+                outer = loops.enter_context(writer.loop(math.prod(front), parallel=True))
+            if lanes > 0:
+                parallel = math.prod(front) == 1
+                inner = loops.enter_context(
+                    writer.loop(math.prod(back), vector=True, parallel=parallel)
+                )
             row = (*unflatten(outer, front), *unflatten(inner, back))
             accumulator = writer.accumulator(_REDUCTION_OF[op], entry.dtype)
             with writer.loop(shape[axis]) as step:

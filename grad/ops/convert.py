@@ -111,7 +111,7 @@ def lent_array(tensor: Any) -> Array:
         holder = array
         while isinstance(holder.base, np.ndarray):
             holder = holder.base
-        storage.shared = Shared(storage.node.buffer, holder)  # type: ignore[arg-type]
+        storage.share(Shared(storage.node.buffer, holder))  # type: ignore[arg-type]
     return array
 
 
@@ -197,7 +197,7 @@ def on_memory(
     else:
         storage = Storage(from_buffer(buffer, (highest - lowest + 1,), dtype))
         path = (Move(AS_STRIDED, (shape, strides, -lowest)),)
-    storage.shared = Shared(buffer)
+    storage.share(Shared(buffer))
     tensor = Variable._wrap(storage.node)
     tensor._storage = storage
     return tensor if not path else tensor._alias(path, shape, None)

@@ -14,12 +14,12 @@ from typing import Any
 
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
-from grad.autograd.variable import PENDING_LIMIT, Variable, gradient_edge
+from grad.autograd.variable import Variable, gradient_edge
 from grad.dtype import dtypes
 from grad.engine import realize
 from grad.errors import BroadcastError, DTypeError, InplaceError
 from grad.graph.movement import Move
-from grad.graph.node import cast, constant, expand, update
+from grad.graph.node import PENDING_LIMIT, cast, constant, expand, update
 from grad.graph.storage import write_through
 from grad.ops.registry import ALL, Op, op
 

@@ -6,10 +6,11 @@ Reads what `group.py` decided; nothing is decided here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from grad.graph.primitives import CONTIGUOUS, CONTRACT, SCAN, SCATTER, UPDATE, Kind
-from grad.schedule.facts import renumbered
+from grad.schedule.facts import over_contraction, renumbered
 from grad.schedule.group import CHEAP, MAX_ENTRIES, Grouping
 from grad.schedule.program import Program
 
@@ -45,6 +46,8 @@ def reason(program: Program, grouping: Grouping, number: int) -> str:
         return "a contraction reads it, and reads memory only"
     if entry.op in (SCAN, SCATTER, UPDATE, CONTIGUOUS, CONTRACT):
         return f"{entry.op.name} has a kernel of its own, and no single pointwise consumer to join"
+    if over_contraction(program, Counter(s for e in program.entries for s in e.src))[number]:
+        return "its readers go over it several times, and a contraction gives it as it ends"
     if entry.op.kind is Kind.REDUCE:
         return "its rows are not the rows of the kernels that read it, or too few and too long"
     group = grouping.groups[[g.root for g in grouping.groups].index(grouping.home[number])]

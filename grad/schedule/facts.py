@@ -7,11 +7,11 @@ of memory. `group.py` decides with these, `grad/kernel` reads some of them again
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from grad.graph.index import Position, Variable
 from grad.graph.movement import Layout, Move, contiguous_layout, moved_strides
-from grad.graph.primitives import PAD, RESHAPE, TAKE, Kind
+from grad.graph.primitives import CONTRACT, PAD, RESHAPE, TAKE, Kind
 from grad.schedule.program import Entry, Program
 
 
@@ -80,6 +80,21 @@ def volumes(program: Program) -> Iterator[int]:
             volume = max([volume, *(found[s] for s in entry.src)])
         found.append(volume)
     yield from found
+
+
+def over_contraction(program: Program, readers: Mapping[int, int]) -> list[bool]:
+    """For each entry, whether it is pointwise on a contraction's result that nobody else reads."""
+    found: list[bool] = []
+    for entry in program.entries:
+        below = [
+            s
+            for s in entry.src
+            if readers[s] == 1 and (program.entries[s].op is CONTRACT or found[s])
+        ]
+        above = entry.op.kind is Kind.POINTWISE or entry.op is RESHAPE
+        size = math.prod(entry.shape)
+        found.append(above and any(math.prod(program.entries[s].shape) == size for s in below))
+    return found
 
 
 def plain_variables(entry: Entry, positions: set[Position]) -> frozenset[Variable] | None:

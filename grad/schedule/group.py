@@ -38,6 +38,7 @@ from grad.graph.primitives import (
     Kind,
 )
 from grad.schedule.facts import (
+    over_contraction,
     plain_variables,
     prices,
     renumbered,
@@ -115,6 +116,7 @@ class _Grouper:
         # Outputs are read by whoever asked for them.
         self.readers = Counter(source for entry in program.entries for source in entry.src)
         self.readers.update(program.outputs)
+        self.over_contraction = over_contraction(program, self.readers)
         self.prices = list(prices(program))
         self.volumes = list(volumes(program))
 
@@ -254,7 +256,7 @@ class _Grouper:
             return False
         if kind is Kind.MOVEMENT or entry.op is TAKE:
             return True
-        if kind is not Kind.POINTWISE:
+        if kind is not Kind.POINTWISE or self.belongs_to_contraction(number):
             return False
         copies = sum(len(positions) for positions in asks.values())
         if self.prices[number] * copies <= CHEAP * 2:
@@ -407,6 +409,23 @@ class _Grouper:
 
     # -- rule 6: pointwise consumers are the epilogue of a contraction
     # ------------------------------------------
+    def belongs_to_contraction(self, number: int) -> bool:
+        """Whether a pointwise value is better stored by the contraction below than computed here.
+
+        The contraction's result is stored in any case when its consumer does not walk over it once,
+        in order; then the pointwise values on top of it may as well be computed before it is.
+        """
+        if not self.over_contraction[number]:
+            return False
+        asks = self.asks[number]
+        if len(asks) != 1:
+            return False
+        ((root, positions),) = asks.items()
+        group = self.groups[root]
+        if len(positions) != 1 or group.local or group.contraction is not None:
+            return True
+        return not self.is_whole(root, self.entries[number], next(iter(positions)))
+
     def is_epilogue(self, number: int) -> bool:
         asks = self.asks[number]
         if len(asks) != 1:

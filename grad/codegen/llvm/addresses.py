@@ -195,14 +195,36 @@ class Addresses:
         assert lanes is not None
         if len(rest.terms) == 1 and rest.terms[0] == (lanes.variable, 1):
             return Place(b.gep(storage, base, lanes.first), varies=True)
-        offsets = self.number(rest, lanes)
-        if -(2**31) <= rest.low and rest.high < 2**31:
-            offsets = b.convert("trunc", offsets, "i32")
+        base, offsets = self.jumps(base, rest, storage, lanes)
         kind = f"<{lanes.count} x ptr>"
-        jumps = b.emit(
+        pointers = b.emit(
             kind, f"getelementptr {storage}, ptr {base.text}, {offsets.type} {offsets.text}"
         )
-        return Place(base, varies=True, jumps=jumps)
+        return Place(base, varies=True, jumps=pointers)
+
+    def jumps(self, base: Value, rest: Index, storage: str, lanes: Lanes) -> tuple[Value, Value]:
+        """The address of lane 0 as far as it is linear, and the offsets of all lanes from there.
+
+        What is linear along the lanes becomes constant offsets, so that a loop has only its address
+        to compute.
+        """
+        b = self.b
+        linear = next((c for atom, c in rest.terms if atom == lanes.variable), 0)
+        others = Index(tuple(t for t in rest.terms if t[0] != lanes.variable), 0)
+        low, high = others.low, others.high
+        offsets: Value | None = None
+        if others.terms:
+            offsets = self.number(others, lanes)
+        if linear:
+            base = b.gep(storage, base, b.mul(lanes.first, linear))
+            steps = b.vector("i64", [lane * linear for lane in range(lanes.count)])
+            offsets = steps if offsets is None else b.add(offsets, steps)
+            reach = (lanes.count - 1) * linear
+            low, high = low + min(reach, 0), high + max(reach, 0)
+        assert offsets is not None
+        if -(2**31) <= low and high < 2**31:
+            offsets = b.convert("trunc", offsets, "i32")
+        return base, offsets
 
     def outer_part(self, index: Index, lanes: Lanes | None) -> Index:
         """The part that does not change in the innermost loop: `prepare` has made its pointer

@@ -32,7 +32,7 @@ SYMBOL = "kernel"
 GRAIN_COST = 12000.0
 # Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole
 # vectors.
-LANE_GRAIN = 1024
+LANE_GRAIN = 256
 
 
 class CpuBackend:
