@@ -18,7 +18,7 @@ from typing import Any
 import ml_dtypes as _ml_dtypes
 import numpy as _numpy
 
-from grad import autograd, engine, errors
+from grad import autograd, cuda, engine, errors
 from grad.autograd.gradcheck import gradcheck, gradgradcheck
 from grad.autograd.modes import (
     enable_grad,

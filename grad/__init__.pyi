@@ -15,7 +15,7 @@ __all__: list[str]
 
 from collections.abc import Callable as Callable
 from typing import Any as Any
-from grad import autograd as autograd, engine as engine, errors as errors
+from grad import autograd as autograd, cuda as cuda, engine as engine, errors as errors
 from grad.autograd.gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
 from grad.autograd.modes import (
     enable_grad as enable_grad,

@@ -91,6 +91,7 @@ ALL_DTYPES: tuple[DType, ...] = (
 )
 
 _BY_NAME = {dtype.name: dtype for dtype in ALL_DTYPES}
+DTYPE_NAMES = frozenset(_BY_NAME)
 _BY_NUMPY = {dtype.numpy: dtype for dtype in ALL_DTYPES}
 _SIGNED_BY_SIZE = {1: dtypes.int8, 2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}
 

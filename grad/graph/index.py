@@ -218,9 +218,10 @@ def _split(a: Index, divisor: int) -> tuple[Index, Index]:
 
 
 def _layers(a: Index, divisor: int) -> tuple[int, Index, Index] | None:
-    """``a == step * above + below`` with ``0 <= below < step``, where `step` divides `divisor`, if there is one.
+    """`step`, `above` and `below`, where ``a == step * above + below`` with ``0 <= below < step``
+    and `step` divides `divisor`; None when there are no such.
 
-    Then `below` never carries into the quotient: ``(4 * i + j) // 12`` with ``j < 4`` is ``i // 3``.
+    Then `below` never carries into the quotient: ``(4 * i + j) // 12``, ``j < 4``, is ``i // 3``.
     """
     for step in sorted({math.gcd(divisor, c) for _, c in a.terms} - {1}, reverse=True):
         above, below = _split(a, step)

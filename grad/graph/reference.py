@@ -21,6 +21,11 @@ def neg(x: Array) -> Array:
     return x if x.dtype == np.bool_ else np.negative(x)
 
 
+def round_to_even(x: Array) -> Array:
+    """The nearest whole number, halves to the even one; integers as they are."""
+    return x if x.dtype.kind in "iub" else np.rint(x)
+
+
 def rsqrt(x: Array) -> Array:
     return (1 / np.sqrt(x.astype(np.float64))).astype(x.dtype)
 

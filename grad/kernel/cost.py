@@ -38,9 +38,7 @@ def access_cost(index: Index, lanes: Variable | None, around: Variable | None = 
     return LANES * JUMP
 
 
-def statement_cost(
-    statement: Statement, lanes: Variable | None, around: Variable | None
-) -> float:
+def statement_cost(statement: Statement, lanes: Variable | None, around: Variable | None) -> float:
     if isinstance(statement, Let):
         return statement.op.cost
     if isinstance(statement, Load | Store):

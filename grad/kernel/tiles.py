@@ -1,8 +1,9 @@
 """Loops in tiles, for kernels that read along two axes at once, such as ``x.T + y``.
 
-Whichever axis of a transposing kernel is innermost, some access jumps from one cache line to the next. In a
-tile of a few rows and columns all lines that are touched stay in the first-level cache until they have been
-used up. `lower.py` tries this form beside the others when `tile_axis` finds an axis to tile with.
+Whichever axis of a transposing kernel is innermost, some access jumps from one cache line to the
+next. In a tile of a few rows and columns all lines that are touched stay in the first-level cache
+until they have been used up. `lower.py` tries this form beside the others when `tile_axis` finds
+an axis to tile with.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from grad.graph.movement import Shape
 from grad.kernel.ir import Load, Loop, Statement, Store
 from grad.kernel.writer import Writer
 
-# A line of 64 bytes has 16 floats, so 16 rows use it up; 64 columns are a few vectors, and as many lines.
+# A line of 64 bytes has 16 floats, so 16 rows use it up; 64 columns are a few vectors, and as many
+# lines.
 TILE_ROWS = 16
 TILE_COLUMNS = 64
 # Smaller results are in the first-level cache anyway.
@@ -65,12 +67,12 @@ def tiled_loops(writer: Writer, shape: Shape, axis: int, body: Body) -> None:
     blocks = (*others, -(-rows // TILE_ROWS))
     with writer.loop(math.prod(blocks), parallel=True) as block:
         *outer, part = unflatten(block, blocks)
-        with writer.loop(-(-columns // TILE_COLUMNS)) as strip:
-            with (
-                _part(writer, rows, TILE_ROWS, part, vector=False) as row,
-                _part(writer, columns, TILE_COLUMNS, strip, vector=True) as column,
-            ):
-                body(writer, (*outer[:axis], row, *outer[axis:], column))
+        with (
+            writer.loop(-(-columns // TILE_COLUMNS)) as strip,
+            _part(writer, rows, TILE_ROWS, part, vector=False) as row,
+            _part(writer, columns, TILE_COLUMNS, strip, vector=True) as column,
+        ):
+            body(writer, (*outer[:axis], row, *outer[axis:], column))
 
 
 @contextmanager

@@ -81,11 +81,11 @@ def node_of_data(data: Any, dtype: DType | None) -> Node:
     if isinstance(data, Variable):
         # A fresh copy: whoever writes to it does not write to `data`.
         return cast(data.node, dtype or data.dtype)
-    if isinstance(data, bool | int | float):
-        array = _array(data, data, dtype)
-    elif isinstance(data, np.ndarray | np.generic):
+    if isinstance(data, np.ndarray | np.generic):  # first: a np.float64 is a float, too
         array = np.asarray(data)
         dtype = dtype or as_dtype(array.dtype)
+    elif isinstance(data, bool | int | float):
+        array = _array(data, data, dtype)
     elif isinstance(data, Sequence) and not isinstance(data, str | bytes):
         array = _array(_plain(data), data, dtype)
     elif hasattr(data, "__array__") or hasattr(data, "__dlpack__"):
@@ -250,6 +250,8 @@ def full(
     """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
     if isinstance(fill_value, Variable):
         fill_value = fill_value.item()
+    if not isinstance(fill_value, bool | int | float | np.generic):
+        raise DTypeError(f"full: needs a number to fill with, got {fill_value!r}.")
     kind = _kind_of(fill_value) if dtype is None else as_dtype(dtype)
     shape = checked_shape("full", (size,), kind)
     value = number_for_dtype(fill_value, kind)

@@ -1,7 +1,7 @@
 """Every pair of element types converted, with the values where conversions go wrong.
 
-What a conversion means is said once, in `grad.graph.reference.cast`; the interpreter and the machine code must
-agree with it to the bit.
+What a conversion means is said once, in `grad.graph.reference.cast`; the interpreter and the
+machine code must agree with it to the bit.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ from grad.settings import settings
 from tests.engine.exact_graphs import leaf, values_of
 
 FLOATS = [
-    0.0, -0.0, 0.5, -0.5, 0.99, -0.99, 1.5, 2.5, -2.5, 127.0, 128.0, -128.9, -129.0, 255.5, 256.0, 32767.0, 32768.0,
-    65504.0, 65519.0, 65520.0, 65535.0, 65536.0, 1e-8, 6e-8, 5.9e-8, 2.0**24 + 1, 2.0**31 - 1, 2.0**31, -(2.0**31),
-    -(2.0**31) - 1, 2.0**32 - 1, 2.0**32, 2.0**53, 2.0**63, -(2.0**63), 2.0**63 * 1.5, 2.0**64, 1e30, -1e30, 3.4e38,
-    1e39, np.inf, -np.inf, np.nan,
-    # Between two float16 (and bfloat16) values, by less than float32 can tell: rounding twice is wrong here.
-    1 + 2.0**-11 + 2.0**-40, 1 + 2.0**-11, 1 + 2.0**-11 - 2.0**-40, 1 + 2.0**-8 + 2.0**-40, 1 + 2.0**-8,
-    1 + 2.0**-8 - 2.0**-40, 2.0**-25 * (1 + 2.0**-30), 65520 * (1 - 2.0**-40), 3.3961775292304957e38,
+    0.0, -0.0, 0.5, -0.5, 0.99, -0.99, 1.5, 2.5, -2.5, 127.0, 128.0, -128.9, -129.0, 255.5, 256.0,
+    32767.0, 32768.0, 65504.0, 65519.0, 65520.0, 65535.0, 65536.0, 1e-8, 6e-8, 5.9e-8, 2.0**24 + 1,
+    2.0**31 - 1, 2.0**31, -(2.0**31), -(2.0**31) - 1, 2.0**32 - 1, 2.0**32, 2.0**53, 2.0**63,
+    -(2.0**63), 2.0**63 * 1.5, 2.0**64, 1e30, -1e30, 3.4e38, 1e39, np.inf, -np.inf, np.nan,
+    # Between two float16 (and bfloat16) values, by less than float32 can tell: rounding twice is
+    # wrong here.
+    1 + 2.0**-11 + 2.0**-40, 1 + 2.0**-11, 1 + 2.0**-11 - 2.0**-40, 1 + 2.0**-8 + 2.0**-40, 1 +
+    2.0**-8, 1 + 2.0**-8 - 2.0**-40, 2.0**-25 * (1 + 2.0**-30), 65520 * (1 - 2.0**-40),
+    3.3961775292304957e38,
 ]  # fmt: skip
 WHOLE = [
-    0, 1, -1, 2, 127, 128, -128, -129, 255, 256, 257, 2049, 32767, 32768, -32769, 65535, 65536, 2**24 + 1, 2**24 + 3,
-    2**31 - 1, 2**31, -(2**31), 2**32 - 1, 2**32, 2**53 + 1, 2**53 + 3, -(2**53) - 1, 2**62 + 1, 2**63 - 1,
-    -(2**63), 2**63, 2**64 - 1, 2**63 + 2**39, 2**63 + 2**39 + 1, 65520, 65519, 2**54 + 2**30 + 1,
+    0, 1, -1, 2, 127, 128, -128, -129, 255, 256, 257, 2049, 32767, 32768, -32769, 65535, 65536,
+    2**24 + 1, 2**24 + 3, 2**31 - 1, 2**31, -(2**31), 2**32 - 1, 2**32, 2**53 + 1, 2**53 + 3,
+    -(2**53) - 1, 2**62 + 1, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, 2**63 + 2**39, 2**63 + 2**39 +
+    1, 65520, 65519, 2**54 + 2**30 + 1,
 ]  # fmt: skip
 
 
 def samples(dtype: DType) -> np.ndarray:
-    """Values of `dtype` that conversions find hard, the same again a few times to fill whole vectors."""
+    """Values of `dtype` that conversions find hard, repeated to fill whole vectors."""
     with np.errstate(all="ignore"):
         if dtype.kind == "f":
             found = np.array(FLOATS, np.float64).astype(dtype.numpy)

@@ -1,4 +1,4 @@
-"""The same bits whatever runs them: any number of threads, any run, a forked child, several Python threads.
+"""The same bits on any number of threads, in any run, a forked child and several Python threads.
 
 Values here are ordinary floats, so a sum that is added up in another order shows.
 """

@@ -1,8 +1,9 @@
-"""Random graphs whose values are exact: whole numbers small enough that no element type rounds them.
+"""Random graphs whose values are exact: whole numbers so small that no element type rounds them.
 
-Order of summation, fused multiply-adds and the width of vectors can't change such values, so every compiled
-result must be the oracle's to the bit, on every backend, CPU level and thread count. `ExactGrower` grows a
-graph and its oracle values together and drops a value that would round. `exact_graphs_test.py` compares.
+Order of summation, fused multiply-adds and the width of vectors can't change such values, so every
+compiled result must be the oracle's to the bit, on every backend, CPU level and thread count.
+`ExactGrower` grows a graph and its oracle values together and drops a value that would round.
+`exact_graphs_test.py` compares.
 """
 
 from __future__ import annotations
@@ -20,9 +21,43 @@ from grad.graph.evaluate import evaluate_node
 from grad.graph.movement import Move, contiguous_strides, moved_shape
 from grad.graph.node import Node
 from grad.graph.primitives import (
-    ABS, ADD, AND, BITCAST, BUFFER, CEIL, CONTRACT, EQ, FLOOR, FLOORDIV, FMOD, INVERT, LE, LT, MAX, MAXIMUM,
-    MIN, MINIMUM, MOD, MUL, NE, NEG, OR, PERMUTE, PROD, ROUND, SCAN, SCATTER, SHL, SHR, SLICE, SUB, SUM,
-    TRUNC, WHERE, XOR, Primitive,
+    ABS,
+    ADD,
+    AND,
+    BITCAST,
+    BUFFER,
+    CEIL,
+    CONTRACT,
+    EQ,
+    FLOOR,
+    FLOORDIV,
+    FMOD,
+    INVERT,
+    LE,
+    LT,
+    MAX,
+    MAXIMUM,
+    MIN,
+    MINIMUM,
+    MOD,
+    MUL,
+    NE,
+    NEG,
+    OR,
+    PERMUTE,
+    PROD,
+    ROUND,
+    SCAN,
+    SCATTER,
+    SHL,
+    SHR,
+    SLICE,
+    SUB,
+    SUM,
+    TRUNC,
+    WHERE,
+    XOR,
+    Primitive,
 )  # fmt: skip
 
 # Whole numbers up to these are exact in the floating types.
@@ -78,8 +113,8 @@ class ExactGrower:
             self.unary, self.binary, self.binary, self.binary, self.where, self.cast, self.cast,
             self.bitcast, self.reduce, self.reduce, self.reduce, self.rows, self.rows, self.permute,
             self.reshape, self.reshape, self.expand, self.cut, self.cut, self.pad, self.contract,
-            self.epilogue, self.take, self.scatter, self.update, self.scan, self.iota, self.contiguous,
-            self.strided, self.argument,
+            self.epilogue, self.take, self.scatter, self.update, self.scan, self.iota,
+            self.contiguous, self.strided, self.argument,
         ]  # fmt: skip
         attempts = 0
         while len(self.nodes) < count and attempts < 40 * count:
@@ -88,9 +123,9 @@ class ExactGrower:
             if made is not None:
                 self.keep(made)
 
-    # -- keeping ------------------------------------------------------------------------------------------
+    # -- keeping -----------------------------------------------------------------------------------
     def keep(self, node: Node) -> bool:
-        """Add `node` and everything new below it, unless some value would be rounded or is too large."""
+        """Add `node` and everything new below it, unless a value would be rounded or too large."""
         fresh: dict[Node, np.ndarray] = {}
         stack = [node]
         while stack:
@@ -151,7 +186,7 @@ class ExactGrower:
             return bound <= EXACT_LIMIT[dtype]
         return True
 
-    # -- leaves -------------------------------------------------------------------------------------------
+    # -- leaves ------------------------------------------------------------------------------------
     def shape(self) -> tuple[int, ...]:
         sizes = [self.random.choice(self.sizes) for _ in range(self.random.randint(0, 4))]
         while math.prod(sizes) > MAX_ELEMENTS:
@@ -188,7 +223,7 @@ class ExactGrower:
         make = self.random.choice([graph.argument, graph.constant])
         return graph.pointwise(MAXIMUM, make(value, x.dtype), x)
 
-    # -- pointwise ----------------------------------------------------------------------------------------
+    # -- pointwise ---------------------------------------------------------------------------------
     def partner(self, x: Node) -> Node:
         """A value that broadcasts with `x`, of its element type."""
         way = self.random.random()
@@ -263,7 +298,7 @@ class ExactGrower:
     def contiguous(self) -> Node:
         return graph.contiguous(self.pick())
 
-    # -- reductions ---------------------------------------------------------------------------------------
+    # -- reductions --------------------------------------------------------------------------------
     def axes(self, x: Node) -> list[int]:
         return [a for a in range(len(x.shape)) if self.random.random() < 0.5]
 
@@ -304,7 +339,7 @@ class ExactGrower:
         op = self.random.choice([ADD, MUL, MAXIMUM, MINIMUM])
         return graph.scan(op, x, self.random.randrange(len(x.shape)))
 
-    # -- movement -----------------------------------------------------------------------------------------
+    # -- movement ----------------------------------------------------------------------------------
     def permute(self) -> Node:
         x = self.pick()
         return graph.permute(x, self.random.sample(range(len(x.shape)), len(x.shape)))
@@ -363,7 +398,7 @@ class ExactGrower:
         count = (x.size - window) // step + 1
         return graph.as_strided(graph.reshape(x, (x.size,)), (count, window), (step, 1), 0)
 
-    # -- named operations ---------------------------------------------------------------------------------
+    # -- named operations --------------------------------------------------------------------------
     def contract(self) -> Node | None:
         x = self.pick()
         if len(x.shape) < 2:

@@ -1,7 +1,7 @@
 """Random exact graphs (`exact_graphs.py`): compiled values are the oracle's to the bit.
 
-Several values of each graph are asked for at once, some of them twice or as reshapes of each other and of
-leaves, which is what makes groups store along, share and alias. A failure names its seed.
+Several values of each graph are asked for at once, some of them twice or as reshapes of each other
+and of leaves, which is what makes groups store along, share and alias. A failure names its seed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exact random graphs on lesser CPUs: the code for AVX2 and for the bare architecture gives the same bits.
+"""Exact random graphs on lesser CPUs: code for AVX2 and the bare architecture gives the same bits.
 
 The level is read once for each process, so each runs in one of its own.
 """

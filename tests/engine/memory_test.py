@@ -15,7 +15,9 @@ spans = st.lists(
 
 @given(spans)
 def test_live_values_do_not_overlap(rows: list[tuple[int, int, int]]) -> None:
-    found = [Span(("memory", n), size, first, first + life) for n, (size, first, life) in enumerate(rows)]
+    found = [
+        Span(("memory", n), size, first, first + life) for n, (size, first, life) in enumerate(rows)
+    ]
     offsets, total = lay_out(found, ALIGNMENT)
     assert set(offsets) == {span.key for span in found}
     for number, span in enumerate(found):

@@ -64,7 +64,9 @@ def cross_entropy() -> Node:
     x = matrix(ROWS, 10)
     labels = leaf(np.arange(ROWS) % 10)
     chosen = graph.take(log_softmax(x, 1), (1,), (graph.reshape(labels, (ROWS, 1)),))
-    return graph.pointwise(MUL, graph.reduce(SUM, graph.pointwise(NEG, chosen), (0, 1)), number(1 / ROWS))
+    return graph.pointwise(
+        MUL, graph.reduce(SUM, graph.pointwise(NEG, chosen), (0, 1)), number(1 / ROWS)
+    )
 
 
 def linear_relu() -> Node:
@@ -75,7 +77,11 @@ def linear_relu() -> Node:
 
 CASES: list[tuple[str, Callable[[], Node], int]] = [
     ("dot", lambda: graph.reduce(SUM, graph.pointwise(MUL, matrix(), matrix()), (0, 1)), 1),
-    ("large dot", lambda: graph.reduce(SUM, graph.pointwise(MUL, matrix(500), matrix(500)), (0, 1)), 1),
+    (
+        "large dot",
+        lambda: graph.reduce(SUM, graph.pointwise(MUL, matrix(500), matrix(500)), (0, 1)),
+        1,
+    ),
     ("softmax rows", lambda: softmax(matrix(), 1), 1),
     ("softmax columns", lambda: softmax(matrix(), 0), 1),
     ("softmax middle", lambda: softmax(graph.reshape(matrix(), (8, 8, COLUMNS)), 1), 1),

@@ -21,7 +21,24 @@ from grad.graph.evaluate import evaluate
 from grad.graph.movement import Move, contiguous_strides
 from grad.graph.node import Node
 from grad.graph.primitives import (
-    ABS, ADD, EXP, LE, LT, MAX, MAXIMUM, MIN, MINIMUM, MUL, NEG, SIN, SLICE, SQRT, SUB, SUM, TANH, WHERE,
+    ABS,
+    ADD,
+    EXP,
+    LE,
+    LT,
+    MAX,
+    MAXIMUM,
+    MIN,
+    MINIMUM,
+    MUL,
+    NEG,
+    SIN,
+    SLICE,
+    SQRT,
+    SUB,
+    SUM,
+    TANH,
+    WHERE,
 )  # fmt: skip
 from grad.settings import settings
 
@@ -68,9 +85,10 @@ class Grower:
 
     def grow(self, steps: int) -> None:
         actions: list[Callable[[], Node]] = [
-            self.unary, self.binary, self.binary, self.where, self.reduce, self.reduce, self.softmax,
-            self.permute, self.reshape, self.expand, self.cut, self.pad, self.contract, self.take,
-            self.scatter, self.update, self.scan, self.iota, self.contiguous,
+            self.unary, self.binary, self.binary, self.where, self.reduce, self.reduce,
+            self.softmax, self.permute, self.reshape, self.expand, self.cut, self.pad,
+            self.contract, self.take, self.scatter, self.update, self.scan, self.iota,
+            self.contiguous,
         ]  # fmt: skip
         while len(self.nodes) < steps:
             made = self.random.choice(actions)()

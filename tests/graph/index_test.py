@@ -1,4 +1,4 @@
-"""Index expressions against brute force: simplified or not, an index has the same value everywhere."""
+"""Index expressions against brute force: simplified or not, an index has the same value."""
 
 from __future__ import annotations
 
@@ -163,7 +163,13 @@ def test_moved_indices_find_what_numpy_finds(block: int) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "other"),
-    [((6, 4), (24,)), ((2, 3, 4), (6, 4)), ((5, 7, 1, 7), (245,)), ((2, 3, 5, 7), (210,)), ((8, 1, 3), (4, 6))],
+    [
+        ((6, 4), (24,)),
+        ((2, 3, 4), (6, 4)),
+        ((5, 7, 1, 7), (245,)),
+        ((2, 3, 5, 7), (210,)),
+        ((8, 1, 3), (4, 6)),
+    ],
 )
 def test_a_reshape_there_and_back_disappears(shape: Shape, other: Shape) -> None:
     position = tuple(variable(f"i{n}", size) for n, size in enumerate(other))

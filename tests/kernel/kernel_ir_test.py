@@ -44,7 +44,9 @@ LOAD = Load(1, 0, x, F32)
 STORE = Store(1, x, 1)
 
 
-def kernel(*body: Statement, before: tuple[Statement, ...] = (), loop: Loop | None = None) -> Kernel:
+def kernel(
+    *body: Statement, before: tuple[Statement, ...] = (), loop: Loop | None = None
+) -> Kernel:
     outer = loop or Loop(X, tuple(body), parallel=True, vector=True)
     return Kernel("tried", PARAMETERS, ((*before, outer),))
 
@@ -106,9 +108,7 @@ BROKEN = {
     "differ in type": kernel(LOAD, Load(2, 3, x, I64), Let(3, ADD, (1, 2), F32), STORE),
     "gives the type of its operands": kernel(LOAD, Let(2, ADD, (1, 1), I64), STORE),
     "no accumulator": kernel(LOAD, Accumulate(1, 1), STORE),
-    "into another type": kernel(
-        Declare(1, SUM, F32), Load(2, 3, x, I64), Accumulate(1, 2), STORE
-    ),
+    "into another type": kernel(Declare(1, SUM, F32), Load(2, 3, x, I64), Accumulate(1, 2), STORE),
     "no reduction": kernel(Declare(1, MUL, F32), STORE),
     "as a scalar": kernel(Scalar(1, 0, F32), STORE),
     "is parallel, and no other": kernel(loop=Loop(X, (LOAD, STORE), vector=True)),

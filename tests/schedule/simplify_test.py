@@ -1,4 +1,4 @@
-"""Simplification: the same values bit for bit, with the special values of IEEE, in fewer entries."""
+"""Simplification: the same values bit for bit, IEEE's special ones too, in fewer entries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ def names(program: Program) -> list[str]:
 
 def special(dtype: DType = dtypes.float32) -> Node:
     with np.errstate(all="ignore"):
-        return leaf(np.array(SPECIAL if dtype.kind == "f" else [0, 1, -3, 127], np.float64).astype(dtype.numpy))
+        return leaf(
+            np.array(SPECIAL if dtype.kind == "f" else [0, 1, -3, 127], np.float64).astype(
+                dtype.numpy
+            )
+        )
 
 
 def same_bits(node: Node) -> None:
@@ -42,7 +46,9 @@ def same_bits(node: Node) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", [dtypes.float32, dtypes.float64, dtypes.int8], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "dtype", [dtypes.float32, dtypes.float64, dtypes.int8], ids=lambda d: d.name
+)
 @pytest.mark.parametrize("value", [0, 1, 2, -1])
 @pytest.mark.parametrize("op", [ADD, SUB, MUL, DIV, POW], ids=lambda op: op.name)
 def test_values_with_constants_stay(op: Primitive, value: int, dtype: DType) -> None:

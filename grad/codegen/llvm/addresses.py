@@ -222,7 +222,7 @@ class Addresses:
             reach = (lanes.count - 1) * linear
             low, high = low + min(reach, 0), high + max(reach, 0)
         assert offsets is not None
-        if -(2**31) <= low and high < 2**31:
+        if low >= -(2**31) and high < 2**31:
             offsets = b.convert("trunc", offsets, "i32")
         return base, offsets
 
