@@ -62,7 +62,7 @@ def test_from_tensors() -> None:
         (["a"], TypeError, "strings"), ({}, TypeError, "dict"), ([None], TypeError, "NoneType"),
         ([1j], TypeError, "complex"), ([2**70], TypeError, "fit"), (object(), TypeError, "object"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if type(value) is object else str(value),
 )  # fmt: skip
 def test_from_wrong_data(data: object, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):

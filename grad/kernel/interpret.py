@@ -13,7 +13,8 @@ import numpy as np
 
 from grad.dtype import DType, dtypes
 from grad.errors import VerifyError
-from grad.graph.index import Atom, Dynamic, Guard, Index, Quotient, Variable
+from grad.graph.index import Atom, Dynamic, Index, Quotient, Variable
+from grad.graph.positions import Guard
 from grad.graph.primitives import COMBINE, Primitive
 from grad.kernel.ir import (
     Accumulate,

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from grad.dtype import DType
-from grad.graph.index import Guard, Index, Variable, show
+from grad.graph.index import Index, Variable, show
+from grad.graph.positions import Guard
 from grad.graph.primitives import Primitive
 
 

@@ -15,7 +15,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from grad.graph.index import Index, Position, add, const, flatten, scale, unflatten
+from grad.graph.index import Index, add, const, scale
+from grad.graph.positions import Position, flatten, unflatten
 from grad.graph.primitives import AS_STRIDED, PERMUTE, SCAN, SCATTER, UPDATE, Kind
 from grad.kernel.cost import kernel_cost, phase_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
@@ -185,7 +186,10 @@ class _Nest:
         reduced = self.outer or self.inner
         length = math.prod(self.sizes[a] for a in reduced)
         whole = math.prod(self.sizes[a] for a in (*self.outer, *self.inner))
-        if whole > LONG and length > 1 and results < FEW_RESULTS * (256 if form.lanes else 1):
+        few = results < FEW_RESULTS * (256 if form.lanes else 1)
+        # Every chunk would compute the reductions of its whole row again.
+        repeats = bool(self.group.local) and not self.outer
+        if whole > LONG and length > 1 and few and not repeats:
             return self.chunked(writer, form, length, whole // length)
         self.rows_loops(writer, form, lambda position: self.whole_reduction(writer, form, position))
         return writer, [writer.bodies[0]]
@@ -257,9 +261,9 @@ class _Nest:
         entries = self.program.entries
         for number in self.group.stored:
             entry = entries[number]
-            if entry.op.kind is Kind.REDUCE and number != root:
-                if self.inner or self.outer:
-                    continue
+            is_row_value = entry.op.kind is Kind.REDUCE and number != root
+            if is_row_value and (self.inner or self.outer):
+                continue
             here = flatten(position[: len(self.entry.shape)], self.entry.shape)
             asked = position[: len(entry.shape)] if number == root else unflatten(here, entry.shape)
             value = writer.value(number, asked)
@@ -288,6 +292,7 @@ class _Nest:
                 self.reduce_rest(writer, form, accumulator, position, unflatten(index, shape))
         else:
             self.reduce_rest(writer, form, accumulator, position, ())
+            self.store_rows(writer, position)
         self.store_result(writer, accumulator, root, position)
 
     def store_result(self, writer: Writer, value: int, root: int, position: Position) -> None:
@@ -304,24 +309,25 @@ class _Nest:
             position = self.place([(self.rows, rows), (self.outer, outer), (self.inner, inner)])
             merged = writer.merged(self.group.root, position[:rank], position[rank:])
             writer.accumulate(accumulator, self.group.root, merged)
-            if self.outer:
-                self.store_rows_of_outer(writer, rows, outer)
 
-        if not self.inner:
+        if self.inner:
+            with writer.axes_loops([self.sizes[a] for a in self.inner], form.lanes == 0) as inner:
+                step(inner)
+        else:
             step(())
-            return
-        with writer.axes_loops([self.sizes[a] for a in self.inner], form.lanes == 0) as inner:
-            step(inner)
+        if self.outer:
+            self.store_rows_of_outer(writer, rows, outer)
 
     def store_rows_of_outer(self, writer: Writer, rows: Position, outer: Position) -> None:
+        """Store the reductions that somebody else reads, once for each row and outer index."""
+        sizes = tuple(self.sizes[a] for a in (*self.rows, *self.outer))
+        index = flatten((*rows, *outer), sizes)
         for number in self.group.stored:
             if number != self.group.root:
                 entry = self.program.entries[number]
-                value = writer.value(
-                    number, unflatten(flatten((*rows, *outer), entry.shape), entry.shape)
-                )
+                value = writer.value(number, unflatten(index, entry.shape))
                 memory = writer.parameter("memory", number, entry.dtype, written=True)
-                writer.store(memory, flatten((*rows, *outer), entry.shape), value)
+                writer.store(memory, index, value)
 
     def chunked(self, writer: Writer, form: Form, length: int, each: int) -> Candidate:
         """Two phases: partial results of chunks of the reduced axes, then their combination."""

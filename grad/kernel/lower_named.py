@@ -13,20 +13,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from grad.dtype import DType
-from grad.graph.index import (
-    Index,
-    Position,
-    Variable,
-    add,
-    const,
-    dynamic,
-    flatten,
-    moved_index,
-    scale,
-    unflatten,
-    variable,
-)
+from grad.graph.index import Index, Variable, add, const, dynamic, scale, variable
 from grad.graph.movement import Layout, Move
+from grad.graph.positions import Position, flatten, moved_index, unflatten
 from grad.graph.primitives import (
     ADD,
     COMBINE,
@@ -115,14 +104,16 @@ def lower_update(program: Program, group: Group, in_memory: frozenset[int]) -> C
     phases = _copy_base(writer, group, entry)
     shape, strides = entry.arg
     _, source, start = entry.src
-    with writer.loop(math.prod(shape[:-1]), parallel=True) as outer:
-        with writer.loop(shape[-1] if shape else 1, vector=True) as inner:
-            position = (*unflatten(outer, shape[:-1]), inner) if shape else ()
-            value = writer.value(source, position)
-            target = dynamic(writer.value(start, ()), math.prod(entry.shape))
-            for index, stride in zip(position, strides, strict=True):
-                target = add(target, scale(index, stride))
-            writer.store(_target(writer, group, entry), target, value)
+    with (
+        writer.loop(math.prod(shape[:-1]), parallel=True) as outer,
+        writer.loop(shape[-1] if shape else 1, vector=True) as inner,
+    ):
+        position = (*unflatten(outer, shape[:-1]), inner) if shape else ()
+        value = writer.value(source, position)
+        target = dynamic(writer.value(start, ()), math.prod(entry.shape))
+        for index, stride in zip(position, strides, strict=True):
+            target = add(target, scale(index, stride))
+        writer.store(_target(writer, group, entry), target, value)
     return writer, [*phases, next_phase(writer)]
 
 
@@ -142,17 +133,20 @@ def lower_scatter(program: Program, group: Group, in_memory: frozenset[int]) -> 
         cut += 1
     front, back = shape[:cut], shape[cut:]
     memory = _target(writer, group, entry)
-    with writer.loop(1, parallel=True), writer.loop(math.prod(front)) as outer:
-        with writer.loop(math.prod(back), vector=bool(back)) as inner:
-            position = (*unflatten(outer, front), *unflatten(inner, back))
-            target = list(position)
-            for axis, index in zip(axes, indices, strict=True):
-                target[axis] = dynamic(writer.value(index, position), entry.shape[axis])
-            place = flatten(target, entry.shape)
-            value = writer.value(values, position)
-            if mode != "set":
-                value = _combined(writer, _SCATTER[mode], memory, place, value, entry.dtype)
-            writer.store(memory, place, value)
+    with (
+        writer.loop(1, parallel=True),
+        writer.loop(math.prod(front)) as outer,
+        writer.loop(math.prod(back), vector=bool(back)) as inner,
+    ):
+        position = (*unflatten(outer, front), *unflatten(inner, back))
+        target = list(position)
+        for axis, index in zip(axes, indices, strict=True):
+            target[axis] = dynamic(writer.value(index, position), entry.shape[axis])
+        place = flatten(target, entry.shape)
+        value = writer.value(values, position)
+        if mode != "set":
+            value = _combined(writer, _SCATTER[mode], memory, place, value, entry.dtype)
+        writer.store(memory, place, value)
     return writer, [*phases, next_phase(writer)]
 
 

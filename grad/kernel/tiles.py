@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from grad.graph.index import Index, Position, Variable, add, scale, unflatten
+from grad.graph.index import Index, Variable, add, scale
 from grad.graph.movement import Shape
+from grad.graph.positions import Position, unflatten
 from grad.kernel.ir import Load, Loop, Statement, Store
 from grad.kernel.writer import Writer
 

@@ -13,19 +13,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from grad.dtype import DType, dtypes
-from grad.graph.index import (
+from grad.graph.index import Index, Variable, dynamic, variable
+from grad.graph.movement import Move
+from grad.graph.positions import (
     Guard,
-    Index,
     Position,
-    Variable,
     broadcast_position,
-    dynamic,
     flatten,
     moved_index,
     unflatten,
-    variable,
 )
-from grad.graph.movement import Move
 from grad.graph.primitives import (
     ARGUMENT,
     CONST,

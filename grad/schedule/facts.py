@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from grad.graph.index import Position, Variable
+from grad.graph.index import Variable
 from grad.graph.movement import Layout, Move, contiguous_layout, moved_strides
+from grad.graph.positions import Position
 from grad.graph.primitives import CONTRACT, PAD, RESHAPE, TAKE, Kind
 from grad.schedule.program import Entry, Program
 

@@ -16,16 +16,9 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from grad.graph.index import (
-    Position,
-    Variable,
-    broadcast_position,
-    dynamic,
-    flatten,
-    moved_index,
-    variable,
-)
+from grad.graph.index import Variable, dynamic, variable
 from grad.graph.movement import Move
+from grad.graph.positions import Position, broadcast_position, flatten, moved_index
 from grad.graph.primitives import (
     BUFFER,
     CONTIGUOUS,

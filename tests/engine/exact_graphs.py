@@ -486,6 +486,12 @@ class ExactGrower:
             values = graph.expand(self.new_leaf((1,) * len(shape), x.dtype), shape)
         return graph.scatter(mode, x, values, axes, indices)
 
+    def turned(self, path: list[Move], shape: tuple[int, ...]) -> list[Move]:
+        """The same view, perhaps backwards."""
+        if self.random.random() < 0.5:
+            return path
+        return [*path, Move(SLICE, tuple((max(size - 1, 0), -1, size) for size in shape))]
+
     def update(self) -> Node | None:
         """A write through a view: slices, negative steps, permutations, added axes."""
         x = self.pick()
@@ -498,8 +504,12 @@ class ExactGrower:
                 step = Move(PERMUTE, tuple(self.random.sample(range(len(shape)), len(shape))))
             path.append(step)
             shape = moved_shape(shape, step)
+        if self.random.random() < 0.4:  # a value that nobody else has
+            x = graph.contiguous(graph.pointwise(MAXIMUM, x, graph.constant(0, x.dtype)))
         value = self.new_leaf(shape, x.dtype)
         fitting = [n for n in self.nodes if n.shape == shape and n.dtype is x.dtype]
         if fitting and self.random.random() < 0.5:
             value = self.random.choice(fitting)
+        if self.random.random() < 0.4:  # from the very memory that is written
+            value = graph.pointwise(MAXIMUM, value, graph.follow(x, self.turned(path, shape)))
         return graph.update(x, value, path)

@@ -13,12 +13,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from grad.buffer import Buffer
-from grad.dtype import DType, as_dtype, dtypes
+from grad.dtype import DType, dtypes
 from grad.engine import realize
 from grad.graph import node as graph
 from grad.graph.evaluate import evaluate
-from grad.graph.movement import Move, contiguous_strides
+from grad.graph.movement import Move
 from grad.graph.node import Node
 from grad.graph.primitives import (
     ABS,
@@ -41,25 +40,7 @@ from grad.graph.primitives import (
     WHERE,
 )  # fmt: skip
 from grad.settings import settings
-
-
-def leaf(array: np.ndarray) -> Node:
-    array = np.ascontiguousarray(array)
-    buffer = Buffer(array.nbytes)
-    buffer.numpy(array.dtype, array.shape, byte_strides(array.shape, array.itemsize), 0)[...] = (
-        array
-    )
-    return graph.from_buffer(buffer, array.shape, as_dtype(array.dtype))
-
-
-def byte_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    return tuple(stride * itemsize for stride in contiguous_strides(shape))
-
-
-def values_of(node: Node) -> np.ndarray:
-    assert node.buffer is not None
-    dtype = node.dtype.numpy
-    return node.buffer.numpy(dtype, node.shape, byte_strides(node.shape, dtype.itemsize), 0)
+from tests.engine.exact_graphs import leaf, values_of
 
 
 class Grower:

@@ -12,23 +12,20 @@ import pytest
 from grad.graph.index import (
     Dynamic,
     Index,
-    Position,
     Quotient,
     Variable,
     add,
     const,
     dynamic,
-    flatten,
     floordiv,
     mod,
-    moved_index,
     scale,
     show,
     substitute,
-    unflatten,
     variable,
 )
 from grad.graph.movement import Move, move_array, moved_shape
+from grad.graph.positions import Position, flatten, moved_index, unflatten
 from grad.graph.primitives import AS_STRIDED, EXPAND, PAD, PERMUTE, RESHAPE, SLICE
 
 Shape = tuple[int, ...]

@@ -10,7 +10,8 @@ import pytest
 
 from grad.dtype import dtypes
 from grad.errors import VerifyError
-from grad.graph.index import Guard, Variable, add, const, scale, variable
+from grad.graph.index import Variable, add, const, scale, variable
+from grad.graph.positions import Guard
 from grad.graph.primitives import ADD, CAST, MUL, SUM, WHERE
 from grad.kernel.cost import access_cost, kernel_cost, phase_cost
 from grad.kernel.interpret import interpret

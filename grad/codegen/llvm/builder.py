@@ -138,25 +138,22 @@ class Builder:
     # -- calls
     # ---------------------------------------------------------------------------------------
     def declare(self, name: str, signature: str) -> None:
-        """Declare an external function or intrinsic once: ``declare("llvm.fma.f32", "float (float,
-        ...)")``.
-        """
+        """Declare an external function once: ``declare("llvm.fabs.f32", "float (float)")``."""
         result, _, arguments = signature.partition("(")
         self.declarations[name] = f"declare {result.strip()} @{name}({arguments}"
 
     def call(self, result: str, name: str, *arguments: Value, flags: str = "") -> Value:
         """Call `name` (declared on the way) and return its result; `result` may be ``void``."""
         self.declare(name, f"{result} ({', '.join(a.type for a in arguments)})")
-        text = f"call {flags + ' ' if flags else ''}{result} @{name}({', '.join(f'{a.type} {a.text}' for a in arguments)})"
+        words = ", ".join(f"{a.type} {a.text}" for a in arguments)
+        text = f"call {flags + ' ' if flags else ''}{result} @{name}({words})"
         if result == "void":
             self.line(text)
             return Value("", "void")
         return self.emit(result, text)
 
     def intrinsic(self, name: str, first: Value, *rest: Value | float) -> Value:
-        """Call an overloaded intrinsic whose operands and result share one type: ``fma``, ``fabs``
-        ...
-        """
+        """Call an overloaded intrinsic of one type throughout: ``fma``, ``fabs`` ..."""
         arguments = [first, *(self.like(r, first) for r in rest)]
         return self.call(first.type, f"llvm.{name}.{mangled(first.type)}", *arguments)
 

@@ -17,8 +17,9 @@ from grad.codegen.llvm.addresses import Addresses, Lanes
 from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive, identity
+from grad.codegen.llvm.widths import lane_count, registers
 from grad.dtype import DType, dtypes
-from grad.graph.index import Guard
+from grad.graph.positions import Guard
 from grad.graph.primitives import COMBINE, Primitive
 from grad.kernel.ir import (
     Accumulate,
@@ -312,9 +313,13 @@ class Emitter:
         ]
 
     def body(self, loop: Loop, index: Value) -> None:
+        outside = set(self.values)
         with self.addresses.inside(loop.variable, index):
             for statement in loop.body:
                 self.statement(statement)
+        # Values of this pass don't exist in the next: no address may be computed of them there.
+        for number in self.values.keys() - outside:
+            del self.values[number]
 
     def serial_loop(self, loop: Loop, start: Value, stop: Value, carried: list[int]) -> None:
         self.addresses.prepare(loop, self.lanes)
@@ -331,8 +336,8 @@ class Emitter:
         """Whole vectors first, then what is left over under a mask; partial results meet at the
         end.
         """
-        narrow = self.lane_count(loop)
-        wide = narrow * self.registers(loop)
+        narrow = lane_count(loop, self.b.vector_bytes)
+        wide = narrow * registers(loop)
         size = loop.variable.size
         static = not loop.parallel and loop.limit is None
         while static and wide > narrow and size < wide:
@@ -385,35 +390,6 @@ class Emitter:
             dtype, op = self.types[accumulator], self.reductions[accumulator]
             total = self.across(op, result, dtype)
             totals[accumulator] = self.combine(op, totals[accumulator], total, dtype)
-
-    def lane_count(self, loop: Loop) -> int:
-        """Lanes of one register for the widest type that the loop loads or stores."""
-        widest = 1
-        stack: list[Statement] = [loop]
-        while stack:
-            statement = stack.pop()
-            if isinstance(statement, Loop):
-                stack.extend(statement.body)
-            elif isinstance(statement, Load | Let | Declare):
-                widest = max(widest, statement.dtype.itemsize)
-                if statement.dtype.kind == "f":
-                    widest = max(widest, 4)
-        return max(self.b.vector_bytes // max(widest, 2), 2)
-
-    def registers(self, loop: Loop) -> int:
-        """How many registers long a vector is: more where the body is short."""
-        count = cost = 0
-        stack: list[Statement] = list(loop.body)
-        while stack:
-            statement = stack.pop()
-            if isinstance(statement, Loop):
-                stack.extend(statement.body)
-            count += 1
-            if isinstance(statement, Let):
-                cost = max(cost, statement.op.cost)
-        if cost >= 14:
-            return 2 if count <= 12 else 1
-        return 4 if count <= 14 else 2 if count <= 40 else 1
 
 
 def _short(storage: str) -> str:

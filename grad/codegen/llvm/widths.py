@@ -1,0 +1,45 @@
+"""How wide a vector loop is written: how many lanes, in how many registers.
+
+`loops.py` asks. A vector holds as many elements as one register has of the widest type in the
+loop, and is several registers long where the body is short, so that enough operations are under way
+at a time.
+"""
+
+from __future__ import annotations
+
+from grad.kernel.ir import Declare, Let, Load, Loop, Statement
+
+# A body with something this dear (in additions) keeps the units busy on one or two registers.
+DEAR = 14
+
+
+def lane_count(loop: Loop, vector_bytes: int) -> int:
+    """Lanes of one register for the widest type that the loop loads or computes."""
+    widest = 2
+    for statement in _inside(loop):
+        if isinstance(statement, Load | Let | Declare):
+            # Floats of 16 bits are computed in float32.
+            least = 4 if statement.dtype.kind == "f" else 1
+            widest = max(widest, least, statement.dtype.itemsize)
+    return max(vector_bytes // widest, 2)
+
+
+def registers(loop: Loop) -> int:
+    """How many registers long a vector is: more where the body is short."""
+    body = _inside(loop)
+    dearest = max((s.op.cost for s in body if isinstance(s, Let)), default=0)
+    if dearest >= DEAR:
+        return 2 if len(body) <= 12 else 1
+    return 4 if len(body) <= 14 else 2 if len(body) <= 40 else 1
+
+
+def _inside(loop: Loop) -> list[Statement]:
+    """All statements of the loop, those of loops inside it too."""
+    found: list[Statement] = []
+    stack: list[Statement] = list(loop.body)
+    while stack:
+        statement = stack.pop()
+        found.append(statement)
+        if isinstance(statement, Loop):
+            stack.extend(statement.body)
+    return found

@@ -1,0 +1,96 @@
+"""What lowering promises: values that several readers want are stored, reads run along memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from grad.dtype import ALL_DTYPES, DType, dtypes
+from grad.engine import realize
+from grad.graph import node as graph
+from grad.graph.node import Node
+from grad.graph.primitives import ADD, MAX, MUL, SUB, SUM
+from grad.kernel.ir import Kernel, Load, Loop, statements
+from grad.kernel.lower import lower
+from grad.schedule.group import group
+from grad.schedule.program import program_of, walk
+from grad.schedule.simplify import simplify
+from tests.engine.exact_graphs import leaf, values_of
+
+
+def kernels(*roots: Node) -> list[Kernel]:
+    """The kernels that computing `roots` takes."""
+    program = simplify(program_of(walk(roots)))
+    grouping = group(program)
+    return [lower(program, grouping, found).kernel for found in grouping.groups]
+
+
+def whole_numbers(*shape: int) -> Node:
+    return leaf(np.random.default_rng(2).integers(-4, 5, shape).astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [d for d in ALL_DTYPES if d.kind == "u"], ids=lambda d: d.name)
+def test_unsigned_indices_have_no_sign(dtype: DType) -> None:
+    x = whole_numbers(256)
+    rows = np.array([0, 127, 128, 200, 255])
+    index = leaf(rows.astype(dtype.numpy))
+    taken = graph.take(x, (0,), (index,))
+    written = graph.scatter("set", x, leaf(np.full(5, 9, np.float32)), (0,), (index,))
+    realize([taken, written])
+    expected = values_of(x).copy()
+    np.testing.assert_array_equal(values_of(taken), expected[rows])
+    expected[rows] = 9
+    np.testing.assert_array_equal(values_of(written), expected)
+
+
+@pytest.mark.parametrize("shape", [(6, 50), (1, 80)])
+def test_a_reduction_stores_the_row_values_that_others_read(shape: tuple[int, int]) -> None:
+    """The largest distance from the least element, and that element for another reader."""
+    x = whole_numbers(*shape)
+    top = graph.reduce(MAX, x, (1,))
+    total = graph.reshape(graph.reduce(SUM, x, (1,)), (shape[0], 1))
+    apart = graph.pointwise(SUB, graph.pointwise(SUB, x, graph.reshape(top, (shape[0], 1))), total)
+    largest = graph.reduce(MAX, apart, (1,))
+    realize([largest, top])
+    array = values_of(x)
+    maximum, sums = array.max(1, keepdims=True), array.sum(1, keepdims=True)
+    np.testing.assert_array_equal(values_of(top), maximum[:, 0])
+    np.testing.assert_array_equal(values_of(largest), (array - maximum - sums).max(1))
+
+
+def test_chunks_do_not_repeat_the_reductions_of_their_row() -> None:
+    x = whole_numbers(16, 100_000)
+    top = graph.reshape(graph.reduce(MAX, x, (1,)), (16, 1))
+    total = graph.reduce(SUM, graph.pointwise(SUB, x, top), (1,))
+    turns = 0
+    for kernel in kernels(total):
+        for statement, around in statements(kernel):
+            if isinstance(statement, Load) and statement.parameter == 0:
+                sizes = [loop.variable.size for loop in around if isinstance(loop, Loop)]
+                turns += int(np.prod(sizes))
+    assert turns <= 3 * 1_600_000
+
+
+def test_transposed_operands_are_read_in_tiles() -> None:
+    x, y = whole_numbers(300, 200), whole_numbers(200, 300)
+    node = graph.pointwise(ADD, graph.permute(x, (1, 0)), y)
+    (kernel,) = kernels(node)
+    loops = [s for s, _ in statements(kernel) if isinstance(s, Loop)]
+    assert [loop.variable.size for loop in loops] == [13, 5, 16, 64]
+    realize([node])
+    np.testing.assert_array_equal(values_of(node), values_of(x).T + values_of(y))
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3, 1), (2, 0, 1, 3), (3, 2, 1, 0), (0, 3, 1, 2)])
+def test_permuted_copies(order: tuple[int, ...]) -> None:
+    x = whole_numbers(5, 33, 17, 20)
+    node = graph.pointwise(MUL, graph.permute(x, order), graph.constant(2.0, dtypes.float32))
+    realize([node])
+    np.testing.assert_array_equal(values_of(node), values_of(x).transpose(order) * 2)
+
+
+def test_reshapes_of_what_is_stored_are_read_flat() -> None:
+    x, y = whole_numbers(5, 7, 1, 7), whole_numbers(245)
+    (kernel,) = kernels(graph.pointwise(ADD, graph.reshape(x, (245,)), y))
+    indices = [s.index for s, _ in statements(kernel) if isinstance(s, Load)]
+    assert len(set(indices)) == 1
