@@ -142,7 +142,7 @@ def _loops(program: Program, group: Group, in_memory: frozenset[int]) -> Iterato
         outer = []
     inner = [a for a in range(len(variables)) if a not in rows and a not in outer]
     nest = _Nest(program, group, in_memory, rows, outer, inner)
-    for form in _forms(len(rows), bool(inner or outer)):
+    for form in _forms(len(rows), bool(inner or outer or group.local)):
         yield nest.write(form)
     if not (inner or outer or is_reduction):
         yield from nest.tiled()

@@ -39,6 +39,9 @@ Shape = tuple[int, ...]
 def index_range(index: Any) -> tuple[int, int]:
     """Smallest and largest value of an integer tensor that is not empty; computes it."""
     values = array_view(index)
+    # An axis that was expanded has stride 0 and shows one value again and again.
+    once = tuple([0 if step == 0 else slice(None) for step in values.strides])
+    values = values[once]
     return int(values.min()), int(values.max())
 
 

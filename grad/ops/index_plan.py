@@ -21,6 +21,7 @@ from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape
 from grad.graph.node import Node, broadcast_shapes, cast, constant, expand, pointwise, reshape
 from grad.graph.primitives import ADD, LT, MUL, RESHAPE, SLICE, WHERE
+from grad.ops.convert import array_view
 
 Index = Any
 Path = tuple[Move, ...]
@@ -161,7 +162,9 @@ def _array_parts(array: np.ndarray) -> list[Any]:
     if array.dtype == np.bool_:
         if array.ndim == 0:
             return [np.bool_(array)]
-        return [_FromMask(positions, array.shape) for positions in array.nonzero()]
+        # By way of flat positions, which NumPy finds several times as fast.
+        found = np.unravel_index(np.flatnonzero(array), array.shape)
+        return [_FromMask(positions, array.shape) for positions in found]
     if array.dtype.kind not in "iu":
         raise IndexOutOfRangeError(
             f"an index array must hold integers or truth values, not {array.dtype}; use .long()."
@@ -171,7 +174,7 @@ def _array_parts(array: np.ndarray) -> list[Any]:
 
 def _tensor_parts(tensor: Any) -> list[Any]:
     if tensor.dtype is dtypes.bool:
-        return _array_parts(tensor.detach().numpy())
+        return _array_parts(array_view(tensor))
     if tensor.dtype.kind not in "iu":
         raise IndexOutOfRangeError(
             f"an index tensor must be of an integer type or bool, not {tensor.dtype.name}; use "
@@ -204,7 +207,7 @@ def position_of(index: int, axis: int, size: int) -> int:
 def _wrapped(item: Any, axis: int, size: int) -> Node:
     """The positions of an advanced index along `axis`, checked, counted from the front."""
     if isinstance(item, Variable):
-        array = item.detach().numpy()  # type: ignore[attr-defined]
+        array = array_view(item)
     else:
         array = item.positions if isinstance(item, _FromMask) else item
     if array.size:
@@ -215,6 +218,8 @@ def _wrapped(item: Any, axis: int, size: int) -> Node:
                 f"index {wrong} is out of range for axis {axis} of size {size}; "
                 f"use {-size} to {size - 1}."
             )
+    if isinstance(item, _FromMask):
+        return node_of(array, dtypes.int64)
     if not isinstance(item, Variable):
         return node_of(np.where(array < 0, array + size, array), dtypes.int64)
     node = cast(item.node, dtypes.int64)

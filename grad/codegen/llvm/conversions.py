@@ -96,10 +96,19 @@ def _to_float(b: Builder, value: Value, source: DType, element: str) -> Value:
 
 def _float_to_integer(b: Builder, value: Value, target: DType) -> Value:
     wide = "i64" if target.itemsize == 8 or target is dtypes.uint32 else "i32"
-    name = "llvm.fptoui.sat" if target is dtypes.uint64 else "llvm.fptosi.sat"
-    result = with_element(value.type, wide)
-    whole = b.call(result, f"{name}.{mangled(result)}.{mangled(value.type)}", value)
-    return _resized(b, whole, target, 8 * target.itemsize)
+    if target is dtypes.uint64:
+        result = with_element(value.type, wide)
+        name = f"llvm.fptoui.sat.{mangled(result)}.{mangled(value.type)}"
+        return b.call(result, name, value)
+    # What llvm.fptosi.sat means, in fewer instructions: fptosi is only given what fits.
+    bits = int(wide[1:])
+    limit = 2.0 ** (bits - 1)
+    inside = b.fcmp("olt", b.intrinsic("fabs", value), limit)
+    whole = b.convert("fptosi", b.select(inside, value, 0.0), wide)
+    beyond = b.select(b.fcmp("ogt", value, 0.0), b.const(whole.type, (1 << (bits - 1)) - 1), 0)
+    lowest = b.const(whole.type, -(1 << (bits - 1)))
+    outside = b.select(b.fcmp("olt", value, 0.0), lowest, beyond)
+    return _resized(b, b.select(inside, whole, outside), target, 8 * target.itemsize)
 
 
 def _resized(b: Builder, value: Value, source: DType, bits: int) -> Value:
