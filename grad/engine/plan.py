@@ -23,9 +23,10 @@ from grad.graph.primitives import ARGUMENT, BUFFER
 from grad.kernel.cost import operations
 from grad.kernel.lower import Lowered, lower
 from grad.kernel.verify import verify
+from grad.schedule.demand import Grouping
 from grad.schedule.explain import explain
 from grad.schedule.facts import renumbered
-from grad.schedule.group import Grouping, group
+from grad.schedule.group import group
 from grad.schedule.program import Leaf, Program
 from grad.schedule.simplify import simplify
 from grad.schedule.verify import verify_grouping, verify_program
@@ -194,8 +195,7 @@ class _Assembly:
         self.arena_slot = self.first_output + len(self.fresh)
         self.scratch_slot = self.arena_slot + 1
 
-    # -- order
-    # ------------------------------------------------------------------------------------------
+    # -- order -------------------------------------------------------------------------------------
     def levels(self) -> list[int]:
         """The step in which each group's first phase runs: as early as what it reads allows."""
         ready: dict[int, int] = {}
@@ -212,8 +212,7 @@ class _Assembly:
                 ready[number] = start + len(phases)
         return starts
 
-    # -- memory
-    # -----------------------------------------------------------------------------------------
+    # -- memory ------------------------------------------------------------------------------------
     def root_of(self, number: int) -> int:
         while number in self.grouping.aliases:
             number = self.grouping.aliases[number]
@@ -276,8 +275,7 @@ class _Assembly:
         number = self.root_of(number)
         return self.program.entries[number].op is not BUFFER and number not in self.fresh
 
-    # -- the plan
-    # ------------------------------------------------------------------------------------------
+    # -- the plan ----------------------------------------------------------------------------------
     def plan(self) -> Plan:
         places, arena_bytes = lay_out(self.spans(), ALIGNMENT)
         count = max(

@@ -119,8 +119,7 @@ def postorder(roots: Iterable[Node]) -> Iterator[Node]:
             stack.extend((source, False) for source in reversed(node.src) if source not in seen)
 
 
-# -- leaves
-# ------------------------------------------------------------------------------------------
+# -- leaves ----------------------------------------------------------------------------------------
 def from_buffer(buffer: Buffer, shape: Shape, dtype: DType) -> Node:
     """A value that is there already, in row-major order."""
     node = Node(BUFFER, (), None, shape, dtype)
@@ -144,8 +143,7 @@ def iota(size: int, dtype: DType = dtypes.int64) -> Node:
     return Node(IOTA, (), None, (size,), dtype)
 
 
-# -- pointwise
-# -----------------------------------------------------------------------------------------
+# -- pointwise -------------------------------------------------------------------------------------
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
     """The shape that all `shapes` broadcast to; raises BroadcastError naming the axis that does not
     fit.
@@ -216,8 +214,7 @@ def bitcast(node: Node, dtype: DType) -> Node:
     return Node(BITCAST, (node,), None, node.shape, dtype)
 
 
-# -- reductions and named operations
-# -----------------------------------------------------------------------
+# -- reductions and named operations ---------------------------------------------------------------
 def reduce(op: Primitive, node: Node, axes: Sequence[int]) -> Node:
     """`op` over the (non-negative, distinct) `axes`, which disappear from the shape."""
     chosen = tuple(sorted(axes))
@@ -291,8 +288,7 @@ def contiguous(node: Node) -> Node:
     return Node(CONTIGUOUS, (node,), None, node.shape, node.dtype)
 
 
-# -- movement
-# ------------------------------------------------------------------------------------------------
+# -- movement --------------------------------------------------------------------------------------
 def move(node: Node, step: Move) -> Node:
     """`node` seen through one movement."""
     return Node(step.primitive, (node,), step.arg, moved_shape(node.shape, step), node.dtype)

@@ -74,15 +74,13 @@ def _pointwise(
     return Primitive(name, Kind.POINTWISE, arity, rule, numpy, cost, commutative)
 
 
-# -- leaves
-# ------------------------------------------------------------------------------------------
+# -- leaves ----------------------------------------------------------------------------------------
 BUFFER = Primitive("buffer", Kind.LEAF, 0)  # realised values
 CONST = Primitive("const", Kind.LEAF, 0)  # a Python number, part of the code
 ARGUMENT = Primitive("argument", Kind.LEAF, 0)  # a number handed to the code at each run
 IOTA = Primitive("iota", Kind.LEAF, 0)  # 0, 1, 2 ... along one axis
 
-# -- pointwise: one operand
-# ----------------------------------------------------------------------------
+# -- pointwise: one operand ------------------------------------------------------------------------
 NEG = _pointwise("neg", 1, reference.neg)
 ABS = _pointwise("abs", 1, np.abs)
 INVERT = _pointwise("invert", 1, np.invert)
@@ -113,8 +111,7 @@ SIGMOID = _pointwise("sigmoid", 1, reference.sigmoid, 24)
 CAST = _pointwise("cast", 1, reference.cast, 1, Rule.GIVEN)
 BITCAST = _pointwise("bitcast", 1, reference.bitcast, 0, Rule.GIVEN)
 
-# -- pointwise: two operands
-# -----------------------------------------------------------------------------
+# -- pointwise: two operands -----------------------------------------------------------------------
 ADD = _pointwise("add", 2, np.add, commutative=True)
 SUB = _pointwise("sub", 2, np.subtract)
 MUL = _pointwise("mul", 2, np.multiply, commutative=True)
@@ -138,19 +135,16 @@ LE = _pointwise("le", 2, np.less_equal, 1, Rule.BOOL)
 # Counter-based random bits: key and counter (uint64) to 64 bits, see reference.threefry.
 THREEFRY = _pointwise("threefry", 2, reference.threefry, 50)
 
-# -- pointwise: three operands
-# ---------------------------------------------------------------------------
+# -- pointwise: three operands ---------------------------------------------------------------------
 WHERE = _pointwise("where", 3, np.where, 1, Rule.SELECT)
 
-# -- reductions over axes; the axes disappear from the shape
-# ------------------------------------------------
+# -- reductions over axes; the axes disappear from the shape ---------------------------------------
 SUM = Primitive("sum", Kind.REDUCE, 1, Rule.SAME, reference.reduce_sum)
 PROD = Primitive("prod", Kind.REDUCE, 1, Rule.SAME, reference.reduce_prod)
 MAX = Primitive("max", Kind.REDUCE, 1, Rule.SAME, reference.reduce_max)
 MIN = Primitive("min", Kind.REDUCE, 1, Rule.SAME, reference.reduce_min)
 
-# -- movement: index maps, see movement.py
-# --------------------------------------------------------------------
+# -- movement: index maps, see movement.py ---------------------------------------------------------
 RESHAPE = Primitive("reshape", Kind.MOVEMENT)  # arg: shape
 PERMUTE = Primitive("permute", Kind.MOVEMENT)  # arg: order of axes
 EXPAND = Primitive("expand", Kind.MOVEMENT)  # arg: shape; axes of size 1 repeat, new axes in front
@@ -160,8 +154,7 @@ SLICE = Primitive(
 PAD = Primitive("pad", Kind.MOVEMENT)  # arg: (before, after) per axis; zeros
 AS_STRIDED = Primitive("as_strided", Kind.MOVEMENT)  # arg: (shape, strides, offset) of a 1-d source
 
-# -- named operations
-# ------------------------------------------------------------------------------------------
+# -- named operations ------------------------------------------------------------------------------
 CONTRACT = Primitive("contract", Kind.NAMED, 2)  # (..., m, k) with (..., k, n) to (..., m, n)
 TAKE = Primitive(
     "take", Kind.NAMED, -1

@@ -157,8 +157,7 @@ class _Runner:
         assert combine is not None
         self.values[s.accumulator] = np.asarray(combine(before, value)).astype(dtype.numpy)
 
-    # -- indices and memory
-    # --------------------------------------------------------------------------------
+    # -- indices and memory ------------------------------------------------------------------------
     def index(self, index: Index) -> Any:
         total: Any = index.constant
         for atom, coefficient in index.terms:

@@ -24,7 +24,7 @@ from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter
 from grad.kernel.tiles import tile_axis, tiled_loops
 from grad.kernel.writer import Writer
 from grad.schedule.facts import root_variables
-from grad.schedule.group import Group, Grouping
+from grad.schedule.demand import Group, Grouping
 from grad.schedule.program import Program
 
 # A reduction is cut into chunks when it has fewer results than FEW_RESULTS and more elements than
@@ -206,8 +206,7 @@ class _Nest:
             tiled_loops(writer, shape, axis, self.store_all)
             yield writer, [writer.bodies[0]]
 
-    # -- rows
-    # ------------------------------------------------------------------------------------------
+    # -- rows --------------------------------------------------------------------------------------
     def rows_loops(
         self,
         writer: Writer,
@@ -244,8 +243,7 @@ class _Nest:
         }
         return tuple(found[axis] for axis in range(len(self.sizes)))
 
-    # -- pointwise roots
-    # ----------------------------------------------------------------------------------
+    # -- pointwise roots ---------------------------------------------------------------------------
     def pointwise(self, writer: Writer, form: Form, position: Position) -> None:
         """Row values first, then the elements of the row."""
         if not self.inner:
@@ -280,8 +278,7 @@ class _Nest:
                 memory = writer.parameter("memory", number, entry.dtype, written=True)
                 writer.store(memory, index, value)
 
-    # -- reduction roots
-    # ------------------------------------------------------------------------------------
+    # -- reduction roots ---------------------------------------------------------------------------
     def whole_reduction(self, writer: Writer, form: Form, position: Position) -> None:
         """All of the reduction for one result."""
         root = self.group.root

@@ -86,8 +86,7 @@ class Writer:
         self._values = 0
         self._variables = 0
 
-    # -- parameters
-    # ------------------------------------------------------------------------------------
+    # -- parameters --------------------------------------------------------------------------------
     def parameter(self, sort: str, number: int, dtype: DType, written: bool = False) -> int:
         """The parameter for ("memory" | "scalar" | "temporary", entry number), made at its first
         use.
@@ -101,8 +100,7 @@ class Writer:
             self.parameters[key] = found
         return found.number
 
-    # -- statements
-    # --------------------------------------------------------------------------------------
+    # -- statements --------------------------------------------------------------------------------
     def fresh_value(self, level: int) -> int:
         self._values += 1
         self.levels[self._values] = level
@@ -146,8 +144,7 @@ class Writer:
         """Store in the innermost loop that is open, which `index` or `value` must depend on."""
         self.emit(Store(parameter, index, value), len(self.bodies) - 1)
 
-    # -- loops
-    # ---------------------------------------------------------------------------------------------
+    # -- loops -------------------------------------------------------------------------------------
     @contextmanager
     def loop(
         self, size: int, *, vector: bool = False, parallel: bool = False, limit: Index | None = None
@@ -183,8 +180,7 @@ class Writer:
         with self.loop(math.prod(shape[:-1])) as outer, self.loop(shape[-1], vector=vector) as last:
             yield (*unflatten(outer, shape[:-1]), last)
 
-    # -- the question
-    # ----------------------------------------------------------------------------------------
+    # -- the question ------------------------------------------------------------------------------
     def value(self, entry: int, position: Position, guards: tuple[Guard, ...] = ()) -> int:
         """The number of the value that `entry` has at `position` (only asked where `guards`
         hold).
@@ -289,8 +285,7 @@ class Writer:
         self.emit(Test(test, conditions, dtypes.bool), level)
         return self.let(WHERE, (test, inside, self.number(0, entry.dtype)), entry.dtype)
 
-    # -- reductions
-    # --------------------------------------------------------------------------------------------
+    # -- reductions --------------------------------------------------------------------------------
     def reduction(self, number: int, position: Position) -> int:
         """A loop over the reduced axes, in the outermost loop that `position` allows."""
         level = self.level_of_position(position)

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from grad.graph.primitives import CONTIGUOUS, CONTRACT, SCAN, SCATTER, UPDATE, Kind
+from grad.schedule.demand import Grouping
 from grad.schedule.facts import over_contraction, renumbered
-from grad.schedule.group import CHEAP, MAX_ENTRIES, Grouping
+from grad.schedule.group import CHEAP, MAX_ENTRIES
 from grad.schedule.program import Program
 
 
@@ -25,7 +26,8 @@ def explain(program: Program, grouping: Grouping) -> Iterator[str]:
             yield f"    computes inside: {', '.join(_name(program, n) for n in inside)}"
         if group.local:
             rows = ", ".join(f"{v.name} < {v.size}" for v in sorted(group.rows or ())) or "none"
-            yield f"    once a row ({rows}): {', '.join(_name(program, n) for n in sorted(group.local))}"
+            names = ", ".join(_name(program, n) for n in sorted(group.local))
+            yield f"    once a row ({rows}): {names}"
         if group.overwrites is not None:
             yield f"    writes into the memory of %{group.overwrites}"
         for stored in group.stored:

@@ -1,7 +1,7 @@
 """What can be said of one entry of a Program, before anything is decided about it.
 
-Which variables its kernel would walk over, what it costs, what it goes through, whether it is only a view
-of memory. `group.py` decides with these, `grad/kernel` reads some of them again.
+Which variables its kernel would walk over, what it costs, what it goes through, whether it is only
+a view of memory. `group.py` decides with these, `grad/kernel` reads some of them again.
 """
 
 from __future__ import annotations

@@ -1,24 +1,20 @@
 """Cut a Program into groups: which values get memory, and which kernel computes them.
 
 Entries are visited from the last to the first, so that everything known about who wants a value,
-and at which positions, is there when its turn comes (`Ask`). Then one of three things happens to
-it, in Halide's
-words: *inline* (computed where it is wanted), *local* (a reduction over the rows that the kernel
-walks anyway, computed once a row) or *global* (stored). A global value either gets a group of its
-own or is stored along by a group that computes it anyway. Each fusion rule is one function below,
-in the order in which they are tried. `kernel/lower.py` turns a group into loops. Nothing here knows
-about devices.
+and at which positions, is there when its turn comes (demand.py keeps the book). Then one of three
+things happens to it, in Halide's words: *inline* (computed where it is wanted), *local* (a
+reduction over the rows that the kernel walks anyway, computed once a row) or *global* (stored). A
+global value either gets a group of its own or is stored along by a group that computes it anyway.
+Each fusion rule is one function below, in the order in which they are tried. `kernel/lower.py`
+turns a group into loops. Nothing here knows about devices.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import dataclass, field
 
-from grad.graph.index import Variable, dynamic, variable
-from grad.graph.movement import Move
-from grad.graph.positions import Position, broadcast_position, flatten, moved_index
+from grad.graph.index import Variable, variable
+from grad.graph.positions import Position, broadcast_position, flatten
 from grad.graph.primitives import (
     BUFFER,
     CONTIGUOUS,
@@ -30,14 +26,11 @@ from grad.graph.primitives import (
     UPDATE,
     Kind,
 )
+from grad.schedule.demand import Demand, Group, Grouping
 from grad.schedule.facts import (
-    over_contraction,
     plain_variables,
-    prices,
     renumbered,
     root_variables,
-    strided_base,
-    volumes,
 )
 from grad.schedule.program import Entry, Program
 
@@ -55,84 +48,10 @@ FEW_ROWS = 8
 LONG_ROW = 16384
 
 
-@dataclass(slots=True)
-class Group:
-    """One kernel to be: the value it exists for, and what it stores along.
+class _Grouper(Demand):
+    """Decides for each entry in turn."""
 
-    Attributes:
-        root: the entry whose elements the kernel walks over.
-        stored: all entries it stores, `root` among them.
-        local: reductions computed inside, once for each row.
-        rows: the variables of the root that number the rows (of local reductions).
-        nesting: local reductions that have others inside, for each of their elements.
-        contraction: a contraction whose epilogue this group is, if any.
-        inlined: all entries computed inside.
-        overwrites: the entry whose memory an update or scatter writes into, rather than into a
-            copy.
-    """
-
-    root: int
-    stored: list[int] = field(default_factory=list)
-    local: set[int] = field(default_factory=set)
-    rows: frozenset[Variable] | None = None
-    nesting: set[int] = field(default_factory=set)
-    contraction: int | None = None
-    inlined: set[int] = field(default_factory=set)
-    overwrites: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """The groups in an order in which they can run.
-
-    Attributes:
-        groups: sorted by root, which is an order of execution.
-        aliases: entry -> entry whose memory it shares (a plain renumbering).
-        home: stored entry -> root of the group that stores it.
-    """
-
-    groups: tuple[Group, ...]
-    aliases: dict[int, int]
-    home: dict[int, int]
-
-
-class _Grouper:
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.entries = program.entries
-        self.asks: list[dict[int, set[Position]]] = [{} for _ in program.entries]
-        self.wanted_global: set[int] = set()
-        self.first_reader: dict[int, int] = {}
-        self.groups: dict[int, Group] = {}
-        self.home: dict[int, int] = {}
-        self.aliases: dict[int, int] = {}
-        # Outputs are read by whoever asked for them.
-        self.readers = Counter(source for entry in program.entries for source in entry.src)
-        self.readers.update(program.outputs)
-        self.over_contraction = over_contraction(program, self.readers)
-        self.prices = list(prices(program))
-        self.volumes = list(volumes(program))
-
-    # -- marking
-    # --------------------------------------------------------------------------------------
-    def want_memory(self, number: int, reader: int | None = None) -> None:
-        """Entry `number` must be in memory (before group `reader`): itself, or what it only
-        renumbers.
-        """
-        plain = renumbered(self.program, number)
-        if plain != number:
-            self.aliases[number] = plain
-            number = plain
-        if self.entries[number].op is not BUFFER:
-            self.wanted_global.add(number)
-            if reader is not None:
-                self.first_reader[number] = min(reader, self.first_reader.get(number, reader))
-
-    def ask(self, root: int, number: int, position: Position) -> None:
-        self.asks[number].setdefault(root, set()).add(position)
-
-    # -- the visit
-    # ------------------------------------------------------------------------------------
+    # -- the visit ---------------------------------------------------------------------------------
     def run(self) -> Grouping:
         for output in self.program.outputs:
             self.want_memory(output)
@@ -195,46 +114,7 @@ class _Grouper:
             return entry.arg in self.program.donated
         return entry.op in (UPDATE, SCATTER, CONTRACT, SCAN)
 
-    def take_in(self, root: int, number: int, positions: set[Position]) -> None:
-        """Compute entry `number` inside the group of `root`: pass the asks on to its sources."""
-        entry = self.entries[number]
-        group = self.groups[root]
-        group.inlined.add(number)
-        op = entry.op
-        for position in positions:
-            if op.kind is Kind.POINTWISE:
-                for source in entry.src:
-                    self.ask(root, source, broadcast_position(position, self.entries[source].shape))
-            elif op.kind is Kind.MOVEMENT:
-                source = entry.src[0]
-                moved, _ = moved_index(Move(op, entry.arg), self.entries[source].shape, position)
-                self.ask(root, source, moved)
-            elif op.kind is Kind.REDUCE:
-                self.ask(root, entry.src[0], self.reduced_position(number, position))
-            elif op is TAKE:
-                self.ask_take(root, number, position)
-            elif op is CONTIGUOUS or op is SCAN:
-                self.ask(root, entry.src[0], position)
-
-    def reduced_position(self, number: int, position: Position) -> Position:
-        entry = self.entries[number]
-        kept = iter(position)
-        return tuple(
-            variable(f"k{number}_{axis}", size) if axis in entry.arg else next(kept)
-            for axis, size in enumerate(self.entries[entry.src[0]].shape)
-        )
-
-    def ask_take(self, root: int, number: int, position: Position) -> None:
-        entry = self.entries[number]
-        source, *indices = entry.src
-        moved = list(position)
-        for axis, index in zip(entry.arg, indices, strict=True):
-            self.ask(root, index, broadcast_position(position, self.entries[index].shape))
-            moved[axis] = dynamic(-1 - index, self.entries[source].shape[axis])
-        self.ask(root, source, broadcast_position(tuple(moved), self.entries[source].shape))
-
-    # -- rule 1: views are free; rule 2: inline what is cheap, never what is costly into a wider
-    # consumer -----
+    # -- rules 1 and 2: views are free; cheap values are inline, costly ones not where repeated -----
     def is_inline(self, number: int) -> bool:
         entry = self.entries[number]
         kind = entry.op.kind
@@ -277,8 +157,7 @@ class _Grouper:
             walked = variables | own if variables <= own else variables
         return math.prod(v.size for v in walked) / max(math.prod(entry.shape), 1)
 
-    # -- rule 3 and 4: reductions over the rows that a kernel walks anyway are local to it
-    # ----------------------
+    # -- rule 3 and 4: reductions over the rows that a kernel walks anyway are local to it ---------
     def is_local(self, number: int) -> bool:
         entry = self.entries[number]
         asks = self.asks[number]
@@ -357,8 +236,7 @@ class _Grouper:
             return None
         return chosen
 
-    # -- rule 5: a value that is stored anyway is stored by the first kernel that computes it
-    # -------------------
+    # -- rule 5: a value that is stored anyway is stored by the first kernel that computes it ------
     def store_along(self, number: int) -> int | None:
         """The root that stores entry `number` along with its own values, or None."""
         entry = self.entries[number]
@@ -400,8 +278,7 @@ class _Grouper:
             entry.shape
         ) == math.prod(root_entry.shape)
 
-    # -- rule 6: pointwise consumers are the epilogue of a contraction
-    # ------------------------------------------
+    # -- rule 6: pointwise consumers are the epilogue of a contraction -----------------------------
     def belongs_to_contraction(self, number: int) -> bool:
         """Whether a pointwise value is better stored by the contraction below than computed here.
 
@@ -439,14 +316,6 @@ class _Grouper:
         group.inlined.add(number)
         self.want_operands(root, entry)
         return True
-
-    def want_operands(self, root: int, entry: Entry) -> None:
-        """A contraction reads its operands from memory: the buffer below affine views, or a
-        copy.
-        """
-        for source in entry.src:
-            base = strided_base(self.program, source)
-            self.want_memory(source if base is None else base[0], root)
 
 
 def group(program: Program) -> Grouping:

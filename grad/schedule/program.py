@@ -61,9 +61,8 @@ class Program:
         for number, entry in enumerate(self.entries):
             sources = ", ".join(f"%{s}" for s in entry.src)
             extra = "" if entry.arg is None else f" {entry.arg!r}"
-            lines.append(
-                f"%{number} = {entry.op.name}({sources}){extra}: {entry.dtype.name}{list(entry.shape)}"
-            )
+            kind = f"{entry.dtype.name}{list(entry.shape)}"
+            lines.append(f"%{number} = {entry.op.name}({sources}){extra}: {kind}")
         return "\n".join([*lines, f"outputs {list(self.outputs)}"])
 
 

@@ -14,8 +14,8 @@ from grad.errors import VerifyError
 from grad.graph.movement import Move, moved_shape
 from grad.graph.node import broadcast_shapes
 from grad.graph.primitives import BUFFER, CONTRACT, Kind, Rule
+from grad.schedule.demand import Grouping
 from grad.schedule.facts import renumbered
-from grad.schedule.group import Grouping
 from grad.schedule.program import Entry, Program
 
 

@@ -101,8 +101,7 @@ class Addresses:
         rest = tuple(term for term in index.terms if term not in fixed)
         return Index(fixed, index.constant), Index(rest, 0)
 
-    # -- numbers
-    # -------------------------------------------------------------------------------------------
+    # -- numbers -----------------------------------------------------------------------------------
     def number(self, index: Index, lanes: Lanes | None) -> Value:
         """The index as i64: a scalar, or one a lane when it changes along the lanes."""
         fixed, rest = self.split(index, lanes)
@@ -169,8 +168,7 @@ class Addresses:
             result = b.convert("zext", result, "i64")
         return b.sub(result, lift) if lift and isinstance(atom, Quotient) else result
 
-    # -- pointers
-    # ------------------------------------------------------------------------------------------
+    # -- pointers ----------------------------------------------------------------------------------
     def pointer(self, parameter: int, fixed: Index, storage: str) -> Value:
         """Address of an element at a uniform index."""
         key = (parameter, fixed)

@@ -86,8 +86,7 @@ class Builder:
         other.declarations, other.constants = self.declarations, self.constants
         return other
 
-    # -- raw text
-    # ------------------------------------------------------------------------------------
+    # -- raw text ----------------------------------------------------------------------------------
     def fresh(self, prefix: str = "v") -> str:
         self._count += 1
         return f"{prefix}{self._count}"
@@ -110,8 +109,7 @@ class Builder:
         """Label of the block being written, for phis."""
         return self._block
 
-    # -- constants
-    # -----------------------------------------------------------------------------------
+    # -- constants ---------------------------------------------------------------------------------
     def const(self, type_name: str, value: float | int | bool) -> Value:
         """A constant of a scalar or vector type (a splat)."""
         text = literal(element_of(type_name), value)
@@ -135,8 +133,7 @@ class Builder:
         name = self.constants.setdefault(text, f"@table{len(self.constants)}")
         return Value(name, "ptr")
 
-    # -- calls
-    # ---------------------------------------------------------------------------------------
+    # -- calls -------------------------------------------------------------------------------------
     def declare(self, name: str, signature: str) -> None:
         """Declare an external function once: ``declare("llvm.fabs.f32", "float (float)")``."""
         result, _, arguments = signature.partition("(")
@@ -157,8 +154,7 @@ class Builder:
         arguments = [first, *(self.like(r, first) for r in rest)]
         return self.call(first.type, f"llvm.{name}.{mangled(first.type)}", *arguments)
 
-    # -- arithmetic: the second operand may be a Python number
-    # -----------------------------------------
+    # -- arithmetic: the second operand may be a Python number -------------------------------------
     def binary(self, opcode: str, a: Value, b: Value | float | int) -> Value:
         """``opcode a, b`` for any two-operand instruction: fadd, fmul, add nuw, shl, and, xor
         ...
@@ -244,8 +240,7 @@ class Builder:
         )
         return self.shuffle(first, None, [0] * lanes)
 
-    # -- memory
-    # --------------------------------------------------------------------------------------
+    # -- memory ------------------------------------------------------------------------------------
     def gep(self, element: str, pointer: Value, offset: Value | int) -> Value:
         """Address `offset` elements after `pointer`."""
         index = offset if isinstance(offset, Value) else Value(str(offset), "i64")
@@ -280,8 +275,7 @@ class Builder:
             f"{mask.type} {mask.text})"
         )
 
-    # -- control flow
-    # --------------------------------------------------------------------------------
+    # -- control flow ------------------------------------------------------------------------------
     def loop(
         self,
         start: Value | int,
@@ -368,8 +362,7 @@ class Builder:
             for x, y in zip(*results, strict=True)
         ]
 
-    # -- whole text
-    # ----------------------------------------------------------------------------------
+    # -- whole text --------------------------------------------------------------------------------
     def function(self, name: str, parameters: str, linkage: str = "") -> str:
         """The finished function, ``define void @name(parameters)``, with its ``ret void``."""
         prefix = (

@@ -38,8 +38,7 @@ def _same(b: Builder, x: Value) -> Value:
     return x
 
 
-# -- floats
-# ------------------------------------------------------------------------------------------
+# -- floats ----------------------------------------------------------------------------------------
 def _float_extreme(predicate: str) -> Emit:
     """Maximum or minimum in which NaN wins."""
 
@@ -106,8 +105,7 @@ def _float_floordiv(b: Builder, x: Value, y: Value) -> Value:
     return b.select(b.fcmp("oeq", y, 0.0), plain, whole)
 
 
-# -- integers
-# -----------------------------------------------------------------------------------------
+# -- integers --------------------------------------------------------------------------------------
 def _safe_divisor(b: Builder, x: Value, y: Value, signed: bool) -> tuple[Value, Value]:
     """A divisor that does not trap, and where the true one is zero."""
     zero = b.icmp("eq", y, 0)

@@ -107,8 +107,7 @@ class Emitter:
         self.values[number] = value
         self.types[number] = dtype
 
-    # -- plain values
-    # ------------------------------------------------------------------------------------
+    # -- plain values ------------------------------------------------------------------------------
     def let(self, s: Let) -> None:
         operands = [self.values[o] for o in s.operands]
         value = emit_primitive(self.b, s.op, operands, self.types[s.operands[-1]], s.dtype)
@@ -156,8 +155,7 @@ class Emitter:
         lanes = max(lanes_of(first.type), lanes_of(second.type))
         return self.b.binary("and", self.b.splat(first, lanes), self.b.splat(second, lanes))
 
-    # -- memory
-    # ------------------------------------------------------------------------------------------
+    # -- memory ------------------------------------------------------------------------------------
     def load(self, s: Load) -> None:
         storage = STORAGE[s.dtype]
         guard = self.condition(s.guards) if s.guards else None
@@ -238,8 +236,7 @@ class Emitter:
         else:
             b.masked_store(raw, place.pointer, size, lanes.mask)
 
-    # -- accumulators
-    # ------------------------------------------------------------------------------------
+    # -- accumulators ------------------------------------------------------------------------------
     def declare(self, s: Declare) -> None:
         element = element_type(s.dtype)
         start = self.b.const(element, identity(s.op, s.dtype))
@@ -276,8 +273,7 @@ class Emitter:
             value = self.combine(op, low, high, dtype)
         return value
 
-    # -- loops
-    # -------------------------------------------------------------------------------------------
+    # -- loops -------------------------------------------------------------------------------------
     def loop(self, loop: Loop) -> None:
         start, stop = self.bounds(loop)
         carried = self.carried(loop)
