@@ -285,8 +285,8 @@ def fit_pieces(table: Pieces) -> tuple[list[list[float]], float]:
 
 HEADER = '''"""Coefficients of the elementary functions, lowest first, by element type.
 
-Written by tools/fit_elementary.py, which says what each is fitted to; do not edit by hand. This file
-is long because it is a table, of one number a line.
+Written by tools/fit_elementary.py, which says what each is fitted to; do not edit by hand. This
+file is long because it is a table, of one number a line.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ wrong number comes from code generation or from what is above it.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from grad.buffer import Buffer
 from grad.codegen.backend import CompiledPhase, Launch
 from grad.kernel.interpret import interpret
 from grad.kernel.ir import Contraction, Kernel, Load, Loop, Parameter, Statement, Store
@@ -69,8 +69,8 @@ def _array(kernel: Kernel, parameter: Parameter, word: int) -> np.ndarray[Any, A
         raw = (word & (2**64 - 1)).to_bytes(8, "little")[: dtype.itemsize]
         return np.frombuffer(raw, dtype)
     size = _reach(kernel, parameter.number)
-    memory = (ctypes.c_char * (size * dtype.itemsize)).from_address(word)
-    return np.frombuffer(memory, np.uint8).view(dtype)
+    memory = Buffer.external(word, size * dtype.itemsize, None)
+    return memory.numpy(dtype, (size,), (dtype.itemsize,), 0)
 
 
 def _reach(kernel: Kernel, parameter: int) -> int:

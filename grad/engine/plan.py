@@ -37,10 +37,10 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where the values of one output are: in a fresh buffer (`slot`) or in a leaf's memory (`leaf`).
+    """Where the values of one output are: a fresh buffer (`slot`) or a leaf's memory (`leaf`).
 
-    `copy`: the memory is somebody else's too (a leaf's, another output's), and every value must have
-    its own, since it may be lent to NumPy.
+    `copy`: the memory is somebody else's too (a leaf's, another output's), and every value must
+    have its own, since it may be lent to NumPy.
     """
 
     nbytes: int
@@ -120,8 +120,8 @@ class Plan:
             moved = sum(work.nbytes for work in works)
             rate = sum(work.operations for work in works) / elapsed
             print(
-                f"grad: {elapsed * 1e6:10.1f} us {moved / elapsed / 1e9:8.2f} GB/s {rate / 1e9:8.2f} GFLOP/s"
-                f"  {' | '.join(work.label for work in works)}",
+                f"grad: {elapsed * 1e6:10.1f} us {moved / elapsed / 1e9:8.2f} GB/s "
+                f"{rate / 1e9:8.2f} GFLOP/s  {' | '.join(work.label for work in works)}",
                 file=sys.stderr,
             )
 

@@ -56,8 +56,9 @@ class Node:
         op: the primitive. src: source nodes. arg: what the primitive needs besides (see its row).
         shape: sizes. dtype: element type.
         buffer: the computed values in row-major order, once there are any.
-        depth: longest way down to a computed value, see `PENDING_LIMIT`. Memory that somebody outside
-            may write to is as deep as the limit: what is computed of it is computed at once.
+        depth: longest way down to a computed value, see `PENDING_LIMIT`. Memory that somebody
+            outside may write to is as deep as the limit: what is computed of it is computed at
+            once.
     """
 
     __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "shape", "src")
@@ -160,9 +161,10 @@ def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
         for axis, size in enumerate(shape, rank - len(shape)):
             if size != 1:
                 if result[axis] not in (1, size):
+                    given = " and ".join(str(s) for s in shapes)
                     raise BroadcastError(
-                        f"{name}: shapes {' and '.join(str(s) for s in shapes)} do not broadcast: sizes "
-                        f"{result[axis]} and {size} meet at axis {axis - rank} (counted from the end). "
+                        f"{name}: shapes {given} do not broadcast: sizes {result[axis]} and {size} "
+                        f"meet at axis {axis - rank} (counted from the end). "
                         f"Use x.unsqueeze(...) or x.reshape(...) to line them up."
                     )
                 result[axis] = size

@@ -57,8 +57,8 @@ class Shared:
     """Memory that a storage has in common with the outside, kept up to date by `write_through`.
 
     Memory that we lent has a `holder`, held weakly: once it is gone, writes need not go there.
-    As long as it is there, the holder may write at any time. So that a pending operation does not see
-    what is written after it, nothing that reads the memory is left pending (`watch`).
+    As long as it is there, the holder may write at any time. So that a pending operation does not
+    see what is written after it, nothing that reads the memory is left pending (`watch`).
     """
 
     __slots__ = ("_holder", "_node", "buffer")

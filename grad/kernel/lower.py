@@ -23,8 +23,8 @@ from grad.kernel.ir import Accumulate, Kernel, Statement
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
 from grad.kernel.tiles import tile_axis, tiled_loops
 from grad.kernel.writer import Writer
-from grad.schedule.facts import root_variables
 from grad.schedule.demand import Group, Grouping
+from grad.schedule.facts import root_variables
 from grad.schedule.program import Program
 
 # A reduction is cut into chunks when it has fewer results than FEW_RESULTS and more elements than

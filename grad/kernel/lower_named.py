@@ -26,8 +26,8 @@ from grad.graph.primitives import (
 )
 from grad.kernel.ir import Accumulate, Contraction, Statement
 from grad.kernel.writer import Writer
-from grad.schedule.facts import renumbered, strided_base
 from grad.schedule.demand import Group
+from grad.schedule.facts import renumbered, strided_base
 from grad.schedule.program import Entry, Program
 
 Candidate = tuple[Writer, list[list[Statement]]]

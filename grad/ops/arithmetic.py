@@ -177,7 +177,9 @@ class Div(Function):
         if rounding_mode == "floor":
             return binary("div", FLOORDIV, x, y)
         if rounding_mode != "trunc":
-            raise ArgumentError(f"div: rounding_mode={rounding_mode!r}; use None, 'trunc' or 'floor'.")
+            raise ArgumentError(
+                f"div: rounding_mode={rounding_mode!r}; use None, 'trunc' or 'floor'."
+            )
         a, b = pair("div", x, y)
         if a.dtype.is_floating_point:
             return wrap(pointwise(TRUNC, pointwise(DIV, a, b)))

@@ -17,7 +17,7 @@ from grad.autograd.function import Context, Function
 from grad.autograd.variable import Variable
 from grad.buffer import Buffer
 from grad.device import Device, check_device
-from grad.dtype import DTYPE_NAMES, ALL_DTYPES, DType, as_dtype, dtypes
+from grad.dtype import ALL_DTYPES, DTYPE_NAMES, DType, as_dtype, dtypes
 from grad.engine import realize
 from grad.errors import DTypeError, GradientError
 from grad.graph.arrays import array_of, node_of

@@ -314,7 +314,9 @@ class NormalFill(Function):
         x: Any, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
     ) -> Any:
         if std < 0:
-            raise ArgumentError(f"normal_: std={std} is negative; a standard deviation is 0 or more.")
+            raise ArgumentError(
+                f"normal_: std={std} is negative; a standard deviation is 0 or more."
+            )
         unit = normal_node(x.shape, x.dtype, generator)
         scaled = pointwise(MUL, unit, number(std, x.dtype))
         return x.copy_(x._wrap(pointwise(ADD, scaled, number(mean, x.dtype))))

@@ -114,7 +114,7 @@ class _Grouper(Demand):
             return entry.arg in self.program.donated
         return entry.op in (UPDATE, SCATTER, CONTRACT, SCAN)
 
-    # -- rules 1 and 2: views are free; cheap values are inline, costly ones not where repeated -----
+    # -- rules 1 and 2: views are free; cheap values are inline, costly ones not where repeated ----
     def is_inline(self, number: int) -> bool:
         entry = self.entries[number]
         kind = entry.op.kind

@@ -1,7 +1,9 @@
 """Ordinary PyTorch code, run by both: ``import grad as torch`` is the yardstick.
 
-Each snippet is run once with PyTorch and once with this library under the name `torch`, and must leave the
-same `out` (a tensor, a number, a list of these). The snippets are what people write: training loops, masks,
+Each snippet is run once with PyTorch and once with this library under the name `torch`,
+    and must leave the
+same `out` (a tensor, a number,
+    a list of these). The snippets are what people write: training loops, masks,
 views written through, custom functions, hooks, state dicts.
 """
 
@@ -153,28 +155,35 @@ out = [z, x.grad, y.grad]
     "statistics": """
 x = torch.tensor(array((6, 7)))
 values, indices = x.max(dim=1)
-out = [x.std(), x.var(0), x.mean((0, 1)), values, indices, x.argmin(), x.cumsum(1), x.logsumexp(0), x.median if False else 0]
+out = [x.std(), x.var(0), x.mean((0, 1)), values, indices, x.argmin(), x.cumsum(1),
+    x.logsumexp(0), x.median if False else 0]
 """,
     "shapes": """
 x = torch.arange(24).reshape(2, 3, 4)
 a, b = x.chunk(2, dim=2)
 parts = x.split([1, 2], dim=1)
-out = [a, b, *parts, torch.stack([a, b]), torch.cat([a, b], -1), x.flatten(1), x.unflatten(2, (2, 2)), x.permute(2, 0, 1),
-       x.squeeze(), x[..., None].shape, x.expand(5, 2, 3, 4).shape, x.flip(0), x.repeat(1, 2, 1), list(x.stride())]
+out = [a, b, *parts, torch.stack([a, b]), torch.cat([a, b], -1), x.flatten(1), x.unflatten(2, (2,
+    2)), x.permute(2, 0, 1),
+       x.squeeze(), x[..., None].shape, x.expand(5, 2, 3, 4).shape, x.flip(0), x.repeat(1, 2, 1),
+    list(x.stride())]
 """,
     "types": """
 x = torch.tensor([1, 2, 3])
-out = [x / 2, x // 2, x % 2, x * 1.5, x > 1, (x > 1).sum(), x.float().mean(), -x, x ** 2, 2 ** x, ~(x > 2), x & 1, x.to(torch.float64).sqrt(),
-       torch.tensor([1.5, -2.5]).round(), torch.tensor([300.0]).to(torch.int32), torch.tensor(True) + 1, torch.tensor([250], dtype=torch.uint8) + 10]
+out = [x / 2, x // 2, x % 2, x * 1.5, x > 1, (x > 1).sum(), x.float().mean(), -x, x ** 2, 2 ** x,
+    ~(x > 2), x & 1, x.to(torch.float64).sqrt(),
+       torch.tensor([1.5, -2.5]).round(), torch.tensor([300.0]).to(torch.int32),
+    torch.tensor(True) + 1, torch.tensor([250], dtype=torch.uint8) + 10]
 """,
     "nan and infinity": """
 x = torch.tensor([float("nan"), float("inf"), -float("inf"), 0.0, -0.0])
-out = [x.relu(), x.clamp(-1, 1), torch.maximum(x, torch.zeros(5)), x.max(), x.sum(), torch.where(torch.isnan(x), torch.zeros(5), x), x.sign(),
+out = [x.relu(), x.clamp(-1, 1), torch.maximum(x, torch.zeros(5)), x.max(), x.sum(),
+    torch.where(torch.isnan(x), torch.zeros(5), x), x.sign(),
        torch.isinf(x), x.exp(), x[3:].log(), 1 / x, x.sigmoid(), x.tanh(), x == x, x.argmax()]
 """,
     "empty": """
 x = torch.zeros(0, 3)
-out = [x.sum(), x.sum(0), x.sum(1), x @ torch.ones(3, 2), torch.cat([x, torch.ones(1, 3)]), x.mean(), x.prod(), x.reshape(3, 0), x[:, 1], x.T.shape, x.softmax(1)]
+out = [x.sum(), x.sum(0), x.sum(1), x @ torch.ones(3, 2), torch.cat([x, torch.ones(1, 3)]),
+    x.mean(), x.prod(), x.reshape(3, 0), x[:, 1], x.T.shape, x.softmax(1)]
 """,
     "gather and scatter": """
 x = torch.tensor(array((4, 5)), requires_grad=True)
@@ -182,7 +191,8 @@ index = torch.tensor([[0, 1, 2, 0, 3], [3, 3, 1, 0, 0]])
 y = x.gather(0, index)
 z = torch.zeros(4, 5).scatter_add(0, index, y * 2)
 z.square().sum().backward()
-out = [y, z, x.grad, torch.nn.functional.one_hot(index, 4), x.index_select(1, torch.tensor([4, 0])), torch.take_along_dim(x, index, 0)]
+out = [y, z, x.grad, torch.nn.functional.one_hot(index, 4), x.index_select(1, torch.tensor([4,
+    0])), torch.take_along_dim(x, index, 0)]
 """,
     "dropout off and on": """
 x = torch.ones(1000)
@@ -191,7 +201,8 @@ drop.eval()
 same = drop(x)
 drop.train()
 kept = drop(x)
-out = [same, bool(((kept == 0) | (kept == 1 / 0.75)).all()), bool(150 < int((kept == 0).sum()) < 350)]
+out = [same, bool(((kept == 0) | (kept == 1 / 0.75)).all()),
+    bool(150 < int((kept == 0).sum()) < 350)]
 """,
     "state dict": """
 a, b = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
@@ -211,7 +222,8 @@ for _ in range(5):
 out = [p, optimizer.param_groups[0]["lr"]]
 """,
     "recurrent loop": """
-w, u = torch.tensor(array((4, 4)) * 0.3, requires_grad=True), torch.tensor(array((3, 4)), requires_grad=True)
+w, u = torch.tensor(array((4, 4)) * 0.3, requires_grad=True), torch.tensor(array((3, 4)),
+    requires_grad=True)
 x, h = torch.tensor(array((6, 2, 3))), torch.zeros(2, 4)
 for t in range(6):
     h = torch.tanh(h @ w + x[t] @ u)
@@ -222,22 +234,26 @@ out = [h, w.grad, u.grad]
 F = torch.nn.functional
 x, y = torch.tensor(array((5, 3)), requires_grad=True), torch.tensor(array((5, 3)))
 target = torch.tensor([0, 2, 1, 1, 0])
-total = F.mse_loss(x, y) + F.l1_loss(x, y) + F.cross_entropy(x, target, label_smoothing=0.1) + F.nll_loss(F.log_softmax(x, 1), target)
-total = total + F.binary_cross_entropy_with_logits(x, y.sigmoid()) + F.binary_cross_entropy(x.sigmoid(), y.sigmoid()) + F.smooth_l1_loss(x, y)
+total = F.mse_loss(x, y) + F.l1_loss(x, y) + F.cross_entropy(x, target,
+    label_smoothing=0.1) + F.nll_loss(F.log_softmax(x, 1), target)
+total = total + F.binary_cross_entropy_with_logits(x,
+    y.sigmoid()) + F.binary_cross_entropy(x.sigmoid(), y.sigmoid()) + F.smooth_l1_loss(x, y)
 total.backward()
 out = [total, x.grad]
 """,
     "activations": """
 F = torch.nn.functional
 x = torch.tensor(array((50,)) * 3, requires_grad=True)
-results = [F.relu(x), F.gelu(x), F.gelu(x, approximate="tanh"), F.silu(x), F.softplus(x), F.leaky_relu(x), F.elu(x), F.sigmoid(x), F.tanh(x)]
+results = [F.relu(x), F.gelu(x), F.gelu(x, approximate="tanh"), F.silu(x), F.softplus(x),
+    F.leaky_relu(x), F.elu(x), F.sigmoid(x), F.tanh(x)]
 sum((r * (i + 1)).sum() for i, r in enumerate(results)).backward()
 out = [*results, x.grad]
 """,
     "normalisation": """
 F = torch.nn.functional
 x = torch.tensor(array((4, 6)), requires_grad=True)
-w, b = torch.tensor(array((6,)), requires_grad=True), torch.tensor(array((6,)), requires_grad=True)
+w, b = torch.tensor(array((6,)), requires_grad=True), torch.tensor(array((6,)),
+    requires_grad=True)
 y = F.layer_norm(x, (6,), w, b)
 (y * torch.tensor(array((4, 6)))).sum().backward()
 out = [y, x.grad, w.grad, b.grad]
@@ -246,7 +262,8 @@ out = [y, x.grad, w.grad, b.grad]
 x = torch.tensor(array((5, 4)), requires_grad=True)
 picked = x[x > 0]
 picked.square().sum().backward()
-out = [picked, x.grad, x[torch.tensor([True, False, True, False, True])], torch.nonzero(x > 0.5) if hasattr(torch, "nonzero") else 0]
+out = [picked, x.grad, x[torch.tensor([True, False, True, False, True])],
+    torch.nonzero(x > 0.5) if hasattr(torch, "nonzero") else 0]
 """,
     "old idioms": """
 x = torch.Tensor([[1, 2], [3, 4]])
@@ -254,7 +271,8 @@ y = torch.ones_like(x)
 x.requires_grad_()
 z = (x * y).sum() / x.numel()
 z.backward()
-out = [x.grad.data if hasattr(x.grad, "data") else x.grad, z.item(), x.size(), x.dim(), x.size(0), len(x), x.detach().tolist(), float(z), x.dtype == torch.float32]
+out = [x.grad.data if hasattr(x.grad, "data") else x.grad, z.item(), x.size(), x.dim(),
+    x.size(0), len(x), x.detach().tolist(), float(z), x.dtype == torch.float32]
 """,
 }
 
