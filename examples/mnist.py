@@ -126,7 +126,7 @@ def draw(history: History, digits: Digits, predicted: np.ndarray, path: Path) ->
     right_first = np.argsort(wrong, kind="stable")
     chosen = np.concatenate([right_first[:half], right_first[-half:]])
     figure = pyplot.figure(figsize=(14, 5), layout="constrained")
-    curve, sheet = figure.subfigures(1, 2, width_ratios=(1, 1.6))
+    curve, sheet = np.ravel(np.asarray(figure.subfigures(1, 2, width_ratios=(1, 1.6))))
 
     axes = curve.subplots()
     axes.semilogy(history.losses, linewidth=0.8)

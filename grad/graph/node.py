@@ -236,6 +236,8 @@ def contract(a: Node, b: Node) -> Node:
         raise DTypeError(
             f"contract: operands are {a.dtype.name} and {b.dtype.name}; cast them to one."
         )
+    if a.dtype is not dtypes.float32 and a.dtype is not dtypes.float64:
+        raise DTypeError(f"contract: operands are {a.dtype.name}; cast them to float32 or float64.")
     return Node(CONTRACT, (a, b), None, (*a.shape[:-1], b.shape[-1]), a.dtype)
 
 
