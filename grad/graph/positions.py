@@ -26,11 +26,17 @@ def flatten(position: Sequence[Index], shape: Shape) -> Index:
 
 
 def unflatten(index: Index, shape: Shape) -> tuple[Index, ...]:
-    """Position of the element with row-major number `index`."""
+    """Position of the element with row-major number `index`.
+
+    Along an axis of size 0 it is `index` itself, so that what is read there stays in a loop that
+    does not turn.
+    """
     strides = contiguous_strides(shape)
     return tuple(
-        ZERO
-        if size <= 1
+        index
+        if size == 0
+        else ZERO
+        if size == 1
         else mod(floordiv(index, stride), size)
         if axis
         else floordiv(index, stride)
