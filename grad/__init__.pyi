@@ -275,18 +275,6 @@ def leaky_relu(x: Any, negative_slope: _float = ...) -> Tensor:
 def elu(x: Any, alpha: _float = ...) -> Tensor:
     """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
 
-def relu6(x: Any) -> Tensor:
-    """``min(max(x, 0), 6)``."""
-
-def hardtanh(x: Any, min_val: _float = ..., max_val: _float = ...) -> Tensor:
-    """x limited to ``[min_val, max_val]``."""
-
-def hardsigmoid(x: Any) -> Tensor:
-    """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
-
-def hardswish(x: Any) -> Tensor:
-    """``x * hardsigmoid(x)``."""
-
 def logsigmoid(x: Any) -> Tensor:
     """``log(sigmoid(x))``, without underflow."""
 
@@ -352,6 +340,18 @@ def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tenso
 
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
     """Linear interpolation ``start + weight * (end - start)``."""
+
+def relu6(x: Any) -> Tensor:
+    """``min(max(x, 0), 6)``."""
+
+def hardtanh(x: Any, min_val: _float = ..., max_val: _float = ...) -> Tensor:
+    """x limited to ``[min_val, max_val]``."""
+
+def hardsigmoid(x: Any) -> Tensor:
+    """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
+
+def hardswish(x: Any) -> Tensor:
+    """``x * hardsigmoid(x)``."""
 
 def eq(x: Any, y: Any) -> Tensor:
     """Whether ``x == y``, for each element."""
@@ -451,6 +451,9 @@ def chunk(x: Any, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Te
 
 def unbind(x: Any, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
     """A view for each position along `dim`."""
+
+def tile(x: Any, *dims: Any) -> Tensor:
+    """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
 
 def roll(x: Any, shifts: Any, dims: Any = ...) -> Tensor:
     """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""

@@ -16,10 +16,11 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
 from safetensors.numpy import save_file
 
 from grad.dtype import ALL_DTYPES, DType, by_name
@@ -48,8 +49,8 @@ class FileFormatError(GradError, RuntimeError, ValueError):
 
 
 # -- saving ----------------------------------------------------------------------------------------
-def save(obj: Any, path: Filename) -> None:
-    """Write `obj` to the file `path`, computing what is pending.
+def save(obj: Any, path: Filename | BinaryIO) -> None:
+    """Write `obj` to the file `path` (or into an open one), computing what is pending.
 
     `obj` is a tensor, or is built of tensors, numbers, strings, None and dtypes by dictionaries,
     lists and tuples. The file appears complete or not at all: it is written beside `path` and then
@@ -71,7 +72,10 @@ def save(obj: Any, path: Filename) -> None:
     metadata["format"] = "pt"
     realize([tensor._storage.node for tensor in tensors.values()])
     arrays = {name: _array(tensor) for name, tensor in tensors.items()}
-    _write_atomically(Path(path), arrays, metadata)
+    if isinstance(path, str | os.PathLike):
+        _write_atomically(Path(path), arrays, metadata)
+    else:
+        path.write(to_bytes(arrays, metadata))
 
 
 def _array(tensor: Tensor) -> Array:
@@ -158,8 +162,10 @@ def _umask() -> int:
 
 
 # -- loading ---------------------------------------------------------------------------------------
-def load(path: Filename, map_location: Any = None, *, weights_only: bool = True) -> Any:
+def load(path: Filename | BinaryIO, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """Read what `save` wrote, or any safetensors file (a dictionary of names to tensors).
+
+    `path` may also be an open file, which is read to its end.
 
     `map_location` and `weights_only` are PyTorch's; there is one place to load to, and never any
     code.
@@ -168,6 +174,12 @@ def load(path: Filename, map_location: Any = None, *, weights_only: bool = True)
         FileNotFoundError: there is no such file.
         FileFormatError: it is no safetensors file, is damaged, or holds types unknown here.
     """
+    if not isinstance(path, str | os.PathLike):
+        # safetensors reads descriptions of the whole from files with a name only.
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "opened.safetensors"
+            copy.write_bytes(path.read())
+            return load(copy)
     name = os.fspath(path)
     _check_beginning(name)
     try:

@@ -410,7 +410,13 @@ class Tensor(Variable):
             )
         if id(self) in memo:
             return memo[id(self)]
-        copy = type(self)._make_subclass(Tensor._wrap(contiguous(self.node)), self.requires_grad)
+        # Views of one memory become views of one copy.
+        memory = memo.get(id(self._storage))
+        if memory is None:
+            memory = memo[id(self._storage)] = Tensor._wrap(contiguous(self._storage.node))
+        same = memory._alias(self._path, self.shape, self._layout)
+        same.dtype = self.dtype
+        copy = type(self)._make_subclass(same, self.requires_grad)
         memo[id(self)] = copy
         copy._grad = None if self._grad is None else self._grad.__deepcopy__(memo)
         copy.__dict__.update(self.__dict__)

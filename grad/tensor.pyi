@@ -205,16 +205,6 @@ class Tensor(Variable):
         """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
     def elu_(self, alpha: _float = ...) -> Tensor:
         """`elu` in place."""
-    def relu6(self) -> Tensor:
-        """``min(max(x, 0), 6)``."""
-    def hardtanh(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
-        """x limited to ``[min_val, max_val]``."""
-    def hardtanh_(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
-        """`hardtanh` in place."""
-    def hardsigmoid(self) -> Tensor:
-        """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
-    def hardswish(self) -> Tensor:
-        """``x * hardsigmoid(x)``."""
     def logsigmoid(self) -> Tensor:
         """``log(sigmoid(x))``, without underflow."""
     def softsign(self) -> Tensor:
@@ -313,6 +303,16 @@ class Tensor(Variable):
         """Linear interpolation ``start + weight * (end - start)``."""
     def lerp_(self, end: Any, weight: Any) -> Tensor:
         """`lerp` in place."""
+    def relu6(self) -> Tensor:
+        """``min(max(x, 0), 6)``."""
+    def hardtanh(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
+        """x limited to ``[min_val, max_val]``."""
+    def hardtanh_(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
+        """`hardtanh` in place."""
+    def hardsigmoid(self) -> Tensor:
+        """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
+    def hardswish(self) -> Tensor:
+        """``x * hardsigmoid(x)``."""
     def eq(self, y: Any) -> Tensor:
         """Whether ``x == y``, for each element."""
     def eq_(self, y: Any) -> Tensor:
@@ -438,8 +438,8 @@ class Tensor(Variable):
         """A view for each position along `dim`."""
     def repeat(self, *repeats: Any) -> Tensor:
         """Copies side by side, `repeats` of them along each axis; new axes in front."""
-    def tile(self, *repeats: Any) -> Tensor:
-        """Copies side by side, `repeats` of them along each axis; new axes in front."""
+    def tile(self, *dims: Any) -> Tensor:
+        """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
     def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
         """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
     def sum(

@@ -205,7 +205,7 @@ def test_softmax_of_large_and_infinite_numbers() -> None:
 
 def test_floating_is_needed() -> None:
     whole = grad.tensor([1, 2])
-    for name in ("mean", "var", "std", "norm", "logsumexp", "gelu", "silu", "softplus"):
+    for name in ("mean", "var", "std", "norm", "gelu", "silu", "softplus"):
         with pytest.raises(DTypeError, match="float"):
             getattr(whole, name)()
     for name in ("softmax", "log_softmax"):

@@ -56,6 +56,24 @@ def tail_weight(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: x**3 / function(x)
 
 
+def scaled_erfc(
+    name: str, factor: float, center: float, farthest: float, terms: dict[str, int]
+) -> Fit:
+    """The fit of ``exp(x**2) * erfc(x) / y`` with ``y = 1 / (1 + factor * x)``, a polynomial in
+    ``y - center``, for x from 0 to `farthest`; errors are relative."""
+
+    def function(offset: Any) -> Any:
+        y = offset + mp.mpf(center)
+        x = (1 / y - 1) / factor
+        return mp.exp(x * x) * mp.erfc(x) / y
+
+    return Fit(
+        name, function, 1 / (1 + factor * farthest) - center, 1 - center, terms,
+        lambda offset: 1 / function(offset),
+        meaning=f"exp(x**2) * erfc(x) = y * p(y - {center}), y = 1 / (1 + {factor} * x)",
+    )  # fmt: skip
+
+
 # fmt: off
 FITS = (
     Fit("EXP_TAIL", lambda r: (mp.expm1(r) - r) / r**2, -0.3475, 0.3475, {"float": 5, "double": 11},
@@ -83,10 +101,16 @@ FITS = (
         lambda r: r**2, 2, meaning="cosh(r) = 1 + r**2 * p(r**2)"),
     Fit("TANH_TAIL", tail(mp.tanh), 1e-3, 0.6, {"float": 5, "double": 11},
         tail_weight(mp.tanh), 2, meaning="tanh(x) = x + x**3 * p(x**2)"),
-    Fit("ERF_SLOPE", lambda x: mp.erf(x) / x - 1, 1e-3, 0.925, {"float": 6},
+    Fit("CUBIC_LOG_TAIL", lambda r: (mp.log1p(r) - r + r**2 / 2) / r**3, -0.0079, 0.0079,
+        {"double": 7}, lambda r: r**2, meaning="log(1 + r) = r - r**2 / 2 + r**3 * p(r)"),
+    Fit("ERF_SLOPE", lambda x: mp.erf(x) / x - 1, 1e-3, 0.925, {"float": 6, "double": 12},
         lambda x: x / mp.erf(x), 2, meaning="erf(x) = x + x * p(x**2)"),
     Fit("ERFC_LOG", lambda x: mp.log(mp.erfc(x)), 0.92, 3.95, {"float": 7},
         mp.erfc, meaning="erf(x) = 1 - exp(p(x)), x above 0.92"),
+    Fit("ERFC_LOG_LONG", lambda x: mp.log(mp.erfc(x)), 0.92, 5.95, {"double": 19},
+        mp.erfc, meaning="the same up to where erf of float64 is 1"),
+    scaled_erfc("ERFCX_SINGLE", 0.375, 0.59375, 10.5, {"float": 10}),
+    scaled_erfc("ERFCX_DOUBLE", 0.25, 0.5625, 27.5, {"double": 24}),
 )
 # fmt: on
 
@@ -207,8 +231,8 @@ def fit(row: Fit, element: str) -> tuple[list[float], float]:
 
 
 class Pieces(NamedTuple):
-    """An odd, saturating function in `PIECES` pieces of equal width, for tables in two AVX-512
-    registers.
+    """An odd, saturating function in pieces of equal width, as many as numbers fit in two AVX-512
+    registers, for tables of one coefficient each.
 
     Piece k serves ``|x| * per_unit`` nearest to k by a polynomial in ``|x| - center[k]``; piece
     0 by x and a polynomial. The last piece must round to 1.
@@ -218,26 +242,30 @@ class Pieces(NamedTuple):
     function: Callable[[Any], Any]
     per_unit: float
     terms: int
+    element: str = "float"
 
 
-PIECES = 32
+PIECES = {"float": 32, "double": 16}
 TABLES = (
     Pieces("TANH_PIECES", mp.tanh, 3.4, 8),
     Pieces("ERF_PIECES", mp.erf, 7.9, 6),
+    Pieces("ERF_DOUBLE_PIECES", mp.erf, 2.53, 14, "double"),
 )
 
 
-def accurate_center(function: Callable[[Any], Any], near: float) -> tuple[float, float]:
-    """A float32 c close to `near` whose f(c) is almost a float32, and that float32 (Gal 1986).
+def accurate_center(table: Pieces, near: float) -> tuple[float, float]:
+    """A number c of the element type close to `near` whose f(c) is almost one, and that number
+    (Gal 1986).
 
     So the constant term of the piece has no rounding error to speak of.
     """
     best: tuple[float, float, float] | None = None
-    start = np.float32(near)
+    kind = {"float": np.float32, "double": np.float64}[table.element]
+    start = kind(near)
     for step in range(-400, 401):
         center = float(start) + step * float(np.spacing(start))
-        exact = function(mp.mpf(center))
-        rounded = np.float32(float(exact))
+        exact = table.function(mp.mpf(center))
+        rounded = kind(float(exact))
         miss = abs(float((exact - mp.mpf(float(rounded))) / float(np.spacing(rounded))))
         if best is None or miss < best[0]:
             best = (miss, center, float(rounded))
@@ -249,7 +277,7 @@ def odd_fit(table: Pieces, half: float) -> Fit:
     """The fit of ``f(x) / x - 1`` for x up to `half`, by errors relative to f."""
     return Fit(
         "", lambda x: table.function(x) / x - 1, 1e-4, half,
-        {"float": table.terms // 2}, lambda x: x / table.function(x), 2,
+        {table.element: table.terms // 2}, lambda x: x / table.function(x), 2,
     )  # fmt: skip
 
 
@@ -258,7 +286,7 @@ def slope_fit(table: Pieces, center: float, value: float, half: float) -> Fit:
     middle = mp.mpf(center)
     return Fit(
         "", lambda d: (table.function(middle + d) - value) / d, -half, half,
-        {"float": table.terms - 1}, lambda d: abs(d) / table.function(middle),
+        {table.element: table.terms - 1}, lambda d: abs(d) / table.function(middle),
     )  # fmt: skip
 
 
@@ -268,19 +296,44 @@ def fit_pieces(table: Pieces) -> tuple[list[list[float]], float]:
     half = mp.mpf(0.5) / table.per_unit
     rows = []
     worst = -200.0
-    for piece in range(PIECES):
+    for piece in range(PIECES[table.element]):
         if piece == 0:
             # Odd about 0, and relative errors count: what the function has above x itself.
             row = odd_fit(table, float(half) * 1.001)
-            even, error = fit(row, "float")
+            even, error = fit(row, table.element)
             rows.append([0.0] + [c for e in even for c in (0.0, e)])
         else:
-            center, value = accurate_center(table.function, piece / table.per_unit)
+            center, value = accurate_center(table, piece / table.per_unit)
             row = slope_fit(table, center, value, float(half) * 1.001)
-            slopes, error = fit(row, "float")
+            slopes, error = fit(row, table.element)
             rows.append([center, value, *slopes])
         worst = max(worst, error)
     return [list(column) for column in zip(*rows, strict=True)], worst
+
+
+LOG2_ROWS = 128
+
+
+def log2_table() -> list[list[float]]:
+    """Columns (inverse, log2 high, log2 low) for 128 intervals of [0.75, 1.5), in the order of
+    their floats' bits, 64 on either side of 1.
+
+    The inverses are multiples of 2**-7 below 1 and 2**-8 above it, so that ``m * inverse - 1``,
+    at most 2**-7, is a float64; the two beside 1 are 1. The high parts are multiples of 2**-42:
+    adding an exponent to one is exact.
+    """
+    rows = []
+    for row in range(LOG2_ROWS):
+        below = row < LOG2_ROWS // 2
+        center = 0.75 + (row + 0.5) * 2.0**-8 if below else 1 + (row - 63.5) * 2.0**-7
+        unit = 2.0**-7 if below else 2.0**-8
+        inverse = round(1 / center / unit) * unit
+        if row in (LOG2_ROWS // 2 - 1, LOG2_ROWS // 2):
+            inverse = 1.0
+        exact = -mp.log(mp.mpf(inverse), 2)
+        high = float(mp.nint(exact * 2**42) / 2**42)
+        rows.append([inverse, high, float(exact - high)])
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 HEADER = '''"""Coefficients of the elementary functions, lowest first, by element type.
@@ -315,13 +368,25 @@ def main() -> None:
         text += "}\n"
     for table in TABLES:
         columns, error = fit_pieces(table)
-        print(f"{table.name:12} float  {table.terms:2} terms, error 2**{error:.1f}", flush=True)
-        text += f"\n# {PIECES} pieces, {table.per_unit} a unit: centers, then coefficients.\n"
+        print(
+            f"{table.name:12} {table.element:6} {table.terms:2} terms, error 2**{error:.1f}",
+            flush=True,
+        )
+        text += (
+            f"\n# {len(columns[0])} pieces, {table.per_unit} a unit: centers, then coefficients.\n"
+        )
         text += f"{table.name.replace('PIECES', 'PER_UNIT')} = {table.per_unit}\n"
         text += f"{table.name}: tuple[tuple[float, ...], ...] = (\n"
         for column in columns:
             text += f"    (\n{listing(column)}    ),\n"
         text += ")\n"
+    text += (
+        "\n# log2(m) = table + log2(1 + r), r = m * inverse - 1: inverses, high and low parts.\n"
+    )
+    text += "LOG2_TABLE: tuple[tuple[float, ...], ...] = (\n"
+    for column in log2_table():
+        text += f"    (\n{listing(column)}    ),\n"
+    text += ")\n"
     OUTPUT.write_text(text)
 
 

@@ -43,8 +43,7 @@ def backward(
 
     Raises:
         GradientError: a tensor has no graph; a gradient is missing or of the wrong shape; the graph
-        has
-            been freed.
+            has been freed.
     """
     tensors = _sequence(tensors)
     roots = _roots(tensors, _sequence(gradients), "backward")
@@ -90,9 +89,8 @@ def gradients(
             gradient = _zeros(OutputInfo(tensor.shape, tensor.dtype))
         if gradient is None and not allow_unused:
             raise GradientError(
-                "grad: an input was not used to compute the outputs. Pass allow_unused=True to "
-                "get None "
-                "for it, or materialize_grads=True to get zeros."
+                "grad: an input was not used to compute the outputs. Pass allow_unused=True to get "
+                "None for it, or materialize_grads=True to get zeros."
             )
         results.append(gradient)
     return tuple(results)
@@ -357,8 +355,7 @@ def _roots(tensors: Sequence[Any], seeds: Sequence[Any], name: str) -> list[tupl
         if edge is None:
             raise GradientError(
                 f"{name}: output {position} does not require grad and has no grad_fn: nothing it "
-                "was "
-                f"computed from has requires_grad=True, or it was computed under no_grad()."
+                "was computed from has requires_grad=True, or it was computed under no_grad()."
             )
         seed = seeds[position] if seeds else None
         roots.append((edge, _seed(tensor, seed, name)))
@@ -370,15 +367,13 @@ def _seed(tensor: Any, seed: Any, name: str) -> Any:
         if tensor._storage is not None and any(size != 1 for size in tensor.shape):
             raise GradientError(
                 f"{name}: a gradient can be implicitly created for one element only, this output "
-                "has "
-                f"shape {tensor.shape}. Use x.sum().backward(), or pass the gradient: "
-                f"x.backward(grad.ones_like(x))."
+                f"has shape {tensor.shape}. Use x.sum().backward(), or pass the gradient: "
+                "x.backward(grad.ones_like(x))."
             )
         return Variable._wrap(expand(constant(1, tensor.dtype), tensor.shape))
     if seed.shape != tensor.shape:
         raise GradientError(
             f"{name}: the gradient given has shape {seed.shape}, the output {tensor.shape}; they "
-            "must "
-            f"be equal."
+            "must be equal."
         )
     return seed if seed.dtype is tensor.dtype else seed.to(tensor.dtype)

@@ -36,8 +36,7 @@ class Saved(NamedTuple):
 
     Attributes:
         tensor: the object itself, given back while it has not been written to; None for an output
-        of
-            the function, which would otherwise keep itself alive.
+            of the function, which would otherwise keep itself alive.
         node: the value. version: of the storage; for an output, its number.
         edge: the edge of `tensor`. requires_grad: whether it required a gradient.
     """
@@ -136,9 +135,8 @@ class Context:
         saved = self._saved
         if saved is None:
             raise GradientError(
-                f"{type(self).__name__}: going backward through the graph a second time, after "
-                "its saved "
-                f"values were freed. Say backward(retain_graph=True) the first time."
+                f"{type(self).__name__}: going backward through the graph a second time, after its "
+                "saved values were freed. Say backward(retain_graph=True) the first time."
             )
         return tuple(self._unpacked(entry) for entry in saved)
 

@@ -21,7 +21,7 @@ from grad.dtype import DType, dtypes
 from grad.engine.memory import Span, lay_out
 from grad.graph.primitives import ARGUMENT, BUFFER
 from grad.kernel.cost import operations
-from grad.kernel.lower import Lowered, lower
+from grad.kernel.lower import Lowered, lower_all
 from grad.kernel.verify import verify
 from grad.schedule.demand import Grouping
 from grad.schedule.explain import explain
@@ -80,7 +80,9 @@ class Plan:
 
     def run(self, leaves: Sequence[Leaf], scalars: Sequence[float | int | bool]) -> list[Buffer]:
         """Compute; gives one buffer for each output. Inputs are read, never written."""
+        # All memory is taken before anything is overwritten: running out of it changes nothing.
         fresh = [Buffer(nbytes) for nbytes in self.fresh]
+        copies = [Buffer(output.nbytes) for output in self.outputs if output.copy]
         slots = [leaf.address for leaf in leaves]
         for pack, number in zip(self.packers, scalars, strict=True):
             slots.append(pack(number))
@@ -94,22 +96,27 @@ class Plan:
             self.run_timed(slots)
         else:
             self.native.run(slots)
-        return [self.output_buffer(output, leaves, fresh) for output in self.outputs]
+        return self.output_buffers(leaves, fresh, copies)
 
-    @staticmethod
-    def output_buffer(output: Output, leaves: Sequence[Leaf], fresh: Sequence[Buffer]) -> Buffer:
-        """The buffer for the node of an output."""
-        if output.leaf < 0:
-            buffer, address = fresh[output.slot], fresh[output.slot].address
-        else:
-            leaf = leaves[output.leaf]
-            assert leaf.source.buffer is not None
-            buffer, address = leaf.source.buffer, leaf.address
-        if not output.copy:
-            return buffer
-        copy = Buffer(output.nbytes)
-        ctypes.memmove(copy.address, address, output.nbytes)
-        return copy
+    def output_buffers(
+        self, leaves: Sequence[Leaf], fresh: Sequence[Buffer], copies: list[Buffer]
+    ) -> list[Buffer]:
+        """The buffers for the nodes of the outputs; fills `copies`."""
+        found = []
+        unused = iter(copies)
+        for output in self.outputs:
+            if output.leaf < 0:
+                buffer = fresh[output.slot]
+                address = buffer.address
+            else:
+                leaf = leaves[output.leaf]
+                buffer, address = leaf.source.buffer, leaf.address
+                assert buffer is not None
+            if output.copy:
+                buffer = next(unused)
+                ctypes.memmove(buffer.address, address, output.nbytes)
+            found.append(buffer)
+        return found
 
     def run_timed(self, slots: Sequence[int]) -> None:
         """Run step by step and print the time, the bandwidth and the rate of each."""
@@ -158,7 +165,7 @@ def make_plan(program: Program, backend: Backend) -> Plan:
     if settings.verify:
         verify_program(program)
         verify_grouping(program, grouping)
-    lowered = [lower(program, grouping, found) for found in grouping.groups]
+    lowered = lower_all(program, grouping)
     if settings.verify:
         for low in lowered:
             verify(low.kernel)
@@ -188,6 +195,10 @@ class _Assembly:
         self.backend = backend
         self.leaf_count = leaf_count
         self.scalars = scalars
+        # An alias comes after what it is an alias of.
+        self.roots: dict[int, int] = {}
+        for number, target in sorted(grouping.aliases.items()):
+            self.roots[number] = self.roots.get(target, target)
         self.compiled = [backend.compile(low.kernel) for low in lowered]
         self.starts = self.levels()
         self.outputs, self.fresh = self.output_slots()
@@ -214,9 +225,8 @@ class _Assembly:
 
     # -- memory ------------------------------------------------------------------------------------
     def root_of(self, number: int) -> int:
-        while number in self.grouping.aliases:
-            number = self.grouping.aliases[number]
-        return number
+        """The entry whose memory entry `number` has: itself, or what it renumbers or overwrites."""
+        return self.roots.get(number, number)
 
     def nbytes(self, number: int) -> int:
         entry = self.program.entries[number]

@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from grad.device import open_backend
@@ -65,7 +65,9 @@ class PlanCache:
             if len(self.families) > self.size:
                 self.families.popitem(last=False)
         else:
-            self.families.move_to_end(key)
+            # Hashing the key again takes longer than the look-up; order matters when it fills up.
+            if 2 * len(self.families) > self.size:
+                self.families.move_to_end(key)
             if found.values != family.seen:
                 changed = {
                     n
@@ -76,7 +78,9 @@ class PlanCache:
                     family.varying |= changed
                     family.plans.clear()
                     reason = f"constants vary, arguments from now on: {len(changed)}"
-        fixed = tuple(v for n, v in enumerate(found.values) if n not in family.varying)
+        fixed = found.values
+        if family.varying:
+            fixed = tuple([v for n, v in enumerate(fixed) if n not in family.varying])
         plan = family.plans.get(fixed)
         if plan is not None:
             self.hits += 1
@@ -118,6 +122,11 @@ def _due() -> list[Node]:
     return due
 
 
+def nobody_computing() -> threading.RLock:
+    """The lock that a thread holds while it computes: inside it, no plan is made or run."""
+    return _lock
+
+
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
@@ -140,11 +149,13 @@ def realize(nodes: Sequence[Node]) -> None:
     Raises:
         OutOfMemoryError: nothing has changed then, and the nodes can be realised later.
     """
-    pending = [node for node in nodes if node.buffer is None]
-    if not pending:
+    for node in nodes:
+        if node.buffer is None:
+            break
+    else:
         return
     with _lock:
-        pending = [node for node in pending if node.buffer is None]
+        pending = [node for node in nodes if node.buffer is None]
         if not pending:
             return
         if _awaited:
@@ -152,13 +163,23 @@ def realize(nodes: Sequence[Node]) -> None:
         found = walk(pending)
         plan, varying = cache.find(found)
         scalars = [node.arg for node in found.arguments]
-        scalars.extend(found.constants[number].arg for number in sorted(varying))
-        # A value that was overwritten must not be left looking pending: it would be written again.
-        with interrupts_held() if found.donated else nullcontext():
-            buffers = plan.run(found.leaves, scalars)
-            for number, buffer in zip(found.outputs, buffers, strict=True):
-                found.nodes[number].realized(buffer)
-        cache.kernels += plan.kernel_count
+        if varying:
+            scalars.extend([found.constants[number].arg for number in sorted(varying)])
+        if found.donated:
+            # A value that was overwritten must not be left looking pending: it would be written
+            # again.
+            with interrupts_held():
+                _compute(found, plan, scalars)
+        else:
+            _compute(found, plan, scalars)
+
+
+def _compute(found: Walk, plan: Plan, scalars: Sequence[float | int | bool]) -> None:
+    """Run `plan` and hand the buffers to the nodes."""
+    buffers = plan.run(found.leaves, scalars)
+    for number, buffer in zip(found.outputs, buffers, strict=True):
+        found.nodes[number].realized(buffer)
+    cache.kernels += plan.kernel_count
 
 
 @contextmanager

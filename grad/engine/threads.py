@@ -6,7 +6,7 @@ Results are the same to the bit for any number; only the time differs.
 from __future__ import annotations
 
 from grad.device import open_backend, opened_backends
-from grad.engine.realize import cache
+from grad.engine.realize import cache, nobody_computing
 from grad.settings import settings
 
 
@@ -20,10 +20,12 @@ def set_num_threads(count: int) -> None:
         raise TypeError(f"set_num_threads: needs an int, got {count!r}.")
     if count < 1:
         raise ValueError(f"set_num_threads: needs at least 1 thread, got {count}.")
-    settings.num_threads = count
-    for backend in opened_backends():
-        backend.set_workers(count)
-    cache.clear()  # plans have scratch for as many threads as there were
+    # A plan that another thread is making has scratch for the number there is when it begins.
+    with nobody_computing():
+        settings.num_threads = count
+        for backend in opened_backends():
+            backend.set_workers(count)
+        cache.clear()  # plans have scratch for as many threads as there were
 
 
 def get_num_threads() -> int:

@@ -12,12 +12,12 @@ operations are in `lower_named.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from grad.graph.index import Index, add, const, scale
 from grad.graph.positions import Position, flatten, unflatten
-from grad.graph.primitives import AS_STRIDED, PERMUTE, SCAN, SCATTER, UPDATE, Kind
+from grad.graph.primitives import AS_STRIDED, BUFFER, PERMUTE, SCAN, SCATTER, UPDATE, Kind
 from grad.kernel.cost import kernel_cost, phase_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
@@ -61,9 +61,35 @@ class Form:
     flat: bool
 
 
-def lower(program: Program, grouping: Grouping, group: Group) -> Lowered:
-    """The kernel of `group`."""
-    in_memory = memory_of(program, grouping, group)
+class InMemory:
+    """The entries that a group reads from memory: leaves, and what other groups store.
+
+    Args:
+        everywhere: leaves, and what any group stores. own: what this group stores itself.
+    """
+
+    __slots__ = ("everywhere", "own")
+
+    def __init__(self, everywhere: frozenset[int], own: frozenset[int]) -> None:
+        self.everywhere = everywhere
+        self.own = own
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.everywhere and number not in self.own
+
+
+def lower_all(program: Program, grouping: Grouping) -> list[Lowered]:
+    """The kernels of all groups, in order."""
+    buffers = (number for number, entry in enumerate(program.entries) if entry.op is BUFFER)
+    everywhere = frozenset(grouping.home).union(buffers)
+    return [
+        lower(program, group, InMemory(everywhere, frozenset(group.stored)))
+        for group in grouping.groups
+    ]
+
+
+def lower(program: Program, group: Group, in_memory: Container[int]) -> Lowered:
+    """The kernel of `group`, which reads the entries `in_memory` and computes the others."""
     root = program.entries[group.root]
     if group.contraction is not None:
         writer, phases = lower_contraction(program, group, in_memory)
@@ -76,14 +102,6 @@ def lower(program: Program, grouping: Grouping, group: Group) -> Lowered:
     else:
         writer, phases = _cheapest(_loops(program, group, in_memory))
     return finish(program, group, writer, phases)
-
-
-def memory_of(program: Program, grouping: Grouping, group: Group) -> frozenset[int]:
-    """Entries that this group reads from memory: leaves, and what other groups store."""
-    stored = {entry for entry, home in grouping.home.items() if home != group.root}
-    return frozenset(
-        stored.union(n for n, e in enumerate(program.entries) if e.op.name == "buffer")
-    )
 
 
 def finish(
@@ -127,7 +145,7 @@ def _forms(rows: int, reduces: bool) -> Iterator[Form]:
         yield Form(lanes, True)
 
 
-def _loops(program: Program, group: Group, in_memory: frozenset[int]) -> Iterator[Candidate]:
+def _loops(program: Program, group: Group, in_memory: Container[int]) -> Iterator[Candidate]:
     """All candidates of a group whose root is pointwise, a movement or a reduction."""
     entry = program.entries[group.root]
     variables = root_variables(program, group.root)
@@ -160,7 +178,7 @@ class _Nest:
         self,
         program: Program,
         group: Group,
-        in_memory: frozenset[int],
+        in_memory: Container[int],
         rows: list[int],
         outer: list[int],
         inner: list[int],

@@ -9,7 +9,7 @@ here too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack
 
 from grad.dtype import DType
@@ -38,7 +38,7 @@ _REDUCTION_OF: dict[Primitive, Primitive] = {
 _SCATTER: dict[str, Primitive] = {"add": ADD, "prod": MUL, "amax": MAXIMUM, "amin": MINIMUM}
 
 
-def lower_scan(program: Program, group: Group, in_memory: frozenset[int]) -> Iterator[Candidate]:
+def lower_scan(program: Program, group: Group, in_memory: Container[int]) -> Iterator[Candidate]:
     """A running reduction: rows in parallel (or in lanes), the axis one by one."""
     entry = program.entries[group.root]
     op, axis = entry.arg
@@ -97,7 +97,7 @@ def next_phase(writer: Writer) -> list[Statement]:
     return phase
 
 
-def lower_update(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
+def lower_update(program: Program, group: Group, in_memory: Container[int]) -> Candidate:
     """Copy the base, then store the value where the view is."""
     entry = program.entries[group.root]
     writer = Writer(program, in_memory)
@@ -117,7 +117,7 @@ def lower_update(program: Program, group: Group, in_memory: frozenset[int]) -> C
     return writer, [*phases, next_phase(writer)]
 
 
-def lower_scatter(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
+def lower_scatter(program: Program, group: Group, in_memory: Container[int]) -> Candidate:
     """Copy the base, then write or combine the values one after another, in row-major order.
 
     Axes behind the last one that is indexed are written side by side: no two of their lanes meet.
@@ -178,7 +178,7 @@ def _index_is_constant_along(program: Program, indices: list[int], axis: int) ->
     return True
 
 
-def lower_contraction(program: Program, group: Group, in_memory: frozenset[int]) -> Candidate:
+def lower_contraction(program: Program, group: Group, in_memory: Container[int]) -> Candidate:
     """A matrix product with its epilogue: the group's root, computed of each accumulated
     element.
     """

@@ -9,7 +9,7 @@ opens the loops and stores the answers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 
 from grad.dtype import DType, dtypes
@@ -67,7 +67,7 @@ class Writer:
     def __init__(
         self,
         program: Program,
-        in_memory: frozenset[int],
+        in_memory: Container[int],
         flat: bool = True,
         vector_reductions: bool = True,
         nesting: frozenset[int] = frozenset(),

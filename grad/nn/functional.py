@@ -271,7 +271,4 @@ def _affine(value: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """`input` divided by its p-norm along `dim` (by `eps` where that is larger)."""
-    norm = (input.abs() ** p).sum(dim, keepdim=True) ** (1.0 / p) if p != 2.0 else None
-    if norm is None:
-        norm = (input * input).sum(dim, keepdim=True).sqrt()
-    return input / norm.clamp(min=eps)
+    return input / input.norm(p, dim, keepdim=True).clamp(min=eps)

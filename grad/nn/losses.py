@@ -80,11 +80,9 @@ def smooth_l1_loss(
     if beta < 0:
         raise ValueError(f"smooth_l1_loss does not support negative values for beta; got {beta}.")
     difference = _difference("smooth_l1_loss", input, target)
-    distance = difference.abs()
     if beta == 0:
-        return reduced(distance, reduction)
-    square = difference * difference * (0.5 / beta)
-    return reduced(square.where(distance < beta, distance - 0.5 * beta), reduction)
+        return reduced(difference.abs(), reduction)
+    return reduced(_rounded_distance(difference, beta) / beta, reduction)
 
 
 def huber_loss(
@@ -94,10 +92,16 @@ def huber_loss(
     if delta <= 0:
         raise ValueError(f"huber_loss does not support non-positive values for delta; got {delta}.")
     difference = _difference("huber_loss", input, target)
-    distance = difference.abs()
-    square = difference * difference * 0.5
-    line = (distance - 0.5 * delta) * delta
-    return reduced(square.where(distance <= delta, line), reduction)
+    return reduced(_rounded_distance(difference, delta), reduction)
+
+
+def _rounded_distance(difference: Tensor, bound: float) -> Tensor:
+    """``d ** 2 / 2`` where ``|d| <= bound``, else ``bound * (|d| - bound / 2)``.
+
+    Nothing far is squared, so that infinite differences keep their finite gradient.
+    """
+    near = difference.clamp(-bound, bound)
+    return near * (difference - near * 0.5)
 
 
 def kl_div(

@@ -6,6 +6,7 @@ from grad.ops import (  # noqa: F401
     activation,
     arithmetic,
     axes,
+    clipped,
     comparison,
     convert,
     creation,

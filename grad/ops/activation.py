@@ -244,63 +244,6 @@ class Elu(Function):
 
 # -- composed --------------------------------------------------------------------------------------
 @op(
-    method="relu6",
-    reference=lambda x: np.clip(x, 0, 6),
-    samples=_AWAY_FROM_ZERO,
-    composite=True,
-)
-class Relu6(Function):
-    """``min(max(x, 0), 6)``."""
-
-    @staticmethod
-    def forward(x: Any) -> Any:
-        return x.clamp(0, 6)
-
-
-@op(
-    method="hardtanh",
-    inplace=True,
-    reference=lambda x, min_val=-1.0, max_val=1.0: np.clip(x, min_val, max_val),
-    samples=operands(((3, 4),)),
-    composite=True,
-)
-class Hardtanh(Function):
-    """x limited to ``[min_val, max_val]``."""
-
-    @staticmethod
-    def forward(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
-        return x.clamp(min_val, max_val)
-
-
-@op(
-    method="hardsigmoid",
-    reference=lambda x: np.clip(_wide(x) / 6 + 0.5, 0, 1),
-    samples=real(-2, 2),
-    composite=True,
-)
-class Hardsigmoid(Function):
-    """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
-
-    @staticmethod
-    def forward(x: Any) -> Any:
-        return (x + 3).clamp(0, 6) / 6
-
-
-@op(
-    method="hardswish",
-    reference=lambda x: _wide(x) * np.clip(_wide(x) / 6 + 0.5, 0, 1),
-    samples=real(-2, 2),
-    composite=True,
-)
-class Hardswish(Function):
-    """``x * hardsigmoid(x)``."""
-
-    @staticmethod
-    def forward(x: Any) -> Any:
-        return x * (x + 3).clamp(0, 6) / 6
-
-
-@op(
     method="logsigmoid",
     reference=lambda x: -np.log1p(np.exp(-_wide(x))),
     samples=real(-4, 4),

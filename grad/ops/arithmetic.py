@@ -302,7 +302,9 @@ class Atan2(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         y, x = ctx.saved_tensors
-        scaled = grad / (x * x + y * y)
+        square = x * x + y * y
+        # At the origin, which has no angle, the gradient is 0, as in PyTorch.
+        scaled = (grad / square).masked_fill(square == 0, 0)
         return scaled * x, scaled * -y
 
 

@@ -96,14 +96,21 @@ def node_of_data(data: Any, dtype: DType | None) -> Node:
             f"numbers, a NumPy array or a tensor."
         )
     if dtype is None:
-        dtype = _inferred(array)
+        dtype = _inferred(array, data)
     if array.dtype.kind not in "biufV":
         raise DTypeError(f"a tensor cannot hold elements of type {array.dtype}; pass numbers.")
     with np.errstate(all="ignore"):
         return node_of(array, dtype)
 
 
-def _inferred(array: np.ndarray[Any, Any]) -> DType:
+def _inferred(array: np.ndarray[Any, Any], data: Any) -> DType:
+    # A list of arrays, tensors or NumPy's scalars has their type, which its first one shows.
+    while isinstance(data, list | tuple) and data:
+        data = data[0]
+    if isinstance(data, Variable):
+        return data.dtype
+    if isinstance(data, np.ndarray | np.generic):
+        return as_dtype(data.dtype)
     if array.size == 0 and array.dtype == np.float64:
         return default_dtype()
     return {"b": dtypes.bool, "i": dtypes.int64, "u": dtypes.int64}.get(

@@ -219,4 +219,7 @@ class Norm(Function):
             return (x != 0).sum(dim, keepdim).to(x.dtype)
         if p == 1:
             return x.abs().sum(dim, keepdim)
-        return (x.abs() ** p).sum(dim, keepdim) ** (1 / p)
+        total = (x.abs() ** p).sum(dim, keepdim)
+        # The root has an infinite slope at 0; the gradient there is 0, as of the other norms.
+        nothing = total == 0
+        return (total.masked_fill(nothing, 1) ** (1 / p)).masked_fill(nothing, 0)

@@ -65,7 +65,11 @@ class _Amount(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         x, result = ctx.saved_tensors
-        chosen = (x == like_operand(result, x.shape, ctx.axes)).to(grad.dtype)
+        chosen = x == like_operand(result, x.shape, ctx.axes)
+        if x.dtype.is_floating_point:
+            # A NaN is the extremum, and equals nothing.
+            chosen = chosen | (x != x)
+        chosen = chosen.to(grad.dtype)
         share = chosen / chosen.sum(ctx.axes, True) if ctx.axes else chosen
         return like_operand(grad, x.shape, ctx.axes) * share
 

@@ -44,8 +44,7 @@ class Take(Function):
 
 
 class Put(Function):
-    """`base` with `values` written ("set") or added ("add") at the positions `index` along "
-    "`axis`."""
+    """`base` with `values` written ("set") or added ("add") at positions `index` along `axis`."""
 
     @staticmethod
     def forward(ctx: Context, base: Any, values: Any, axis: int, index: Node, how: str) -> Any:
@@ -248,7 +247,8 @@ class Nonzero:
 
     @staticmethod
     def forward(x: Any, as_tuple: bool = False) -> Any:
-        found = x.detach().numpy().nonzero()
+        array = x.detach().numpy()
+        found = np.atleast_1d(array).nonzero() if as_tuple or array.ndim else ()
         if as_tuple:
             return tuple(x._wrap(node_of(axis, dtypes.int64)) for axis in found)
         rows = np.stack(found, axis=1) if found else np.zeros((int(bool(x)), 0), np.int64)

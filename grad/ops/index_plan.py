@@ -16,7 +16,7 @@ import numpy as np
 
 from grad.autograd.variable import Variable
 from grad.dtype import dtypes
-from grad.errors import DTypeError, IndexOutOfRangeError
+from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError
 from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape
 from grad.graph.node import Node, broadcast_shapes, cast, constant, expand, pointwise, reshape
@@ -149,8 +149,7 @@ def _parts(item: Any) -> list[Any]:
         return _array_parts(array)
     raise IndexOutOfRangeError(
         "an index must be an int, a slice, None, ..., an integer or bool tensor, or a list of "
-        "ints; "
-        f"got a {type(item).__name__}."
+        f"ints; got a {type(item).__name__}."
     )
 
 
@@ -169,7 +168,7 @@ def _array_parts(array: np.ndarray) -> list[Any]:
         raise IndexOutOfRangeError(
             f"an index array must hold integers or truth values, not {array.dtype}; use .long()."
         )
-    return [array.astype(np.int64)]
+    return [array.astype(np.int64) if array.ndim else int(array)]
 
 
 def _tensor_parts(tensor: Any) -> list[Any]:
@@ -180,7 +179,8 @@ def _tensor_parts(tensor: Any) -> list[Any]:
             f"an index tensor must be of an integer type or bool, not {tensor.dtype.name}; use "
             ".long()."
         )
-    return [tensor]
+    # One number is an int, as in PyTorch: it leaves the other indices where they are.
+    return [tensor if tensor.shape else tensor.item()]
 
 
 def _range(item: slice, size: int) -> tuple[int, int, int]:
@@ -247,6 +247,16 @@ class Flat:
     result: Shape
 
 
+def _common_shape(shapes: list[Shape]) -> Shape:
+    try:
+        return broadcast_shapes("index", *shapes)
+    except BroadcastError:
+        raise IndexOutOfRangeError(
+            f"the index tensors have shapes {shapes}, which do not broadcast to one; give them "
+            "equal shapes."
+        ) from None
+
+
 def flat_form(plan: Plan) -> Flat:
     axes = sorted(plan.indices)
     shape = plan.shape
@@ -258,7 +268,7 @@ def flat_form(plan: Plan) -> Flat:
         shape = tuple([shape[axis] for axis in order])
     nodes = [plan.indices[axis] for axis in axes]
     sizes = shape[place : place + len(axes)]
-    broadcast = broadcast_shapes("index", *[node.shape for node in nodes])
+    broadcast = _common_shape([node.shape for node in nodes])
     flat = nodes[0]
     for node, size in zip(nodes[1:], sizes[1:]):
         scaled = pointwise(MUL, flat, constant(size, dtypes.int64))

@@ -66,8 +66,7 @@ def check_writable(name: str, target: Any) -> None:
         if base._edge is None:
             raise InplaceError(
                 f"{name}: a view of a leaf tensor that requires grad cannot be written to in "
-                "place. "
-                f"Write under `with grad.no_grad():`, or to a clone of the leaf."
+                "place. Write under `with grad.no_grad():`, or to a clone of the leaf."
             )
         if target._edge is None and target._edge_version == target._storage.version:
             raise InplaceError(
@@ -95,8 +94,7 @@ def fitted_shape(name: str, target: Any, value: Any) -> Any:
     if new < 0 or any(s not in (1, target.shape[new + i]) for i, s in enumerate(value.shape)):
         raise BroadcastError(
             f"{name}: a value of shape {value.shape} does not fit a tensor of shape "
-            f"{target.shape}; "
-            f"the value broadcasts to the tensor, never the tensor to the value."
+            f"{target.shape}; the value broadcasts to the tensor, never the tensor to the value."
         )
     return value.expand(target.shape)
 

@@ -173,7 +173,6 @@ class Unbind:
 @op(
     method="repeat",
     function=False,
-    aliases=("tile",),
     dtypes=ALL,
     composite=True,
     reference=lambda x, *repeats: np.tile(x, repeats),
@@ -196,6 +195,22 @@ class Repeat:
         repeated = [size for pair in zip(counts, shape) for size in pair]
         joined = [count * size for count, size in zip(counts, shape)]
         return x.reshape(spaced).expand(repeated).clone().reshape(joined)
+
+
+@op(
+    method="tile",
+    dtypes=ALL,
+    composite=True,
+    reference=lambda x, *dims: np.tile(x, dims),
+    samples=[Sample(((2, 3),), (2,)), Sample(((3,),), (2, 2))],
+)
+class Tile:
+    """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
+
+    @staticmethod
+    def forward(x: Any, *dims: Any) -> Any:
+        counts = sizes_of("tile", dims)
+        return Repeat.forward(x, *[1] * (len(x.shape) - len(counts)), *counts)
 
 
 @op(

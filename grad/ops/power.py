@@ -98,13 +98,10 @@ class Pow(Function):
         elif needs_x:
             base = zeros_like(grad) if y == 0 else grad * (x ** (y - 1) * y)
         if needs_y:
-            logarithm = (
-                x.log() if is_tensor(x) else float(np.log(np.float64(x))) if x > 0 else -np.inf
-            )
+            with np.errstate(all="ignore"):
+                logarithm = x.log() if is_tensor(x) else float(np.log(np.float64(x)))
             exponent = grad * (result * logarithm)
-            exponent = exponent.masked_fill(_zero_to_nonnegative(x, y), 0)
+            if is_tensor(x) or x == 0:
+                # 0 ** y is constant for y > 0, although the logarithm of 0 is infinite.
+                exponent = exponent.masked_fill((y >= 0) & (x == 0), 0)
         return base, exponent
-
-
-def _zero_to_nonnegative(x: Operand, y: Any) -> Any:
-    return (y >= 0).logical_and(x == 0) if is_tensor(x) or x == 0 else y != y

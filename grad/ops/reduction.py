@@ -156,7 +156,7 @@ def _product_before(x: Any) -> Any:
 
 def shifted(x: Any, first: float) -> Any:
     """x one place later on the last axis, with `first` in front and the last element gone."""
-    start = x[..., :1] * 0 + first
+    start = x.new_full((*x.shape[:-1], 1), first)
     return Concatenate.apply(len(x.shape) - 1, start, x[..., :-1])
 
 

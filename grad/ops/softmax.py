@@ -35,7 +35,7 @@ from grad.ops.axes import (
     normal_axis,
     reduced_size,
 )
-from grad.ops.promotion import accumulation_dtype, number, require_floating
+from grad.ops.promotion import accumulation_dtype, floating, number, require_floating
 from grad.ops.registry import FLOATING, Array, op
 from grad.ops.samples import operands
 
@@ -140,13 +140,13 @@ class LogSumExp(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
-        require_floating("logsumexp", x.dtype)
-        shape = x.shape
+        shape, given = x.shape, floating(x)
         axes = normal_axes("logsumexp", dim, len(shape))
-        node = cast(x.node, accumulation_dtype(x.dtype))
+        node = cast(given, accumulation_dtype(given.dtype))
         if reduced_size(shape, axes) == 0:
             empty = expand(
-                number(-math.inf, x.dtype), tuple(s for a, s in enumerate(shape) if a not in axes)
+                number(-math.inf, given.dtype),
+                tuple(s for a, s in enumerate(shape) if a not in axes),
             )
             result = x._wrap(keep_axes(empty, shape, axes, keepdim))
         else:
@@ -155,7 +155,7 @@ class LogSumExp(Function):
             peak = pointwise(WHERE, infinite, number(0, node.dtype), peak)
             total = reduce(SUM, pointwise(EXP, pointwise(SUB, node, peak)), axes)
             found = pointwise(ADD, pointwise(LOG, total), reshape(peak, total.shape))
-            result = x._wrap(keep_axes(cast(found, x.dtype), shape, axes, keepdim))
+            result = x._wrap(keep_axes(cast(found, given.dtype), shape, axes, keepdim))
         ctx.axes = axes
         ctx.save_for_backward(x, result)
         return result

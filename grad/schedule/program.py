@@ -85,8 +85,11 @@ class Leaf(NamedTuple):
 
     @property
     def address(self) -> int:
-        assert self.source.buffer is not None
-        return self.source.buffer.address + self.offset * self.node.dtype.itemsize
+        buffer = self.source.buffer
+        assert buffer is not None
+        if self.layout is None:
+            return buffer.address
+        return buffer.address + self.offset * self.node.dtype.itemsize
 
 
 def _backward(layout: Layout) -> int:
@@ -132,47 +135,43 @@ def walk(roots: Sequence[Node]) -> Walk:
     overwrites = False
     stack = list(reversed(roots))
     while stack:
-        node = stack[-1]
+        node = stack.pop()
         if node in numbers:
-            stack.pop()
             continue
-        found = []
         op = node.op
+        found: tuple[int, ...] = ()
         leaf = leaf_of(node) if op is SLICE else None
-        for source in node.src if leaf is None else ():
-            number = numbers.get(source)
-            if number is None:
-                stack.append(source)
-                break
-            found.append(number)
+        if leaf is not None:
+            leaves.append(leaf)
+            assert leaf.layout is not None
+            part = (BUFFER, node.shape, node.dtype, leaf.layout.strides)
+        elif node.src:
+            found = tuple([numbers.get(source, -1) for source in node.src])
+            if -1 in found:
+                stack.append(node)
+                stack.extend([source for source in reversed(node.src) if source not in numbers])
+                continue
+            part = (op, node.arg, node.shape, node.dtype, found)
+            if op is UPDATE or op is SCATTER:
+                overwrites = True
+        elif op is BUFFER:
+            leaves.append(Leaf(node, node))
+            part = (op, node.shape, node.dtype)
+        elif op is CONST:
+            constants.append(node)
+            part = (op, node.dtype)
+        elif op is ARGUMENT:
+            arguments.append(node)
+            part = (op, node.dtype)
         else:
-            stack.pop()
-            if leaf is not None:
-                leaves.append(leaf)
-                assert leaf.layout is not None
-                part = (BUFFER, node.shape, node.dtype, leaf.layout.strides)
-            elif found:
-                part = (op, node.arg, node.shape, node.dtype, *found)
-                if op is UPDATE or op is SCATTER:
-                    overwrites = True
-            elif op is BUFFER:
-                leaves.append(Leaf(node, node))
-                part = (op, node.shape, node.dtype)
-            elif op is CONST:
-                constants.append(node)
-                part = (op, node.dtype)
-            elif op is ARGUMENT:
-                arguments.append(node)
-                part = (op, node.dtype)
-            else:
-                part = (op, node.arg, node.shape, node.dtype)
-            numbers[node] = len(nodes)
-            nodes.append(node)
-            sources.append(tuple(found))
-            parts.append(part)
-    node = source = leaf = None  # they would count as holders below
+            part = (op, node.arg, node.shape, node.dtype)
+        numbers[node] = len(nodes)
+        nodes.append(node)
+        sources.append(found)
+        parts.append(part)
+    node = leaf = None  # they would count as holders below
     kept = _worth_keeping(nodes, sources)
-    outputs = tuple(dict.fromkeys([*[numbers[root] for root in roots], *kept]))
+    outputs = tuple(dict.fromkeys([numbers[root] for root in roots] + kept))
     donated = _donated(nodes, sources, leaves) if overwrites else ()
     values = tuple([_comparable(constant.arg) for constant in constants])
     key = (*parts, outputs, donated)

@@ -1,8 +1,8 @@
 """Compile one elementary function into a loop over arrays, for elementary_test.py.
 
 A small compiler of its own, so that a test can choose lane count and CPU features: `KINDS` are
-the three ways in which kernels use the functions. `ulps` measures results against a more exact
-reference.
+the ways in which kernels use the functions. `ulps` measures results against a more exact
+reference, which `with_mpmath` makes where NumPy and SciPy have none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+import mpmath
 import numpy as np
 from llvmlite import binding
 
@@ -124,3 +126,24 @@ def ulps(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
         edge = np.isinf(actual) & (np.abs(expected) > float(info.max) * (1 - 2.0**-info.nmant))
     special = ~np.isfinite(actual) | ~np.isfinite(rounded)
     return np.where(special, np.where(same, 0.0, np.where(edge, 1.0, np.inf)), distance)
+
+
+def with_mpmath(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    """`function` of mpmath numbers as one from arrays of float64 values to long doubles."""
+
+    def long_double(value: Any) -> np.longdouble:
+        if value == 0 or not mpmath.isfinite(value):
+            return np.longdouble(float(value))
+        # Through the fraction: the low part of a number near underflow is no float64.
+        fraction, exponent = mpmath.frexp(value)
+        high = float(fraction)
+        low = float(fraction - high)
+        return np.ldexp(np.longdouble(high) + np.longdouble(low), int(exponent))
+
+    def reference(*operands: np.ndarray) -> np.ndarray:
+        with mpmath.workdps(50):
+            rows = zip(*(operand.tolist() for operand in operands), strict=True)
+            values = [long_double(function(*(mpmath.mpf(float(v)) for v in row))) for row in rows]
+        return np.array(values, np.longdouble)
+
+    return reference

@@ -2,8 +2,8 @@
 
 The claims are docs/elementary-functions.md: its table is read here, and each function must stay
 within the ulps it states, on a sample of all bit patterns and a denser one of ordinary sizes,
-against float64 (for float32) or the x87's long double (for float64). elementary_kernels.py
-compiles the functions.
+against float64 (for float32), or the x87's long double or mpmath (for float64).
+elementary_kernels.py compiles the functions.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import special
 
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.elementary import ELEMENTARY
-from tests.codegen.elementary_kernels import KINDS, compiled, ulps
+from tests.codegen.elementary_kernels import KINDS, compiled, ulps, with_mpmath
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "elementary-functions.md"
 CHUNK = 1 << 18
@@ -44,7 +45,7 @@ REFERENCES: dict[str, Callable[..., np.ndarray]] = {
 }  # fmt: skip
 BINARY = ("pow", "atan2")
 UNARY = [name for name in REFERENCES if name not in BINARY]
-# SciPy has these in float64 only, which is no reference for float64.
+# SciPy has these in float64 only, which is no reference for float64: mpmath is.
 DOUBLE = [name for name in UNARY if name not in ("erf", "erfc")]
 
 
@@ -62,8 +63,16 @@ def test_document_names_every_function() -> None:
     assert max(FLOAT_ULPS.values()) <= 2
 
 
-def check(name: str, element: str, kind: str, *operands: np.ndarray) -> None:
-    """Assert that the results are within the stated ulps, and have the reference's signs."""
+def check(
+    name: str,
+    element: str,
+    kind: str,
+    *operands: np.ndarray,
+    reference: Callable[..., np.ndarray] | None = None,
+) -> None:
+    """Assert that the results are within the stated ulps of `reference` (NumPy's or SciPy's
+    function unless given), and have its signs."""
+    reference = reference or REFERENCES[name]
     wide = {"float": np.float64, "double": np.longdouble}[element]
     limit = {"float": FLOAT_ULPS, "double": DOUBLE_ULPS}[element][name]
     function = compiled(name, element, kind, len(operands))
@@ -71,7 +80,7 @@ def check(name: str, element: str, kind: str, *operands: np.ndarray) -> None:
         chunk = [operand[start : start + CHUNK] for operand in operands]
         actual = function(*chunk)
         with np.errstate(all="ignore"):
-            expected = REFERENCES[name](*(operand.astype(wide) for operand in chunk))
+            expected = reference(*(operand.astype(wide) for operand in chunk))
             error = ulps(actual, expected)
         wrong_sign = (np.signbit(actual) != np.signbit(expected)) & ~np.isnan(expected)
         worst = int(np.where(wrong_sign, np.inf, error).argmax())
@@ -94,11 +103,7 @@ def float32_sample(stride: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", UNARY)
 def test_float32_accuracy(name: str, kind: str) -> None:
-    sample = float32_sample(STRIDES[kind])
-    if name == "erfc":
-        # A call of the C library for each lane.
-        sample = sample[::16]
-    check(name, "float", kind, sample)
+    check(name, "float", kind, float32_sample(STRIDES[kind]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,11 +134,16 @@ def test_float32_accuracy_of_two_operands(name: str, kind: str) -> None:
         check(name, "float", kind, *pair)
 
 
+needs_long_double = pytest.mark.skipif(
+    np.finfo(np.longdouble).nmant < 63,
+    reason="long double is no wider than double here: there is no reference",
+)
+
+
+@needs_long_double
 @pytest.mark.parametrize("kind", ["host512", "avx2", "scalar"])
 @pytest.mark.parametrize("name", DOUBLE)
 def test_float64_accuracy(name: str, kind: str) -> None:
-    if np.finfo(np.longdouble).nmant < 63:
-        pytest.skip("long double is no wider than double here: there is no reference")
     generator = np.random.default_rng(2)
     count = 30_000
     patterns = generator.integers(0, 1 << 64, count, dtype=np.uint64).view(np.float64)
@@ -145,14 +155,68 @@ def test_float64_accuracy(name: str, kind: str) -> None:
     check(name, "double", kind, np.concatenate([patterns, sizes]))
 
 
-@pytest.mark.parametrize("name", ["erf", "erfc", "sin", "cos", "tan"])
+# Intervals between which the code or the size of the result changes; the last ends at underflow.
+ERROR_INTERVALS = {
+    "erf": ((1e-300, 1e-3), (1e-3, 0.5), (0.5, 0.92), (0.92, 1.2), (1.2, 2), (2, 4), (4, 6.2)),
+    "erfc": ((-6, 0), (0, 0.1), (0.1, 0.4), (0.4, 1), (1, 4), (4, 10), (10, 26.5), (26.5, 27.3)),
+}
+
+
+@needs_long_double
+@pytest.mark.parametrize("name", ERROR_INTERVALS)
+def test_float64_error_functions(name: str) -> None:
+    generator = np.random.default_rng(3)
+    parts = [generator.uniform(low, high, 2000) for low, high in ERROR_INTERVALS[name]]
+    x = np.concatenate(parts)
+    # The reference is slow: once for all kinds.
+    expected = with_mpmath(getattr(mpmath, name))(x)
+    for kind in KINDS:
+        for sign in (1, -1) if name == "erf" else (1,):
+            error = ulps(compiled(name, "double", kind, 1)(x * sign), expected * sign)
+            worst = error.argmax()
+            assert error[worst] <= DOUBLE_ULPS[name], f"{kind}: {name}({x[worst] * sign!r})"
+
+
+@needs_long_double
+@pytest.mark.parametrize("kind", KINDS)
+def test_float64_power(kind: str) -> None:
+    """Results of all sizes down to subnormal ones, and bases near 1, where log2 is small."""
+    generator = np.random.default_rng(4)
+    count = 2000
+
+    def sizes(low: float, high: float) -> np.ndarray:
+        return np.exp2(generator.uniform(low, high, count))
+
+    def signs() -> np.ndarray:
+        return generator.choice([-1, 1], count)
+
+    wide, near = sizes(-1000, 1000), 1 + sizes(-40, -5) * signs()
+    beside = generator.uniform(0.75, 1.5, count)
+    logarithms = generator.uniform(-1074, 1024, (3, count))
+    for x, y in (
+        (sizes(-10, 10), sizes(-6, 4) * signs()),
+        (wide, logarithms[0] / np.log2(wide)),
+        (near, logarithms[1] / np.log2(near)),
+        (beside, logarithms[2] / np.log2(beside)),
+        (sizes(-1073, -1022), generator.uniform(-0.9, 0.9, count)),
+        (sizes(-6, 6) * signs(), generator.integers(-40, 40, count).astype(np.float64)),
+    ):
+        check("pow", "double", kind, x, y, reference=with_mpmath(mpmath.power))
+
+
+@needs_long_double
+@pytest.mark.parametrize("kind", KINDS)
+def test_float64_power_of_any_bit_pattern(kind: str) -> None:
+    """Mostly overflow, underflow, negative bases and NaN; NumPy's long double decides."""
+    generator = np.random.default_rng(5)
+    x, y = generator.integers(0, 1 << 64, (2, 30_000), dtype=np.uint64).view(np.float64)
+    check("pow", "double", kind, x, y)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
 def test_float64_calls_of_the_c_library(name: str) -> None:
-    """erf and erfc, and angles too large for our reduction."""
-    x = (
-        np.geomspace(1e-3, 1e18, 1001)
-        if name in ("sin", "cos", "tan")
-        else np.linspace(-5, 5, 1001)
-    )
+    """Angles too large for our reduction."""
+    x = np.geomspace(1e-3, 1e18, 1001)
     actual = compiled(name, "double", "avx2", 1)(x)
     np.testing.assert_allclose(actual, REFERENCES[name](x), rtol=1e-14)
 
@@ -208,6 +272,17 @@ SPECIAL_PAIRS = (
     ("atan2", INFINITY, 1.0, np.pi / 2), ("atan2", NAN, 1.0, NAN), ("atan2", 1.0, NAN, NAN),
     ("atan2", NAN, INFINITY, NAN), ("atan2", 0.0, NAN, NAN),
 )  # fmt: skip
+# At the limits of float64.
+SPECIAL_DOUBLE = (
+    ("pow", 2.0, -1074.0, 2.0**-1074), ("pow", 2.0, -1076.0, 0.0), ("pow", 2.0, 1023.0, 2.0**1023),
+    ("pow", 2.0, 1024.0, INFINITY), ("pow", -2.0, 1025.0, -INFINITY), ("pow", -2.0, -1077.0, -0.0),
+    ("pow", -1.0, 2.0**53 - 1, -1.0), ("pow", -1.0, 2.0**53, 1.0), ("pow", -3.0, 1e300, INFINITY),
+    ("pow", 1 + 2.0**-52, 1e300, INFINITY), ("pow", 1 - 2.0**-53, 1e300, 0.0),
+    ("pow", 1.0, 1e300, 1.0), ("pow", 5e-324, -1.0, INFINITY), ("pow", 5e-324, 0.5, 2.0**-537),
+    ("pow", 1e308, 1e308, INFINITY), ("pow", 1e308, -1e308, 0.0), ("pow", 10.0, 5e-324, 1.0),
+    ("erf", 5e-324, 5e-324), ("erf", 6.0, 1.0), ("erfc", 27.3, 0.0), ("erfc", 1e300, 0.0),
+    ("erfc", -6.0, 2.0), ("erfc", 5e-324, 1.0),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -222,13 +297,28 @@ def test_special_values(element: str, kind: str) -> None:
             continue
         arrays = [np.full(3, operand, dtype) for operand in operands]
         actual = compiled(name, element, kind, len(arrays))(*arrays)
-        assert np.allclose(actual, dtype(expected), rtol=4e-7, atol=0, equal_nan=True), (
-            f"{name}{tuple(operands)} is {actual[0]}, not {expected}"
+        assert_special(name, operands, actual, dtype(expected), rtol=4e-7)
+
+
+def assert_special(
+    name: str, operands: list[float], actual: np.ndarray, expected: np.floating, rtol: float
+) -> None:
+    """Assert that all of `actual` is `expected`, with its sign."""
+    assert np.allclose(actual, expected, rtol=rtol, atol=0, equal_nan=True), (
+        f"{name}{tuple(operands)} is {actual[0]}, not {expected}"
+    )
+    if not np.isnan(expected):
+        assert np.all(np.signbit(actual) == np.signbit(expected)), (
+            f"{name}{tuple(operands)} has the wrong sign"
         )
-        if not np.isnan(expected):
-            assert np.array_equal(np.signbit(actual), np.full(3, np.signbit(dtype(expected)))), (
-                f"{name}{tuple(operands)} has the wrong sign"
-            )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_special_values_of_float64_alone(kind: str) -> None:
+    for name, *operands, expected in SPECIAL_DOUBLE:
+        arrays = [np.full(3, operand) for operand in operands]
+        actual = compiled(name, "double", kind, len(arrays))(*arrays)
+        assert_special(name, operands, actual, np.float64(expected), rtol=0)
 
 
 @pytest.mark.parametrize("name", ["sin", "cos", "tan"])
@@ -250,11 +340,12 @@ def test_lanes_do_not_influence_each_other() -> None:
     assert np.array_equal(alone[keep], together[keep])
 
 
+@pytest.mark.parametrize("type_name", ["<16 x float>", "<8 x double>"])
 @pytest.mark.parametrize("name", ELEMENTARY)
-def test_portable_form_names_no_target(name: str) -> None:
+def test_portable_form_names_no_target(name: str, type_name: str) -> None:
     """Without features the code has no intrinsic of one CPU, so that any LLVM target can take
     it."""
     b = Builder()
-    operands = [Value(f"%x{k}", "<16 x float>") for k in range(2 if name in BINARY else 1)]
+    operands = [Value(f"%x{k}", type_name) for k in range(2 if name in BINARY else 1)]
     ELEMENTARY[name](b, *operands)
     assert not [declared for declared in b.declarations if declared.startswith("llvm.x86")]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from grad.engine import realize
-from grad.engine.realize import PlanCache
+from grad.engine import realize, threads
+from grad.engine.realize import PlanCache, nobody_computing
 from grad.graph import node as graph
 from grad.graph.node import Node
 from grad.graph.primitives import ADD, EXP, MAX, MUL, SUB, SUM
@@ -173,3 +173,13 @@ def test_plans_have_scratch_for_every_worker() -> None:
         found[count] = plan.scratch_bytes
     assert found[1] > 0, "this product is meant to pack its operand"
     assert found[4] >= 4 * found[1]
+
+
+def test_the_number_of_threads_waits_for_who_computes() -> None:
+    count = threads.get_num_threads()
+    changing = threading.Thread(target=threads.set_num_threads, args=(count,))
+    with nobody_computing():
+        changing.start()
+        changing.join(0.2)
+        assert changing.is_alive(), "a plan could get scratch for one number and run with another"
+    changing.join()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,9 +14,9 @@ from grad.graph import node as graph
 from grad.graph.node import Node
 from grad.graph.primitives import ADD, MAX, MUL, SUB, SUM
 from grad.kernel.ir import Kernel, Load, Loop, statements
-from grad.kernel.lower import lower
+from grad.kernel.lower import lower_all
 from grad.schedule.group import group
-from grad.schedule.program import program_of, walk
+from grad.schedule.program import Entry, program_of, walk
 from grad.schedule.simplify import simplify
 from tests.engine.exact_graphs import leaf, values_of
 
@@ -22,7 +25,7 @@ def kernels(*roots: Node) -> list[Kernel]:
     """The kernels that computing `roots` takes."""
     program = simplify(program_of(walk(roots)))
     grouping = group(program)
-    return [lower(program, grouping, found).kernel for found in grouping.groups]
+    return [lowered.kernel for lowered in lower_all(program, grouping)]
 
 
 def whole_numbers(*shape: int) -> Node:
@@ -94,3 +97,19 @@ def test_reshapes_of_what_is_stored_are_read_flat() -> None:
     (kernel,) = kernels(graph.pointwise(ADD, graph.reshape(x, (245,)), y))
     indices = [s.index for s, _ in statements(kernel) if isinstance(s, Load)]
     assert len(set(indices)) == 1
+
+
+def test_lowering_goes_over_a_program_once_and_not_once_a_group() -> None:
+    class Counted(tuple[Entry, ...]):
+        passes = 0
+
+        def __iter__(self) -> Iterator[Entry]:
+            Counted.passes += 1
+            return super().__iter__()
+
+    program = program_of(walk([graph.reduce(SUM, whole_numbers(n), (0,)) for n in range(2, 40)]))
+    grouping = group(program)
+    assert len(grouping.groups) == 38
+    counted = replace(program, entries=Counted(program.entries))
+    assert len(lower_all(counted, grouping)) == 38
+    assert Counted.passes == 1

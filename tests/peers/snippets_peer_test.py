@@ -274,6 +274,79 @@ z.backward()
 out = [x.grad.data if hasattr(x.grad, "data") else x.grad, z.item(), x.size(), x.dim(),
     x.size(0), len(x), x.detach().tolist(), float(z), x.dtype == torch.float32]
 """,
+    "zero rows normalised": """
+x = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
+y = torch.nn.functional.normalize(x, dim=1)
+y.sum().backward()
+z = torch.zeros(3, requires_grad=True)
+z.norm(3).backward()
+out = [y, x.grad, z.grad]
+""",
+    "gradients at the ends": """
+x = torch.tensor([0.0, 6.0, -1.0, 1.0, 3.0, -3.0, 2.0], requires_grad=True)
+F = torch.nn.functional
+(F.relu6(x) + F.hardtanh(x) * 2 + F.hardswish(x) * 3 + F.hardsigmoid(x) * 5).sum().backward()
+out = x.grad
+""",
+    "gradients that pass NaN and infinity": """
+nan, inf = float("nan"), float("inf")
+x = torch.tensor([nan, 1.0], requires_grad=True)
+(2**x).sum().backward()
+y = torch.tensor([nan, 1.0], requires_grad=True)
+y.max().backward()
+z = torch.tensor([inf, -inf, 0.5], requires_grad=True)
+F = torch.nn.functional
+(F.smooth_l1_loss(z, torch.zeros(3)) + F.huber_loss(z, torch.zeros(3), delta=2.0)).backward()
+h = torch.tensor([0.0, 1.0], requires_grad=True)
+torch.atan2(h, torch.zeros(2)).sum().backward()
+w = torch.tensor([0.5, 2.0], requires_grad=True)
+((-2.0) ** w).sum().backward()
+out = [x.grad, y.grad, z.grad, h.grad, w.grad]
+""",
+    "one number as an index": """
+x = torch.tensor(array((2, 3, 4)))
+one, pair = torch.tensor(1), torch.tensor([0, 1])
+out = [x[one, :, pair], x[one], x[:, one], x[one, one, one]]
+x[one].zero_()
+x[one, :, pair] = torch.tensor(array((3, 2)))
+x[:, one] += 1
+out += [x]
+""",
+    "nonzero of one number": """
+out = [torch.tensor(v).nonzero() for v in (0, 3)]
+out += [torch.tensor(v).nonzero(as_tuple=True) for v in (0, 3)]
+""",
+    "tile and logsumexp of integers": """
+x = torch.tensor([[1, 2], [3, 4]])
+out = [x.tile(2), x.tile((2, 1)), torch.tile(x, (2, 1, 1)), x.logsumexp(0), x.logsumexp((0, 1))]
+""",
+    "lists of arrays keep their type": """
+import numpy as np
+out = [
+    torch.tensor([np.float64(1), np.float64(2)]),
+    torch.tensor([np.arange(3.0), np.arange(3.0)]),
+    torch.tensor([[np.int32(3)]]),
+    torch.tensor([torch.tensor(1.0, dtype=torch.float16)]),
+    torch.tensor([1.0, 2.0]),
+]
+""",
+    "copies of views share memory as before": """
+import copy
+base = torch.tensor(array((2, 3)))
+column, row = base[:, 1], base[0]
+copied_base, copied_column, copied_row = copy.deepcopy([base, column, row])
+copied_base[0, 1] = 99
+copied_row[0] = 55
+out = [base, column, copied_base, copied_column, copied_row, list(copied_column.stride())]
+""",
+    "a checkpoint in memory": """
+import io
+file = io.BytesIO()
+torch.save({"epoch": 3, "weights": [torch.tensor(array((2, 3))), torch.tensor(2)]}, file)
+file.seek(0)
+loaded = torch.load(file)
+out = [loaded["epoch"], loaded["weights"]]
+""",
 }
 
 

@@ -123,7 +123,7 @@ def test_accumulating() -> None:
         ((..., ...), IndexError), ([5], IndexError), (np.array([0, -3]), IndexError),
         (1.5, IndexError),
         ("a", IndexError), (np.array([0.5]), IndexError), (np.ones((2, 2), bool), IndexError),
-        (([0, 1], [0, 1, 2]), RuntimeError), (slice(None, None, 0), (ValueError, IndexError)),
+        (([0, 1], [0, 1, 2]), IndexError), (slice(None, None, 0), (ValueError, IndexError)),
         (([0], [[1], [2, 3]]), IndexError),
     ],
 )  # fmt: skip

@@ -75,9 +75,9 @@ def _halves(b: Builder, size: Value) -> tuple[Value, Value, Value, Value, Value]
 
 def tanh(b: Builder, x: Value) -> Value:
     """Hyperbolic tangent."""
-    if has_table_lookup(b, x):
-        return piecewise(b, x, TANH_PIECES, TANH_PER_UNIT)
     element = format_of(x).element
+    if element == "float" and has_table_lookup(b, x):
+        return piecewise(b, x, TANH_PIECES, TANH_PER_UNIT)
     size = absolute(b, x)
     square = b.fmul(size, size)
     near = b.fma(b.fmul(polynomial(b, square, TANH_TAIL[element]), square), size, size)

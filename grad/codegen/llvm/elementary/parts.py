@@ -17,7 +17,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of, mangled
+from grad.codegen.llvm.builder import (
+    Builder,
+    Value,
+    element_of,
+    lanes_of,
+    mangled,
+    vector_type,
+    with_element,
+)
 
 # Decimal expansions to 60 places, so that parts below a double's resolution can be split off; pi
 # to 120 for the reduction of huge angles.
@@ -226,6 +234,25 @@ def any_lane(b: Builder, mask: Value) -> Value:
     if lanes_of(mask.type) == 1:
         return mask
     return b.call("i1", f"llvm.vector.reduce.or.{mangled(mask.type)}", mask)
+
+
+def look_up(b: Builder, table: Value, index: Value) -> Value:
+    """``table[index]``, doubles, lane by lane where there are lanes."""
+    lanes = lanes_of(index.type)
+    if lanes == 1:
+        return b.load("double", b.gep("double", table, index), 8)
+    kind, pointers = vector_type("double", lanes), vector_type("ptr", lanes)
+    addresses = b.emit(
+        pointers, f"getelementptr double, ptr {table.text}, {index.type} {index.text}"
+    )
+    mask = with_element(index.type, "i1")
+    name = f"llvm.masked.gather.{mangled(kind)}.{mangled(pointers)}"
+    b.declare(name, f"{kind} ({pointers}, {mask}, {kind})")
+    return b.emit(
+        kind,
+        f"call {kind} @{name}({pointers} align 8 {addresses.text}, {mask} splat (i1 true), "
+        f"{kind} poison)",
+    )
 
 
 def lane_by_lane(b: Builder, name: str, *arguments: Value) -> Value:

@@ -1,7 +1,8 @@
-"""Odd, saturating functions from a table of 32 polynomials, for one AVX-512 register of float32.
+"""Odd, saturating functions from a table of polynomials, for one AVX-512 register.
 
-Two registers hold one coefficient of all pieces, so that `vpermi2ps` looks up 16 lanes in one
-instruction: tanh and erf cost half of what their portable forms do. The tables have constant
+Two registers hold one coefficient of all pieces, 32 for float32 and 16 for float64, so that
+`vpermi2ps` or `vpermi2pd` looks up all lanes in one instruction: tanh and erf cost half of what
+their portable forms do. The tables have constant
 terms that are almost exact floats (Gal's accurate tables, 1986); see tools/fit_elementary.py.
 hyperbolic.py and error.py call `piecewise`.
 """
@@ -23,7 +24,7 @@ from grad.codegen.llvm.elementary.parts import (
 
 def has_table_lookup(b: Builder, x: Value) -> bool:
     """Whether `piecewise` can be written for values like `x`."""
-    return fills_avx512(b, x) and element_of(x.type) == "float"
+    return fills_avx512(b, x)
 
 
 def piecewise(b: Builder, x: Value, columns: Sequence[Sequence[float]], per_unit: float) -> Value:
@@ -31,7 +32,7 @@ def piecewise(b: Builder, x: Value, columns: Sequence[Sequence[float]], per_unit
     `per_unit` pieces a unit."""
     centers, *coefficients = columns
     size = at_most(b, absolute(b, x), (len(centers) - 1) / per_unit)
-    # The instruction reads the low five bits alone, so what NaN leaves there does no harm.
+    # The instruction reads the lowest bits alone, so what NaN leaves there does no harm.
     piece = bits_of(b, b.fma(size, per_unit, format_of(x).nearest_shift))
     offset = b.fsub(size, _look_up(b, centers, piece))
     result = _look_up(b, coefficients[-1], piece)
@@ -44,5 +45,7 @@ def piecewise(b: Builder, x: Value, columns: Sequence[Sequence[float]], per_unit
 
 
 def _look_up(b: Builder, column: Sequence[float], piece: Value) -> Value:
-    low, high = b.vector("float", column[:16]), b.vector("float", column[16:])
-    return b.call(low.type, "llvm.x86.avx512.vpermi2var.ps.512", low, piece, high)
+    element, suffix = {"i32": ("float", "ps"), "i64": ("double", "pd")}[element_of(piece.type)]
+    middle = len(column) // 2
+    low, high = b.vector(element, column[:middle]), b.vector(element, column[middle:])
+    return b.call(low.type, f"llvm.x86.avx512.vpermi2var.{suffix}.512", low, piece, high)

@@ -1,9 +1,11 @@
 """sqrt, rsqrt and pow.
 
-pow of float32 computes ``y * log2 |x|`` in float64 (24 + 8 bits of exponent and 11 spare ones),
-splits it in n + f and scales ``2 ** f`` in float32. The special cases are C99's (annex F.9.4.4),
-which NumPy and PyTorch share; they come out of the arithmetic with log2(0) = -inf and log2(inf)
-= inf, but for those selected at the end.
+pow splits ``y * log2 |x|`` in n + f and scales ``2 ** f``. The product needs 8 (float32) or 11
+(float64) bits beyond the format's own, for its integral part: float32 computes it in float64, and
+float64 as a sum of two numbers, the logarithm from a table of 128 rows and a short polynomial
+(after Tang, "Table-driven implementation of the logarithm function", 1990). The special cases are
+C99's (annex F.9.4.4), which NumPy and PyTorch share; they come out of the arithmetic with log2(0)
+= -inf and log2(inf) = inf, but for those selected at the end.
 """
 
 from __future__ import annotations
@@ -11,17 +13,31 @@ from __future__ import annotations
 import math
 
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.elementary.coefficients import EXP2_SLOPE, LOG2_RATIO
+from grad.codegen.llvm.elementary.coefficients import (
+    CUBIC_LOG_TAIL,
+    EXP2_SLOPE,
+    LOG2_RATIO,
+    LOG2_TABLE,
+)
 from grad.codegen.llvm.elementary.parts import (
+    LOG2_E,
     absolute,
+    bits_of,
     clamp,
     copysign,
     decompose,
+    exact_sum,
     format_of,
-    lane_by_lane,
+    look_up,
     polynomial,
     scale,
+    three_quarters,
 )
+
+# Beyond this y every x but 1 gives 0 or infinity, since |log2(x)| is at least 2**-53.
+LARGEST_EXPONENT = 2.0**65
+# 2 to the power of this, and of its negative, is infinity and 0 in float64.
+POWER_LIMIT = 1100.0
 
 
 def sqrt(b: Builder, x: Value) -> Value:
@@ -36,16 +52,20 @@ def rsqrt(b: Builder, x: Value) -> Value:
 
 def pow(b: Builder, x: Value, y: Value) -> Value:
     """``x ** y``."""
-    if format_of(x).element == "double":
-        return lane_by_lane(b, "pow", x, y)
     size = absolute(b, x)
+    of_size = {"float": _power_of_float, "double": _power_of_double}[format_of(x).element]
+    return _special(b, x, y, size, of_size(b, size, y))
+
+
+# -- float32 ---------------------------------------------------------------------------------------
+def _power_of_float(b: Builder, size: Value, y: Value) -> Value:
+    """``size ** y`` for size >= 0."""
     exponent = b.fmul(_log2_in_double(b, size), b.convert("fpext", y, "double"))
     exponent = clamp(b, exponent, -200.0, 200.0)
     n = b.intrinsic("rint", exponent)
     f = b.convert("fptrunc", b.fsub(exponent, n), "float")
     n = b.convert("fptrunc", n, "float")
-    result = scale(b, b.fma(polynomial(b, f, EXP2_SLOPE["float"]), f, 1.0), n)
-    return _special(b, x, y, size, result)
+    return scale(b, b.fma(polynomial(b, f, EXP2_SLOPE["float"]), f, 1.0), n)
 
 
 def _log2_in_double(b: Builder, size: Value) -> Value:
@@ -56,11 +76,64 @@ def _log2_in_double(b: Builder, size: Value) -> Value:
     s = b.fdiv(b.fsub(m, 1.0), b.fadd(m, 1.0))
     ratio = polynomial(b, b.fmul(s, s), LOG2_RATIO["double"])
     result = b.fma(ratio, s, b.convert("fpext", exponent, "double"))
-    wide = b.convert("fpext", size, "double")
-    result = b.select(b.fcmp("olt", wide, math.inf), result, wide)
-    return b.select(b.fcmp("oeq", wide, 0.0), -math.inf, result)
+    return _log2_of_special(b, b.convert("fpext", size, "double"), result)
 
 
+def _log2_of_special(b: Builder, size: Value, result: Value) -> Value:
+    """`result`, but -inf where size is 0, inf and NaN where it is those."""
+    result = b.select(b.fcmp("olt", size, math.inf), result, size)
+    return b.select(b.fcmp("oeq", size, 0.0), -math.inf, result)
+
+
+# -- float64 ---------------------------------------------------------------------------------------
+def _power_of_double(b: Builder, size: Value, y: Value) -> Value:
+    """``size ** y`` for size >= 0."""
+    high, low = _log2_in_parts(b, size)
+    y = clamp(b, y, -LARGEST_EXPONENT, LARGEST_EXPONENT)
+    product = b.fmul(y, high)
+    product_low = b.fma(y, low, b.fma(y, high, b.fneg(product)))
+    # Of a huge product the low part is huge as well, and of an infinite one NaN.
+    exponent = clamp(b, product, -POWER_LIMIT, POWER_LIMIT)
+    product_low = b.select(b.fcmp("une", exponent, product), 0.0, product_low)
+    n = b.intrinsic("rint", exponent)
+    f = b.fadd(b.fsub(exponent, n), product_low)
+    return scale(b, b.fma(polynomial(b, f, EXP2_SLOPE["double"]), f, 1.0), n)
+
+
+def _log2_in_parts(b: Builder, size: Value) -> tuple[Value, Value]:
+    """log2 of a float64 >= 0 as a sum of two numbers, to 2**-67 of it; specials in the first."""
+    m, e = decompose(b, size)
+    inverse, log_high, log_low = _table_rows(b, m)
+    # Exact: see log2_table in tools/fit_elementary.py.
+    r = b.fma(m, inverse, -1.0)
+    # log(1 + r) = r - r**2 / 2 + ...
+    half = b.fmul(r, -0.5)
+    square = b.fmul(half, r)
+    square_low = b.fma(half, r, b.fneg(square))
+    natural, lost = exact_sum(b, r, square)
+    cube = b.fmul(b.fmul(r, r), r)
+    cubic = b.fma(polynomial(b, r, CUBIC_LOG_TAIL["double"]), cube, square_low)
+    lost = b.fadd(lost, cubic)
+    # The same in base 2.
+    factor, factor_low = format_of(size).split(LOG2_E)
+    binary = b.fmul(natural, factor)
+    binary_low = b.fma(natural, factor, b.fneg(binary))
+    binary_low = b.fma(lost, factor, b.fma(natural, factor_low, binary_low))
+    high, low = exact_sum(b, b.fadd(e, log_high), binary)
+    low = b.fadd(low, b.fadd(binary_low, log_low))
+    return _log2_of_special(b, size, high), low
+
+
+def _table_rows(b: Builder, m: Value) -> list[Value]:
+    """The three columns of LOG2_TABLE for significands in [0.75, 1.5); any row for NaN."""
+    form = format_of(m)
+    above = b.sub(bits_of(b, m), three_quarters(form))
+    row = b.binary("lshr", above, form.mantissa_bits - 7)
+    row = b.binary("and", row, len(LOG2_TABLE[0]) - 1)
+    return [look_up(b, b.table("double", column), row) for column in LOG2_TABLE]
+
+
+# -- both ------------------------------------------------------------------------------------------
 def _special(b: Builder, x: Value, y: Value, size: Value, result: Value) -> Value:
     """Give `result`, ``|x| ** y``, its sign, its NaNs and the ones of C99."""
     is_integer = b.fcmp("oeq", b.intrinsic("rint", y), y)

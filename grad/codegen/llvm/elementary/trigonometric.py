@@ -18,10 +18,6 @@ from grad.codegen.llvm.builder import (
     Builder,
     Value,
     element_of,
-    lanes_of,
-    mangled,
-    vector_type,
-    with_element,
 )
 from grad.codegen.llvm.elementary.coefficients import COS_TAIL, SIN_TAIL, TAN_TAIL
 from grad.codegen.llvm.elementary.parts import (
@@ -33,6 +29,7 @@ from grad.codegen.llvm.elementary.parts import (
     format_of,
     from_bits,
     lane_by_lane,
+    look_up,
     nearest_integer,
     polynomial,
 )
@@ -143,7 +140,7 @@ def _reduce_huge(b: Builder, size: Value, with_low: bool) -> Reduced:
     row = b.select(b.icmp("slt", row, TABLE_ROWS - 1), row, TABLE_ROWS - 1)
     significand = b.binary("or", b.binary("and", bits, 0x7FFFFF), 0x800000)
     m = b.convert("sitofp", significand, "double")
-    high, low = (_lookup(b, b.table("double", column), row) for column in huge_table())
+    high, low = (look_up(b, b.table("double", column), row) for column in huge_table())
     whole, quadrant = nearest_integer(b, b.fmul(m, high), 1.0)
     turn = b.fma(m, low, b.fma(m, high, b.fneg(whole)))
     angle = b.fmul(turn, float(PI / 2))
@@ -154,25 +151,6 @@ def _reduce_huge(b: Builder, size: Value, with_low: bool) -> Reduced:
         return r, quadrant
     rest = b.fsub(angle, b.convert("fpext", r, "double"))
     return r, quadrant, b.convert("fptrunc", rest, "float")
-
-
-def _lookup(b: Builder, table: Value, index: Value) -> Value:
-    """``table[index]``, doubles, lane by lane where there are lanes."""
-    lanes = lanes_of(index.type)
-    if lanes == 1:
-        return b.load("double", b.gep("double", table, index), 8)
-    kind, pointers = vector_type("double", lanes), vector_type("ptr", lanes)
-    addresses = b.emit(
-        pointers, f"getelementptr double, ptr {table.text}, {index.type} {index.text}"
-    )
-    mask = with_element(index.type, "i1")
-    name = f"llvm.masked.gather.{mangled(kind)}.{mangled(pointers)}"
-    b.declare(name, f"{kind} ({pointers}, {mask}, {kind})")
-    return b.emit(
-        kind,
-        f"call {kind} @{name}({pointers} align 8 {addresses.text}, {mask} splat (i1 true), "
-        f"{kind} poison)",
-    )
 
 
 # -- polynomials ---------------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""Activation functions that clip: straight between two ends, flat outside.
+
+`Clipped` is what they have in common; `clamp` (select.py) differs from it at the ends only.
+`activation.py` has the smooth ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.function import Context, Function
+from grad.ops.registry import Array, op
+from grad.ops.samples import operands, real
+
+
+def _line(x: Array) -> Array:
+    """``x / 6 + 1 / 2`` between 0 and 1, in float64."""
+    return np.clip(x.astype(np.float64) / 6 + 0.5, 0, 1)
+
+
+class Clipped(Function):
+    """x limited to ``[low, high]``, with derivative 0 at both ends, where `clamp` has 1."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, low: float, high: float) -> Any:
+        ctx.save_for_backward(x)
+        ctx.low, ctx.high = low, high
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return grad.masked_fill((x <= ctx.low) | (x >= ctx.high), 0), None, None
+
+
+@op(
+    method="relu6",
+    reference=lambda x: np.clip(x, 0, 6),
+    samples=real(0.2, 3) + real(-3, -0.2),
+    composite=True,
+)
+class Relu6(Function):
+    """``min(max(x, 0), 6)``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return Clipped.apply(x, 0, 6)
+
+
+@op(
+    method="hardtanh",
+    inplace=True,
+    reference=lambda x, min_val=-1.0, max_val=1.0: np.clip(x, min_val, max_val),
+    samples=operands(((3, 4),)),
+    composite=True,
+)
+class Hardtanh(Function):
+    """x limited to ``[min_val, max_val]``."""
+
+    @staticmethod
+    def forward(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+        return Clipped.apply(x, min_val, max_val)
+
+
+@op(
+    method="hardsigmoid",
+    reference=_line,
+    samples=real(-2, 2),
+    composite=True,
+)
+class Hardsigmoid(Function):
+    """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return Clipped.apply(x + 3, 0, 6) / 6
+
+
+@op(
+    method="hardswish",
+    reference=lambda x: x * _line(x),
+    samples=real(-2, 2),
+    composite=True,
+)
+class Hardswish(Function):
+    """``x * hardsigmoid(x)``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x * Clipped.apply(x + 3, 0, 6) / 6

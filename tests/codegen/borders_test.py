@@ -1,0 +1,101 @@
+"""No kernel reads a byte that does not belong to its operands.
+
+Operands end (or begin) exactly where memory ends: the next page cannot be read. A kernel that
+reads further kills the process, so the cases run in one of their own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CASES = """
+import ctypes
+import itertools
+import mmap
+import sys
+
+import numpy as np
+
+import grad
+from grad.buffer import Buffer
+from grad.graph.node import from_buffer
+
+PAGE = mmap.PAGESIZE
+library = ctypes.CDLL(None)
+at_end = sys.argv[1] == "end"
+kept = []
+
+
+def lent(array, dtype=grad.float32):
+    array = np.ascontiguousarray(array, dtype.numpy)
+    size = -(-max(array.nbytes, 1) // PAGE) * PAGE
+    pages = mmap.mmap(-1, size + 2 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    whole = np.frombuffer(pages, np.uint8)
+    base = whole.ctypes.data
+    address = base + PAGE + (size - array.nbytes if at_end else 0)
+    whole[address - base : address - base + array.nbytes] = array.reshape(-1).view(np.uint8)
+    for border in (base, base + PAGE + size):
+        assert library.mprotect(ctypes.c_void_p(border), ctypes.c_size_t(PAGE), 0) == 0
+    kept.append((pages, whole))
+    buffer = Buffer.external(address, array.nbytes, pages)
+    return grad.Tensor._wrap(from_buffer(buffer, array.shape, dtype))
+
+
+def check(result, expected):
+    np.testing.assert_allclose(result.numpy(), expected, rtol=2e-4, atol=2e-4)
+
+
+random = np.random.default_rng(0)
+for size in (0, 1, 3, 16, 17, 63, 64, 65, 130, 1000):
+    x = random.standard_normal((3, size)).astype(np.float32)
+    check(lent(x) + 1, x + 1)
+    check(lent(x).flip(1), x[:, ::-1])
+    check(lent(x).T.contiguous(), x.T)
+    check(lent(x)[:, 1::2] * 2, x[:, 1::2] * 2)
+    check(lent(x).sum(1), x.sum(1))
+    check(lent(x).sum(0), x.sum(0))
+    check(lent(x).cumsum(1), x.cumsum(1))
+    check(lent(np.pad(x, ((0, 0), (2, 1))))[:, 2:], np.pad(x, ((0, 0), (0, 1))))
+    if size:
+        check(lent(x).softmax(1).sum(1), np.ones(3))
+        index = random.integers(0, size, 2 * size)
+        check(lent(x)[:, lent(index, grad.int64)], x[:, index])
+        check(lent(x, grad.float16).max(1).values.float(), x.astype(np.float16).max(1))
+
+shapes = [(1, 5, 7), (3, 17, 33), (4, 16, 16), (5, 3, 1), (7, 1, 9), (13, 40, 50), (2, 600, 3),
+          (33, 65, 129), (70, 520, 47), (6, 0, 4), (64, 64, 64)]
+layouts = (
+    lambda x: lent(x),
+    lambda x: lent(x.T).T,
+    lambda x: lent(np.repeat(x, 2, axis=1))[:, 1::2],
+)
+for (rows, depth, columns), left, right in itertools.product(shapes, layouts, layouts):
+    a, b = random.standard_normal((rows, depth)), random.standard_normal((depth, columns))
+    np.testing.assert_allclose((left(a) @ right(b)).numpy(), a @ b, rtol=1e-3, atol=1e-3)
+
+# Nothing is read of operands that are empty.
+empty = lent(np.zeros(0), grad.int64)
+x = grad.zeros(4)
+x[empty] = lent(np.zeros(0))
+check(x, np.zeros(4))
+check(lent(np.zeros((3, 0))).sum(1), np.zeros(3))
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are protected as Linux does it")
+@pytest.mark.parametrize("place", ["end", "beginning"])
+def test_kernels_stay_inside_their_operands(place: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CASES, place],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "done\n"
