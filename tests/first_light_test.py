@@ -198,3 +198,11 @@ def test_a_value_nobody_holds_is_not_stored() -> None:
     statistics = get_buffer_memory_stats()
     (x.exp().sin() + 1).sum().realize()
     assert get_buffer_memory_stats()["in_use_bytes"] - statistics["in_use_bytes"] < 1_000_000
+
+
+def test_squares_and_cubes_of_one_shape_keep_their_own_code() -> None:
+    x = realized(1000)
+    for _ in range(2):
+        square, cube = (x**2).numpy(), (x**3).numpy()
+        np.testing.assert_array_equal(square, x.numpy() * x.numpy())
+        np.testing.assert_allclose(cube, x.numpy() ** 3, rtol=1e-6)

@@ -23,6 +23,7 @@ from grad.graph.primitives import (
     BUFFER,
     CONST,
     CONTRACT,
+    POW,
     SCAN,
     SCATTER,
     SLICE,
@@ -154,6 +155,9 @@ def walk(roots: Sequence[Node]) -> Walk:
             part = (op, node.arg, node.shape, node.dtype, found)
             if op is UPDATE or op is SCATTER:
                 overwrites = True
+            elif op is POW and node.src[1].op is CONST:
+                # x ** 2 is a product: which exponent it is decides what the code is.
+                part = (*part, _comparable(node.src[1].arg))
         elif op is BUFFER:
             leaves.append(Leaf(node, node))
             part = (op, node.shape, node.dtype)
