@@ -29,7 +29,7 @@ demo: $(VENV)/.installed-demo ## train a network on real digits, under a minute
 test: $(VENV)/.installed-test ## run all tests
 	$(RUN) -m pytest -q -n $(JOBS) $(PYTEST_OPTIONS)
 
-check: $(VENV)/.installed-check $(VENV)/.installed-test ## formatting, lint, types, architecture, fast tests
+check: $(VENV)/.installed-check $(VENV)/.installed-test $(VENV)/.installed-demo ## formatting, lint, types, architecture, fast tests
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/pyright
