@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # kept out of `make check`
+
 CASES = """
 import ctypes
 import itertools

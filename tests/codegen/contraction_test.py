@@ -15,6 +15,8 @@ import pytest
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction import Choice, Contraction, Kind, choose, emit, store_epilogue
 
+pytestmark = pytest.mark.slow  # kept out of `make check`
+
 SLOTS_BEFORE = 6  # out, row stride, three batch strides, bias
 ELEMENTS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 

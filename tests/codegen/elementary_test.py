@@ -21,6 +21,8 @@ from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.elementary import ELEMENTARY
 from tests.codegen.elementary_kernels import KINDS, compiled, ulps, with_mpmath
 
+pytestmark = pytest.mark.slow  # kept out of `make check`
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "elementary-functions.md"
 CHUNK = 1 << 18
 # Distances between the bit patterns tried; primes, so that every exponent meets all kinds of

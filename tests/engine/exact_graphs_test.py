@@ -16,6 +16,8 @@ from grad.graph.primitives import BUFFER
 from grad.settings import settings
 from tests.engine.exact_graphs import ExactGrower, values_of
 
+pytestmark = pytest.mark.slow  # kept out of `make check`
+
 SIZES = {
     "common": (1, 1, 2, 3, 5, 7, 16, 33),
     "empty": (0, 1, 2, 3, 17),

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # kept out of `make check`
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 from tests.codegen import conversions_test

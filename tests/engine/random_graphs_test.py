@@ -42,6 +42,8 @@ from grad.graph.primitives import (
 from grad.settings import settings
 from tests.engine.exact_graphs import leaf, values_of
 
+pytestmark = pytest.mark.slow  # kept out of `make check`
+
 
 class Grower:
     """Grows a graph; keeps every value it made."""
