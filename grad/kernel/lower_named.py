@@ -24,7 +24,7 @@ from grad.graph.primitives import (
     MUL,
     Primitive,
 )
-from grad.kernel.ir import Accumulate, Contraction, Statement
+from grad.kernel.ir import Accumulate, Contraction, Load, Statement
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
 from grad.schedule.facts import renumbered, strided_base
@@ -35,6 +35,9 @@ Candidate = tuple[Writer, list[list[Statement]]]
 _REDUCTION_OF: dict[Primitive, Primitive] = {
     combine: reduction for reduction, combine in COMBINE.items()
 }
+# Elements behind the indexed axes that a thread takes at a time.
+SCATTER_BLOCK = 256
+
 _SCATTER: dict[str, Primitive] = {"add": ADD, "prod": MUL, "amax": MAXIMUM, "amin": MINIMUM}
 
 
@@ -118,9 +121,10 @@ def lower_update(program: Program, group: Group, in_memory: Container[int]) -> C
 
 
 def lower_scatter(program: Program, group: Group, in_memory: Container[int]) -> Candidate:
-    """Copy the base, then write or combine the values one after another, in row-major order.
+    """Copy the base, then write or combine the values, in row-major order where they can meet.
 
-    Axes behind the last one that is indexed are written side by side: no two of their lanes meet.
+    Axes in front of the first indexed one and behind the last lead to different places: threads
+    share them, and the last ones are written side by side when the index is the same along them.
     """
     entry = program.entries[group.root]
     mode, axes = entry.arg
@@ -128,39 +132,48 @@ def lower_scatter(program: Program, group: Group, in_memory: Container[int]) -> 
     phases = _copy_base(writer, group, entry)
     values, *indices = entry.src[1:]
     shape = program.entries[indices[0]].shape
-    cut = max(axes) + 1
-    while cut < len(shape) and not _index_is_constant_along(program, indices, cut):
-        cut += 1
-    front, back = shape[:cut], shape[cut:]
+    first, last = min(axes), max(axes) + 1
+    lead, middle, back = shape[:first], shape[first:last], shape[last:]
+    in_lanes = bool(back) and all(
+        _index_is_constant_along(program, indices, axis) for axis in range(last, len(shape))
+    )
     memory = _target(writer, group, entry)
-    with (
-        writer.loop(1, parallel=True),
-        writer.loop(math.prod(front)) as outer,
-        writer.loop(math.prod(back), vector=bool(back)) as inner,
-    ):
-        position = (*unflatten(outer, front), *unflatten(inner, back))
-        target = list(position)
-        for axis, index in zip(axes, indices, strict=True):
-            target[axis] = dynamic(writer.value(index, position), entry.shape[axis])
-        place = flatten(target, entry.shape)
-        value = writer.value(values, position)
-        if mode != "set":
-            value = _combined(writer, _SCATTER[mode], memory, place, value, entry.dtype)
-        writer.store(memory, place, value)
+    length = math.prod(back)
+    block = SCATTER_BLOCK if length > SCATTER_BLOCK else length
+    blocks = -(-length // block) if block else 1
+    with writer.loop(math.prod(lead) * blocks, parallel=True) as item:
+        outer, part = unflatten(item, (math.prod(lead), blocks))
+        start = scale(part, block)
+        limit = add(scale(start, -1), length) if block and length % block else None
+        with (
+            writer.loop(math.prod(middle)) as step,
+            writer.loop(block, vector=in_lanes, limit=limit) as inner,
+        ):
+            place_in_back = unflatten(add(start, inner), back)
+            position = (*unflatten(outer, lead), *unflatten(step, middle), *place_in_back)
+            target = list(position)
+            for axis, index in zip(axes, indices, strict=True):
+                target[axis] = dynamic(writer.value(index, position), entry.shape[axis])
+            place = flatten(target, entry.shape)
+            value = writer.value(values, position)
+            if mode != "set":
+                value = _combined(writer, _SCATTER[mode], memory, place, value, entry.dtype)
+            writer.store(memory, place, value)
     return writer, [*phases, next_phase(writer)]
 
 
 def _combined(
     writer: Writer, op: Primitive, memory: int, place: Index, value: int, dtype: DType
 ) -> int:
-    """The value in memory combined with `value`, read in the innermost loop (it changes all the
-    time).
+    """The value in memory combined with `value`.
+
+    It is read in the innermost loop wherever `place` would allow: an earlier turn may have
+    written it.
     """
     level = len(writer.bodies) - 1
-    before = writer.load(memory, place, dtype)
-    writer.levels[before] = level
-    combined = writer.let(op, (before, value), dtype)
-    return combined
+    before = writer.fresh_value(level)
+    writer.emit(Load(before, memory, place, dtype), level)
+    return writer.let(op, (before, value), dtype)
 
 
 def _index_is_constant_along(program: Program, indices: list[int], axis: int) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from grad.dtype import ALL_DTYPES, DType, dtypes
 from grad.engine import realize
 from grad.graph import node as graph
+from grad.graph.evaluate import evaluate
 from grad.graph.node import Node
 from grad.graph.primitives import ADD, MAX, MUL, SUB, SUM
 from grad.kernel.ir import Kernel, Load, Loop, statements
@@ -113,3 +114,29 @@ def test_lowering_goes_over_a_program_once_and_not_once_a_group() -> None:
     counted = replace(program, entries=Counted(program.entries))
     assert len(lower_all(counted, grouping)) == 38
     assert Counted.passes == 1
+
+
+def test_scatter_reads_what_an_earlier_element_wrote() -> None:
+    """Even where one expanded index is the same for all elements, and the place never changes."""
+    base, ones = leaf(np.zeros(4, np.float32)), leaf(np.ones(5, np.float32))
+    index = graph.expand(leaf(np.array([2])), (5,))
+    node = graph.scatter("add", base, ones, (0,), (index,))
+    realize([node])
+    np.testing.assert_array_equal(values_of(node), [0, 0, 5, 0])
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("expanded", [False, True])
+@pytest.mark.parametrize("mode", ["add", "set", "amax"])
+def test_scatter_shares_the_axes_that_are_not_indexed(axis: int, expanded: bool, mode: str) -> None:
+    numbers = np.random.default_rng(axis)
+    sizes = (5, 7, 601)
+    shape = tuple(9 if a == axis else size for a, size in enumerate(sizes))
+    values = numbers.standard_normal(shape).astype(np.float32)
+    base = numbers.standard_normal(sizes).astype(np.float32)
+    few = tuple(9 if a == axis else 1 for a in range(3)) if expanded else shape
+    index = graph.expand(leaf(numbers.integers(0, sizes[axis], few)), shape)
+    node = graph.scatter(mode, leaf(base), leaf(values), (axis,), (index,))
+    (expected,) = evaluate([node])
+    realize([node])
+    np.testing.assert_allclose(values_of(node), expected, rtol=1e-5, atol=1e-5)
