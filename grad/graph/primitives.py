@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from grad.dtype import DType, dtypes
 from grad.graph import reference
 
 
@@ -48,7 +49,6 @@ class Primitive:
         rule: element type of the result.
         numpy: ``f(*arrays)`` for pointwise rows and ``f(array, axis=axes)`` for reductions.
         cost: price of one lane in additions.
-        identity: for reductions, the value that changes nothing, by kind of element type.
     """
 
     name: str
@@ -160,9 +160,8 @@ TAKE = Primitive(
     "take", Kind.NAMED, -1
 )  # arg: axes; out[i] = source[i, with i[axis] replaced by index[i]]
 SCATTER = Primitive("scatter", Kind.NAMED, -1)  # arg: (mode, axes); base, values, indices
-UPDATE = Primitive(
-    "update", Kind.NAMED, 3
-)  # arg: (shape, strides) of a view; base, its new values, its offset
+# arg: (shape, strides) of a view; sources: base, the view's new values, its offset
+UPDATE = Primitive("update", Kind.NAMED, 3)
 SCAN = Primitive("scan", Kind.NAMED, 1)  # arg: (pointwise primitive, axis); running reduction
 CONTIGUOUS = Primitive("contiguous", Kind.NAMED, 1)  # same values, stored in row-major order
 
@@ -172,3 +171,18 @@ PRIMITIVES: dict[str, Primitive] = {
 
 # What two partial results of a reduction are combined with.
 COMBINE: dict[Primitive, Primitive] = {SUM: ADD, PROD: MUL, MAX: MAXIMUM, MIN: MINIMUM}
+
+
+def identity(op: Primitive, dtype: DType) -> float | int | bool:
+    """The value that a reduction starts from."""
+    if op.name in ("sum", "prod"):
+        return 0 if op.name == "sum" else 1
+    lowest = op.name == "max"
+    if dtype.kind == "f":
+        return float("-inf") if lowest else float("inf")
+    if dtype is dtypes.bool:
+        return not lowest
+    bits = 8 * dtype.itemsize
+    if dtype.kind == "u":
+        return 0 if lowest else (1 << bits) - 1
+    return -(1 << (bits - 1)) if lowest else (1 << (bits - 1)) - 1

@@ -15,7 +15,7 @@ from grad.dtype import DType, dtypes
 from grad.errors import VerifyError
 from grad.graph.index import Atom, Dynamic, Index, Quotient, Variable
 from grad.graph.positions import Guard
-from grad.graph.primitives import COMBINE, Primitive
+from grad.graph.primitives import COMBINE, Primitive, identity
 from grad.kernel.ir import (
     Accumulate,
     Contraction,
@@ -133,7 +133,7 @@ class _Runner:
             case Store():
                 self.store(s)
             case Declare():
-                start = neutral(s.op, s.dtype)
+                start = s.dtype.numpy.type(identity(s.op, s.dtype))
                 self.define(
                     s.value, start if self.lanes is None else np.full(self.lanes, start), s.dtype
                 )
@@ -207,16 +207,3 @@ class _Runner:
             raise VerifyError(
                 f"an access outside parameter {parameter} of {size} elements in\n{self.kernel}"
             )
-
-
-def neutral(op: Primitive, dtype: DType) -> Any:
-    """The value that a reduction starts from, as a NumPy scalar."""
-    if op.name in ("sum", "prod"):
-        return dtype.numpy.type(0 if op.name == "sum" else 1)
-    lowest = op.name == "max"
-    if dtype.kind == "f":
-        return dtype.numpy.type(-np.inf if lowest else np.inf)
-    if dtype is dtypes.bool:
-        return np.bool_(not lowest)
-    limits = np.iinfo(dtype.numpy)
-    return dtype.numpy.type(limits.min if lowest else limits.max)

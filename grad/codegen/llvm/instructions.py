@@ -368,21 +368,6 @@ def _in_registers(b: Builder, emit: Emit, values: list[Value]) -> Value:
     return parts[0]
 
 
-def identity(op: Primitive, dtype: DType) -> float | int | bool:
-    """The value that a reduction starts from."""
-    if op.name in ("sum", "prod"):
-        return 0 if op.name == "sum" else 1
-    lowest = op.name == "max"
-    if dtype.kind == "f":
-        return float("-inf") if lowest else float("inf")
-    if dtype is dtypes.bool:
-        return not lowest
-    bits = 8 * dtype.itemsize
-    if dtype.kind == "u":
-        return 0 if lowest else (1 << bits) - 1
-    return -(1 << (bits - 1)) if lowest else (1 << (bits - 1)) - 1
-
-
 def element_type(dtype: DType) -> str:
     """The LLVM type that values of `dtype` are computed in."""
     if dtype is dtypes.bool:

@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from grad.codegen.llvm.addresses import Addresses, Lanes
 from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
-from grad.codegen.llvm.instructions import element_type, emit_primitive, identity
+from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.widths import lane_count, registers
 from grad.dtype import DType, dtypes
 from grad.graph.positions import Guard
-from grad.graph.primitives import COMBINE, Primitive
+from grad.graph.primitives import COMBINE, Primitive, identity
 from grad.kernel.ir import (
     Accumulate,
     Count,
