@@ -83,7 +83,8 @@ def moved_index(
             guard = Guard(inside, 0, size)
             if needed(guard):
                 guards.append(guard)
-            moved.append(inside)
+            # Where the guard holds, an axis of one element is at 0; elsewhere nothing is read.
+            moved.append(ZERO if size == 1 else inside)
         return tuple(moved), tuple(guards)
     assert primitive is AS_STRIDED
     _, strides, offset = arg

@@ -19,6 +19,7 @@ from grad.kernel.lower import lower_all
 from grad.schedule.group import group
 from grad.schedule.program import Entry, program_of, walk
 from grad.schedule.simplify import simplify
+from grad.settings import settings
 from tests.engine.exact_graphs import leaf, values_of
 
 
@@ -140,3 +141,12 @@ def test_scatter_shares_the_axes_that_are_not_indexed(axis: int, expanded: bool,
     (expected,) = evaluate([node])
     realize([node])
     np.testing.assert_allclose(values_of(node), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_padding_around_a_single_row_reads_nothing_outside() -> None:
+    """The reduction is the same for all padded elements, and is read at its one place."""
+    array = np.random.default_rng(0).standard_normal((1, 131)).astype(np.float32)
+    node = graph.pad(graph.reduce(MAX, leaf(array), (1,)), ((2, 1),))
+    with settings.override(verify=True):
+        realize([node])
+    np.testing.assert_array_equal(values_of(node), [0, 0, array.max(), 0])
