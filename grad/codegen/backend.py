@@ -6,7 +6,7 @@ are the backends. `grad/device.py` opens them by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +66,3 @@ class Backend(Protocol):
     def workers(self) -> int: ...
 
     def set_workers(self, count: int) -> None: ...
-
-
-Opener = Callable[[], Backend]

@@ -69,7 +69,6 @@ class Plan:
     """
 
     native: Runnable
-    leaf_count: int
     packers: tuple[Callable[[float | int | bool], int], ...]
     outputs: tuple[Output, ...]
     fresh: tuple[int, ...]
@@ -306,7 +305,6 @@ class _Assembly:
         native = self.backend.link(steps, slot_count)
         return Plan(
             native,
-            self.leaf_count,
             tuple(_packer(dtype) for dtype in self.scalars),
             self.outputs,
             tuple(self.nbytes(number) for number in self.fresh),

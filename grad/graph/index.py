@@ -77,10 +77,6 @@ class Index:
     def __repr__(self) -> str:
         return show(self)
 
-    @property
-    def is_constant(self) -> bool:
-        return not self.terms
-
     def variables(self) -> set[Variable]:
         """All loop variables in it, also inside quotients and remainders."""
         found: set[Variable] = set()

@@ -27,19 +27,10 @@ class Parameter:
     dtype: DType
     scalar: bool = False
     written: bool = False
-    local_elements: int = 0  # > 0: scratch of this many elements per worker
 
     @property
     def name(self) -> str:
-        kind = (
-            "s"
-            if self.scalar
-            else "scratch"
-            if self.local_elements
-            else "out"
-            if self.written
-            else "in"
-        )
+        kind = "s" if self.scalar else "out" if self.written else "in"
         return f"{kind}{self.number}"
 
 
@@ -177,13 +168,11 @@ class Kernel:
         name: says what it does: ``exp_mul_sum_4096x1024``. Kernels may be equal by any name.
         parameters: in the order of the arguments.
         phases: what is the same for all items, then one parallel loop (or contraction) last.
-        cost: estimated additions for one item of each phase's outermost loop.
     """
 
     name: str = field(compare=False)
     parameters: tuple[Parameter, ...]
     phases: tuple[tuple[Statement, ...], ...]
-    cost: tuple[float, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return "\n".join(print_kernel(self))

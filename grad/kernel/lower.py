@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from grad.graph.index import Index, add, const, scale
 from grad.graph.positions import Position, flatten, unflatten
 from grad.graph.primitives import AS_STRIDED, BUFFER, PERMUTE, SCAN, SCATTER, UPDATE, Kind
-from grad.kernel.cost import kernel_cost, phase_cost
+from grad.kernel.cost import kernel_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
 from grad.kernel.tiles import tile_axis, tiled_loops
@@ -117,8 +117,7 @@ def finish(
     size = "x".join(map(str, program.entries[group.root].shape)) or "scalar"
     name = "_".join([*(words[-6:] or ["copy"]), size])
     kept = tuple(tuple(phase) for phase in phases)
-    kernel = Kernel(name, parameters, kept, tuple(phase_cost(phase) for phase in kept))
-    return Lowered(kernel, tuple(writer.parameters))
+    return Lowered(Kernel(name, parameters, kept), tuple(writer.parameters))
 
 
 Candidate = tuple[Writer, list[list[Statement]]]
