@@ -15,7 +15,7 @@ import pytest
 from grad.errors import CompileError
 from grad.runtime.cpu import compiler
 from grad.runtime.cpu.compiler import compile_ir, register_symbol
-from grad.runtime.cpu.host import detect, host
+from grad.runtime.cpu.host import detect, host, other_host
 from grad.runtime.disk_cache import DiskCache, digest
 from grad.settings import settings
 
@@ -200,3 +200,12 @@ def test_levels_compile_to_different_code():
         wide = compiler._object_code("wide", text, detect("avx2"), 2)
         narrow = compiler._object_code("narrow", text, detect("generic"), 2)
     assert wide != narrow
+
+
+def test_code_for_another_cpu_is_made_here():
+    """Objects name their machine: 183 is AArch64 in an ELF header."""
+    machine = other_host("aarch64-unknown-linux-gnu")
+    assert (machine.architecture, machine.vector_bytes) == ("aarch64", 16)
+    assert "neon" in machine.features
+    data = compiler.assemble(SQUARE, machine)
+    assert (data[:4], int.from_bytes(data[18:20], "little")) == (b"\x7fELF", 183)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch
 from grad.codegen.llvm import contraction
@@ -21,7 +22,7 @@ from grad.graph.index import Index, Variable
 from grad.kernel.cost import phase_cost
 from grad.kernel.ir import Contraction, Kernel, Load, Loop, Scalar, Statement, Store
 from grad.runtime.cpu.compiler import compile_ir
-from grad.runtime.cpu.host import host
+from grad.runtime.cpu.host import Host, host
 from grad.runtime.cpu.replay import Call, NativePlan
 from grad.runtime.cpu.threads import get_num_threads, set_num_threads
 from grad.settings import settings
@@ -36,37 +37,48 @@ LANE_GRAIN = 256
 
 
 class CpuBackend:
-    """Machine code for the host."""
+    """Machine code for `machine`, which is this computer's CPU where the code is to run here.
+
+    All that is generated follows from `machine` alone, so code for another CPU can be made, and
+    assembled, anywhere.
+    """
 
     name = "cpu"
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Host) -> None:
+        self.machine = machine
         self._compiled: dict[Kernel, tuple[CompiledPhase, ...]] = {}
 
     def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
         """Compile each phase, or find it compiled already."""
         found = self._compiled.get(kernel)
         if found is None:
-            found = tuple(self._phase(kernel, phase) for phase in kernel.phases)
+            found = tuple(
+                replace(phase, entry=_compile(str(phase.entry), kernel.name, self.machine))
+                for phase in self.generate(kernel)
+            )
             self._compiled[kernel] = found
         return found
+
+    def generate(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
+        """Each phase with the text of a module as its entry; the module defines `SYMBOL`."""
+        return tuple(self._phase(kernel, phase) for phase in kernel.phases)
 
     def _phase(self, kernel: Kernel, phase: Sequence[Statement]) -> CompiledPhase:
         last = phase[-1]
         if isinstance(last, Contraction):
             return self._contraction(kernel, phase, last)
         assert isinstance(last, Loop)
-        machine = host()
+        machine = self.machine
         text = phase_text(kernel, phase, SYMBOL, machine.features, machine.vector_bytes)
-        address = _compile(text, kernel.name)
         items = last.variable.size
         words = tuple((p.number, 0) for p in kernel.parameters)
-        return CompiledPhase(address, words, items, grain(phase, last))
+        return CompiledPhase(text, words, items, grain(phase, last))
 
     def _contraction(
         self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction
     ) -> CompiledPhase:
-        machine = host()
+        machine = self.machine
         variables = (*nest.batch, nest.row, nest.k)
         b_variables = (*nest.batch, nest.k, nest.column)
         choice = contraction.choose(
@@ -86,16 +98,13 @@ class CpuBackend:
         text = contraction.emit(
             choice.structure, SYMBOL, machine.features, machine.vector_bytes, epilogue.emit, first
         )
-        address = _compile(text, kernel.name)
         size = nest.dtype.itemsize
         words = [(p.number, 0) for p in kernel.parameters]
         words.append((nest.a_parameter, nest.a.constant * size))
         words.append((nest.b_parameter, nest.b.constant * size))
         words.append((SCRATCH, 0))
         words.extend((CONSTANT, number) for number in choice.arguments)
-        return CompiledPhase(
-            address, tuple(words), choice.items, choice.grain, choice.scratch_bytes
-        )
+        return CompiledPhase(text, tuple(words), choice.items, choice.grain, choice.scratch_bytes)
 
     def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> NativePlan:
         """The native call list of a plan."""
@@ -116,10 +125,10 @@ class CpuBackend:
         set_num_threads(count)
 
 
-def _compile(text: str, label: str) -> int:
+def _compile(text: str, label: str, machine: Host) -> int:
     if settings.debug >= 5:
         print(text, file=sys.stderr)
-    return compile_ir(text, [SYMBOL], label)[SYMBOL]
+    return compile_ir(text, [SYMBOL], label, machine=machine)[SYMBOL]
 
 
 def stride(index: Index, variable: Variable) -> int:
@@ -179,4 +188,4 @@ class _Epilogue:
 
 def open_backend() -> CpuBackend:
     """The CPU backend, for `grad.device.open_backend`."""
-    return CpuBackend()
+    return CpuBackend(host())

@@ -44,7 +44,9 @@ def register_symbol(name: str, address: int) -> None:
             raise ValueError(f"symbol {name} is registered already, at another address.")
 
 
-def compile_ir(text: str, names: Sequence[str], label: str, level: int = 2) -> dict[str, int]:
+def compile_ir(
+    text: str, names: Sequence[str], label: str, level: int = 2, machine: Host | None = None
+) -> dict[str, int]:
     """Addresses of the functions `names` that the module `text` defines.
 
     The same text gives the same addresses for as long as the process lives. Safe in any thread.
@@ -54,12 +56,13 @@ def compile_ir(text: str, names: Sequence[str], label: str, level: int = 2) -> d
         names: the functions wanted; they must have external linkage.
         label: what the code is, for error messages: ``"softmax kernel"``.
         level: how hard LLVM's instruction selection and scheduling try, 0 to 3.
+        machine: the CPU to compile for, which must be able to run here; `host()` when None.
 
     Raises:
         CompileError: when LLVM refuses the text, or a name or symbol is missing. The text is
             written to a file that the message names.
     """
-    machine = host()
+    machine = machine or host()
     key = digest(text, machine.triple, machine.cpu, machine.feature_string, str(level), *versions())
     with _lock:
         addresses = _loaded.get(key)
@@ -80,12 +83,21 @@ def _object_code(key: str, text: str, machine: Host, level: int) -> bytes:
     disk = disk_cache(settings.cache_directory) if settings.cache else None
     data = disk.load(key) if disk else None
     if data is None:
-        module = binding.parse_assembly(text)
-        module.verify()
-        data = target_machine(machine, level).emit_object(module)
+        data = assemble(text, machine, level)
         if disk:
             disk.store(key, data)
     return data
+
+
+def assemble(text: str, machine: Host, level: int = 2) -> bytes:
+    """An object file of the module `text` for `machine`, which need not be this computer's CPU.
+
+    Raises:
+        RuntimeError: LLVM's, when it refuses the text.
+    """
+    module = binding.parse_assembly(text)
+    module.verify()
+    return target_machine(machine, level).emit_object(module)
 
 
 def _load(
@@ -117,6 +129,9 @@ def _refusal(error: RuntimeError, text: str, label: str) -> CompileError:
 @cache
 def target_machine(machine: Host, level: int) -> binding.TargetMachine:
     """LLVM's code generator for `machine`. Position-independent code may sit anywhere."""
+    if machine.architecture != host().architecture:
+        binding.initialize_all_targets()
+        binding.initialize_all_asmprinters()
     made = binding.Target.from_triple(machine.triple).create_target_machine(
         cpu=machine.cpu,
         features=machine.feature_string,

@@ -31,6 +31,8 @@ OTHER_LEVELS: dict[str, tuple[str, str | None]] = {
     "native": (r"(?!)", None),
     "generic": (r"(?!(neon|fp-armv8|v|m|a|f|d|c)$).*", "generic"),
 }
+# Features that every CPU of an architecture has, whether or not the system lists them.
+ALWAYS = {"aarch64": frozenset({"neon", "fp-armv8"})}
 VECTOR_BYTES = (("avx512f", 64), ("avx2", 32))
 DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
 SYSCTL_CACHES = {1: "hw.l1dcachesize", 2: "hw.l2cachesize", 3: "hw.l3cachesize"}
@@ -61,6 +63,11 @@ class Host:
     l3_bytes: int
     cores: int
 
+    @property
+    def architecture(self) -> str:
+        """The kind of CPU: ``"x86_64"``, ``"aarch64"``."""
+        return architecture_of(self.triple)
+
 
 def host() -> Host:
     """The machine that runs this process, restricted to the level in ``settings.cpu_features``."""
@@ -71,9 +78,11 @@ def host() -> Host:
 def detect(level: str) -> Host:
     """The machine at `level`: ``native``, ``avx512``, ``avx2`` or ``generic``."""
     triple = binding.get_process_triple()
-    levels = X86_LEVELS if triple.startswith(("x86_64", "i686", "amd64")) else OTHER_LEVELS
+    architecture = architecture_of(triple)
+    levels = X86_LEVELS if architecture in ("x86_64", "i686") else OTHER_LEVELS
     hidden, lesser_cpu = levels.get(level, levels["native"])
     available = dict(binding.get_host_cpu_features())
+    available |= dict.fromkeys(ALWAYS.get(architecture, ()), True)
     kept = {name: present and not re.fullmatch(hidden, name) for name, present in available.items()}
     features = frozenset(name for name, present in kept.items() if present)
     l1_bytes, l2_bytes, l3_bytes = (cache_bytes(cache_level) for cache_level in (1, 2, 3))
@@ -87,6 +96,33 @@ def detect(level: str) -> Host:
         l2_bytes=l2_bytes,
         l3_bytes=l3_bytes,
         cores=core_count(),
+    )
+
+
+def architecture_of(triple: str) -> str:
+    """The kind of CPU that one of LLVM's triples names, by one name each."""
+    name = triple.split("-")[0]
+    return {"arm64": "aarch64", "amd64": "x86_64"}.get(name, name)
+
+
+def other_host(triple: str, cpu: str = "generic") -> Host:
+    """A CPU with the least that `triple` promises, to make code here that runs elsewhere.
+
+    Example:
+        >>> other_host("aarch64-unknown-linux-gnu").vector_bytes
+        16
+    """
+    features = ALWAYS.get(architecture_of(triple), frozenset())
+    return Host(
+        triple=triple,
+        cpu=cpu,
+        features=features,
+        feature_string=",".join(f"+{name}" for name in sorted(features)),
+        vector_bytes=16,
+        l1_bytes=DEFAULT_CACHES[1],
+        l2_bytes=DEFAULT_CACHES[2],
+        l3_bytes=DEFAULT_CACHES[3],
+        cores=1,
     )
 
 
