@@ -14,6 +14,8 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --root-user
 # Test processes; two threads in each, so that the thread pool is at work on any machine.
 JOBS ?= 2
 PYTEST_OPTIONS ?=
+# For example BENCH_OPTIONS='--quick --only softmax'; all of them: python -m benchmarks --help
+BENCH_OPTIONS ?=
 test check docs: export GRAD_NUM_THREADS ?= 2
 
 CODE := grad examples tools benchmarks tests data
@@ -40,8 +42,8 @@ format: $(VENV)/.installed-check ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix --exit-zero $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-bench: $(VENV)/.installed-bench ## time it, beside PyTorch where that is installed
-	$(RUN) -m benchmarks
+bench: $(VENV)/.installed-bench ## time it beside PyTorch, JAX, tinygrad and NumPy
+	$(RUN) -m benchmarks $(BENCH_OPTIONS)
 
 docs: $(VENV)/.installed-docs ## write the reference to build/docs and run the documents' examples
 	$(RUN) -m tools.reference build/docs/reference.md

@@ -1,0 +1,113 @@
+"""Reductions and scans, and what is made of them: softmax, layer norm, cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.workload import ELEMENTARY, FLOAT_BYTES, Cost, Sizes, Target, Workload, normal
+
+
+def matrix(sizes: Sizes, random: Any) -> dict[str, Any]:
+    return {"x": normal(random, sizes["rows"], sizes["columns"])}
+
+
+def reduction(
+    name: str,
+    functions: Mapping[str, Callable[..., Any]],
+    outputs: Callable[[Sizes], int],
+    reach: float = 0.95,
+) -> Workload:
+    """A reduction or a scan of a 4096 x 4096 matrix that gives `outputs` elements."""
+
+    def cost(sizes: Sizes) -> Cost:
+        elements = sizes["rows"] * sizes["columns"]
+        return Cost(elements, FLOAT_BYTES * elements, FLOAT_BYTES * outputs(sizes))
+
+    return Workload(
+        name=f"{name} of 4096x4096",
+        sizes={"rows": 4096, "columns": 4096},
+        inputs=matrix,
+        functions=functions,
+        cost=cost,
+        targets=(Target(reach),),
+    )
+
+
+def sums(axis: int, name: str) -> Workload:
+    return reduction(
+        name,
+        dict.fromkeys(("torch", "jax", "tinygrad", "numpy"), lambda library, x: x.sum(axis)),
+        lambda sizes: sizes["columns" if axis == 0 else "rows"],
+    )
+
+
+def argmax(axis: int) -> Workload:
+    return reduction(
+        f"argmax({axis})",
+        dict.fromkeys(("torch", "jax", "tinygrad", "numpy"), lambda library, x: x.argmax(axis)),
+        lambda sizes: 2 * sizes["columns" if axis == 0 else "rows"],
+    )
+
+
+def cumsum(axis: int) -> Workload:
+    return reduction(
+        f"cumsum({axis})",
+        dict.fromkeys(("torch", "jax", "tinygrad", "numpy"), lambda library, x: x.cumsum(axis)),
+        lambda sizes: sizes["rows"] * sizes["columns"],
+    )
+
+
+def with_gradient(
+    inputs: Callable[[Sizes, Any], dict[str, Any]], shape: Callable[[Sizes], tuple[int, ...]]
+) -> Callable[[Sizes, Any], dict[str, Any]]:
+    """The same inputs, and a gradient of the output, whose shape is `shape`."""
+
+    def all_inputs(sizes: Sizes, random: Any) -> dict[str, Any]:
+        return inputs(sizes, random) | {"gradient": normal(random, *shape(sizes))}
+
+    return all_inputs
+
+
+def softmax(backward: bool) -> Workload:
+    def cost(sizes: Sizes) -> Cost:
+        elements = sizes["rows"] * sizes["columns"]
+        operations = (ELEMENTARY + (8 if backward else 4)) * elements
+        moved = FLOAT_BYTES * elements * (2 if backward else 1)
+        return Cost(operations, moved, moved)
+
+    def numpy_form(numpy: Any, x: Any) -> Any:
+        powers = np.exp(x - x.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)
+
+    def shape(sizes: Sizes) -> tuple[int, ...]:
+        return sizes["rows"], sizes["columns"]
+
+    functions: dict[str, Callable[..., Any]] = {
+        "torch": lambda torch, x: torch.nn.functional.softmax(x, 1),
+        "jax": lambda jax, x: jax.nn.softmax(x, 1),
+        "tinygrad": lambda tinygrad, x: x.softmax(1),
+    }
+    return Workload(
+        name="softmax 4096x1024" + (", backward too" if backward else ""),
+        sizes={"rows": 4096, "columns": 1024},
+        inputs=with_gradient(matrix, shape) if backward else matrix,
+        functions=functions if backward else functions | {"numpy": numpy_form},
+        cost=cost,
+        targets=(Target(0.65),),
+        differentiate=("x",) if backward else (),
+    )
+
+
+WORKLOADS = (
+    sums(1, "sums over rows"),
+    sums(0, "sums over columns"),
+    argmax(1),
+    argmax(0),
+    cumsum(1),
+    cumsum(0),
+    softmax(backward=False),
+    softmax(backward=True),
+)
