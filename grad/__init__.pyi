@@ -341,6 +341,36 @@ def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tenso
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
     """Linear interpolation ``start + weight * (end - start)``."""
 
+def rand_like(
+    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
+) -> Tensor:
+    """Numbers uniform in [0, 1), of the shape and type of x."""
+
+def randn_like(
+    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
+) -> Tensor:
+    """Normally distributed numbers of the shape and type of x."""
+
+def randint_like(
+    x: Any, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
+) -> Tensor:
+    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
+
+def bernoulli(x: Any, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
+    """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = ...,
+    dropout_p: _float = ...,
+    is_causal: _bool = ...,
+    scale: _float | None = ...,
+    enable_gqa: _bool = ...,
+) -> Tensor:
+    """``softmax(query @ key.mT * scale + mask) @ value`` over the last two axes."""
+
 def relu6(x: Any) -> Tensor:
     """``min(max(x, 0), 6)``."""
 
@@ -695,24 +725,6 @@ def as_strided(
 
 def pow(x: Any, exponent: Any) -> Tensor:
     """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative integers they give 0 or ±1."""
-
-def rand_like(
-    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
-) -> Tensor:
-    """Numbers uniform in [0, 1), of the shape and type of x."""
-
-def randn_like(
-    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
-) -> Tensor:
-    """Normally distributed numbers of the shape and type of x."""
-
-def randint_like(
-    x: Any, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
-) -> Tensor:
-    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
-
-def bernoulli(x: Any, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
-    """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
 
 def neg(x: Any) -> Tensor:
     """``-x``; unsigned integers wrap."""

@@ -303,6 +303,44 @@ class Tensor(Variable):
         """Linear interpolation ``start + weight * (end - start)``."""
     def lerp_(self, end: Any, weight: Any) -> Tensor:
         """`lerp` in place."""
+    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
+        """Write the values of `other`, broadcast and converted; returns `x`."""
+    def fill_(self, value: Any) -> Tensor:
+        """Write one number everywhere; returns `x`."""
+    def zero_(self) -> Tensor:
+        """Write zeros everywhere; returns `x`."""
+    def rand_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """Numbers uniform in [0, 1), of the shape and type of x."""
+    def randn_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """Normally distributed numbers of the shape and type of x."""
+    def randint_like(
+        self, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
+    ) -> Tensor:
+        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
+    def bernoulli(self, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
+        """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
+    def uniform_(self, low: _float = ..., high: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with numbers uniform in ``[low, high)``, and return it."""
+    def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with normally distributed numbers, and return it."""
+    def bernoulli_(self, p: Any = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with 1 with probability `p` (a number or a tensor), else 0, and return it."""
+    def random_(self, low: _int = ..., high: _int | None = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with whole numbers in ``[low, high)``, or ``[0, low)``, and return it."""
     def relu6(self) -> Tensor:
         """``min(max(x, 0), 6)``."""
     def hardtanh(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
@@ -394,12 +432,6 @@ class Tensor(Variable):
         """`x` as another dtype (or like another tensor); `x` itself if nothing changes."""
     def bitcast(self, dtype: Any) -> Tensor:
         """The same bits read as `dtype`, of equal size; a copy."""
-    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
-        """Write the values of `other`, broadcast and converted; returns `x`."""
-    def fill_(self, value: Any) -> Tensor:
-        """Write one number everywhere; returns `x`."""
-    def zero_(self) -> Tensor:
-        """Write zeros everywhere; returns `x`."""
     def _through(self, path: Any) -> Tensor:
         """`x` through any path; what a view's history becomes when its base was written to."""
     def view(self, *shape: Any) -> Tensor:
@@ -694,38 +726,6 @@ class Tensor(Variable):
     def __pow__(self, other: Any) -> Tensor: ...
     def __rpow__(self, other: Any) -> Tensor: ...
     def __ipow__(self, other: Any) -> Tensor: ...
-    def rand_like(
-        self,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Numbers uniform in [0, 1), of the shape and type of x."""
-    def randn_like(
-        self,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Normally distributed numbers of the shape and type of x."""
-    def randint_like(
-        self, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
-    ) -> Tensor:
-        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
-    def bernoulli(self, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
-        """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
-    def uniform_(self, low: _float = ..., high: _float = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with numbers uniform in ``[low, high)``, and return it."""
-    def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with normally distributed numbers, and return it."""
-    def bernoulli_(self, p: Any = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with 1 with probability `p` (a number or a tensor), else 0, and return it."""
-    def random_(self, low: _int = ..., high: _int | None = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with whole numbers in ``[low, high)``, or ``[0, low)``, and return it."""
     def neg(self) -> Tensor:
         """``-x``; unsigned integers wrap."""
     def neg_(self) -> Tensor:

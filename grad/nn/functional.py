@@ -28,6 +28,7 @@ from grad.tensor import Tensor
 __all__ = [
     "linear",
     "embedding",
+    "scaled_dot_product_attention",
     "one_hot",
     "dropout",
     "layer_norm",
@@ -188,6 +189,24 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
         return rows
     padding = (input == padding_idx % weight.shape[0]).unsqueeze(-1)
     return rows.masked_fill(padding, 0) + weight.detach()[input].masked_fill(~padding, 0)
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """``softmax(query @ key.mT * scale + attn_mask) @ value`` over the last two axes.
+
+    The reference of `grad.scaled_dot_product_attention` has the details.
+    """
+    attend = REGISTRY["scaled_dot_product_attention"]
+    return attend(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
 
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from grad.ops import (  # noqa: F401
     activation,
     arithmetic,
+    attention,
     axes,
     clipped,
     comparison,

@@ -1,0 +1,208 @@
+"""Scaled dot-product attention: ``softmax(query @ key.mT * scale + mask) @ value``.
+
+`ScaledDotProductAttention` is what users call: it checks the arguments and lines the heads up.
+`compose` is the definition, written in tensor methods, which gives gradients of any order.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from grad.dtype import dtypes
+from grad.errors import ArgumentError, DTypeError, ShapeError
+from grad.graph.node import broadcast_shapes, iota, pointwise, reshape
+from grad.graph.primitives import LT
+from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported, wrap
+from grad.ops.random import uniform_node
+from grad.ops.registry import Array, Failure, op
+from grad.ops.samples import operands
+
+NAME = "scaled_dot_product_attention"
+Shape = tuple[int, ...]
+
+
+def compose(
+    query: Any, key: Any, value: Any, mask: Any, is_causal: bool, scale: float, kept: Any
+) -> Any:
+    """The definition, for operands of one type.
+
+    Args:
+        mask: bool (False: not attended to) or added to the scores; None.
+        kept: what the weights are multiplied with at the end (dropout), or None.
+    """
+    scores = (query * scale) @ key.mT
+    if mask is not None:
+        scores = (
+            scores.masked_fill(~mask, -math.inf) if mask.dtype is dtypes.bool else scores + mask
+        )
+    if is_causal:
+        scores = scores.masked_fill(_after(*scores.shape[-2:]), -math.inf)
+    # A row that attends to nothing gives zeros, and no gradient.
+    nothing = (scores == -math.inf).all(-1, keepdim=True)
+    weights = scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0)
+    return (weights if kept is None else weights * kept) @ value
+
+
+def _after(rows: int, columns: int) -> Any:
+    """Where the column comes after the row: what causal attention leaves out."""
+    return wrap(pointwise(LT, reshape(iota(rows), (rows, 1)), iota(columns)))
+
+
+def _check_types(query: Any, key: Any, value: Any, mask: Any) -> None:
+    for tensor in (query, key, value):
+        if not is_tensor(tensor):
+            raise unsupported(NAME, tensor)
+    types = [tensor.dtype for tensor in (query, key, value)]
+    if len(set(types)) > 1:
+        given = ", ".join(dtype.name for dtype in types)
+        raise DTypeError(
+            f"{NAME}: query, key and value are {given}, needs one dtype; use key.to(query.dtype)."
+        )
+    if types[0].priority != 2:
+        raise DTypeError(f"{NAME}: needs floating tensors, got {types[0].name}; use x.float().")
+    if mask is None:
+        return
+    if not is_tensor(mask):
+        raise unsupported(NAME, mask)
+    if mask.dtype not in (dtypes.bool, dtypes.float32, types[0]):
+        raise DTypeError(
+            f"{NAME}: attn_mask is {mask.dtype.name}, needs bool, float32 or the query's "
+            f"{types[0].name}; use attn_mask.bool() if it says what may be attended to."
+        )
+
+
+def _check_shapes(query: Any, key: Any, value: Any) -> None:
+    shapes = [tuple(tensor.shape) for tensor in (query, key, value)]
+    given = f"query {shapes[0]}, key {shapes[1]} and value {shapes[2]}"
+    if min(map(len, shapes)) < 2:
+        raise ShapeError(
+            f"{NAME}: got {given}, needs at least 2 dimensions each: (..., length, size); use "
+            "x.unsqueeze(0) for one row."
+        )
+    if shapes[0][-1] != shapes[1][-1]:
+        raise ShapeError(
+            f"{NAME}: got {given}; the last sizes of query and key must be equal, they are "
+            f"{shapes[0][-1]} and {shapes[1][-1]}."
+        )
+    if shapes[1][-2] != shapes[2][-2]:
+        raise ShapeError(
+            f"{NAME}: got {given}; key and value need one length (last axis but one), they have "
+            f"{shapes[1][-2]} and {shapes[2][-2]}."
+        )
+
+
+def _repeated_heads(query: Any, tensor: Any, name: str) -> Any:
+    """`tensor` with each of its heads as often as the query has heads for it."""
+    if min(len(query.shape), len(tensor.shape)) < 3:
+        raise ShapeError(
+            f"{NAME}: enable_gqa=True needs an axis of heads, (..., heads, length, size), got query "
+            f"{tuple(query.shape)} and {name} {tuple(tensor.shape)}."
+        )
+    heads, own = query.shape[-3], tensor.shape[-3]
+    if own == heads:
+        return tensor
+    if not own or heads % own:
+        raise ShapeError(
+            f"{NAME}: enable_gqa=True needs a number of heads of {name} that divides the query's, "
+            f"got {own} and {heads}."
+        )
+    *lead, _, length, size = tensor.shape
+    spread = tensor.unsqueeze(-3).expand(*lead, own, heads // own, length, size)
+    return spread.reshape(*lead, heads, length, size)
+
+
+def _kept(shape: Shape, dropout_p: float, dtype: Any) -> Any:
+    """Zeros with probability `dropout_p`, and else what keeps the mean."""
+    if dropout_p >= 1:
+        return wrap(uniform_node(shape, dtype)) * 0.0
+    kept = wrap(uniform_node(shape, dtypes.float32)) >= dropout_p
+    return kept.to(dtype) * (1.0 / (1.0 - dropout_p))
+
+
+def _reference(query: Array, key: Array, value: Array, *, is_causal: bool = False) -> Array:
+    scores = query @ np.swapaxes(key, -1, -2) / math.sqrt(query.shape[-1])
+    if is_causal:
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True, initial=-np.inf))
+    return weights / weights.sum(-1, keepdims=True) @ value
+
+
+@op(
+    function=NAME,
+    reference=_reference,
+    samples=(
+        *operands(((3, 4), (5, 4), (5, 4)), low=-2, high=2),
+        *operands(((2, 3, 4), (2, 3, 4), (2, 3, 2)), kwargs={"is_causal": True}, low=-2, high=2),
+        *operands(((2, 1, 3, 4), (2, 5, 4), (5, 3)), low=-2, high=2),
+    ),
+    errors=(
+        Failure(((4,), (5, 4), (5, 4)), match="2 dimensions"),
+        Failure(((3, 4), (5, 3), (5, 4)), match="last sizes"),
+        Failure(((3, 4), (5, 4), (6, 4)), match="one length"),
+        Failure(((2, 3, 4), (3, 5, 4), (3, 5, 4)), match="do not broadcast"),
+        Failure(
+            ((4, 3, 4), (3, 5, 4), (3, 5, 4)), kwargs={"enable_gqa": True}, match="divides the"
+        ),
+        Failure(((3, 4), (5, 4), (5, 4), (3, 4)), match="do not broadcast"),
+    ),
+    composite=True,
+)
+class ScaledDotProductAttention:
+    """``softmax(query @ key.mT * scale + mask) @ value`` over the last two axes.
+
+    Vaswani and others, "Attention is all you need", 2017. A row that may attend to nothing gives
+    zeros.
+
+    Args:
+        attn_mask: broadcasts to (..., L, S). bool: True may be attended to; floating: added to the
+            scores.
+        dropout_p: probability with which each weight is dropped, whether training or not.
+        is_causal: row i attends to columns 0 to i only (aligned at the top left).
+        scale: factor of the scores; ``1 / sqrt(E)`` unless given.
+        enable_gqa: a head of key and value serves several heads (axis -3) of the query.
+
+    Shape:
+        query ``(..., L, E)``, key ``(..., S, E)``, value ``(..., S, Ev)``, leading axes broadcast;
+        gives ``(..., L, Ev)``.
+    """
+
+    @staticmethod
+    def forward(
+        query: Any,
+        key: Any,
+        value: Any,
+        attn_mask: Any = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Any:
+        _check_types(query, key, value, attn_mask)
+        _check_shapes(query, key, value)
+        if not 0 <= dropout_p <= 1:
+            raise ArgumentError(
+                f"{NAME}: dropout probability has to be between 0 and 1, but got {dropout_p}"
+            )
+        if enable_gqa:
+            key, value = (
+                _repeated_heads(query, tensor, name)
+                for tensor, name in ((key, "key"), (value, "value"))
+            )
+        lead = broadcast_shapes(NAME, query.shape[:-2], key.shape[:-2], value.shape[:-2])
+        scores = (*lead, query.shape[-2], key.shape[-2])
+        if attn_mask is not None and broadcast_shapes(NAME, scores, attn_mask.shape) != scores:
+            raise ShapeError(
+                f"{NAME}: attn_mask {tuple(attn_mask.shape)} must broadcast to {scores}."
+            )
+        if scale is None:
+            scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
+        wide = accumulation_dtype(query.dtype)
+        mask = attn_mask
+        if mask is not None and mask.dtype is not dtypes.bool:
+            mask = mask.to(wide)
+        kept = _kept(scores, dropout_p, wide) if dropout_p else None
+        result = compose(query.to(wide), key.to(wide), value.to(wide), mask, is_causal, scale, kept)
+        return result.to(query.dtype)
