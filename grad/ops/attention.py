@@ -98,8 +98,8 @@ def _repeated_heads(query: Any, tensor: Any, name: str) -> Any:
     """`tensor` with each of its heads as often as the query has heads for it."""
     if min(len(query.shape), len(tensor.shape)) < 3:
         raise ShapeError(
-            f"{NAME}: enable_gqa=True needs an axis of heads, (..., heads, length, size), got query "
-            f"{tuple(query.shape)} and {name} {tuple(tensor.shape)}."
+            f"{NAME}: enable_gqa=True needs an axis of heads, (..., heads, length, size), got "
+            f"query {tuple(query.shape)} and {name} {tuple(tensor.shape)}."
         )
     heads, own = query.shape[-3], tensor.shape[-3]
     if own == heads:
