@@ -68,12 +68,12 @@ def _array(kernel: Kernel, parameter: Parameter, word: int) -> np.ndarray[Any, A
     if parameter.scalar:
         raw = (word & (2**64 - 1)).to_bytes(8, "little")[: dtype.itemsize]
         return np.frombuffer(raw, dtype)
-    size = _reach(kernel, parameter.number)
+    size = reach(kernel, parameter.number)
     memory = Buffer.external(word, size * dtype.itemsize, None)
     return memory.numpy(dtype, (size,), (dtype.itemsize,), 0)
 
 
-def _reach(kernel: Kernel, parameter: int) -> int:
+def reach(kernel: Kernel, parameter: int) -> int:
     """One more than the largest element that the kernel may touch."""
     size = 0
     stack: list[Statement] = [s for phase in kernel.phases for s in phase]

@@ -150,8 +150,7 @@ def test_float64_accuracy(name: str, kind: str) -> None:
     count = 30_000
     patterns = generator.integers(0, 1 << 64, count, dtype=np.uint64).view(np.float64)
     if name in ("sin", "cos", "tan"):
-        # x87 sine and cosine reduce by a 66-bit pi only up to some size; ours calls the C
-        # library there.
+        # The x87's sine and cosine reduce by a 66-bit pi: beyond some size they are no reference.
         patterns = patterns[~(np.abs(patterns) > 2.0**40)]
     sizes = np.exp2(generator.uniform(-30, 10, count)) * generator.choice([-1, 1], count)
     check(name, "double", kind, np.concatenate([patterns, sizes]))
@@ -215,12 +214,19 @@ def test_float64_power_of_any_bit_pattern(kind: str) -> None:
     check("pow", "double", kind, x, y)
 
 
+@needs_long_double
 @pytest.mark.parametrize("name", ["sin", "cos", "tan"])
-def test_float64_calls_of_the_c_library(name: str) -> None:
-    """Angles too large for our reduction."""
-    x = np.geomspace(1e-3, 1e18, 1001)
-    actual = compiled(name, "double", "avx2", 1)(x)
-    np.testing.assert_allclose(actual, REFERENCES[name](x), rtol=1e-14)
+def test_float64_huge_angles(name: str) -> None:
+    """Up to the largest float64, and the one that lies nearest to a multiple of pi/2."""
+    generator = np.random.default_rng(6)
+    x = np.exp2(generator.uniform(17, 1024, 1500)) * generator.choice([-1, 1], 1500)
+    limits = [2.0**17, np.nextafter(2.0**17, 2.0**18), np.finfo(np.float64).max]
+    x = np.concatenate([x, limits, [6381956970095103 * 2.0**797]])
+    expected = with_mpmath(getattr(mpmath, name))(x)
+    for kind in KINDS:
+        error = ulps(compiled(name, "double", kind, 1)(x), expected)
+        worst = error.argmax()
+        assert error[worst] <= DOUBLE_ULPS[name], f"{kind}: {name}({x[worst]!r})"
 
 
 # Each row: a function, an operand and what C99's annex F says it gives.

@@ -139,6 +139,10 @@ class Builder:
         result, _, arguments = signature.partition("(")
         self.declarations[name] = f"declare {result.strip()} @{name}({arguments}"
 
+    def define(self, name: str, text: str) -> None:
+        """Add the definition `text` of the internal function `name` to the module, once."""
+        self.declarations[name] = text.strip()
+
     def call(self, result: str, name: str, *arguments: Value, flags: str = "") -> Value:
         """Call `name` (declared on the way) and return its result; `result` may be ``void``."""
         self.declare(name, f"{result} ({', '.join(a.type for a in arguments)})")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from grad.codegen.llvm import conversions
 from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of
 from grad.codegen.llvm.elementary import ELEMENTARY
+from grad.codegen.llvm.elementary.rare import remainder_of_each
 from grad.dtype import DType, dtypes
 from grad.graph.primitives import Primitive
 from grad.graph.reference import THREEFRY_ROTATIONS
@@ -58,8 +59,7 @@ def _float_remainder(b: Builder, x: Value, y: Value) -> Value:
     quotients.
 
     The quotient can round up to the next whole number; then the remainder comes out with the wrong
-    sign and one divisor too small. Huge quotients, infinities and NaN go to the C library, lane by
-    lane.
+    sign and one divisor too small. Huge quotients, infinities and NaN are divided lane by lane.
     """
     quotient = b.fdiv(x, y)
     size = b.intrinsic("fabs", quotient)
@@ -76,7 +76,7 @@ def _float_remainder(b: Builder, x: Value, y: Value) -> Value:
         lifted = b.select(b.fcmp("olt", signed, 0.0), b.fadd(signed, divisor), signed)
         return [b.intrinsic("copysign", lifted, x)]
 
-    return b.either(every, fast, lambda: [b.binary("frem", x, y)])[0]
+    return b.either(every, fast, lambda: [remainder_of_each(b, x, y)])[0]
 
 
 def _float_mod(b: Builder, x: Value, y: Value) -> Value:

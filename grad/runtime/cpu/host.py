@@ -32,7 +32,10 @@ OTHER_LEVELS: dict[str, tuple[str, str | None]] = {
     "generic": (r"(?!(neon|fp-armv8|v|m|a|f|d|c)$).*", "generic"),
 }
 # Features that every CPU of an architecture has, whether or not the system lists them.
-ALWAYS = {"aarch64": frozenset({"neon", "fp-armv8"})}
+ALWAYS = {
+    "aarch64": frozenset({"neon", "fp-armv8"}),
+    "riscv64": frozenset({"m", "a", "f", "d", "c"}),
+}
 VECTOR_BYTES = (("avx512f", 64), ("avx2", 32))
 DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
 SYSCTL_CACHES = {1: "hw.l1dcachesize", 2: "hw.l2cachesize", 3: "hw.l3cachesize"}

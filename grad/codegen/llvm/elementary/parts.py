@@ -253,21 +253,3 @@ def look_up(b: Builder, table: Value, index: Value) -> Value:
         f"call {kind} @{name}({pointers} align 8 {addresses.text}, {mask} splat (i1 true), "
         f"{kind} poison)",
     )
-
-
-def lane_by_lane(b: Builder, name: str, *arguments: Value) -> Value:
-    """Call the C library's scalar function `name` for each lane."""
-    kind = arguments[0].type
-    element, lanes = element_of(kind), lanes_of(kind)
-    if lanes == 1:
-        return b.call(element, name, *arguments)
-    result = Value("poison", kind)
-    for lane in range(lanes):
-        scalars = [
-            b.emit(element, f"extractelement {kind} {a.text}, i32 {lane}") for a in arguments
-        ]
-        value = b.call(element, name, *scalars)
-        result = b.emit(
-            kind, f"insertelement {kind} {result.text}, {element} {value.text}, i32 {lane}"
-        )
-    return result

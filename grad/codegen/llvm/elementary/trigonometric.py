@@ -3,8 +3,8 @@
 ``|x| = q * pi/2 + r + low`` with |r| <= pi/4: up to `LARGE` by three fused multiply-adds with
 pi/2 in three parts (Cody and Waite 1980). Beyond it, behind one branch that is taken when any
 lane is large, float32 uses a float64 table of ``2**k * 2/pi mod 4``, in which multiples of four
-turns are gone (after Payne and Hanek 1983), and float64 the C library. Then short polynomials in
-r, chosen and signed by the quadrant q.
+turns are gone (after Payne and Hanek 1983), and float64 integer arithmetic lane by lane (rare.py).
+Then short polynomials in r, chosen and signed by the quadrant q.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from grad.codegen.llvm.elementary.parts import (
     exact_sum,
     format_of,
     from_bits,
-    lane_by_lane,
     look_up,
     nearest_integer,
     polynomial,
 )
+from grad.codegen.llvm.elementary.rare import reduce_each_angle
 
 # Up to here q has few enough bits for the three parts of pi/2, and rounding x * 2/pi keeps |r|
 # below 0.79.
@@ -63,20 +63,15 @@ def tan(b: Builder, x: Value) -> Value:
 def _periodic(
     b: Builder, x: Value, name: str, evaluate: Callable[[Builder, Value, Reduced], Value]
 ) -> Value:
-    """``evaluate(b, x, reduced)`` with the large lanes reduced (float32) or computed (float64)
-    in a branch."""
+    """``evaluate(b, x, reduced)`` with the large lanes reduced in a branch."""
     size = absolute(b, x)
     large = b.fcmp("ogt", size, LARGE)
     with_low = name == "tan"
     reduced = _reduce(b, size, with_low)
-    if element_of(x.type) == "double":
-        (result,) = _when_any(
-            b, large, (evaluate(b, x, reduced),), lambda: (lane_by_lane(b, name, x),)
-        )
-        return result
+    reduce_huge = {"float": _reduce_huge_float, "double": _reduce_huge_double}[element_of(x.type)]
 
     def reduce_large() -> tuple[Value, ...]:
-        huge = _reduce_huge(b, size, with_low)
+        huge = reduce_huge(b, size, with_low)
         return tuple(b.select(large, h, r) for h, r in zip(huge, reduced, strict=True))
 
     return evaluate(b, x, tuple(_when_any(b, large, reduced, reduce_large)))
@@ -132,8 +127,15 @@ def huge_table() -> tuple[list[float], list[float]]:
     return high, low
 
 
-def _reduce_huge(b: Builder, size: Value, with_low: bool) -> Reduced:
-    """The same for float32 from LARGE on; infinity and NaN give r = NaN."""
+def _reduce_huge_double(b: Builder, size: Value, with_low: bool) -> Reduced:
+    """The same for float64 from LARGE on; infinity and NaN give r = NaN."""
+    r, low, quadrant = reduce_each_angle(b, size)
+    r = b.select(b.fcmp("olt", size, math.inf), r, math.nan)
+    return (r, quadrant, low) if with_low else (r, quadrant)
+
+
+def _reduce_huge_float(b: Builder, size: Value, with_low: bool) -> Reduced:
+    """The same for float32."""
     bits = bits_of(b, size)
     row = b.sub(b.binary("lshr", bits, 23), 127 + LARGE_EXPONENT)
     row = b.select(b.icmp("sgt", row, 0), row, 0)
