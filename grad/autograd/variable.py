@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from grad.autograd.modes import enable_grad
 from grad.dtype import DType
-from grad.engine import realize
+from grad.engine import settle
 from grad.graph.movement import (
     Layout,
     Move,
@@ -91,7 +91,7 @@ class Variable:
     def _wrap(cls, node: Node) -> Any:
         """A new tensor of its own storage that holds `node`, outside any graph."""
         if node.depth > PENDING_LIMIT:
-            realize((node,))
+            settle((node,))
         self = _new(Variable._plain)
         self._storage = Storage(node)
         self._path = ()
@@ -172,8 +172,9 @@ class Variable:
         if not self._path:
             return self._storage.node
         storage = self._storage
+        value = storage.node  # first: a recorder that sees it for the first time sets the stamp
         if self._node_version != storage.stamp or self._node is None:
-            self._node = follow(storage.node, self._path)
+            self._node = follow(value, self._path)
             self._node_version = storage.stamp
         return self._node
 

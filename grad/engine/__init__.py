@@ -4,6 +4,6 @@ Read realize.py (find or make a plan, run it), then plan.py (what a plan is and 
 together), then memory.py (where temporaries live).
 """
 
-from grad.engine.realize import cache, compute_soon, kernel_count, realize
+from grad.engine.realize import cache, compute_soon, kernel_count, realize, settle
 
-__all__ = ["cache", "compute_soon", "kernel_count", "realize"]
+__all__ = ["cache", "compute_soon", "kernel_count", "realize", "settle"]

@@ -20,6 +20,7 @@ from typing import Any
 
 from grad.device import open_backend
 from grad.engine.plan import Plan, make_plan
+from grad.engine.recording import recording
 from grad.graph.node import Node
 from grad.schedule.program import Walk, program_of, walk
 from grad.settings import settings
@@ -149,6 +150,8 @@ def realize(nodes: Sequence[Node]) -> None:
     Raises:
         OutOfMemoryError: nothing has changed then, and the nodes can be realised later.
     """
+    if recording.recorder is not None:
+        recording.recorder.value_wanted(nodes)
     for node in nodes:
         if node.buffer is None:
             break
@@ -172,6 +175,14 @@ def realize(nodes: Sequence[Node]) -> None:
                 _compute(found, plan, scalars)
         else:
             _compute(found, plan, scalars)
+
+
+def settle(nodes: Sequence[Node]) -> None:
+    """`realize` for those who need no values, but an end to pending work; waits for the end of a
+    recording.
+    """
+    if recording.recorder is None:
+        realize(nodes)
 
 
 def _compute(found: Walk, plan: Plan, scalars: Sequence[float | int | bool]) -> None:

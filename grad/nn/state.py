@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from grad.autograd.modes import no_grad
 from grad.dtype import DType
-from grad.engine import realize
+from grad.engine import settle
 from grad.errors import DTypeError
 from grad.nn.parameter import Parameter
 from grad.tensor import Tensor
@@ -117,19 +117,19 @@ def _placed(current: Tensor, value: Tensor) -> Tensor:
 
 
 def realize_tensors(tensors: Iterable[Tensor]) -> None:
-    """Compute the memory of all `tensors` in one go."""
+    """Compute the memory of all `tensors` in one go, unless a recording computes it later."""
     nodes = [tensor._storage.node for tensor in tensors]
     if nodes:
-        realize(nodes)
+        settle(nodes)
 
 
 def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Drop the gradients, or write zeros into them."""
     for parameter in parameters:
-        if parameter.grad is None:
-            continue
         if set_to_none:
             parameter.grad = None
+            continue
+        if parameter.grad is None:
             continue
         with no_grad():
             gradient = parameter.grad

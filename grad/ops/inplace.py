@@ -16,7 +16,8 @@ from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable, gradient_edge
 from grad.dtype import dtypes
-from grad.engine import realize
+from grad.engine import realize, settle
+from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, InplaceError
 from grad.graph.movement import Move
 from grad.graph.node import PENDING_LIMIT, cast, constant, expand, update
@@ -116,8 +117,10 @@ def write(target: Any, value: Any) -> None:
     after = update(before, value.node, path) if path else value.node
     storage.write(after)
     if after.depth > PENDING_LIMIT:
-        realize((after,))
+        settle((after,))
     if storage.shared is not None:
+        if recording.recorder is not None:
+            recording.recorder.give_up("it writes to memory that is shared with NumPy or DLPack")
         realize((after,))
         write_through(storage, before)
     if history is not None:

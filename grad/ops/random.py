@@ -16,6 +16,7 @@ import numpy as np
 
 from grad.autograd.function import Function
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
+from grad.engine.recording import recording
 from grad.errors import ArgumentError
 from grad.graph import reference
 from grad.graph.arrays import node_of
@@ -43,7 +44,10 @@ Shape = tuple[int, ...]
 # -- bits to numbers -------------------------------------------------------------------------------
 def random_bits(shape: Shape, generator: Generator | None = None) -> Node:
     """64 random bits for each element of `shape`, as uint64."""
-    key = argument((generator or default_generator).next_key(), dtypes.uint64)
+    source = generator or default_generator
+    key = argument(source.next_key(), dtypes.uint64)
+    if recording.recorder is not None:
+        recording.recorder.argument(key, source.next_key)
     counter = iota(math.prod(shape), dtypes.uint64)
     return reshape(pointwise(THREEFRY, key, counter), shape)
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from grad.optim.optimizer import Group, Number, Optimizer, State, check_not_negative
+from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
 from grad.tensor import Tensor
 
 
@@ -67,32 +67,43 @@ class Adam(Optimizer):
         names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
         return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
-    def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Number
-    ) -> Tensor:
+    def _numbers(self, state: State, group: Group) -> dict[str, float]:
         step = state["step"] = state["step"] + 1
         lr, decay = float(group["lr"]), group["weight_decay"]
         beta1, beta2 = group["betas"]
-        value = parameter
-        if decay != 0 and group["decoupled_weight_decay"]:
-            value = parameter * number("shrinking", 1 - lr * decay)
-        elif decay != 0:
-            gradient = gradient + parameter * number("weight_decay", decay)
+        return {
+            "shrinking": 1 - lr * decay,
+            "weight_decay": decay,
+            "beta1": beta1,
+            "1 - beta1": 1 - beta1,
+            "beta2": beta2,
+            "1 - beta2": 1 - beta2,
+            # m / (1 - beta1 ** t) and v / (1 - beta2 ** t), with the divisions done on the two
+            # numbers.
+            "rate": lr / (1 - beta1**step),
+            "correction": 1 / math.sqrt(1 - beta2**step),
+            "eps": group["eps"],
+        }
 
-        keep1, add1 = number("beta1", beta1), number("1 - beta1", 1 - beta1)
-        keep2, add2 = number("beta2", beta2), number("1 - beta2", 1 - beta2)
-        mean = state["exp_avg"] * keep1 + gradient * add1
-        square = state["exp_avg_sq"] * keep2 + gradient * gradient * add2
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
+    ) -> Tensor:
+        value = parameter
+        if group["weight_decay"] != 0 and group["decoupled_weight_decay"]:
+            value = parameter * number["shrinking"]
+        elif group["weight_decay"] != 0:
+            gradient = gradient + parameter * number["weight_decay"]
+
+        mean = state["exp_avg"] * number["beta1"] + gradient * number["1 - beta1"]
+        squares = gradient * gradient * number["1 - beta2"]
+        square = state["exp_avg_sq"] * number["beta2"] + squares
         state["exp_avg"].copy_(mean)
         state["exp_avg_sq"].copy_(square)
         if group["amsgrad"]:
             square = state["max_exp_avg_sq"].maximum(square)
             state["max_exp_avg_sq"].copy_(square)
-
-        # m / (1 - beta1 ** t) and v / (1 - beta2 ** t), with the divisions done on the two numbers.
-        rate = number("rate", lr / (1 - beta1**step))
-        correction = number("correction", 1 / math.sqrt(1 - beta2**step))
-        return value - mean * rate / (square.sqrt() * correction + number("eps", group["eps"]))
+        root = square.sqrt() * number["correction"] + number["eps"]
+        return value - mean * number["rate"] / root
 
 
 class AdamW(Adam):

@@ -1,52 +1,62 @@
 """`Optimizer`: what all optimisers share: groups of parameters, their state, and one step for all.
 
-A subclass says two things about one parameter: the state it starts with (`_new_state`) and its
-update rule (`_update`), written in tensor operations on the old values. `step` applies the rule
-everywhere and then has everything computed in one plan, gradients included: a training loop need
-not know that values are lazy. Numbers enter the graph as arguments (`Numbers`), so that a new
-learning rate compiles nothing.
+A subclass says three things about one parameter: the state it starts with (`_new_state`), the
+numbers of a step (`_numbers`) and its update rule (`_update`), written in tensor operations on the
+old values. `step` applies the rule everywhere and then has everything computed in one plan,
+gradients included: a training loop need not know that values are lazy. Numbers enter the graph as
+arguments (`SharedNumbers`), so that a new learning rate compiles nothing, also in `grad.compile`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from grad.autograd.modes import enable_grad, no_grad
 from grad.dtype import DType, dtypes
+from grad.engine.recording import recording
 from grad.graph.node import argument
 from grad.nn.state import realize_tensors, zero_gradients
 from grad.tensor import Tensor
 
 Group = dict[str, Any]
 State = dict[str, Any]
-Number = Callable[[str, float], Tensor]
+Numbers = Mapping[str, Tensor]
 
 
-class Numbers:
+class SharedNumbers:
     """The numbers of one step (rates, decays, corrections) as 0-dimensional tensors.
 
     All are arguments of the graph, constant or not, so that no change of a setting compiles
-    anything. The parameters of a group share them, which keeps the graph small; names keep apart
-    what happens to be equal, so that the graph is the same at every step.
+    anything. Parameters of a group that have the same numbers share them, which keeps the graph
+    small; names keep apart what happens to be equal, so that the graph is the same at every step.
+
+    Args:
+        values: for each parameter its numbers by name. A recording fills the list anew at each
+            replay.
     """
 
-    def __init__(self) -> None:
-        self._made: dict[tuple[int, DType], dict[tuple[str, float], Tensor]] = {}
+    def __init__(self, values: Sequence[Mapping[str, float]]) -> None:
+        self._values = values
+        self._made: dict[tuple[Any, ...], dict[str, Tensor]] = {}
 
-    def of(self, group: Group, gradient: Tensor) -> Number:
-        """The function that gives a named number as a tensor of the dtype of `gradient`."""
-        dtype = gradient.dtype
-        made = self._made.setdefault((id(group), dtype), {})
+    def of(self, position: int, group: Group, dtype: DType) -> Numbers:
+        """The numbers of the parameter at `position`, as tensors of `dtype`."""
+        values = self._values[position]
+        key = (id(group), dtype, *values.items())
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = {
+                name: self._tensor(position, name, value, dtype) for name, value in values.items()
+            }
+        return found
 
-        def number(name: str, value: float) -> Tensor:
-            found = made.get((name, value))
-            if found is None:
-                found = made[name, value] = Tensor._wrap(argument(value, dtype))
-            return found
-
-        return number
+    def _tensor(self, position: int, name: str, value: float, dtype: DType) -> Tensor:
+        node = argument(value, dtype)
+        if recording.recorder is not None:
+            recording.recorder.argument(node, lambda: self._values[position][name])
+        return Tensor._wrap(node)
 
 
 class Optimizer:
@@ -113,10 +123,16 @@ class Optimizer:
         """What to remember of a parameter that is met for the first time."""
         raise NotImplementedError
 
+    def _numbers(self, state: State, group: Group) -> dict[str, float]:
+        """The numbers that the update of one parameter needs; counts the step in `state`."""
+        raise NotImplementedError
+
     def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Number
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
     ) -> Tensor:
-        """The parameter's new value; brings `state` up to date. `gradient` is at least float32."""
+        """The parameter's new value; brings the tensors of `state` up to date. `gradient` is at
+        least float32.
+        """
         raise NotImplementedError
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -141,27 +157,43 @@ class Optimizer:
         ]
         with no_grad():
             self._start(work)
-            numbers = Numbers()
+            numbers = SharedNumbers(self._counted(work))
             changed: list[Tensor] = []
-            for parameter, group in work:
+            for position, (parameter, group) in enumerate(work):
                 gradient = parameter.grad
                 changed.append(gradient)
                 state = self.state[parameter]
                 # Half precision is updated in float32 and rounded once, when it is written.
                 wide = gradient if gradient.dtype.itemsize >= 4 else gradient.to(dtypes.float32)
                 signed = -wide if group["maximize"] else wide
-                number = numbers.of(group, wide)
+                number = numbers.of(position, group, wide.dtype)
                 parameter.copy_(self._update(parameter, signed, state, group, number))
                 changed.append(parameter)
                 changed.extend(value for value in state.values() if isinstance(value, Tensor))
         realize_tensors(changed)
         return loss
 
+    def _counted(self, work: list[tuple[Tensor, Group]]) -> list[dict[str, float]]:
+        """The numbers of this step, for each parameter; a recording has them made at each
+        replay.
+        """
+        values: list[dict[str, float]] = []
+
+        def count() -> None:
+            values[:] = [self._numbers(self.state[parameter], group) for parameter, group in work]
+
+        count()
+        if recording.recorder is not None:
+            recording.recorder.again(count)
+        return values
+
     def _start(self, work: list[tuple[Tensor, Group]]) -> None:
         """Make the state of new parameters, in memory: the first step is like all others."""
         fresh: list[Tensor] = []
         for parameter, group in work:
             if parameter not in self.state:
+                if recording.recorder is not None:
+                    recording.recorder.give_up("an optimiser meets a parameter for the first time")
                 state = self.state[parameter] = self._new_state(parameter, group)
                 fresh.extend(value for value in state.values() if isinstance(value, Tensor))
         realize_tensors(fresh)

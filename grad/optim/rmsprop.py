@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from grad.optim.optimizer import Group, Number, Optimizer, State, check_not_negative
+from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
 from grad.tensor import Tensor
 
 
@@ -63,21 +63,31 @@ class RMSprop(Optimizer):
         names += ["momentum_buffer"] * (group["momentum"] > 0) + ["grad_avg"] * group["centered"]
         return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
-    def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Number
-    ) -> Tensor:
+    def _numbers(self, state: State, group: Group) -> dict[str, float]:
         state["step"] += 1
-        keep, add = number("alpha", group["alpha"]), number("1 - alpha", 1 - group["alpha"])
+        return {
+            "lr": float(group["lr"]),
+            "alpha": group["alpha"],
+            "1 - alpha": 1 - group["alpha"],
+            "eps": group["eps"],
+            "weight_decay": group["weight_decay"],
+            "momentum": group["momentum"],
+        }
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
+    ) -> Tensor:
+        keep, add = number["alpha"], number["1 - alpha"]
         if group["weight_decay"] != 0:
-            gradient = gradient + parameter * number("weight_decay", group["weight_decay"])
+            gradient = gradient + parameter * number["weight_decay"]
         square = state["square_avg"] * keep + gradient * gradient * add
         state["square_avg"].copy_(square)
         if group["centered"]:
             mean = state["grad_avg"] * keep + gradient * add
             state["grad_avg"].copy_(mean)
             square = square - mean * mean
-        change = gradient / (square.sqrt() + number("eps", group["eps"]))
+        change = gradient / (square.sqrt() + number["eps"])
         if group["momentum"] > 0:
-            change = state["momentum_buffer"] * number("momentum", group["momentum"]) + change
+            change = state["momentum_buffer"] * number["momentum"] + change
             state["momentum_buffer"].copy_(change)
-        return parameter - change * number("lr", float(group["lr"]))
+        return parameter - change * number["lr"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from grad.optim.optimizer import Group, Number, Optimizer, State, check_not_negative
+from grad.engine.recording import recording
+from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
 from grad.tensor import Tensor
 
 
@@ -59,14 +60,22 @@ class SGD(Optimizer):
             return {}
         return {"momentum_buffer": Tensor.zeros_like(parameter)}
 
+    def _numbers(self, state: State, group: Group) -> dict[str, float]:
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "momentum": group["momentum"],
+            "1 - dampening": 1 - group["dampening"],
+        }
+
     def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Number
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
     ) -> Tensor:
         if group["weight_decay"] != 0:
-            gradient = gradient + parameter * number("weight_decay", group["weight_decay"])
+            gradient = gradient + parameter * number["weight_decay"]
         if group["momentum"] != 0:
             gradient = self._with_momentum(parameter, gradient, state, group, number)
-        return parameter - gradient * number("lr", float(group["lr"]))
+        return parameter - gradient * number["lr"]
 
     def _with_momentum(
         self,
@@ -74,15 +83,17 @@ class SGD(Optimizer):
         gradient: Tensor,
         state: State,
         group: Group,
-        number: Number,
+        number: Numbers,
     ) -> Tensor:
-        momentum, velocity = number("momentum", group["momentum"]), state.get("momentum_buffer")
+        momentum, velocity = number["momentum"], state.get("momentum_buffer")
         if velocity is None:
+            if recording.recorder is not None:
+                recording.recorder.give_up("an optimiser meets a parameter for the first time")
             velocity = state["momentum_buffer"] = Tensor.empty_like(parameter)
             new = gradient
         else:
             if group["dampening"] != 0:
-                gradient = gradient * number("1 - dampening", 1 - group["dampening"])
+                gradient = gradient * number["1 - dampening"]
             new = velocity * momentum + gradient
         velocity.copy_(new)
         return gradient + new * momentum if group["nesterov"] else new

@@ -12,7 +12,7 @@ import pytest
 import grad
 from grad import engine, nn, optim
 from grad.dtype import dtypes
-from grad.optim.optimizer import Numbers
+from grad.optim.optimizer import SharedNumbers
 from grad.tensor import Tensor
 
 START = np.array([1.0, -2.0, 3.0])
@@ -128,16 +128,17 @@ def test_everything_is_computed_after_a_step():
 
 
 def test_a_changed_rate_is_an_argument_of_the_graph():
-    numbers = Numbers()
+    numbers = SharedNumbers([{"lr": 0.25, "momentum": 0.25}, {"lr": 0.5}, {"lr": 0.5}])
     group, other = {}, {}
-    number = numbers.of(group, Tensor.ones(1))
-    first = number("lr", 0.25)
+    found = numbers.of(0, group, dtypes.float32)
+    first = found["lr"]
     assert first.node.op.name == "argument" and first.item() == 0.25
-    assert number("lr", 0.25) is numbers.of(group, Tensor.ones(3))("lr", 0.25) is first
     # Equal by chance: kept apart, or the graph would change when they stop being equal.
-    assert number("momentum", 0.25) is not first and number("lr", 0.5) is not first
-    assert numbers.of(other, Tensor.ones(1))("lr", 0.25) is not first
-    assert numbers.of(group, Tensor.ones(1).double())("lr", 0.25).dtype is dtypes.float64
+    assert found["momentum"] is not first
+    second = numbers.of(1, group, dtypes.float32)["lr"]
+    assert second is not first and second is numbers.of(2, group, dtypes.float32)["lr"]
+    assert numbers.of(2, other, dtypes.float32)["lr"] is not second
+    assert numbers.of(0, group, dtypes.float64)["lr"].dtype is dtypes.float64
 
 
 @pytest.mark.parametrize(("kind", "formula", "settings"), CASES, ids=IDS)

@@ -1,0 +1,49 @@
+"""Whether this thread's computation is being recorded, and by whom.
+
+`grad.compile` runs a function once under a `Recorder` and replays what it recorded. The few places
+whose numbers are not values of the graph ask here: random keys and an optimiser's numbers say how
+they are made anew at each replay, index checks leave a check behind, and whoever asks for a value
+is told that there is none yet. The recorder itself is in `grad/compile`; below it only this
+interface is known.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from grad.graph.node import Node
+
+Number = Callable[[], Any]
+
+
+class Recorder:
+    """What a recorder can be told. The methods of this base stand for "nothing is recorded"."""
+
+    def value_wanted(self, nodes: Sequence[Node]) -> None:
+        """Somebody asks for values, which a recorded function cannot depend on."""
+
+    def again(self, effect: Callable[[], Any]) -> None:
+        """`effect` has just been done, and is to be done at each replay as well."""
+
+    def argument(self, node: Node, number: Number) -> None:
+        """`number()` gives the value of the argument `node` at each replay."""
+
+    def bounded(self, node: Node, low: int, high: int, error: Callable[[int], Exception]) -> Node:
+        """The integers of `node`, held to ``low <= i < high``; a replay raises `error` of the
+        first found outside.
+        """
+        return node
+
+    def give_up(self, reason: str) -> None:
+        """What follows cannot be repeated: finish this call, record nothing."""
+
+
+class Recording(threading.local):
+    """The recorder of each thread, if it has one."""
+
+    recorder: Recorder | None = None
+
+
+recording = Recording()
