@@ -52,6 +52,10 @@ class CompileError(GradError, RuntimeError):
     """Code that the code generator wrote and LLVM (or a device compiler) refused."""
 
 
+class CaptureError(GradError, RuntimeError):
+    """A function that `grad.compile` cannot record, because it depends on values of tensors."""
+
+
 class VerifyError(GradError, AssertionError):
     """An intermediate form that breaks its own rules: always a defect of this library."""
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from grad.buffer import Buffer
 from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch, Runnable
@@ -58,6 +59,15 @@ class Work:
     operations: float
 
 
+class Memory(NamedTuple):
+    """The memory of one run: fresh outputs, copies of outputs, temporaries, scratch."""
+
+    fresh: list[Buffer]
+    copies: list[Buffer]
+    arena: Buffer | None
+    scratch: Buffer | None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Compiled steps and the layout of their slots.
@@ -66,6 +76,7 @@ class Plan:
         steps: the kernels of each step, for people.
         kernel_count: how often a run starts kernels. Independent kernels start together and count
             once; the second phase of a kernel does not count.
+        overwrites: whether some output is a leaf's memory.
     """
 
     native: Runnable
@@ -76,42 +87,59 @@ class Plan:
     scratch_bytes: int
     steps: tuple[tuple[Work, ...], ...]
     kernel_count: int
+    overwrites: bool
 
     def run(self, leaves: Sequence[Leaf], scalars: Sequence[float | int | bool]) -> list[Buffer]:
         """Compute; gives one buffer for each output. Inputs are read, never written."""
         # All memory is taken before anything is overwritten: running out of it changes nothing.
-        fresh = [Buffer(nbytes) for nbytes in self.fresh]
-        copies = [Buffer(output.nbytes) for output in self.outputs if output.copy]
-        slots = [leaf.address for leaf in leaves]
+        memory = self.reserve()
+        found = self.execute([leaf.address for leaf in leaves], scalars, memory)
+        return [
+            buffer or _memory_of(leaves[output.leaf])
+            for buffer, output in zip(found, self.outputs, strict=True)
+        ]
+
+    def reserve(self) -> Memory:
+        """Take the memory of one run."""
+        return Memory(
+            [Buffer(nbytes) for nbytes in self.fresh],
+            [Buffer(output.nbytes) for output in self.outputs if output.copy],
+            Buffer(self.arena_bytes) if self.arena_bytes else None,
+            Buffer(self.scratch_bytes) if self.scratch_bytes else None,
+        )
+
+    def execute(
+        self, slots: list[int], scalars: Sequence[float | int | bool], memory: Memory
+    ) -> list[Buffer | None]:
+        """Compute in `memory` from leaves at the addresses `slots`, a list that the call fills up.
+
+        Gives one buffer for each output, or None where it is a leaf that was overwritten.
+        """
+        fresh, copies, arena, scratch = memory
         for pack, number in zip(self.packers, scalars, strict=True):
             slots.append(pack(number))
         for buffer in fresh:
             slots.append(buffer.address)
-        arena = Buffer(self.arena_bytes) if self.arena_bytes else None
-        scratch = Buffer(self.scratch_bytes) if self.scratch_bytes else None
         slots.append(arena.address if arena is not None else 0)
         slots.append(scratch.address if scratch is not None else 0)
         if settings.debug >= 2:
             self.run_timed(slots)
         else:
             self.native.run(slots)
-        return self.output_buffers(leaves, fresh, copies)
+        if not copies and not self.overwrites:
+            return [fresh[output.slot] for output in self.outputs]
+        return self.output_buffers(slots, fresh, copies)
 
     def output_buffers(
-        self, leaves: Sequence[Leaf], fresh: Sequence[Buffer], copies: list[Buffer]
-    ) -> list[Buffer]:
-        """The buffers for the nodes of the outputs; fills `copies`."""
-        found = []
+        self, slots: Sequence[int], fresh: Sequence[Buffer], copies: list[Buffer]
+    ) -> list[Buffer | None]:
+        """The buffers of the outputs; fills `copies`."""
+        found: list[Buffer | None] = []
         unused = iter(copies)
         for output in self.outputs:
-            if output.leaf < 0:
-                buffer = fresh[output.slot]
-                address = buffer.address
-            else:
-                leaf = leaves[output.leaf]
-                buffer, address = leaf.source.buffer, leaf.address
-                assert buffer is not None
+            buffer = None if output.leaf >= 0 else fresh[output.slot]
             if output.copy:
+                address = slots[output.leaf] if buffer is None else buffer.address
                 buffer = next(unused)
                 ctypes.memmove(buffer.address, address, output.nbytes)
             found.append(buffer)
@@ -130,6 +158,12 @@ class Plan:
                 f"{rate / 1e9:8.2f} GFLOP/s  {' | '.join(work.label for work in works)}",
                 file=sys.stderr,
             )
+
+
+def _memory_of(leaf: Leaf) -> Buffer:
+    buffer = leaf.source.buffer
+    assert buffer is not None
+    return buffer
 
 
 def _packer(dtype: DType) -> Callable[[float | int | bool], int]:
@@ -312,6 +346,7 @@ class _Assembly:
             max(scratch, default=0),
             tuple(tuple(step) for step in works),
             len(set(self.starts)),
+            any(output.leaf >= 0 for output in self.outputs),
         )
 
     def work(self, low: Lowered, offset: int) -> Work:

@@ -172,9 +172,9 @@ def realize(nodes: Sequence[Node]) -> None:
             # A value that was overwritten must not be left looking pending: it would be written
             # again.
             with interrupts_held():
-                _compute(found, plan, scalars)
+                compute(found, plan, scalars)
         else:
-            _compute(found, plan, scalars)
+            compute(found, plan, scalars)
 
 
 def settle(nodes: Sequence[Node]) -> None:
@@ -185,7 +185,7 @@ def settle(nodes: Sequence[Node]) -> None:
         realize(nodes)
 
 
-def _compute(found: Walk, plan: Plan, scalars: Sequence[float | int | bool]) -> None:
+def compute(found: Walk, plan: Plan, scalars: Sequence[float | int | bool]) -> None:
     """Run `plan` and hand the buffers to the nodes."""
     buffers = plan.run(found.leaves, scalars)
     for number, buffer in zip(found.outputs, buffers, strict=True):

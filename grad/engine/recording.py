@@ -27,8 +27,11 @@ class Recorder:
     def again(self, effect: Callable[[], Any]) -> None:
         """`effect` has just been done, and is to be done at each replay as well."""
 
-    def argument(self, node: Node, number: Number) -> None:
-        """`number()` gives the value of the argument `node` at each replay."""
+    def argument(self, node: Node, number: Number, *, counts: bool = False) -> None:
+        """`number()` gives the value of the argument `node` at each replay.
+
+        With `counts` it must be called once a replay, whether the value is used or not.
+        """
 
     def bounded(self, node: Node, low: int, high: int, error: Callable[[int], Exception]) -> Node:
         """The integers of `node`, held to ``low <= i < high``; a replay raises `error` of the

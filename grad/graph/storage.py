@@ -32,7 +32,7 @@ class Storage:
         shared: the memory that someone outside also sees (NumPy, DLPack), as long as they hold it.
     """
 
-    __slots__ = ("node", "shared", "stamp", "version")
+    __slots__ = ("__weakref__", "node", "shared", "stamp", "version")
 
     def __init__(self, node: Node) -> None:
         self.node = node

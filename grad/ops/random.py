@@ -47,7 +47,7 @@ def random_bits(shape: Shape, generator: Generator | None = None) -> Node:
     source = generator or default_generator
     key = argument(source.next_key(), dtypes.uint64)
     if recording.recorder is not None:
-        recording.recorder.argument(key, source.next_key)
+        recording.recorder.argument(key, source.next_key, counts=True)
     counter = iota(math.prod(shape), dtypes.uint64)
     return reshape(pointwise(THREEFRY, key, counter), shape)
 

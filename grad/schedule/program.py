@@ -82,7 +82,7 @@ class Leaf(NamedTuple):
     @property
     def offset(self) -> int:
         """Elements from the start of the buffer to the lowest one that belongs to the leaf."""
-        return 0 if self.layout is None else self.layout.offset + _backward(self.layout)
+        return 0 if self.layout is None else lowest_offset(self.layout)
 
     @property
     def address(self) -> int:
@@ -93,9 +93,11 @@ class Leaf(NamedTuple):
         return buffer.address + self.offset * self.node.dtype.itemsize
 
 
-def _backward(layout: Layout) -> int:
-    """How far negative strides reach back from the first element (0 or less)."""
-    return sum(
+def lowest_offset(layout: Layout) -> int:
+    """Where the lowest element of a strided view is: negative strides reach back from the
+    first.
+    """
+    return layout.offset + sum(
         (size - 1) * stride
         for size, stride in zip(layout.shape, layout.strides, strict=True)
         if stride < 0
@@ -319,7 +321,7 @@ def _leaf_entries(leaf: Leaf, slot: int, number: int) -> list[Entry]:
     node, layout = leaf.node, leaf.layout
     if layout is None or is_contiguous(layout):
         return [Entry(BUFFER, (), slot, node.shape, node.dtype)]
-    back = -_backward(layout)
+    back = layout.offset - lowest_offset(layout)
     reach = sum((n - 1) * abs(s) for n, s in zip(layout.shape, layout.strides, strict=True))
     span = (reach + 1 if node.size else 0,)
     view = (layout.shape, layout.strides, back)

@@ -1,0 +1,159 @@
+"""`grad.compile`: record a function, then replay it in one native call.
+
+The first call with arguments of a new kind (shapes, types, Python values) just runs. The second is
+recorded (recorder.py) and finished as one plan (replay.py); from the third on the plan is replayed,
+as long as the guards (guards.py) say that everything the function took for granted still holds.
+When they do not, the function is recorded again. A function that is new again and again runs as if
+it were not compiled, and says so once.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from grad.autograd.modes import mode
+from grad.compile.guards import Guards, Unguarded, collect
+from grad.compile.recorder import Tape
+from grad.compile.replay import Replay, finish
+from grad.compile.tree import take_apart
+from grad.compile.watch import watching
+from grad.dtype import default_dtype
+from grad.engine.recording import recording
+from grad.engine.threads import get_num_threads
+from grad.graph.movement import Move
+from grad.graph.primitives import SLICE
+from grad.settings import settings
+
+# So many recordings of one function are enough to see that there is no end to them.
+MOST_RECORDINGS = 32
+
+
+def _without_start(move: Move) -> Any:
+    """A movement of a view, but for where slices start: that is a run-time offset."""
+    if move.primitive is SLICE:
+        return (SLICE, *[(step, size) for _, step, size in move.arg])
+    return move
+
+
+class Entry:
+    """What is known of one kind of call.
+
+    Attributes:
+        seen: whether it has been called. guards, replay: of the last recording, if there is one.
+    """
+
+    __slots__ = ("guards", "replay", "seen")
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.guards: Guards | None = None
+        self.replay: Replay | None = None
+
+
+class Compiled:
+    """A function with its recordings; call it like the function.
+
+    Attributes:
+        function: what was compiled. recordings: how often it has been recorded.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.recordings = 0
+        self._entries: dict[Any, Entry] = {}
+        self._hopeless: str | None = None
+        self._lock = threading.RLock()
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: bound to its object."""
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if recording.recorder is not None or self._hopeless is not None:
+            return self.function(*args, **kwargs)  # part of what is being recorded
+        tensors: list[Any] = []
+        others: list[Any] = []
+        key = self._key(args, kwargs, tensors, others)
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = Entry()
+        replay = entry.replay
+        if replay is not None:
+            assert entry.guards is not None
+            if entry.guards.hold():
+                slots = replay.addresses(tensors)
+                if slots is not None:
+                    return replay.run(tensors, slots)
+            self._say("a guard failed")
+        elif not entry.seen:
+            entry.seen = True
+            return self.function(*args, **kwargs)
+        with self._lock:
+            return self._record(entry, args, kwargs, tensors, others)
+
+    def _key(
+        self, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
+    ) -> tuple[Any, ...]:
+        """What must be equal for two calls to be of one kind."""
+        structure = take_apart((args, kwargs), tensors, others)
+        kinds = []
+        storages: dict[int, int] = {}
+        for number, tensor in enumerate(tensors):
+            view: Any = None
+            if tensor._path:
+                view = (tensor._storage.node.shape, *[_without_start(m) for m in tensor._path])
+            alias = storages.setdefault(id(tensor._storage), number)
+            kinds.append((tensor.shape, tensor.dtype, tensor._needs_grad, view, alias))
+        return (
+            structure,
+            tuple(kinds),
+            mode.enabled,
+            mode.inference,
+            default_dtype(),
+            settings.backend,
+            get_num_threads(),
+        )
+
+    def _say(self, what: str) -> None:
+        if settings.debug >= 1:
+            print(f"grad: compile {self.function!r}: {what}", file=sys.stderr)
+
+    def _record(
+        self, entry: Entry, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
+    ) -> Any:
+        """Run the function once more, and keep a recording if there can be one."""
+        entry.replay = entry.guards = None
+        self.recordings += 1
+        if self.recordings > MOST_RECORDINGS:
+            self._lose_hope(f"it has been recorded {MOST_RECORDINGS} times, each time anew")
+            return self.function(*args, **kwargs)
+        try:
+            guards = collect(self.function, others)
+        except Unguarded as reason:
+            self._lose_hope(str(reason))
+            return self.function(*args, **kwargs)
+        tape = Tape()
+        try:
+            with watching(tape):
+                result = self.function(*args, **kwargs)
+        finally:
+            tape.put_back()
+        if tape.abandoned is not None:
+            self._say(f"not recorded: {tape.abandoned}")
+            return result
+        replay = finish(tape, tensors, result, {id(s) for _, s, _ in guards.tensors})
+        if replay is not None:
+            entry.guards, entry.replay = guards, replay
+        return result
+
+    def _lose_hope(self, reason: str) -> None:
+        self._hopeless = reason
+        warnings.warn(
+            f"grad.compile: {self.function!r} runs uncompiled from now on: {reason}.", stacklevel=4
+        )

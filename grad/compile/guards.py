@@ -1,0 +1,229 @@
+"""What a recorded function took for granted, and whether it still holds.
+
+A function's Python runs once, so whatever it reads besides its arguments must be the same at each
+replay: closure cells, globals, defaults, attributes of objects and modules, lengths and items of
+containers, which tensors there are. `collect` follows these from the function's code: an
+attribute or global counts when some code within reach mentions its name; of a `Module` everything
+counts. `Guards.hold` compares all of it with what it was. Code of the standard library, NumPy and
+of this library is trusted not to change; an object may say itself what matters with
+`_compile_guard`.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.variable import Variable
+from grad.compile.tree import CONSTANTS
+from grad.ops.generator import Generator
+
+# More than this is no function that one replays.
+LIMIT = 50_000
+SMALL_ARRAY_BYTES = 1 << 16
+_TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
+_MISSING = object()
+_ALWAYS_CALLED = frozenset(("forward", "__call__"))
+
+
+class Unguarded(Exception):
+    """The function depends on something whose changes cannot be seen; says on what."""
+
+
+class Guards:
+    """The comparisons, by kind.
+
+    Attributes:
+        items: (dictionary, key, value). cells: (cell, value). entries: (sequence, index, value).
+        lengths: (container, length). tensors: (tensor, storage, requires_grad).
+        snapshots: (function, what it gave).
+    """
+
+    __slots__ = ("cells", "entries", "items", "lengths", "snapshots", "tensors")
+
+    def __init__(self) -> None:
+        self.items: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.cells: list[tuple[Any, Any]] = []
+        self.entries: list[tuple[Any, int, Any]] = []
+        self.lengths: list[tuple[Any, int]] = []
+        self.tensors: list[tuple[Any, Any, bool]] = []
+        self.snapshots: list[tuple[Callable[[], Any], Any]] = []
+
+    def hold(self) -> bool:
+        """Whether everything is as it was."""
+        for dictionary, key, value in self.items:
+            now = dictionary.get(key, _MISSING)
+            if now is not value and not _same(now, value):
+                return False
+        for cell, value in self.cells:
+            now = _content(cell)
+            if now is not value and not _same(now, value):
+                return False
+        for container, length in self.lengths:
+            if len(container) != length:
+                return False
+        for sequence, index, value in self.entries:
+            now = sequence[index]
+            if now is not value and not _same(now, value):
+                return False
+        for tensor, storage, requires_grad in self.tensors:
+            if tensor._storage is not storage or tensor._requires_grad is not requires_grad:
+                return False
+        return all(function() == value for function, value in self.snapshots)
+
+
+def _same(now: Any, value: Any) -> bool:
+    """Whether two constants are equal and of one kind; other things are only themselves."""
+    if type(now) is not type(value):
+        return False
+    if isinstance(now, types.MethodType):
+        return now.__self__ is value.__self__ and now.__func__ is value.__func__
+    if not isinstance(now, CONSTANTS):
+        return False
+    return repr(now) == repr(value) if isinstance(now, float | complex) else now == value
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable that has no value yet
+        return _MISSING
+
+
+def collect(function: Any, others: Iterable[Any]) -> Guards:
+    """What `function`, and the objects `others` among its arguments, depend on.
+
+    Raises:
+        Unguarded: on something that cannot be compared.
+    """
+    names: frozenset[str] = _ALWAYS_CALLED
+    while True:
+        collector = _Collector(names)
+        collector.run((function, *others))
+        if collector.names == names:
+            return collector.guards
+        names = frozenset(collector.names)
+
+
+class _Collector:
+    """One walk over what is in reach. `names`: what code mentions, as far as it is known."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.known = names
+        self.names = set(names)
+        self.guards = Guards()
+        self.seen: dict[int, Any] = {}
+        self.waiting: deque[Any] = deque()
+
+    def run(self, roots: Iterable[Any]) -> None:
+        self.waiting.extend(roots)
+        while self.waiting:
+            value = self.waiting.popleft()
+            if id(value) in self.seen or isinstance(value, CONSTANTS):
+                continue
+            if len(self.seen) > LIMIT:
+                raise Unguarded(f"more than {LIMIT} objects are in its reach")
+            self.seen[id(value)] = value
+            self.look_at(value)
+
+    def look_at(self, value: Any) -> None:
+        if isinstance(value, Variable):
+            self.guards.tensors.append((value, value._storage, value._requires_grad))
+        elif isinstance(value, types.FunctionType):
+            self.look_at_function(value)
+        elif isinstance(value, types.MethodType):
+            self.waiting.extend((value.__self__, value.__func__))
+        elif isinstance(value, functools.partial):
+            self.waiting.extend((value.func, *value.args, *value.keywords.values()))
+        elif isinstance(value, list | tuple | deque):
+            self.guards.lengths.append((value, len(value)))
+            self.guards.entries.extend((value, n, item) for n, item in enumerate(value))
+            self.waiting.extend(value)
+        elif isinstance(value, dict):
+            self.guards.lengths.append((value, len(value)))
+            self.look_at_items(value, value)
+        elif isinstance(value, set | frozenset):
+            self.guards.snapshots.append((lambda: set(value), set(value)))
+        elif isinstance(value, np.ndarray):
+            self.look_at_array(value)
+        elif isinstance(value, type):
+            self.look_at_class(value)
+        elif isinstance(value, types.ModuleType):
+            if not _is_trusted(value.__name__):
+                self.look_at_items(value.__dict__, self.known)
+        elif not isinstance(value, Generator | types.BuiltinFunctionType):
+            self.look_at_object(value)
+
+    def look_at_items(self, dictionary: dict[Any, Any], keys: Iterable[Any]) -> None:
+        """Guard the entries of `dictionary` under `keys`, and look at their values."""
+        for key in keys:
+            if key in dictionary:
+                value = dictionary[key]
+                self.guards.items.append((dictionary, key, value))
+                self.waiting.append(value)
+
+    def look_at_function(self, function: types.FunctionType) -> None:
+        if _is_trusted(function.__module__):
+            # A decorator of the library around a function of the user's.
+            if hasattr(function, "__wrapped__"):
+                self.waiting.append(function.__wrapped__)
+            return
+        codes = [function.__code__]
+        names: set[str] = set()
+        while codes:
+            code = codes.pop()
+            names.update(code.co_names)
+            codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
+        self.names.update(names)
+        self.look_at_items(function.__globals__, sorted(names))
+        for cell in function.__closure__ or ():
+            content = _content(cell)
+            self.guards.cells.append((cell, content))
+            self.waiting.append(content)
+        self.waiting.extend(function.__defaults__ or ())
+        self.waiting.extend((function.__kwdefaults__ or {}).values())
+
+    def look_at_class(self, kind: type) -> None:
+        """The methods and class attributes that code mentions, of all bases of the user's."""
+        for base in kind.__mro__:
+            if not _is_trusted(base.__module__):
+                for name in self.known & base.__dict__.keys():
+                    value = base.__dict__[name]
+                    if isinstance(value, staticmethod | classmethod):
+                        value = value.__func__
+                    elif isinstance(value, property):
+                        value = value.fget
+                    self.waiting.append(value)
+                    if isinstance(value, CONSTANTS):
+                        read = functools.partial(getattr, base, name)
+                        self.guards.snapshots.append((read, value))
+
+    def look_at_object(self, value: Any) -> None:
+        own_guard = getattr(value, "_compile_guard", None)
+        if own_guard is not None:
+            self.guards.snapshots.append((own_guard, own_guard()))
+            return
+        self.look_at_class(type(value))
+        attributes = getattr(value, "__dict__", None)
+        if attributes is None:
+            return
+        if any(base.__module__.startswith("grad.nn") for base in type(value).__mro__):
+            self.guards.lengths.append((attributes, len(attributes)))
+            self.look_at_items(attributes, list(attributes))
+        elif not _is_trusted(type(value).__module__):
+            self.look_at_items(attributes, self.known & attributes.keys())
+
+    def look_at_array(self, array: np.ndarray[Any, Any]) -> None:
+        if array.nbytes > SMALL_ARRAY_BYTES:
+            raise Unguarded(f"it reads a NumPy array of {array.nbytes} bytes; use a tensor")
+        self.guards.snapshots.append((array.tobytes, array.tobytes()))
+
+
+def _is_trusted(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in _TRUSTED

@@ -1,0 +1,213 @@
+"""`Tape`: what happened while a function was recorded.
+
+The function itself runs as always: operations make nodes, and values stay pending. The tape adds
+what the graph does not say. Each storage from outside that is read gets a leaf of its own, so that
+the replay knows where each leaf's value comes from; storages and gradients that are written are
+noted; numbers that change from call to call (random keys, an optimiser's numbers) and checks of
+index values are listed in order. replay.py turns a tape into something that can be run again.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grad.compile.watch import grad_slot, node_slot
+from grad.engine.realize import realize
+from grad.engine.recording import Number, Recorder, recording
+from grad.errors import CaptureError
+from grad.graph.node import Node, constant, from_buffer, pointwise, reduce
+from grad.graph.primitives import MAX, MAXIMUM, MIN, MINIMUM
+from grad.graph.storage import Storage
+
+_LIBRARY = str(Path(__file__).resolve().parent.parent)
+NOTHING = object()
+
+
+@dataclass(slots=True)
+class OuterStorage:
+    """A storage that was there before: its value then, and the leaf that stands for it."""
+
+    storage: Storage
+    before: Node
+    leaf: Node | None = None
+    written: bool = False
+
+
+@dataclass(slots=True)
+class OuterGrad:
+    """A tensor whose `.grad` was touched. `before`: what the first touch read (NOTHING: it was a
+    write).
+    """
+
+    tensor: Any
+    before: Any = NOTHING
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something to do at each replay: call `function`, whose result is the value of `node`.
+
+    `counts`: it must be called even if nothing depends on `node`.
+    """
+
+    function: Callable[[], Any]
+    node: Node | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An index check: `smallest` and `largest` must lie in ``[low, high)``."""
+
+    smallest: Node
+    largest: Node
+    low: int
+    high: int
+    error: Callable[[int], Exception]
+
+
+@dataclass(slots=True)
+class Tape(Recorder):
+    """The record of one run.
+
+    Attributes:
+        storages, grads: by identity. events, checks: in order.
+        abandoned: why there will be no replay, or None.
+    """
+
+    storages: dict[int, OuterStorage] = field(default_factory=dict)
+    grads: dict[int, OuterGrad] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    abandoned: str | None = None
+    _born: weakref.WeakSet[Storage] = field(default_factory=weakref.WeakSet)
+
+    # -- storages ----------------------------------------------------------------------------------
+    def is_born(self, storage: Storage) -> bool:
+        """Whether the storage was made while recording."""
+        return storage in self._born
+
+    def read_node(self, storage: Storage) -> Node:
+        known = self.storages.get(id(storage))
+        if known is None:
+            if storage in self._born:
+                return node_slot.__get__(storage)
+            known = self.note(storage)
+        if known.leaf is None and not known.written:
+            self._give_leaf(known)
+        return node_slot.__get__(storage)
+
+    def note(self, storage: Storage) -> OuterStorage:
+        """Enter a storage from outside."""
+        known = OuterStorage(storage, node_slot.__get__(storage))
+        self.storages[id(storage)] = known
+        return known
+
+    def _give_leaf(self, known: OuterStorage) -> None:
+        before, storage = known.before, known.storage
+        if before.buffer is None:
+            self.outside(lambda: realize((before,)))
+        assert before.buffer is not None
+        known.leaf = from_buffer(before.buffer, before.shape, before.dtype)
+        node_slot.__set__(storage, known.leaf)
+        storage.stamp += 1  # views made of the former node are made anew
+
+    def write_node(self, storage: Storage, node: Node) -> None:
+        known = self.storages.get(id(storage))
+        if known is None and storage not in self._born:
+            try:
+                known = self.note(storage)
+            except AttributeError:  # it has no value yet: it is being made
+                self._born.add(storage)
+        if known is not None:
+            known.written = True
+        node_slot.__set__(storage, node)
+
+    def put_back(self) -> None:
+        """Storages that were only read hold their own nodes again."""
+        for known in self.storages.values():
+            if known.leaf is not None and not known.written:
+                node_slot.__set__(known.storage, known.before)
+                known.storage.stamp += 1
+
+    def outside(self, action: Callable[[], Any]) -> Any:
+        """Do something that is no part of the record."""
+        before, recording.recorder = recording.recorder, None
+        try:
+            return action()
+        finally:
+            recording.recorder = before
+
+    # -- gradients ---------------------------------------------------------------------------------
+    def read_grad(self, tensor: Any) -> Any:
+        value = grad_slot.__get__(tensor)
+        if id(tensor) not in self.grads and not self.is_inner(tensor):
+            self.grads[id(tensor)] = OuterGrad(tensor, value)
+        return value
+
+    def write_grad(self, tensor: Any, value: Any) -> None:
+        known = self.grads.get(id(tensor))
+        if known is None and not self.is_inner(tensor):
+            known = self.grads[id(tensor)] = OuterGrad(tensor)
+        if known is not None:
+            known.written = True
+        grad_slot.__set__(tensor, value)
+
+    def is_inner(self, tensor: Any) -> bool:
+        """Whether a tensor belongs to the recorded computation: its handle was made there."""
+        try:
+            grad_slot.__get__(tensor)
+        except AttributeError:  # it is being made
+            return True
+        return tensor._storage in self._born
+
+    # -- what the library tells --------------------------------------------------------------------
+    def value_wanted(self, nodes: Sequence[Node]) -> None:
+        raise CaptureError(
+            f"grad.compile: {_where()} asks for the value of a tensor. A compiled function is "
+            f"recorded once and replayed, so what it does cannot depend on values. Return the "
+            f"tensor and read it outside; choose between values with grad.where(...); or take this "
+            f"part out of the compiled function."
+        )
+
+    def again(self, effect: Callable[[], Any]) -> None:
+        self.events.append(Event(effect))
+
+    def argument(self, node: Node, number: Number, *, counts: bool = False) -> None:
+        self.events.append(Event(number, node, counts))
+
+    def bounded(self, node: Node, low: int, high: int, error: Callable[[int], Exception]) -> Node:
+        if not node.size or low >= high:
+            return node
+        axes = range(len(node.shape))
+        limits = np.iinfo(node.dtype.numpy)
+        low, high = max(low, int(limits.min)), min(high, int(limits.max) + 1)
+        smallest, largest = reduce(MIN, node, axes), reduce(MAX, node, axes)
+        self.checks.append(Check(smallest, largest, low, high, error))
+        held = pointwise(MAXIMUM, node, constant(low, node.dtype))
+        return pointwise(MINIMUM, held, constant(high - 1, node.dtype))
+
+    def give_up(self, reason: str) -> None:
+        """From here on the function simply runs."""
+        self.abandoned = reason
+        recording.recorder = None
+
+
+def _where() -> str:
+    """The line of the user's code that is running."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARY):
+        frame = frame.f_back
+    if frame is None:
+        return "a line"
+    name, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{name}:{line} (`{linecache.getline(name, line).strip()}`)"
