@@ -29,6 +29,7 @@ from grad.autograd.modes import (
     set_grad_enabled,
 )
 from grad.buffer import clear_buffer_cache, configure_buffer_pool, get_buffer_memory_stats
+from grad.compile import compile
 from grad.device import Device
 from grad.dtype import (
     ALL_DTYPES,

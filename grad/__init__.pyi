@@ -30,6 +30,7 @@ from grad.buffer import (
     configure_buffer_pool as configure_buffer_pool,
     get_buffer_memory_stats as get_buffer_memory_stats,
 )
+from grad.compile import compile as compile
 from grad.device import Device as Device
 from grad.dtype import (
     ALL_DTYPES as ALL_DTYPES,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.dtype import DType
+from grad.engine.recording import recording
 from grad.errors import GradientError
 from grad.graph.node import Node
 
@@ -318,6 +319,8 @@ def _in_two_steps(function: type[Function]) -> Callable[..., Any]:
 
 def _record(function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = function._context()
+    if recording.recorder is not None:
+        recording.recorder.linked(context)
     edges: list[Edge | None] = []
     for arg in args:
         edge = None

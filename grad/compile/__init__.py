@@ -1,8 +1,9 @@
 """`grad.compile`: a function, recorded once and replayed in one native call.
 
 To read: compiled.py (when to record, when to replay), recorder.py and watch.py (what is seen while
-a function runs), guards.py (what must not have changed), replay.py (the plan, where its inputs come
-from and where its results go); tree.py takes arguments and results apart.
+a function runs), guards.py (what must not have changed), finish.py and replay.py (the plan, where
+its inputs come from and where its results go), gradient.py (gradients through a replay); tree.py
+takes arguments and results apart.
 """
 
 from __future__ import annotations
@@ -12,9 +13,63 @@ from typing import Any
 
 from grad.compile.compiled import Compiled
 
-__all__ = ["Compiled", "compile"]
+__all__ = ["Compiled", "compile", "wrap_compiled"]
 
 
-def compile(function: Callable[..., Any] | None = None) -> Any:
-    """(thin for now)"""
-    return Compiled(function) if function is not None else Compiled
+def compile(
+    model: Callable[..., Any] | None = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = None,
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Any:
+    """Compile a function, a module or a whole training step.
+
+    The result is called like the original. Its first call runs as always, its second is recorded:
+    forward, backward, optimiser and all, and from the third on the record is replayed in one native
+    call, without running the function's Python. A call with other shapes, types or Python values
+    is recorded for itself; so is one after something changed that the function depends on: globals,
+    closures, attributes, train and eval mode, parameters. Learning rates, random numbers and the
+    values of tensors may change freely. What the function does besides (printing, appending to a
+    list) is not repeated, unless it changes what the function depends on.
+
+    Args:
+        model: what to compile; without it, a decorator is returned.
+        disable: give `model` back as it is.
+        fullgraph, dynamic, backend, mode, options: PyTorch's; accepted and not needed here.
+
+    Raises:
+        CaptureError: (a RuntimeError) from the second call, when the function asks for the value
+            of a tensor, as ``if x.sum() > 0`` does.
+
+    Example:
+        >>> @grad.compile
+        ... def step(x, y):
+        ...     optimizer.zero_grad()
+        ...     loss = loss_function(model(x), y)
+        ...     loss.backward()
+        ...     optimizer.step()
+        ...     return loss
+    """
+    if model is None:
+        return lambda function: compile(function, disable=disable)
+    if disable or isinstance(model, Compiled):
+        return model
+    if not callable(model):
+        raise TypeError(f"grad.compile: {model!r} is not callable; give a function or a module.")
+    compiled = Compiled(model)
+    for kind, wrapper in _WRAPPERS.items():
+        if isinstance(model, kind):
+            return wrapper(model, compiled)
+    return compiled
+
+
+_WRAPPERS: dict[type, Callable[[Any, Compiled], Any]] = {}
+
+
+def wrap_compiled(kind: type, wrapper: Callable[[Any, Compiled], Any]) -> None:
+    """Have `compile` return ``wrapper(model, compiled)`` for instances of `kind`."""
+    _WRAPPERS[kind] = wrapper

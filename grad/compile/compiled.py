@@ -17,9 +17,10 @@ from collections.abc import Callable
 from typing import Any
 
 from grad.autograd.modes import mode
+from grad.compile.finish import finish
 from grad.compile.guards import Guards, Unguarded, collect
 from grad.compile.recorder import Tape
-from grad.compile.replay import Replay, finish
+from grad.compile.replay import Replay
 from grad.compile.tree import take_apart
 from grad.compile.watch import watching
 from grad.dtype import default_dtype
@@ -44,13 +45,14 @@ class Entry:
     """What is known of one kind of call.
 
     Attributes:
-        seen: whether it has been called. guards, replay: of the last recording, if there is one.
+        seen: whether it has been called. hopeless: whether it cannot be replayed.
+        guards, replay: of the last recording, if there is one.
     """
 
-    __slots__ = ("guards", "replay", "seen")
+    __slots__ = ("guards", "hopeless", "replay", "seen")
 
     def __init__(self) -> None:
-        self.seen = False
+        self.seen = self.hopeless = False
         self.guards: Guards | None = None
         self.replay: Replay | None = None
 
@@ -63,7 +65,7 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
         self.function = function
         self.recordings = 0
         self._entries: dict[Any, Entry] = {}
@@ -87,11 +89,11 @@ class Compiled:
         if replay is not None:
             assert entry.guards is not None
             if entry.guards.hold():
-                slots = replay.addresses(tensors)
-                if slots is not None:
-                    return replay.run(tensors, slots)
+                leaves = replay.leaves(tensors)
+                if leaves is not None:
+                    return replay.run(tensors, leaves)
             self._say("a guard failed")
-        elif not entry.seen:
+        elif not entry.seen or entry.hopeless:
             entry.seen = True
             return self.function(*args, **kwargs)
         with self._lock:
@@ -101,23 +103,27 @@ class Compiled:
         self, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
     ) -> tuple[Any, ...]:
         """What must be equal for two calls to be of one kind."""
-        structure = take_apart((args, kwargs), tensors, others)
-        kinds = []
-        storages: dict[int, int] = {}
-        for number, tensor in enumerate(tensors):
-            view: Any = None
+        structure = [take_apart(value, tensors, others) for value in args]
+        if kwargs:
+            structure.append(take_apart(kwargs, tensors, others))
+        kinds: list[Any] = []
+        for tensor in tensors:
+            kinds += (tensor.shape, tensor.dtype, tensor._requires_grad)
             if tensor._path:
-                view = (tensor._storage.node.shape, *[_without_start(m) for m in tensor._path])
-            alias = storages.setdefault(id(tensor._storage), number)
-            kinds.append((tensor.shape, tensor.dtype, tensor._needs_grad, view, alias))
+                kinds.append(tensor._needs_grad)
+                kinds.append(tensor._storage.node.shape)
+                kinds += [_without_start(move) for move in tensor._path]
+        numbers = {id(tensor._storage): n for n, tensor in enumerate(tensors)}
+        if len(numbers) < len(tensors):
+            kinds += [numbers[id(tensor._storage)] for tensor in tensors]
         return (
-            structure,
-            tuple(kinds),
             mode.enabled,
             mode.inference,
             default_dtype(),
             settings.backend,
             get_num_threads(),
+            *structure,
+            *kinds,
         )
 
     def _say(self, what: str) -> None:
@@ -147,8 +153,11 @@ class Compiled:
         if tape.abandoned is not None:
             self._say(f"not recorded: {tape.abandoned}")
             return result
-        replay = finish(tape, tensors, result, {id(s) for _, s, _ in guards.tensors})
-        if replay is not None:
+        replay = finish(tape, tensors, result, [tensor for tensor, _, _ in guards.tensors])
+        if replay is None:
+            entry.hopeless = True
+            self._say("not recorded: it reads or returns what cannot be found again")
+        else:
             entry.guards, entry.replay = guards, replay
         return result
 

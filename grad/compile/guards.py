@@ -218,6 +218,9 @@ class _Collector:
             self.look_at_items(attributes, list(attributes))
         elif not _is_trusted(type(value).__module__):
             self.look_at_items(attributes, self.known & attributes.keys())
+            for name in self.known - attributes.keys():
+                if hasattr(type(value), name):  # the object may yet get one of its own
+                    self.guards.items.append((attributes, name, _MISSING))
 
     def look_at_array(self, array: np.ndarray[Any, Any]) -> None:
         if array.nbytes > SMALL_ARRAY_BYTES:

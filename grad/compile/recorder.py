@@ -23,8 +23,9 @@ from grad.compile.watch import grad_slot, node_slot
 from grad.engine.realize import realize
 from grad.engine.recording import Number, Recorder, recording
 from grad.errors import CaptureError
-from grad.graph.node import Node, constant, from_buffer, pointwise, reduce
-from grad.graph.primitives import MAX, MAXIMUM, MIN, MINIMUM
+from grad.graph.movement import Move
+from grad.graph.node import Node, constant, follow, from_buffer, pointwise, reduce
+from grad.graph.primitives import EXPAND, MAX, MAXIMUM, MIN, MINIMUM, PERMUTE, RESHAPE
 from grad.graph.storage import Storage
 
 _LIBRARY = str(Path(__file__).resolve().parent.parent)
@@ -81,6 +82,7 @@ class Tape(Recorder):
 
     Attributes:
         storages, grads: by identity. events, checks: in order.
+        contexts: functions of the gradient graph that were made.
         abandoned: why there will be no replay, or None.
     """
 
@@ -89,6 +91,8 @@ class Tape(Recorder):
     events: list[Event] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     abandoned: str | None = None
+    contexts: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
+    _held: dict[tuple[Node, int, int], Node] = field(default_factory=dict)
     _born: weakref.WeakSet[Storage] = field(default_factory=weakref.WeakSet)
 
     # -- storages ----------------------------------------------------------------------------------
@@ -135,7 +139,7 @@ class Tape(Recorder):
     def put_back(self) -> None:
         """Storages that were only read hold their own nodes again."""
         for known in self.storages.values():
-            if known.leaf is not None and not known.written:
+            if known.leaf is not None and node_slot.__get__(known.storage) is known.leaf:
                 node_slot.__set__(known.storage, known.before)
                 known.storage.stamp += 1
 
@@ -186,15 +190,32 @@ class Tape(Recorder):
         self.events.append(Event(number, node, counts))
 
     def bounded(self, node: Node, low: int, high: int, error: Callable[[int], Exception]) -> Node:
-        if not node.size or low >= high:
-            return node
-        axes = range(len(node.shape))
+        # What is only arranged anew, or repeated, has the same values: look at each once.
+        path: list[Move] = []
+        while node.op in (EXPAND, PERMUTE, RESHAPE):
+            path.append(Move(node.op, node.arg))
+            node = node.src[0]
         limits = np.iinfo(node.dtype.numpy)
         low, high = max(low, int(limits.min)), min(high, int(limits.max) + 1)
-        smallest, largest = reduce(MIN, node, axes), reduce(MAX, node, axes)
-        self.checks.append(Check(smallest, largest, low, high, error))
-        held = pointwise(MAXIMUM, node, constant(low, node.dtype))
-        return pointwise(MINIMUM, held, constant(high - 1, node.dtype))
+        if low >= high:
+            raise error(low)  # nothing is inside
+        key = (node, low, high)
+        held = self._held.get(key)
+        if held is None:
+            axes = range(len(node.shape))
+            smallest, largest = reduce(MIN, node, axes), reduce(MAX, node, axes)
+            self.checks.append(Check(smallest, largest, low, high, error))
+            above = pointwise(MAXIMUM, node, constant(low, node.dtype))
+            held = pointwise(MINIMUM, above, constant(max(high - 1, low), node.dtype))
+            self._held[key] = held
+        return follow(held, reversed(path))
+
+    def linked(self, function: Any) -> None:
+        self.contexts.add(function)
+
+    def history_changed(self, tensor: Any) -> None:
+        if not self.is_inner(tensor):
+            self.give_up("it changes the history of a tensor from outside in place")
 
     def give_up(self, reason: str) -> None:
         """From here on the function simply runs."""

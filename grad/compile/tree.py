@@ -33,7 +33,7 @@ def take_apart(value: Any, tensors: list[Any], others: list[Any]) -> Any:
     """The key of `value`; its tensors and unknown objects are added to the lists."""
     if isinstance(value, Variable):
         tensors.append(value)
-        return Place
+        return None
     if isinstance(value, CONSTANTS):
         return constant_key(value)
     kind = type(value)
@@ -74,7 +74,7 @@ def _mapped(value: Any, function: Any) -> Any:
         return kind(*[function(item) for item in value])
     if kind is tuple or kind is list:
         return kind([function(item) for item in value])
-    if kind is dict or kind is OrderedDict:
+    if isinstance(value, dict) and (kind is dict or kind is OrderedDict):
         return kind([(key, function(item)) for key, item in value.items()])
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changes = {

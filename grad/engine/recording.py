@@ -39,6 +39,12 @@ class Recorder:
         """
         return node
 
+    def linked(self, function: Any) -> None:
+        """A function of the gradient graph has been made."""
+
+    def history_changed(self, tensor: Any) -> None:
+        """An operation in place has changed where the gradient of `tensor` goes."""
+
     def give_up(self, reason: str) -> None:
         """What follows cannot be repeated: finish this call, record nothing."""
 

@@ -29,6 +29,7 @@ from grad.nn.activation import (
     Softsign,
     Tanh,
 )
+from grad.nn.compiled import CompiledModule
 from grad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from grad.nn.dropout import Dropout
 from grad.nn.linear import Embedding, Identity, Linear
@@ -49,6 +50,7 @@ from grad.nn.parameter import Parameter
 from grad.nn.shape import Flatten, Unflatten
 
 __all__ = [
+    "CompiledModule",
     # building
     "Module",
     "Parameter",

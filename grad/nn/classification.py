@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from grad.autograd.function import Function
 from grad.dtype import dtypes
+from grad.engine.recording import recording
 from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import cast, constant, iota, pointwise, reduce, reshape
 from grad.graph.primitives import EQ, SUM, WHERE
@@ -206,17 +207,26 @@ def _select(name: str, input: Tensor, target: Tensor, ignore_index: int) -> _Sel
 
 def _check_classes(target: Tensor, classes: int, ignore_index: int) -> bool:
     """Whether any sample is to be ignored; raises IndexError for a class that does not exist."""
-    values = array_view(target)
-    if values.size == 0:
+    if not target.numel():
         return False
+
+    def error(found: int) -> Exception:
+        return IndexOutOfRangeError(
+            f"Target {found} is out of bounds. There are {classes} classes, from 0 to "
+            f"{classes - 1}; use ignore_index={found} to leave such samples out."
+        )
+
+    if recording.recorder is not None:
+        # Whether some are ignored is known at each replay only.
+        existing = target.where(target != ignore_index, 0)
+        recording.recorder.bounded(existing.node, 0, classes, error)
+        return True
+    values = array_view(target)
     low, high = int(values.min()), int(values.max())
     if low >= 0 and high < classes and not low <= ignore_index <= high:
         return False
     ignored = values == ignore_index
     wrong = values[((values < 0) | (values >= classes)) & ~ignored]
     if wrong.size:
-        raise IndexOutOfRangeError(
-            f"Target {int(wrong[0])} is out of bounds. There are {classes} classes, from 0 to "
-            f"{classes - 1}; use ignore_index={int(wrong[0])} to leave such samples out."
-        )
+        raise error(int(wrong[0]))
     return bool(ignored.any())

@@ -27,7 +27,7 @@ from grad.graph.node import (
 )
 from grad.graph.primitives import EQ
 from grad.ops.axes import normal_axis
-from grad.ops.convert import array_view
+from grad.ops.bounds import index_range, within
 from grad.ops.movement import Place
 from grad.ops.promotion import as_node, is_tensor, unsupported
 from grad.ops.registry import ALL, op
@@ -36,26 +36,16 @@ Shape = tuple[int, ...]
 
 
 # -- checks ----------------------------------------------------------------------------------------
-def index_range(index: Any) -> tuple[int, int]:
-    """Smallest and largest value of an integer tensor that is not empty; computes it."""
-    values = array_view(index)
-    # An axis that was expanded has stride 0 and shows one value again and again.
-    once = tuple([0 if step == 0 else slice(None) for step in values.strides])
-    values = values[once]
-    return int(values.min()), int(values.max())
+def checked(name: str, index: Any, size: int) -> Node:
+    """The node of `index`; raises IndexOutOfRangeError unless it lies in ``[0, size)``."""
 
-
-def check_bounds(name: str, index: Any, size: int, lowest: int = 0) -> None:
-    """Raise IndexOutOfRangeError unless all of `index` lies in ``[lowest, size)``."""
-    if 0 in index.shape:
-        return
-    low, high = index_range(index)
-    if low < lowest or high >= size:
-        raise IndexOutOfRangeError(
-            f"{name}: index {low if low < lowest else high} is out of range for an axis of "
-            f"size {size}; "
-            f"use numbers from {lowest} to {size - 1}."
+    def error(found: int) -> Exception:
+        return IndexOutOfRangeError(
+            f"{name}: index {found} is out of range for an axis of size {size}; "
+            f"use numbers from 0 to {size - 1}."
         )
+
+    return within(index, 0, size, error)
 
 
 def _require_index(name: str, index: Any) -> None:
@@ -115,10 +105,10 @@ class Gather(Function):
             return x._wrap(expand(as_node("gather", 0, x.dtype), index.shape))
         _require_same_rank("gather", x, index)
         _require_smaller("gather", index.shape, x.shape, axis)
-        check_bounds("gather", index, x.shape[axis] if x.shape else 1)
+        positions = checked("gather", index, x.shape[axis] if x.shape else 1)
         ctx.axis, ctx.shape = axis, x.shape
         ctx.save_for_backward(index)
-        return x._wrap(reshape(_taken(x.node, axis, index.node), index.shape))
+        return x._wrap(reshape(_taken(x.node, axis, positions), index.shape))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -152,8 +142,8 @@ def _written(name: str, mode: str, x: Any, dim: int, index: Any, values: Any) ->
         source = _corner(_vector(values.node), _vector(index.node).shape)
     else:
         source = expand(as_node(name, values, x.dtype), _vector(index.node).shape)
-    check_bounds(name, index, x.shape[axis] if x.shape else 1)
-    written = scatter(mode, _vector(x.node), source, (axis,), (_vector(index.node),))
+    positions = _vector(checked(name, index, x.shape[axis] if x.shape else 1))
+    written = scatter(mode, _vector(x.node), source, (axis,), (positions,))
     return axis, reshape(written, x.shape)
 
 
@@ -324,6 +314,6 @@ class OneHot(Function):
                     "num_classes."
                 )
             num_classes = index_range(x)[1] + 1
-        check_bounds("one_hot", x, num_classes)
-        labels = reshape(cast(x.node, dtypes.int64), (*x.shape, 1))
+        numbers = checked("one_hot", x, num_classes)
+        labels = reshape(cast(numbers, dtypes.int64), (*x.shape, 1))
         return x._wrap(cast(pointwise(EQ, labels, iota(num_classes)), dtypes.int64))

@@ -21,6 +21,7 @@ from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape
 from grad.graph.node import Node, broadcast_shapes, cast, constant, expand, pointwise, reshape
 from grad.graph.primitives import ADD, LT, MUL, RESHAPE, SLICE, WHERE
+from grad.ops.bounds import within
 from grad.ops.convert import array_view
 
 Index = Any
@@ -197,32 +198,33 @@ def _range(item: slice, size: int) -> tuple[int, int, int]:
 
 def position_of(index: int, axis: int, size: int) -> int:
     if not -size <= index < size:
-        raise IndexOutOfRangeError(
-            f"index {index} is out of range for axis {axis} of size {size}; "
-            f"use {-size} to {size - 1}."
-        )
+        raise _out_of_range(index, axis, size)
     return index + size if index < 0 else index
 
 
 def _wrapped(item: Any, axis: int, size: int) -> Node:
     """The positions of an advanced index along `axis`, checked, counted from the front."""
     if isinstance(item, Variable):
-        array = array_view(item)
-    else:
-        array = item.positions if isinstance(item, _FromMask) else item
+        return _wrapped_tensor(item, axis, size)
+    array = item.positions if isinstance(item, _FromMask) else item
     if array.size:
         low, high = int(array.min()), int(array.max())
         if low < -size or high >= size:
-            wrong = low if low < -size else high
-            raise IndexOutOfRangeError(
-                f"index {wrong} is out of range for axis {axis} of size {size}; "
-                f"use {-size} to {size - 1}."
-            )
+            raise _out_of_range(low if low < -size else high, axis, size)
     if isinstance(item, _FromMask):
         return node_of(array, dtypes.int64)
-    if not isinstance(item, Variable):
-        return node_of(np.where(array < 0, array + size, array), dtypes.int64)
-    node = cast(item.node, dtypes.int64)
+    return node_of(np.where(array < 0, array + size, array), dtypes.int64)
+
+
+def _out_of_range(index: int, axis: int, size: int) -> Exception:
+    return IndexOutOfRangeError(
+        f"index {index} is out of range for axis {axis} of size {size}; use {-size} to {size - 1}."
+    )
+
+
+def _wrapped_tensor(item: Any, axis: int, size: int) -> Node:
+    node = within(item, -size, size, lambda found: _out_of_range(found, axis, size))
+    node = cast(node, dtypes.int64)
     if item.dtype.kind == "u":
         return node
     negative = pointwise(LT, node, constant(0, dtypes.int64))

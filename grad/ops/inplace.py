@@ -118,6 +118,8 @@ def write(target: Any, value: Any) -> None:
     storage.write(after)
     if after.depth > PENDING_LIMIT:
         settle((after,))
+    if storage.shared is not None and not storage.shared.alive:
+        storage.shared = None
     if storage.shared is not None:
         if recording.recorder is not None:
             recording.recorder.give_up("it writes to memory that is shared with NumPy or DLPack")
@@ -125,6 +127,8 @@ def write(target: Any, value: Any) -> None:
         write_through(storage, before)
     if history is not None:
         owner = target if base is None else base
+        if recording.recorder is not None:
+            recording.recorder.history_changed(owner)
         owner._edge = gradient_edge(history)
         owner._requires_grad = owner._edge is not None
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from grad.engine.recording import recording
 from grad.optim.optimizer import Optimizer
 
 
@@ -50,6 +51,11 @@ class LRScheduler:
         """Count one epoch on and set the rates; call it after ``optimizer.step()``."""
         self.last_epoch += 1
         self._set(self.last_epoch)
+        if recording.recorder is not None:
+            recording.recorder.again(self.step)
+
+    def _compile_guard(self) -> None:
+        """Nothing that a recorded function depends on: `step` is done again at each replay."""
 
     def _set(self, epoch: int) -> None:
         for number, group in enumerate(self.optimizer.param_groups):

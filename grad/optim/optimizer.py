@@ -187,6 +187,15 @@ class Optimizer:
             recording.recorder.again(count)
         return values
 
+    def _compile_guard(self) -> Any:
+        """What a recorded step takes for granted: everything but the rates and the counts."""
+        settings = [
+            [item for item in group.items() if item[0] not in ("params", "lr")]
+            for group in self.param_groups
+        ]
+        members = [id(parameter) for group in self.param_groups for parameter in group["params"]]
+        return id(self.state), len(self.state), members, settings
+
     def _start(self, work: list[tuple[Tensor, Group]]) -> None:
         """Make the state of new parameters, in memory: the first step is like all others."""
         fresh: list[Tensor] = []
