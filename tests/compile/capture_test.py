@@ -381,7 +381,9 @@ def test_slices_of_a_data_set_compile_once():
     assert compiled.recordings == 1
 
 
-@pytest.mark.parametrize("view", [lambda x: x.T, lambda x: x[::2], lambda x: x.flip(0), lambda x: x[:, 1]])
+@pytest.mark.parametrize(
+    "view", [lambda x: x.T, lambda x: x[::2], lambda x: x.flip(0), lambda x: x[:, 1]]
+)
 def test_strided_arguments(view):
     compiled = grad.compile(lambda x: x * 2 + 1)
     for _ in range(4):
@@ -698,9 +700,7 @@ class Training:
 
     def __init__(self, make: Callable[[Any], Any], compiled: bool) -> None:
         grad.manual_seed(0)
-        self.model = nn.Sequential(
-            nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 3)
-        )
+        self.model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 3))
         self.optimizer = make(self.model.parameters())
         self.call: Any = grad.compile(self.step) if compiled else self.step
 
