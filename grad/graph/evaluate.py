@@ -24,6 +24,8 @@ from grad.graph.primitives import (
     CONST,
     CONTIGUOUS,
     CONTRACT,
+    CONVOLVE,
+    CONVOLVE_WEIGHT,
     IOTA,
     MAXIMUM,
     MINIMUM,
@@ -34,6 +36,7 @@ from grad.graph.primitives import (
     UPDATE,
     Kind,
 )
+from grad.graph.windows import correlate, correlate_weight, geometry
 
 Array = np.ndarray[Any, Any]
 
@@ -80,6 +83,23 @@ def evaluate_node(node: Node, sources: Sequence[Array]) -> Array:
 def _contract(node: Node, sources: Sequence[Array]) -> Array:
     wide = [s.astype(np.float64) if s.dtype.kind not in "iu" else s for s in sources]
     return np.matmul(*wide).astype(node.dtype.numpy)
+
+
+def _convolve(node: Node, sources: Sequence[Array]) -> Array:
+    image, weight = sources
+    g = geometry(image.shape, weight.shape[0], weight.shape[2:], node.shape[2:], node.arg)
+    images = image.reshape(g.images, g.groups, g.channels, *g.image)
+    weights = weight.reshape(g.groups, g.filters, g.channels, *g.kernel)
+    return correlate(g, images, weights).reshape(node.shape)
+
+
+def _convolve_weight(node: Node, sources: Sequence[Array]) -> Array:
+    image, gradient = sources
+    windows, kernel = node.arg
+    g = geometry(image.shape, gradient.shape[1], kernel, gradient.shape[2:], windows)
+    images = image.reshape(g.images, g.groups, g.channels, *g.image)
+    gradients = gradient.reshape(g.images, g.groups, g.filters, *g.out)
+    return correlate_weight(g, images, gradients).reshape(node.shape)
 
 
 def _positions(
@@ -129,6 +149,8 @@ def _scan(node: Node, sources: Sequence[Array]) -> Array:
 
 _NAMED = {
     CONTRACT: _contract,
+    CONVOLVE: _convolve,
+    CONVOLVE_WEIGHT: _convolve_weight,
     TAKE: _take,
     SCATTER: _scatter,
     UPDATE: _update,

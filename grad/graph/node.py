@@ -26,6 +26,8 @@ from grad.graph.primitives import (
     CONST,
     CONTIGUOUS,
     CONTRACT,
+    CONVOLVE,
+    CONVOLVE_WEIGHT,
     EXPAND,
     IOTA,
     PAD,
@@ -39,6 +41,7 @@ from grad.graph.primitives import (
     Primitive,
     Rule,
 )
+from grad.graph.windows import Windows
 
 if TYPE_CHECKING:
     from grad.buffer import Buffer
@@ -239,6 +242,61 @@ def contract(a: Node, b: Node) -> Node:
     if a.dtype is not dtypes.float32 and a.dtype is not dtypes.float64:
         raise DTypeError(f"contract: operands are {a.dtype.name}; cast them to float32 or float64.")
     return Node(CONTRACT, (a, b), None, (*a.shape[:-1], b.shape[-1]), a.dtype)
+
+
+def convolve(image: Node, weight: Node, windows: Windows) -> Node:
+    """Convolution (cross-correlation) of ``(n, g * c, *s)`` with ``(g * o, c, *k)``.
+
+    Gives ``(n, g * o, *out)``, where ``out = windows.shape(s, k)``. One, two or three spatial axes.
+    """
+    _check_convolution("convolve", image, weight, windows)
+    groups, filters = windows.groups, weight.shape[0]
+    if image.shape[1] != groups * weight.shape[1] or filters % groups:
+        raise ShapeError(
+            f"convolve: image {image.shape} and weight {weight.shape} in {groups} groups do not "
+            f"fit; needs (n, g * c, ...) and (g * o, c, ...)."
+        )
+    out = windows.shape(image.shape[2:], weight.shape[2:])
+    return Node(
+        CONVOLVE, (image, weight), windows, (image.shape[0], filters, *out), image.dtype
+    )
+
+
+def convolve_weight(
+    image: Node, gradient: Node, windows: Windows, kernel_sizes: Sequence[int]
+) -> Node:
+    """The gradient of the weight of ``convolve(image, weight, windows)``, given the output's.
+
+    `gradient` is ``(n, g * o, *out)``; gives ``(g * o, c, *kernel_sizes)``.
+    """
+    kernel, groups = tuple(kernel_sizes), windows.groups
+    _check_convolution("convolve_weight", image, gradient, windows)
+    channels, filters = image.shape[1], gradient.shape[1]
+    out = windows.shape(image.shape[2:], kernel)
+    if image.shape[0] != gradient.shape[0] or gradient.shape[2:] != out or channels % groups or (
+        filters % groups
+    ):
+        raise ShapeError(
+            f"convolve_weight: image {image.shape} and gradient {gradient.shape} do not fit; a "
+            f"kernel of {kernel} in {groups} groups needs a gradient (n, g * o, *{out})."
+        )
+    shape = (filters, channels // groups, *kernel)
+    return Node(CONVOLVE_WEIGHT, (image, gradient), (windows, kernel), shape, image.dtype)
+
+
+def _check_convolution(name: str, image: Node, other: Node, windows: Windows) -> None:
+    axes = len(image.shape) - 2
+    if not 1 <= axes <= 3 or len(other.shape) != axes + 2 or len(windows.stride) != axes:
+        raise ShapeError(
+            f"{name}: operands are {image.shape} and {other.shape}, windows have "
+            f"{len(windows.stride)} spatial axes; needs the same one, two or three in all."
+        )
+    if image.dtype is not other.dtype:
+        raise DTypeError(
+            f"{name}: operands are {image.dtype.name} and {other.dtype.name}; cast them to one."
+        )
+    if image.dtype is not dtypes.float32 and image.dtype is not dtypes.float64:
+        raise DTypeError(f"{name}: operands are {image.dtype.name}; cast them to float32.")
 
 
 def take(source: Node, axes: Sequence[int], indices: Sequence[Node]) -> Node:

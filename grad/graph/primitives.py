@@ -156,6 +156,10 @@ AS_STRIDED = Primitive("as_strided", Kind.MOVEMENT)  # arg: (shape, strides, off
 
 # -- named operations ------------------------------------------------------------------------------
 CONTRACT = Primitive("contract", Kind.NAMED, 2)  # (..., m, k) with (..., k, n) to (..., m, n)
+# arg: windows; image (n, g*c, *s) and weight (g*o, c, *k), see windows.py
+CONVOLVE = Primitive("convolve", Kind.NAMED, 2)
+# arg: (windows, kernel sizes); image and the gradient of its convolution to that of the weight
+CONVOLVE_WEIGHT = Primitive("convolve_weight", Kind.NAMED, 2)
 TAKE = Primitive(
     "take", Kind.NAMED, -1
 )  # arg: axes; out[i] = source[i, with i[axis] replaced by index[i]]

@@ -17,9 +17,20 @@ from dataclasses import dataclass
 
 from grad.graph.index import Index, add, const, scale
 from grad.graph.positions import Position, flatten, unflatten
-from grad.graph.primitives import AS_STRIDED, BUFFER, PERMUTE, SCAN, SCATTER, UPDATE, Kind
+from grad.graph.primitives import (
+    AS_STRIDED,
+    BUFFER,
+    CONVOLVE,
+    CONVOLVE_WEIGHT,
+    PERMUTE,
+    SCAN,
+    SCATTER,
+    UPDATE,
+    Kind,
+)
 from grad.kernel.cost import kernel_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
+from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
 from grad.kernel.tiles import tile_axis, tiled_loops
 from grad.kernel.writer import Writer
@@ -91,7 +102,11 @@ def lower_all(program: Program, grouping: Grouping) -> list[Lowered]:
 def lower(program: Program, group: Group, in_memory: Container[int]) -> Lowered:
     """The kernel of `group`, which reads the entries `in_memory` and computes the others."""
     root = program.entries[group.root]
-    if group.contraction is not None:
+    if group.contraction is not None and program.entries[group.contraction].op is CONVOLVE:
+        writer, phases = lower_convolution(program, group, in_memory)
+    elif root.op is CONVOLVE_WEIGHT:
+        writer, phases = lower_convolution_weight(program, group, in_memory)
+    elif group.contraction is not None:
         writer, phases = lower_contraction(program, group, in_memory)
     elif root.op is SCATTER:
         writer, phases = lower_scatter(program, group, in_memory)

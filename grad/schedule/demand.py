@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from grad.graph.index import Variable, dynamic, variable
 from grad.graph.movement import Move
 from grad.graph.positions import Position, broadcast_position, moved_index
-from grad.graph.primitives import BUFFER, CONTIGUOUS, SCAN, TAKE, Kind
+from grad.graph.primitives import BUFFER, CONTIGUOUS, CONVOLVE, SCAN, TAKE, Kind
 from grad.schedule.facts import over_contraction, prices, renumbered, strided_base, volumes
 from grad.schedule.program import Entry, Program
 
@@ -134,8 +134,14 @@ class Demand:
 
     def want_operands(self, root: int, entry: Entry) -> None:
         """A contraction reads its operands from memory: the buffer below affine views, or a
-        copy.
+        copy. A convolution reads its weight once, to pack it: what the weight is made of is
+        computed there.
         """
-        for source in entry.src:
+        sources = entry.src
+        if entry.op is CONVOLVE:
+            *sources, weight = sources
+            sizes = enumerate(self.entries[weight].shape)
+            self.ask(root, weight, tuple(variable(f"w{axis}", size) for axis, size in sizes))
+        for source in sources:
             base = strided_base(self.program, source)
             self.want_memory(source if base is None else base[0], root)

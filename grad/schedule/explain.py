@@ -9,11 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from grad.graph.primitives import CONTIGUOUS, CONTRACT, SCAN, SCATTER, UPDATE, Kind
+from grad.graph.primitives import (
+    CONTIGUOUS,
+    CONTRACT,
+    CONVOLVE,
+    CONVOLVE_WEIGHT,
+    SCAN,
+    SCATTER,
+    UPDATE,
+    Kind,
+)
 from grad.schedule.demand import Grouping
 from grad.schedule.facts import over_contraction, renumbered
 from grad.schedule.group import CHEAP, MAX_ENTRIES
 from grad.schedule.program import Program
+
+MULTIPLIES = (CONTRACT, CONVOLVE, CONVOLVE_WEIGHT)
 
 
 def explain(program: Program, grouping: Grouping) -> Iterator[str]:
@@ -44,9 +55,9 @@ def reason(program: Program, grouping: Grouping, number: int) -> str:
     if any(renumbered(program, output) == number for output in program.outputs):
         return "it was asked for, or is held and costly"
     readers = [n for n, e in enumerate(program.entries) if number in e.src]
-    if any(program.entries[reader].op is CONTRACT for reader in _through_views(program, readers)):
+    if any(program.entries[reader].op in MULTIPLIES for reader in _through_views(program, readers)):
         return "a contraction reads it, and reads memory only"
-    if entry.op in (SCAN, SCATTER, UPDATE, CONTIGUOUS, CONTRACT):
+    if entry.op in MULTIPLIES or entry.op in (SCAN, SCATTER, UPDATE, CONTIGUOUS):
         return f"{entry.op.name} has a kernel of its own, and no single pointwise consumer to join"
     if over_contraction(program, Counter(s for e in program.entries for s in e.src))[number]:
         return "its readers go over it several times, and a contraction gives it as it ends"

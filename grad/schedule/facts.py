@@ -12,8 +12,11 @@ from collections.abc import Iterator, Mapping
 from grad.graph.index import Variable
 from grad.graph.movement import Layout, Move, contiguous_layout, moved_strides
 from grad.graph.positions import Position
-from grad.graph.primitives import CONTRACT, PAD, RESHAPE, TAKE, Kind
+from grad.graph.primitives import CONTRACT, CONVOLVE, PAD, RESHAPE, TAKE, Kind
 from grad.schedule.program import Entry, Program
+
+# Operations whose pointwise consumers are computed in their own kernel, before they are stored.
+CONTRACTIONS = frozenset((CONTRACT, CONVOLVE))
 
 
 def root_variables(program: Program, number: int) -> tuple[Variable, ...]:
@@ -90,7 +93,7 @@ def over_contraction(program: Program, readers: Mapping[int, int]) -> list[bool]
         below = [
             s
             for s in entry.src
-            if readers[s] == 1 and (program.entries[s].op is CONTRACT or found[s])
+            if readers[s] == 1 and (program.entries[s].op in CONTRACTIONS or found[s])
         ]
         above = entry.op.kind is Kind.POINTWISE or entry.op is RESHAPE
         size = math.prod(entry.shape)

@@ -19,6 +19,8 @@ from grad.graph.primitives import (
     BUFFER,
     CONTIGUOUS,
     CONTRACT,
+    CONVOLVE,
+    CONVOLVE_WEIGHT,
     RESHAPE,
     SCAN,
     SCATTER,
@@ -28,6 +30,7 @@ from grad.graph.primitives import (
 )
 from grad.schedule.demand import Demand, Group, Grouping
 from grad.schedule.facts import (
+    CONTRACTIONS,
     plain_variables,
     renumbered,
     root_variables,
@@ -83,8 +86,10 @@ class _Grouper(Demand):
         self.home[number] = number
         variables = root_variables(self.program, number)
         position = tuple(variable(v.name, v.size) for v in variables)
-        if entry.op is CONTRACT:
+        if entry.op in CONTRACTIONS:
             group.contraction = number
+            self.want_operands(number, entry)
+        elif entry.op is CONVOLVE_WEIGHT:
             self.want_operands(number, entry)
         elif entry.op is SCATTER or entry.op is UPDATE:
             if self.may_overwrite(number):
@@ -112,7 +117,7 @@ class _Grouper(Demand):
         entry = self.entries[base]
         if entry.op is BUFFER:
             return entry.arg in self.program.donated
-        return entry.op in (UPDATE, SCATTER, CONTRACT, SCAN)
+        return entry.op in (UPDATE, SCATTER, CONTRACT, CONVOLVE, CONVOLVE_WEIGHT, SCAN)
 
     # -- rules 1 and 2: views are free; cheap values are inline, costly ones not where repeated ----
     def is_inline(self, number: int) -> bool:
@@ -123,7 +128,7 @@ class _Grouper(Demand):
             return True
         if kind is Kind.REDUCE:
             return self.is_local(number)
-        if entry.op is CONTRACT:
+        if entry.op in CONTRACTIONS:
             return self.is_epilogue(number)
         if any(len(self.groups[root].inlined) >= MAX_ENTRIES for root in asks):
             return False
@@ -256,7 +261,7 @@ class _Grouper(Demand):
             if rows is None or group.rows is None:
                 return None
             group.local.add(number)
-        elif entry.op is CONTRACT:
+        elif entry.op in CONTRACTIONS:
             if not self.is_epilogue_of(root, number):
                 return None
         elif entry.op.kind is not Kind.POINTWISE or not self.is_whole(root, entry, position):

@@ -23,6 +23,8 @@ from grad.graph.primitives import (
     BUFFER,
     CONST,
     CONTRACT,
+    CONVOLVE,
+    CONVOLVE_WEIGHT,
     POW,
     SCAN,
     SCATTER,
@@ -209,7 +211,7 @@ def _comparable(value: float | int | bool) -> Any:
 # element.
 KEEP_COST = 12
 _HEAVY = 1000
-_HEAVY_OPS = frozenset((CONTRACT, SCAN, SCATTER, UPDATE, TAKE))
+_HEAVY_OPS = frozenset((CONTRACT, CONVOLVE, CONVOLVE_WEIGHT, SCAN, SCATTER, UPDATE, TAKE))
 
 
 def _worth_keeping(nodes: list[Node], sources: list[tuple[int, ...]]) -> list[int]:

@@ -1,0 +1,141 @@
+"""Convolutions against what they mean (`graph/windows.py` in float64): every form of kernel, odd
+sizes, special values, epilogues, threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+import grad
+from grad.engine.realize import realize
+from grad.errors import DTypeError, ShapeError
+from grad.graph import node as graph
+from grad.graph.evaluate import evaluate
+from grad.graph.node import Node
+from grad.graph.windows import Windows
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sizes of one convolution; pads, strides and so on are the same along all axes."""
+
+    images: int
+    channels: int
+    sizes: tuple[int, ...]
+    filters: int
+    kernel: tuple[int, ...]
+    stride: int = 1
+    before: int = 0
+    after: int | None = None
+    dilation: int = 1
+    spread: int = 1
+    groups: int = 1
+    dtype: str = "float32"
+    windows: Windows = field(init=False)
+
+    def __post_init__(self) -> None:
+        rank = len(self.sizes)
+        after = self.before if self.after is None else self.after
+        windows = Windows(
+            (self.stride,) * rank,
+            ((self.before, after),) * rank,
+            (self.dilation,) * rank,
+            (self.spread,) * rank,
+            self.groups,
+        )
+        object.__setattr__(self, "windows", windows)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return (self.images, self.channels, *self.sizes)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        return (self.filters, self.channels // self.groups, *self.kernel)
+
+
+CASES = {
+    "square": Case(2, 5, (9, 11), 7, (3, 3), before=1),
+    "many channels": Case(2, 40, (10, 13), 70, (3, 3), before=1),
+    "one channel": Case(3, 1, (28, 28), 32, (3, 3)),
+    "pointwise": Case(2, 67, (9, 7), 33, (1, 1)),
+    "pointwise, small": Case(3, 33, (2, 2), 40, (1, 1)),
+    "strided": Case(2, 36, (15, 17), 34, (3, 3), stride=2, before=1),
+    "strided pointwise": Case(2, 36, (15, 17), 34, (1, 1), stride=2),
+    "7x7": Case(1, 3, (37, 41), 20, (7, 7), stride=2, before=3),
+    "stride 3": Case(1, 18, (20, 19), 33, (5, 4), stride=3, before=2, after=1),
+    "dilated": Case(2, 20, (17, 14), 37, (3, 3), before=2, dilation=2),
+    "spread": Case(2, 21, (7, 6), 35, (3, 3), before=1, after=2, spread=2),
+    "spread 3": Case(1, 9, (5, 4), 33, (4, 3), before=3, spread=3),
+    "spread and strided": Case(1, 5, (7, 6), 6, (3, 3), stride=3, before=1, spread=2),
+    "depthwise": Case(2, 19, (13, 21), 19, (3, 3), before=1, groups=19),
+    "depthwise, strided": Case(2, 8, (13, 21), 8, (5, 5), stride=2, before=2, groups=8),
+    "groups": Case(2, 12, (9, 10), 18, (3, 3), before=1, groups=3),
+    "large groups": Case(2, 40, (9, 10), 68, (3, 3), before=1, groups=2),
+    "line": Case(2, 6, (50,), 40, (5,), before=2),
+    "long kernel": Case(2, 3, (90,), 34, (31,), before=15),
+    "volume": Case(2, 5, (5, 6, 7), 36, (3, 2, 3), before=1),
+    "volume, strided": Case(1, 17, (5, 6, 7), 4, (2, 3, 3), stride=2, before=1),
+    "cropped": Case(2, 18, (12, 13), 33, (3, 3), before=-2, after=-1),
+    "cropped and padded": Case(2, 18, (12, 13), 33, (3, 3), before=-2, after=3),
+    "whole image": Case(3, 20, (4, 5), 48, (4, 5)),
+    "one position": Case(1, 1, (1, 1), 1, (1, 1)),
+    "padding only": Case(1, 2, (1, 1), 33, (3, 3), before=4),
+    "no images": Case(0, 4, (5, 5), 33, (3, 3)),
+    "no filters": Case(2, 4, (5, 5), 0, (3, 3)),
+    "no channels": Case(2, 0, (5, 5), 3, (3, 3)),
+    "float64": Case(2, 20, (9, 10), 35, (3, 3), before=1, dtype="float64"),
+    "float64, strided": Case(2, 3, (19, 20), 5, (3, 3), stride=2, dtype="float64"),
+}
+
+
+def arrays(case: Case, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(case.dtype)
+
+
+def leaf(array: np.ndarray) -> Node:
+    return grad.tensor(array).node
+
+
+def compare(node: Node, terms: int) -> None:
+    (expected,) = evaluate([node])
+    realize([node])
+    (actual,) = evaluate([node])
+    precision = 1e-6 if actual.dtype == np.float32 else 1e-14
+    tolerance = precision * max(terms, 1) ** 0.5 * 4
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_forward(name: str) -> None:
+    case = CASES[name]
+    image = leaf(arrays(case, case.image_shape, 1))
+    weight = leaf(arrays(case, case.weight_shape, 2))
+    compare(graph.convolve(image, weight, case.windows), int(np.prod(case.weight_shape[1:])))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weight_gradient(name: str) -> None:
+    case = CASES[name]
+    image = leaf(arrays(case, case.image_shape, 1))
+    out = (case.images, case.filters, *case.windows.shape(case.sizes, case.kernel))
+    gradient = leaf(arrays(case, out, 2))
+    node = graph.convolve_weight(image, gradient, case.windows, case.kernel)
+    compare(node, case.images * int(np.prod(out[2:])))
+
+
+def test_errors() -> None:
+    image, weight = leaf(np.zeros((2, 4, 5, 5), "f")), leaf(np.zeros((6, 2, 3, 3), "f"))
+    windows = CASES["square"].windows
+    with pytest.raises(ShapeError, match="in 1 groups do not fit"):
+        graph.convolve(image, weight, windows)
+    with pytest.raises(ShapeError, match="the kernel has 9 taps"):
+        graph.convolve(image, leaf(np.zeros((6, 4, 3, 9), "f")), windows)
+    with pytest.raises(DTypeError, match="float32 and float64"):
+        graph.convolve(image, leaf(np.zeros((6, 4, 3, 3))), windows)
+    with pytest.raises(ShapeError, match="spatial axes"):
+        graph.convolve(image, leaf(np.zeros((6, 4, 3), "f")), windows)
+    with pytest.raises(ShapeError, match="needs a gradient"):
+        graph.convolve_weight(image, image, windows, (2, 2))
