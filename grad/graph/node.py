@@ -257,9 +257,7 @@ def convolve(image: Node, weight: Node, windows: Windows) -> Node:
             f"fit; needs (n, g * c, ...) and (g * o, c, ...)."
         )
     out = windows.shape(image.shape[2:], weight.shape[2:])
-    return Node(
-        CONVOLVE, (image, weight), windows, (image.shape[0], filters, *out), image.dtype
-    )
+    return Node(CONVOLVE, (image, weight), windows, (image.shape[0], filters, *out), image.dtype)
 
 
 def convolve_weight(
@@ -273,8 +271,11 @@ def convolve_weight(
     _check_convolution("convolve_weight", image, gradient, windows)
     channels, filters = image.shape[1], gradient.shape[1]
     out = windows.shape(image.shape[2:], kernel)
-    if image.shape[0] != gradient.shape[0] or gradient.shape[2:] != out or channels % groups or (
-        filters % groups
+    if (
+        image.shape[0] != gradient.shape[0]
+        or gradient.shape[2:] != out
+        or channels % groups
+        or (filters % groups)
     ):
         raise ShapeError(
             f"convolve_weight: image {image.shape} and gradient {gradient.shape} do not fit; a "
