@@ -41,7 +41,7 @@ from grad.graph.primitives import (
     Primitive,
     Rule,
 )
-from grad.graph.windows import Windows
+from grad.graph.windows import Windows, convolved_shape, weight_shape
 
 if TYPE_CHECKING:
     from grad.buffer import Buffer
@@ -249,15 +249,8 @@ def convolve(image: Node, weight: Node, windows: Windows) -> Node:
 
     Gives ``(n, g * o, *out)``, where ``out = windows.shape(s, k)``. One, two or three spatial axes.
     """
-    _check_convolution("convolve", image, weight, windows)
-    groups, filters = windows.groups, weight.shape[0]
-    if image.shape[1] != groups * weight.shape[1] or filters % groups:
-        raise ShapeError(
-            f"convolve: image {image.shape} and weight {weight.shape} in {groups} groups do not "
-            f"fit; needs (n, g * c, ...) and (g * o, c, ...)."
-        )
-    out = windows.shape(image.shape[2:], weight.shape[2:])
-    return Node(CONVOLVE, (image, weight), windows, (image.shape[0], filters, *out), image.dtype)
+    shape = convolved_shape(image.shape, weight.shape, windows)
+    return Node(CONVOLVE, (image, weight), windows, shape, _convolved("convolve", image, weight))
 
 
 def convolve_weight(
@@ -267,37 +260,20 @@ def convolve_weight(
 
     `gradient` is ``(n, g * o, *out)``; gives ``(g * o, c, *kernel_sizes)``.
     """
-    kernel, groups = tuple(kernel_sizes), windows.groups
-    _check_convolution("convolve_weight", image, gradient, windows)
-    channels, filters = image.shape[1], gradient.shape[1]
-    out = windows.shape(image.shape[2:], kernel)
-    if (
-        image.shape[0] != gradient.shape[0]
-        or gradient.shape[2:] != out
-        or channels % groups
-        or (filters % groups)
-    ):
-        raise ShapeError(
-            f"convolve_weight: image {image.shape} and gradient {gradient.shape} do not fit; a "
-            f"kernel of {kernel} in {groups} groups needs a gradient (n, g * o, *{out})."
-        )
-    shape = (filters, channels // groups, *kernel)
-    return Node(CONVOLVE_WEIGHT, (image, gradient), (windows, kernel), shape, image.dtype)
+    kernel = tuple(kernel_sizes)
+    shape = weight_shape(image.shape, gradient.shape, windows, kernel)
+    dtype = _convolved("convolve_weight", image, gradient)
+    return Node(CONVOLVE_WEIGHT, (image, gradient), (windows, kernel), shape, dtype)
 
 
-def _check_convolution(name: str, image: Node, other: Node, windows: Windows) -> None:
-    axes = len(image.shape) - 2
-    if not 1 <= axes <= 3 or len(other.shape) != axes + 2 or len(windows.stride) != axes:
-        raise ShapeError(
-            f"{name}: operands are {image.shape} and {other.shape}, windows have "
-            f"{len(windows.stride)} spatial axes; needs the same one, two or three in all."
-        )
-    if image.dtype is not other.dtype:
+def _convolved(name: str, image: Node, other: Node) -> DType:
+    dtype = image.dtype
+    if dtype is not other.dtype or dtype not in (dtypes.float32, dtypes.float64):
         raise DTypeError(
-            f"{name}: operands are {image.dtype.name} and {other.dtype.name}; cast them to one."
+            f"{name}: operands are {dtype.name} and {other.dtype.name}; cast both to float32 or "
+            f"both to float64."
         )
-    if image.dtype is not dtypes.float32 and image.dtype is not dtypes.float64:
-        raise DTypeError(f"{name}: operands are {image.dtype.name}; cast them to float32.")
+    return dtype
 
 
 def take(source: Node, axes: Sequence[int], indices: Sequence[Node]) -> Node:

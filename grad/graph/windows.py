@@ -100,6 +100,41 @@ class Geometry:
         return results * self.channels * self.taps
 
 
+def convolved_shape(image: Shape, weight: Shape, windows: Windows) -> Shape:
+    """The shape of ``convolve(image, weight, windows)``; ShapeError where they do not fit."""
+    _check_ranks("convolve", image, weight, windows)
+    groups = windows.groups
+    if image[1] != groups * weight[1] or weight[0] % groups:
+        raise ShapeError(
+            f"convolve: image {image} and weight {weight} in {groups} groups do not fit; needs "
+            f"(n, g * c, ...) and (g * o, c, ...)."
+        )
+    return (image[0], weight[0], *windows.shape(image[2:], weight[2:]))
+
+
+def weight_shape(image: Shape, gradient: Shape, windows: Windows, kernel: Shape) -> Shape:
+    """The shape of ``convolve_weight(image, gradient, windows, kernel)``; ShapeError likewise."""
+    _check_ranks("convolve_weight", image, gradient, windows)
+    groups = windows.groups
+    out = windows.shape(image[2:], kernel)
+    fits = image[0] == gradient[0] and gradient[2:] == out
+    if not fits or image[1] % groups or gradient[1] % groups:
+        raise ShapeError(
+            f"convolve_weight: image {image} and gradient {gradient} do not fit; a kernel of "
+            f"{kernel} in {groups} groups needs a gradient (n, g * o, *{out})."
+        )
+    return (gradient[1], image[1] // groups, *kernel)
+
+
+def _check_ranks(name: str, image: Shape, other: Shape, windows: Windows) -> None:
+    axes = len(image) - 2
+    if not 1 <= axes <= AXES or len(other) != axes + 2 or len(windows.stride) != axes:
+        raise ShapeError(
+            f"{name}: operands are {image} and {other}, windows have {len(windows.stride)} "
+            f"spatial axes; needs the same one, two or three in all."
+        )
+
+
 def geometry(
     image_shape: Shape, filters: int, kernel_sizes: Shape, out: Shape, windows: Windows
 ) -> Geometry:
