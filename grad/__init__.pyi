@@ -372,6 +372,62 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """``softmax(query @ key.mT * scale + mask) @ value`` over the last two axes."""
 
+def reshape(x: Any, *shape: Any) -> Tensor:
+    """The same values in another shape; a view where that can be, else a copy."""
+
+def flatten(x: Any, start_dim: _int = ..., end_dim: _int = ...) -> Tensor:
+    """Axes `start_dim` to `end_dim` made one; a number becomes one element."""
+
+def unflatten(x: Any, dim: _int, sizes: Any, **numpy_names: Any) -> Tensor:
+    """Axis `dim` split into `sizes`, one of which may be -1."""
+
+def squeeze(x: Any, *dim: Any, **numpy_names: Any) -> Tensor:
+    """Axes of size 1 left out: all of them, or those named (others stay)."""
+
+def unsqueeze(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
+    """A new axis of size 1 at `dim`."""
+
+def broadcast_to(x: Any, *shape: Any) -> Tensor:
+    """`x` expanded to `shape`."""
+
+def clone(x: Any, memory_format: Any = ...) -> Tensor:
+    """A copy with memory of its own; the gradient goes through."""
+
+def broadcast_tensors(*tensors: Any) -> Tensor:
+    """All tensors expanded to their common shape."""
+
+def cat(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
+    """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
+
+def concat(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
+    """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
+
+def concatenate(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
+    """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
+
+def stack(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
+    """Tensors of one shape along a new axis."""
+
+def split(
+    x: Any, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
+) -> tuple[Tensor, ...]:
+    """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
+
+def chunk(x: Any, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+    """`chunks` views along `dim`, equal but for the last."""
+
+def unbind(x: Any, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+    """A view for each position along `dim`."""
+
+def tile(x: Any, *dims: Any) -> Tensor:
+    """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
+
+def roll(x: Any, shifts: Any, dims: Any = ...) -> Tensor:
+    """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
+
+def pad(x: Any, pad: Any, mode: str = ..., value: _float | None = ...) -> Tensor:
+    """x with elements put before and after its last axes."""
+
 def relu6(x: Any) -> Tensor:
     """``min(max(x, 0), 6)``."""
 
@@ -435,59 +491,6 @@ def allclose(
 
 def equal(x: Any, y: Any) -> _bool:
     """Whether two tensors have the same shape and elements, as a Python bool."""
-
-def reshape(x: Any, *shape: Any) -> Tensor:
-    """The same values in another shape; a view where that can be, else a copy."""
-
-def flatten(x: Any, start_dim: _int = ..., end_dim: _int = ...) -> Tensor:
-    """Axes `start_dim` to `end_dim` made one; a number becomes one element."""
-
-def unflatten(x: Any, dim: _int, sizes: Any, **numpy_names: Any) -> Tensor:
-    """Axis `dim` split into `sizes`, one of which may be -1."""
-
-def squeeze(x: Any, *dim: Any, **numpy_names: Any) -> Tensor:
-    """Axes of size 1 left out: all of them, or those named (others stay)."""
-
-def unsqueeze(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
-    """A new axis of size 1 at `dim`."""
-
-def broadcast_to(x: Any, *shape: Any) -> Tensor:
-    """`x` expanded to `shape`."""
-
-def clone(x: Any, memory_format: Any = ...) -> Tensor:
-    """A copy with memory of its own; the gradient goes through."""
-
-def broadcast_tensors(*tensors: Any) -> Tensor:
-    """All tensors expanded to their common shape."""
-
-def cat(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
-    """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
-
-def concat(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
-    """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
-
-def concatenate(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
-    """Tensors side by side along an axis that exists: ``cat((x, y), dim=0)``."""
-
-def stack(tensors: Sequence[Any], dim: _int = ..., **numpy_names: Any) -> Tensor:
-    """Tensors of one shape along a new axis."""
-
-def split(
-    x: Any, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
-) -> tuple[Tensor, ...]:
-    """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
-
-def chunk(x: Any, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
-    """`chunks` views along `dim`, equal but for the last."""
-
-def unbind(x: Any, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
-    """A view for each position along `dim`."""
-
-def tile(x: Any, *dims: Any) -> Tensor:
-    """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
-
-def roll(x: Any, shifts: Any, dims: Any = ...) -> Tensor:
-    """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
 
 def sum(
     x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
@@ -723,6 +726,89 @@ def as_strided(
     x: Any, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...
 ) -> Tensor:
     """Any view of the memory of `x`, by sizes, strides and offset in elements."""
+
+def avg_pool1d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = ...,
+    padding: Any = ...,
+    ceil_mode: _bool = ...,
+    count_include_pad: _bool = ...,
+) -> Tensor:
+    """The mean of each window of `kernel_size` elements, `stride` apart (as long as the window without it)."""
+
+def avg_pool2d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = ...,
+    padding: Any = ...,
+    ceil_mode: _bool = ...,
+    count_include_pad: _bool = ...,
+    divisor_override: _int | None = ...,
+) -> Tensor:
+    """The mean of each window of ``(N, C, H, W)``; see `avg_pool1d`."""
+
+def avg_pool3d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = ...,
+    padding: Any = ...,
+    ceil_mode: _bool = ...,
+    count_include_pad: _bool = ...,
+    divisor_override: _int | None = ...,
+) -> Tensor:
+    """The mean of each window of ``(N, C, D, H, W)``; see `avg_pool2d`."""
+
+def max_pool1d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = ...,
+    padding: Any = ...,
+    dilation: Any = ...,
+    ceil_mode: _bool = ...,
+    return_indices: _bool = ...,
+) -> Tensor:
+    """The largest element of each window of `kernel_size` elements, `stride` apart (as long as the window without it)."""
+
+def max_pool2d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = ...,
+    padding: Any = ...,
+    dilation: Any = ...,
+    ceil_mode: _bool = ...,
+    return_indices: _bool = ...,
+) -> Tensor:
+    """The largest element of each window of ``(N, C, H, W)``; see `max_pool1d`."""
+
+def max_pool3d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = ...,
+    padding: Any = ...,
+    dilation: Any = ...,
+    ceil_mode: _bool = ...,
+    return_indices: _bool = ...,
+) -> Tensor:
+    """The largest element of each window of ``(N, C, D, H, W)``; see `max_pool1d`."""
+
+def adaptive_avg_pool1d(x: Any, output_size: Any) -> Tensor:
+    """The mean of each of `output_size` windows that cover the image evenly."""
+
+def adaptive_avg_pool2d(x: Any, output_size: Any) -> Tensor:
+    """The mean of each of `output_size` windows of ``(N, C, H, W)``; see `adaptive_avg_pool1d`."""
+
+def adaptive_avg_pool3d(x: Any, output_size: Any) -> Tensor:
+    """The mean of each of `output_size` windows of ``(N, C, D, H, W)``; see `adaptive_avg_pool1d`."""
+
+def adaptive_max_pool1d(x: Any, output_size: Any, return_indices: _bool = ...) -> Tensor:
+    """The largest element of each of `output_size` windows that cover the image evenly."""
+
+def adaptive_max_pool2d(x: Any, output_size: Any, return_indices: _bool = ...) -> Tensor:
+    """The largest element of each of `output_size` windows of ``(N, C, H, W)``; see `adaptive_max_pool1d`."""
+
+def adaptive_max_pool3d(x: Any, output_size: Any, return_indices: _bool = ...) -> Tensor:
+    """The largest element of each of `output_size` windows of ``(N, C, D, H, W)``; see `adaptive_max_pool1d`."""
 
 def pow(x: Any, exponent: Any) -> Tensor:
     """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative integers they give 0 or ±1."""

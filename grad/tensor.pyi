@@ -341,6 +341,48 @@ class Tensor(Variable):
         """Fill x with 1 with probability `p` (a number or a tensor), else 0, and return it."""
     def random_(self, low: _int = ..., high: _int | None = ..., *, generator: Any = ...) -> Tensor:
         """Fill x with whole numbers in ``[low, high)``, or ``[0, low)``, and return it."""
+    def _through(self, path: Any) -> Tensor:
+        """`x` through any path; what a view's history becomes when its base was written to."""
+    def view(self, *shape: Any) -> Tensor:
+        """The same memory in another shape: ``x.view(2, -1)``; given a dtype, a copy of the bits."""
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same values in another shape; a view where that can be, else a copy."""
+    def flatten(self, start_dim: _int = ..., end_dim: _int = ...) -> Tensor:
+        """Axes `start_dim` to `end_dim` made one; a number becomes one element."""
+    def unflatten(self, dim: _int, sizes: Any, **numpy_names: Any) -> Tensor:
+        """Axis `dim` split into `sizes`, one of which may be -1."""
+    def squeeze(self, *dim: Any, **numpy_names: Any) -> Tensor:
+        """Axes of size 1 left out: all of them, or those named (others stay)."""
+    def unsqueeze(self, dim: _int, **numpy_names: Any) -> Tensor:
+        """A new axis of size 1 at `dim`."""
+    def expand(self, *size: Any) -> Tensor:
+        """Axes of size 1 repeated without copying, new axes in front; -1 keeps a size."""
+    def expand_as(self, other: Any) -> Tensor:
+        """`x` expanded to the shape of `other`."""
+    def broadcast_to(self, *shape: Any) -> Tensor:
+        """`x` expanded to `shape`."""
+    def view_as(self, other: Any) -> Tensor:
+        """`x` viewed in the shape of `other`."""
+    def reshape_as(self, other: Any) -> Tensor:
+        """`x` in the shape of `other`."""
+    def clone(self, memory_format: Any = ...) -> Tensor:
+        """A copy with memory of its own; the gradient goes through."""
+    def contiguous(self, memory_format: Any = ...) -> Tensor:
+        """`x` itself if its elements lie in row-major order, else a copy in which they do."""
+    def split(
+        self, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
+    ) -> tuple[Tensor, ...]:
+        """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
+    def chunk(self, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+        """`chunks` views along `dim`, equal but for the last."""
+    def unbind(self, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+        """A view for each position along `dim`."""
+    def repeat(self, *repeats: Any) -> Tensor:
+        """Copies side by side, `repeats` of them along each axis; new axes in front."""
+    def tile(self, *dims: Any) -> Tensor:
+        """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
+    def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
+        """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
     def relu6(self) -> Tensor:
         """``min(max(x, 0), 6)``."""
     def hardtanh(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
@@ -432,48 +474,6 @@ class Tensor(Variable):
         """`x` as another dtype (or like another tensor); `x` itself if nothing changes."""
     def bitcast(self, dtype: Any) -> Tensor:
         """The same bits read as `dtype`, of equal size; a copy."""
-    def _through(self, path: Any) -> Tensor:
-        """`x` through any path; what a view's history becomes when its base was written to."""
-    def view(self, *shape: Any) -> Tensor:
-        """The same memory in another shape: ``x.view(2, -1)``; given a dtype, a copy of the bits."""
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same values in another shape; a view where that can be, else a copy."""
-    def flatten(self, start_dim: _int = ..., end_dim: _int = ...) -> Tensor:
-        """Axes `start_dim` to `end_dim` made one; a number becomes one element."""
-    def unflatten(self, dim: _int, sizes: Any, **numpy_names: Any) -> Tensor:
-        """Axis `dim` split into `sizes`, one of which may be -1."""
-    def squeeze(self, *dim: Any, **numpy_names: Any) -> Tensor:
-        """Axes of size 1 left out: all of them, or those named (others stay)."""
-    def unsqueeze(self, dim: _int, **numpy_names: Any) -> Tensor:
-        """A new axis of size 1 at `dim`."""
-    def expand(self, *size: Any) -> Tensor:
-        """Axes of size 1 repeated without copying, new axes in front; -1 keeps a size."""
-    def expand_as(self, other: Any) -> Tensor:
-        """`x` expanded to the shape of `other`."""
-    def broadcast_to(self, *shape: Any) -> Tensor:
-        """`x` expanded to `shape`."""
-    def view_as(self, other: Any) -> Tensor:
-        """`x` viewed in the shape of `other`."""
-    def reshape_as(self, other: Any) -> Tensor:
-        """`x` in the shape of `other`."""
-    def clone(self, memory_format: Any = ...) -> Tensor:
-        """A copy with memory of its own; the gradient goes through."""
-    def contiguous(self, memory_format: Any = ...) -> Tensor:
-        """`x` itself if its elements lie in row-major order, else a copy in which they do."""
-    def split(
-        self, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
-    ) -> tuple[Tensor, ...]:
-        """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
-    def chunk(self, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
-        """`chunks` views along `dim`, equal but for the last."""
-    def unbind(self, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
-        """A view for each position along `dim`."""
-    def repeat(self, *repeats: Any) -> Tensor:
-        """Copies side by side, `repeats` of them along each axis; new axes in front."""
-    def tile(self, *dims: Any) -> Tensor:
-        """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
-    def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
-        """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
     def sum(
         self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
     ) -> Tensor:

@@ -22,6 +22,21 @@ from grad.nn.losses import (
     mse_loss,
     smooth_l1_loss,
 )
+from grad.nn.spatial import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    pad,
+)
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 
@@ -54,6 +69,20 @@ __all__ = [
     "hardtanh",
     "softmax",
     "log_softmax",
+    # images
+    "pad",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     # losses
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
