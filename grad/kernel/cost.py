@@ -16,13 +16,14 @@ from grad.kernel.ir import Accumulate, Contraction, Count, Kernel, Let, Load, Lo
 LANES = 16
 JUMP = 1.2  # one lane of a gather
 NEAR = 0.5  # one whose cache line is still there from the step before
+TRANSPOSED = 6.0  # a vector that comes out of a transposed square
 SCATTER = 1.7  # a scatter next to a gather
 NEAR_LINES = 256  # so many lines stay in the first-level cache
 LOOP = 3.0  # starting a loop
 
 
-def access_cost(index: Index, lanes: Variable | None, around: Variable | None = None) -> float:
-    """One load or store of a vector along `lanes`, the variable of the loop `around` it."""
+def access_cost(index: Index, lanes: Variable | None, around: Loop | None = None) -> float:
+    """One load or store of a vector along `lanes`, in the loop `around` the one in lanes."""
     divisions = sum(isinstance(atom, Quotient | Remainder) for atom, _ in index.terms)
     if lanes is None:
         return 1.0 + divisions
@@ -33,12 +34,15 @@ def access_cost(index: Index, lanes: Variable | None, around: Variable | None = 
         return 1.0 + divisions
     if coefficient is None:
         return LANES * JUMP * 2 + 4.0 * divisions
-    if around is not None and lanes.size <= NEAR_LINES and index.coefficient(around) in (1, -1):
+    step = None if around is None else index.coefficient(around.variable)
+    if step == 1 and around is not None and around.squares:
+        return TRANSPOSED
+    if step in (1, -1) and lanes.size <= NEAR_LINES:
         return LANES * NEAR
     return LANES * JUMP
 
 
-def statement_cost(statement: Statement, lanes: Variable | None, around: Variable | None) -> float:
+def statement_cost(statement: Statement, lanes: Variable | None, around: Loop | None) -> float:
     if isinstance(statement, Let):
         return statement.op.cost
     if isinstance(statement, Load | Store):
@@ -52,7 +56,7 @@ def statement_cost(statement: Statement, lanes: Variable | None, around: Variabl
 def phase_cost(statements: tuple[Statement, ...]) -> float:
     """The cost of running `statements` once, all loops included."""
     total = 0.0
-    stack: list[tuple[tuple[Statement, ...], float, Variable | None, Variable | None]]
+    stack: list[tuple[tuple[Statement, ...], float, Variable | None, Loop | None]]
     stack = [(statements, 1.0, None, None)]
     while stack:
         body, times, lanes, around = stack.pop()
@@ -67,7 +71,7 @@ def phase_cost(statements: tuple[Statement, ...]) -> float:
                 if statement.vector:
                     stack.append((statement.body, times * turns, statement.variable, around))
                 else:
-                    stack.append((statement.body, times * turns, lanes, statement.variable))
+                    stack.append((statement.body, times * turns, lanes, statement))
             else:
                 total += times * statement_cost(statement, lanes, around)
     return total

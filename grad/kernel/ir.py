@@ -124,6 +124,8 @@ class Loop:
     parallel: iterations are independent and are given to threads (only the outermost loop of a
         phase).
     vector: iterations may run side by side in lanes.
+    squares: the body is values of one turn, then one loop in lanes. What is read along this loop's
+        variable, and across in lanes, may be read before it in squares and transposed.
     """
 
     variable: Variable
@@ -131,6 +133,7 @@ class Loop:
     parallel: bool = False
     vector: bool = False
     limit: Index | None = None
+    squares: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +248,8 @@ def _print_statement(
                 if s.limit is None
                 else f"min({s.variable.size}, {show(s.limit)})"
             )
-            roles = " ".join(r for r, on in (("parallel", s.parallel), ("vector", s.vector)) if on)
+            flags = (("parallel", s.parallel), ("vector", s.vector), ("squares", s.squares))
+            roles = " ".join(role for role, on in flags if on)
             return f"for {s.variable.name} in range({bound}):" + (f"  # {roles}" if roles else "")
         case Contraction():
             around = ", ".join(v.name for v in (*s.batch, s.row, s.column))

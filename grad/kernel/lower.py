@@ -32,7 +32,7 @@ from grad.kernel.cost import kernel_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
-from grad.kernel.tiles import tile_axis, tiled_loops
+from grad.kernel.tiles import find_tiling, tiled_loops
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group, Grouping
 from grad.schedule.facts import root_variables
@@ -232,10 +232,10 @@ class _Nest:
         if not ops & {PERMUTE, AS_STRIDED}:
             return
         shape = self.entry.shape
-        axis = tile_axis(Writer(self.program, self.in_memory), shape, self.store_all)
-        if axis is not None:
+        tiling = find_tiling(Writer(self.program, self.in_memory), shape, self.store_all)
+        if tiling is not None:
             writer = Writer(self.program, self.in_memory)
-            tiled_loops(writer, shape, axis, self.store_all)
+            tiled_loops(writer, tiling, self.store_all, self.entry.dtype.itemsize)
             yield writer, [writer.bodies[0]]
 
     # -- rows --------------------------------------------------------------------------------------

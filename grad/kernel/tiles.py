@@ -1,9 +1,11 @@
 """Loops in tiles, for kernels that read along two axes at once, such as ``x.T + y``.
 
 Whichever axis of a transposing kernel is innermost, some access jumps from one cache line to the
-next. In a tile of a few rows and columns all lines that are touched stay in the first-level cache
-until they have been used up. `lower.py` tries this form beside the others when `tile_axis` finds
-an axis to tile with.
+next. In a tile all lines that are touched are used up while they are in the first-level cache; and
+the loop over its rows is one of squares (`ir.py`), in which what runs along the rows is read in
+vectors and transposed in registers (`codegen/llvm/transposes.py`). Axes that all accesses walk as
+if they were one are made one before. `lower.py` tries this form beside the others when
+`find_tiling` finds an axis to tile with.
 """
 
 from __future__ import annotations
@@ -11,75 +13,168 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 from grad.graph.index import Index, Variable, add, scale
 from grad.graph.movement import Shape
 from grad.graph.positions import Position, unflatten
-from grad.kernel.ir import Load, Loop, Statement, Store
+from grad.kernel.ir import Count, Load, Loop, Statement, Store, Test
 from grad.kernel.writer import Writer
 
-# A line of 64 bytes has 16 floats, so 16 rows use it up; 64 columns are a few vectors, and as many
-# lines.
-TILE_ROWS = 16
-TILE_COLUMNS = 64
+# Bytes of a row and of a column of a tile. Where rows begin inside a line, or inside the pair of
+# lines that is fetched together, short ones fetch twice as much as they use.
+SIDE_BYTES = 256
+LONGEST_SIDE = 64
 # Smaller results are in the first-level cache anyway.
-SMALLEST = 4096
+SMALLEST = 256
+# With fewer rows of tiles than this, threads share the tiles one by one.
+FEW_BLOCKS = 64
 
 Body = Callable[[Writer, Position], None]
 
 
-def tile_axis(writer: Writer, shape: Shape, body: Body) -> int | None:
-    """The axis along which an access runs that jumps along the last axis; None if there is none.
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How a result is cut into tiles.
+
+    Attributes:
+        groups: sizes of the axes that are walked as one, for each such group.
+        axis: the group that numbers the rows of a tile; the last group numbers its columns.
+    """
+
+    groups: tuple[Shape, ...]
+    axis: int
+
+    @property
+    def sizes(self) -> Shape:
+        return tuple(math.prod(group) for group in self.groups)
+
+    def position(self, indices: Position) -> Position:
+        """Where the element at `indices`, one for each group, is in the result."""
+        pairs = zip(indices, self.groups, strict=True)
+        return tuple(part for index, group in pairs for part in unflatten(index, group))
+
+
+def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:
+    """Tiles for a body in which an access runs along one axis and jumps along the last; else None.
 
     Args:
         writer: a fresh one; what it writes is only looked at.
     """
-    if len(shape) < 2 or math.prod(shape) < SMALLEST or shape[-1] < TILE_ROWS:
+    if len(shape) < 2 or math.prod(shape) < SMALLEST:
         return None
     variables: list[Variable] = []
     with ExitStack() as loops:
-        position = []
+        position: list[Index] = []
         for size in shape:
             position.append(loops.enter_context(writer.loop(size)))
             variables.append(next(reversed(writer.variable_levels)))
         body(writer, tuple(position))
-    for index in _accesses(writer.bodies[0]):
-        if index.coefficient(variables[-1]) not in (0, 1):
-            for axis in range(len(shape) - 1):
-                if shape[axis] > 1 and index.coefficient(variables[axis]) in (1, -1):
-                    return axis
-    return None
+    inside = list(_inside(writer.bodies[0]))
+    groups = _walked_as_one(variables, [i for s in inside for i in _indices(s)])
+    steps = [_step(group) for group in groups]
+    found = [
+        axis
+        for axis in range(len(groups) - 1)
+        for s in inside
+        if isinstance(s, Load) and _runs_across(s.index, steps[axis], steps[-1])
+    ]
+    if not found:
+        return None
+    sizes = tuple(tuple(v.size for v in group) for group in groups)
+    return Tiling(sizes, max(found, key=lambda axis: (math.prod(sizes[axis]), axis)))
 
 
-def _accesses(statements: list[Statement]) -> Iterator[Index]:
+def _runs_across(index: Index, rows: Variable, columns: Variable) -> bool:
+    """Whether an access runs along the rows and jumps along the columns."""
+    return (
+        rows.size > 1
+        and index.coefficient(rows) == 1
+        and index.coefficient(columns) not in (0, 1, None)
+    )
+
+
+def _inside(statements: list[Statement]) -> Iterator[Statement]:
     stack = list(statements)
     while stack:
         statement = stack.pop()
         if isinstance(statement, Loop):
             stack.extend(statement.body)
-        elif isinstance(statement, Load | Store):
-            yield statement.index
+        yield statement
 
 
-def tiled_loops(writer: Writer, shape: Shape, axis: int, body: Body) -> None:
-    """Write `body` for all positions of `shape`, tile by tile of `axis` and the last axis."""
-    rows, columns = shape[axis], shape[-1]
-    others = tuple(size for a, size in enumerate(shape[:-1]) if a != axis)
-    blocks = (*others, -(-rows // TILE_ROWS))
-    with writer.loop(math.prod(blocks), parallel=True) as block:
-        *outer, part = unflatten(block, blocks)
+def _indices(statement: Statement) -> list[Index]:
+    """All index expressions of a statement."""
+    match statement:
+        case Load():
+            return [statement.index, *(guard.index for guard in statement.guards)]
+        case Test():
+            return [guard.index for guard in statement.guards]
+        case Store() | Count():
+            return [statement.index]
+        case _:
+            return []
+
+
+def _walked_as_one(variables: list[Variable], indices: list[Index]) -> list[list[Variable]]:
+    """Runs of axes along which every index grows as along one axis."""
+    groups: list[list[Variable]] = []
+    for inner in variables:
+        outer = _step(groups[-1]) if groups else None
+        if outer is not None and _is_one_axis(outer, inner, indices):
+            groups[-1].append(inner)
+        else:
+            groups.append([inner])
+    return groups
+
+
+def _step(group: list[Variable]) -> Variable:
+    """The variable that an index over the whole group grows with one by one."""
+    return next((v for v in reversed(group) if v.size > 1), group[-1])
+
+
+def _is_one_axis(outer: Variable, inner: Variable, indices: list[Index]) -> bool:
+    if outer.size == 1 or inner.size == 1:
+        return True
+    for index in indices:
+        far, near = index.coefficient(outer), index.coefficient(inner)
+        if far is None or near is None or far != near * inner.size:
+            return False
+    return True
+
+
+def tiled_loops(writer: Writer, tiling: Tiling, body: Body, itemsize: int) -> None:
+    """Write `body` for all positions, tile by tile, for elements of `itemsize` bytes."""
+    sizes, axis = tiling.sizes, tiling.axis
+    rows, columns = sizes[axis], sizes[-1]
+    height, width = _side(rows, itemsize), _side(columns, itemsize)
+    strips = -(-columns // width)
+    blocks = (*sizes[:axis], -(-rows // height), *sizes[axis + 1 : -1])
+    together = math.prod(blocks) < FEW_BLOCKS
+    shared = (*blocks, strips) if together else blocks
+    with writer.loop(math.prod(shared), parallel=True) as block, ExitStack() as loops:
+        outer = list(unflatten(block, shared))
+        strip = outer.pop() if together else loops.enter_context(writer.loop(strips))
         with (
-            writer.loop(-(-columns // TILE_COLUMNS)) as strip,
-            _part(writer, rows, TILE_ROWS, part, vector=False) as row,
-            _part(writer, columns, TILE_COLUMNS, strip, vector=True) as column,
+            _part(writer, rows, height, outer[axis], squares=True) as row,
+            _part(writer, columns, width, strip, squares=False) as column,
         ):
-            body(writer, (*outer[:axis], row, *outer[axis:], column))
+            outer[axis] = row
+            body(writer, tiling.position((*outer, column)))
+
+
+def _side(size: int, itemsize: int) -> int:
+    """Elements of a tile along an axis; one that is little longer is not cut."""
+    side = min(SIDE_BYTES // itemsize, LONGEST_SIDE)
+    return size if size <= side * 3 // 2 else side
 
 
 @contextmanager
-def _part(writer: Writer, size: int, step: int, part: Index, vector: bool) -> Iterator[Index]:
-    """A loop over the `part`-th `step` elements of `size`; yields the element's number."""
+def _part(writer: Writer, size: int, step: int, part: Index, squares: bool) -> Iterator[Index]:
+    """A loop over the `part`-th `step` elements of `size`, of squares or in lanes; yields the
+    element's number.
+    """
     start = scale(part, step)
     limit = add(scale(start, -1), size) if size % step else None
-    with writer.loop(min(step, size), vector=vector, limit=limit) as index:
+    with writer.loop(step, vector=not squares, limit=limit, squares=squares) as index:
         yield add(start, index)

@@ -70,6 +70,8 @@ class _Checker:
 
     def enter(self, loop: Loop | Contraction) -> None:
         if isinstance(loop, Loop):
+            if loop.squares and not _holds_squares(loop):
+                self.fail(f"{loop.variable.name}: a loop of squares ends with one loop in lanes")
             if loop.limit is not None:
                 self.index(loop.limit)
             self.variables.add(loop.variable)
@@ -151,3 +153,15 @@ class _Checker:
         if s.op.rule in (Rule.SAME, Rule.SELECT) and compared[0] is not s.dtype:
             self.fail(f"v{s.value}: {s.op.name} gives the type of its operands")
         self.define(s.value, s.dtype)
+
+
+def _holds_squares(loop: Loop) -> bool:
+    """Whether the loop has one loop inside, at its end, in lanes, and is an ordinary one itself."""
+    inner = [s for s in loop.body if isinstance(s, Loop | Contraction)]
+    return (
+        not (loop.parallel or loop.vector)
+        and len(inner) == 1
+        and inner[0] is loop.body[-1]
+        and isinstance(inner[0], Loop)
+        and inner[0].vector
+    )

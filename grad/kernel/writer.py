@@ -147,7 +147,13 @@ class Writer:
     # -- loops -------------------------------------------------------------------------------------
     @contextmanager
     def loop(
-        self, size: int, *, vector: bool = False, parallel: bool = False, limit: Index | None = None
+        self,
+        size: int,
+        *,
+        vector: bool = False,
+        parallel: bool = False,
+        limit: Index | None = None,
+        squares: bool = False,
     ) -> Iterator[Index]:
         """Open a loop over a fresh variable; yields the variable as an index."""
         self._variables += 1
@@ -157,7 +163,7 @@ class Writer:
         yield variable(chosen.name, size)
         body = self.bodies.pop()
         if body:
-            self.bodies[-1].append(Loop(chosen, tuple(body), parallel, vector, limit))
+            self.bodies[-1].append(Loop(chosen, tuple(body), parallel, vector, limit, squares))
 
     @contextmanager
     def at_level(self, level: int) -> Iterator[None]:

@@ -77,6 +77,7 @@ class Builder:
         self.lines: list[str] = []
         self.declarations: dict[str, str] = {}
         self.constants: dict[str, str] = {}
+        self.arrays: list[str] = []
         self._count = 0
         self._block = "entry"
 
@@ -279,6 +280,14 @@ class Builder:
             f"{mask.type} {mask.text})"
         )
 
+    def alloca(self, element: str, count: int) -> Value:
+        """Pointer to `count` elements on the stack (64-byte aligned), for as long as the function
+        runs.
+        """
+        name = "%" + self.fresh("array")
+        self.arrays.append(f"  {name} = alloca [{count} x {element}], align 64")
+        return Value(name, "ptr")
+
     # -- control flow ------------------------------------------------------------------------------
     def loop(
         self,
@@ -372,7 +381,7 @@ class Builder:
         prefix = (
             f"define {linkage + ' ' if linkage else ''}void @{name}({parameters}) #0 {{\nentry:\n"
         )
-        return prefix + "\n".join(self.lines) + "\n  ret void\n}\n"
+        return prefix + "\n".join([*self.arrays, *self.lines]) + "\n  ret void\n}\n"
 
     def preamble(self) -> str:
         """Declarations and constant tables that the functions written so far need."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from grad.codegen.llvm.addresses import Addresses, Lanes
-from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of
+from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of, mangled
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
+from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, stage
 from grad.codegen.llvm.widths import lane_count, registers
 from grad.dtype import DType, dtypes
 from grad.graph.positions import Guard
@@ -80,6 +81,7 @@ class Emitter:
         self.reductions: dict[int, Primitive] = {}
         self.addresses = Addresses(b, self.values, self.types)
         self.lanes: Lanes | None = None
+        self.staged: dict[int, Staged] = {}
         self.actions: dict[type, Callable[..., None]] = {
             Let: self.let,
             Number: self.number,
@@ -157,6 +159,10 @@ class Emitter:
 
     # -- memory ------------------------------------------------------------------------------------
     def load(self, s: Load) -> None:
+        if s.value in self.staged and self.lanes is not None:
+            raw = load_staged(self.b, self.staged[s.value], self.addresses, self.lanes)
+            self.define(s.value, from_memory(self.b, raw, s.dtype), s.dtype)
+            return
         storage = STORAGE[s.dtype]
         guard = self.condition(s.guards) if s.guards else None
         place = self.addresses.place(s.parameter, s.index, storage, self.lanes)
@@ -193,8 +199,8 @@ class Emitter:
 
     def _gather(self, pointers: Value, type_name: str, size: int, mask: Value) -> Value:
         b = self.b
-        width, storage = lanes_of(type_name), element_of(type_name)
-        name = f"llvm.masked.gather.v{width}{_short(storage)}.v{width}p0"
+        width = lanes_of(type_name)
+        name = f"llvm.masked.gather.{mangled(type_name)}.v{width}p0"
         b.declare(name, f"{type_name} (<{width} x ptr>, {mask.type}, {type_name})")
         return b.emit(
             type_name,
@@ -225,7 +231,7 @@ class Emitter:
         raw = b.splat(raw, lanes.count)
         if place.jumps is not None:
             mask = lanes.mask or b.const(f"<{lanes.count} x i1>", True)
-            name = f"llvm.masked.scatter.v{lanes.count}{_short(storage)}.v{lanes.count}p0"
+            name = f"llvm.masked.scatter.{mangled(raw.type)}.v{lanes.count}p0"
             b.declare(name, f"void ({raw.type}, <{lanes.count} x ptr>, {mask.type})")
             b.line(
                 f"call void @{name}({raw.type} {raw.text}, <{lanes.count} x ptr> align {size} "
@@ -277,6 +283,9 @@ class Emitter:
     def loop(self, loop: Loop) -> None:
         start, stop = self.bounds(loop)
         carried = self.carried(loop)
+        if loop.squares:
+            _, columns = self.bounds(columns_of(loop))
+            self.staged |= stage(self.b, self.addresses, loop, stop, columns)
         if loop.vector and self.lanes is None:
             self.vector_loop(loop, start, stop, carried)
         else:
@@ -336,7 +345,7 @@ class Emitter:
         wide = narrow * registers(loop)
         size = loop.variable.size
         static = not loop.parallel and loop.limit is None
-        while static and wide > narrow and size < wide:
+        while not loop.parallel and wide > narrow and size < wide:
             wide //= 2
         self.addresses.prepare(loop, None)
         before = {a: self.values[a] for a in carried}
@@ -386,7 +395,3 @@ class Emitter:
             dtype, op = self.types[accumulator], self.reductions[accumulator]
             total = self.across(op, result, dtype)
             totals[accumulator] = self.combine(op, totals[accumulator], total, dtype)
-
-
-def _short(storage: str) -> str:
-    return {"float": "f32", "double": "f64", "half": "f16"}.get(storage, storage)

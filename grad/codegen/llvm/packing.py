@@ -75,13 +75,21 @@ def transpose(b: Builder, rows: list[Value], element_bytes: int) -> list[Value]:
     while distance < group:
         rows = _interleave_stage(b, rows, group, distance)
         distance *= 2
-    if group == 4:  # two interleaves leave the middle rows of each four swapped
-        order = (0, 2, 1, 3)
-        rows = [rows[i - i % 4 + order[i % 4]] for i in range(lanes)]
+    # The interleaves leave the rows of each group in the order of their number's bits, reversed.
+    order = _bits_reversed(group)
+    rows = [rows[i - i % group + order[i % group]] for i in range(lanes)]
     while distance < lanes:
         rows = _swap_stage(b, rows, distance)
         distance *= 2
     return rows
+
+
+def _bits_reversed(count: int) -> list[int]:
+    """The numbers below `count`, a power of two, each with its bits the other way around."""
+    order = [0]
+    while len(order) < count:
+        order = [2 * number for number in order] + [2 * number + 1 for number in order]
+    return order
 
 
 def _interleave_stage(b: Builder, rows: list[Value], group: int, distance: int) -> list[Value]:

@@ -1,0 +1,204 @@
+"""Squares transposed in registers, for loops that read along their own variable.
+
+In a loop of squares (`kernel/ir.py`) some loads run along the rows' variable and jump in lanes.
+Before such a loop their elements are read in vectors along memory, a square at a time, transposed
+by shuffles (`packing.py`) and left in a small array on the stack, row by row; in the loop the load
+reads from there. `loops.py` calls `stage` and `load_staged`. A square may lie over the one before
+it where the tile is no multiple; only what is narrower than a square is read under masks, or
+element by element where the CPU has no masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grad.codegen.llvm.addresses import Addresses, Lanes
+from grad.codegen.llvm.builder import Builder, Value, vector_type
+from grad.codegen.llvm.conversions import STORAGE
+from grad.codegen.llvm.packing import lanes_below, transpose
+from grad.graph.index import Index, Variable
+from grad.kernel.ir import Load, Loop
+
+# More rows than this do not fit into the registers.
+LARGEST_SQUARE = 16
+# Vectors of the loop may read so many elements beyond a row.
+SLACK = 64
+LINE_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The array that holds what a load reads: `width` elements for each row."""
+
+    array: Value
+    storage: str
+    row: Variable
+    width: int
+
+
+def columns_of(loop: Loop) -> Loop:
+    """The loop in lanes inside a loop of squares."""
+    inner = loop.body[-1]
+    assert isinstance(inner, Loop)
+    return inner
+
+
+def staged_loads(loop: Loop) -> list[Load]:
+    """The loads that run along the variable of a loop of squares, and across in lanes."""
+    columns = columns_of(loop)
+    return [
+        s
+        for s in columns.body
+        if isinstance(s, Load)
+        and not s.guards
+        and not s.index.dynamics()
+        and s.index.coefficient(loop.variable) == 1
+        and s.index.coefficient(columns.variable) not in (0, 1, None)
+    ]
+
+
+def stage(
+    b: Builder, addresses: Addresses, loop: Loop, rows: Value, columns: Value
+) -> dict[int, Staged]:
+    """Write the reading and transposing of what a loop of squares reads across; by value number.
+
+    Args:
+        rows, columns: how many turns both loops have here.
+    """
+    loads = staged_loads(loop)
+    return {load.value: _stage(b, addresses, loop, load, rows, columns) for load in loads}
+
+
+def _stage(
+    b: Builder, addresses: Addresses, loop: Loop, load: Load, rows: Value, columns: Value
+) -> Staged:
+    across = columns_of(loop).variable
+    stride = load.index.coefficient(across)
+    assert stride is not None
+    storage, size = STORAGE[load.dtype], max(load.dtype.itemsize, 1)
+    fixed = tuple(t for t in load.index.terms if t[0] not in (loop.variable, across))
+    source = addresses.pointer(load.parameter, Index(fixed, load.index.constant), storage)
+    side = _side(b, size, loop.variable.size, across.size)
+    width = -(-across.size // LARGEST_SQUARE) * LARGEST_SQUARE
+    array = b.alloca(storage, -(-loop.variable.size // side) * side * width + SLACK)
+    squares = _Squares(b, storage, size, side, source, stride, array, width)
+    around = next(reversed(addresses.variables), None)
+    ahead = None if around is None else load.index.coefficient(around)
+    if ahead:
+        squares.prefetch(b.gep(storage, source, ahead), loop.variable.size, columns)
+    squares.write(rows, columns)
+    return Staged(array, storage, loop.variable, width)
+
+
+def load_staged(b: Builder, staged: Staged, addresses: Addresses, lanes: Lanes) -> Value:
+    """The lanes of a staged load."""
+    row = b.mul(addresses.variables[staged.row], staged.width)
+    place = b.gep(staged.storage, staged.array, b.add(row, lanes.first))
+    return b.load(vector_type(staged.storage, lanes.count), place, 1)
+
+
+def _side(b: Builder, size: int, rows: int, columns: int) -> int:
+    """Rows and columns of a square: no more than the registers hold and the tile can use."""
+    most = min(LARGEST_SQUARE, b.vector_bytes // size)
+    side = 2
+    while side < most and side < min(rows, columns):
+        side *= 2
+    return side
+
+
+@dataclass(frozen=True, slots=True)
+class _Squares:
+    """``array[row * width + column] = source[row + column * stride]``, square by square."""
+
+    b: Builder
+    storage: str
+    size: int
+    side: int
+    source: Value
+    stride: int
+    array: Value
+    width: int
+
+    def write(self, rows: Value, columns: Value) -> None:
+        b, side = self.b, self.side
+        last_row, last_column = b.sub(rows, side), b.sub(columns, side)
+
+        def square(row: Value, column: Value) -> None:
+            row = b.intrinsic("smin", row, last_row)
+            column = b.intrinsic("smin", column, last_column)
+            self.transposed(row, column, [self.whole(row, b.add(column, i)) for i in range(side)])
+
+        def whole() -> list[Value]:
+            b.loop(0, columns, side, lambda c, _: b.loop(0, rows, side, lambda r, _: square(r, c)))
+            return []
+
+        def narrow() -> list[Value]:
+            if self.has_masks:
+                self.masked(rows, columns)
+            else:
+                self.one_by_one(rows, columns)
+            return []
+
+        fits = b.icmp("sge", b.intrinsic("smin", rows, columns), side)
+        if fits.text == "true":
+            whole()
+        else:
+            b.either(fits, whole, narrow)
+
+    def prefetch(self, following: Value, rows: int, columns: Value) -> None:
+        """Ask for the lines of the tile at `following`; it may lie outside of the operand."""
+        b = self.b
+        into_second_level = [Value(text, "i32") for text in ("0", "2", "1")]
+
+        def column(number: Value, _: list[Value]) -> None:
+            place = b.gep(self.storage, following, b.mul(number, self.stride))
+            for start in range(0, rows, LINE_BYTES // self.size):
+                line = b.gep(self.storage, place, start)
+                b.call("void", "llvm.prefetch.p0", line, *into_second_level)
+
+        b.loop(0, columns, 1, column)
+
+    @property
+    def has_masks(self) -> bool:
+        features = self.b.features
+        needed = "avx512bw" if self.size < 4 else "avx2"
+        return needed in features and (self.side * self.size >= 16 or "avx512vl" in features)
+
+    def whole(self, row: Value, column: Value) -> Value:
+        return self.b.load(vector_type(self.storage, self.side), self.at(row, column), self.size)
+
+    def at(self, row: Value, column: Value) -> Value:
+        b = self.b
+        return b.gep(self.storage, self.source, b.add(row, b.mul(column, self.stride)))
+
+    def transposed(self, row: Value, column: Value, vectors: list[Value]) -> None:
+        b = self.b
+        place = b.gep(self.storage, self.array, b.add(b.mul(row, self.width), column))
+        for number, vector in enumerate(transpose(b, vectors, self.size)):
+            b.store(vector, b.gep(self.storage, place, number * self.width), self.size)
+
+    def masked(self, rows: Value, columns: Value) -> None:
+        """Squares that reach beyond the tile: rows are masked, the last column is read again."""
+        b, side = self.b, self.side
+        kind = vector_type(self.storage, side)
+        last = b.sub(columns, 1)
+
+        def square(row: Value, column: Value) -> None:
+            mask = lanes_below(b, b.sub(rows, row), side)
+            vectors = []
+            for i in range(side):
+                place = self.at(row, b.intrinsic("smin", b.add(column, i), last))
+                vectors.append(b.masked_load(kind, place, self.size, mask, b.const(kind, 0)))
+            self.transposed(row, column, vectors)
+
+        b.loop(0, rows, side, lambda r, _: b.loop(0, columns, side, lambda c, _: square(r, c)))
+
+    def one_by_one(self, rows: Value, columns: Value) -> None:
+        b = self.b
+
+        def element(row: Value, column: Value) -> None:
+            value = b.load(self.storage, self.at(row, column), self.size)
+            place = b.gep(self.storage, self.array, b.add(b.mul(row, self.width), column))
+            b.store(value, place, self.size)
+
+        b.loop(0, rows, 1, lambda r, _: b.loop(0, columns, 1, lambda c, _: element(r, c)))
