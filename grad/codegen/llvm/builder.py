@@ -161,9 +161,7 @@ class Builder:
 
     # -- arithmetic: the second operand may be a Python number -------------------------------------
     def binary(self, opcode: str, a: Value, b: Value | float | int) -> Value:
-        """``opcode a, b`` for any two-operand instruction: fadd, fmul, add nuw, shl, and, xor
-        ...
-        """
+        """``opcode a, b`` for any two-operand instruction: fadd, add nuw, shl, and, xor ..."""
         return self.emit(a.type, f"{opcode} {a.type} {a.text}, {self.like(b, a).text}")
 
     def fadd(self, a: Value, b: Value | float) -> Value:
@@ -218,9 +216,7 @@ class Builder:
         )
 
     def convert(self, opcode: str, a: Value, element: str) -> Value:
-        """A conversion instruction: ``bitcast``, ``sitofp``, ``fptosi``, ``zext``, ``trunc``,
-        ``fpext`` ...
-        """
+        """A conversion instruction: ``bitcast``, ``sitofp``, ``zext``, ``trunc``, ``fpext`` ..."""
         target = with_element(a.type, element)
         return self.emit(target, f"{opcode} {a.type} {a.text} to {target}")
 
@@ -281,9 +277,7 @@ class Builder:
         )
 
     def alloca(self, element: str, count: int) -> Value:
-        """Pointer to `count` elements on the stack (64-byte aligned), for as long as the function
-        runs.
-        """
+        """Pointer to `count` elements on the function's stack, 64-byte aligned."""
         name = "%" + self.fresh("array")
         self.arrays.append(f"  {name} = alloca [{count} x {element}], align 64")
         return Value(name, "ptr")
