@@ -14,7 +14,7 @@ import numpy as np
 from grad.buffer import Buffer
 from grad.codegen.backend import CompiledPhase, Launch
 from grad.kernel.interpret import interpret
-from grad.kernel.ir import Contraction, Kernel, Load, Loop, Parameter, Statement, Store
+from grad.kernel.ir import Attention, Contraction, Kernel, Load, Loop, Parameter, Statement, Store
 
 
 class ReferenceBackend:
@@ -81,6 +81,9 @@ def reach(kernel: Kernel, parameter: int) -> int:
         s = stack.pop()
         if isinstance(s, Loop | Contraction):
             stack.extend(s.body)
+        if isinstance(s, Attention):
+            every = (rows for _, rows in (*s.operands, *s.results) if rows.parameter == parameter)
+            size = max([size, *(rows.reach for rows in every)])
         if isinstance(s, Contraction):
             if s.a_parameter == parameter:
                 size = max(size, s.a.high + 1)

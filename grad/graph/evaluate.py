@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from grad.graph import attention
 from grad.graph.movement import Move, contiguous_strides, move_array
 from grad.graph.node import Node, postorder
 from grad.graph.primitives import (
     ADD,
     ARGUMENT,
     AS_STRIDED,
+    ATTENTION,
+    ATTENTION_GRADIENT,
     BITCAST,
     BUFFER,
     CAST,
@@ -147,7 +150,19 @@ def _scan(node: Node, sources: Sequence[Array]) -> Array:
     return _SCAN[op].accumulate(sources[0], axis=axis, dtype=sources[0].dtype)
 
 
+def _attention(node: Node, sources: Sequence[Array]) -> Array:
+    named = dict(zip(node.arg.operands, sources, strict=True))
+    return attention.forward(node.arg, named)[node.arg.part].astype(node.dtype.numpy)
+
+
+def _attention_gradient(node: Node, sources: Sequence[Array]) -> Array:
+    named = dict(zip(node.arg.gradient_operands, sources, strict=True))
+    return attention.gradient(node.arg, named)[node.arg.part].astype(node.dtype.numpy)
+
+
 _NAMED = {
+    ATTENTION: _attention,
+    ATTENTION_GRADIENT: _attention_gradient,
     CONTRACT: _contract,
     CONVOLVE: _convolve,
     CONVOLVE_WEIGHT: _convolve_weight,

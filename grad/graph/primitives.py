@@ -167,6 +167,9 @@ SCATTER = Primitive("scatter", Kind.NAMED, -1)  # arg: (mode, axes); base, value
 # arg: (shape, strides) of a view; sources: base, the view's new values, its offset
 UPDATE = Primitive("update", Kind.NAMED, 3)
 SCAN = Primitive("scan", Kind.NAMED, 1)  # arg: (pointwise primitive, axis); running reduction
+# arg: Attend of attention.py, which says what the sources are
+ATTENTION = Primitive("attention", Kind.NAMED, -1)
+ATTENTION_GRADIENT = Primitive("attention_gradient", Kind.NAMED, -1)
 CONTIGUOUS = Primitive("contiguous", Kind.NAMED, 1)  # same values, stored in row-major order
 
 PRIMITIVES: dict[str, Primitive] = {

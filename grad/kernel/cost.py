@@ -11,7 +11,18 @@ from __future__ import annotations
 import math
 
 from grad.graph.index import Index, Quotient, Remainder, Variable
-from grad.kernel.ir import Accumulate, Contraction, Count, Kernel, Let, Load, Loop, Statement, Store
+from grad.kernel.ir import (
+    Accumulate,
+    Attention,
+    Contraction,
+    Count,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Statement,
+    Store,
+)
 
 LANES = 16
 JUMP = 1.2  # one lane of a gather
@@ -81,6 +92,16 @@ def kernel_cost(kernel: Kernel) -> float:
     return sum(phase_cost(phase) for phase in kernel.phases)
 
 
+def attention_operations(statement: Attention) -> float:
+    """Multiplications and additions of the products in an attention; half of them if causal."""
+    operands = dict(statement.operands)
+    size, value_size = operands["query"].shape[-1], operands["value"].shape[-1]
+    scores = math.prod(operands["query"].shape[:-1]) * operands["key"].shape[-2]
+    backward = "slope" in operands
+    products = 3 * size + 2 * value_size if backward else size + value_size
+    return scores * products * 2.0 * (0.5 if statement.how.is_causal else 1.0)
+
+
 def operations(statements: tuple[Statement, ...]) -> float:
     """Arithmetic operations of running `statements` once, on single elements, for reports."""
     total = 0.0
@@ -88,7 +109,9 @@ def operations(statements: tuple[Statement, ...]) -> float:
     while stack:
         body, times = stack.pop()
         for statement in body:
-            if isinstance(statement, Contraction):
+            if isinstance(statement, Attention):
+                total += times * attention_operations(statement)
+            elif isinstance(statement, Contraction):
                 results = math.prod(
                     v.size for v in (*statement.batch, statement.row, statement.column)
                 )

@@ -13,11 +13,13 @@ import numpy as np
 
 from grad.dtype import DType, dtypes
 from grad.errors import VerifyError
+from grad.graph import attention
 from grad.graph.index import Atom, Dynamic, Index, Quotient, Variable
 from grad.graph.positions import Guard
-from grad.graph.primitives import COMBINE, Primitive, identity
+from grad.graph.primitives import ATTENTION, COMBINE, Primitive, identity
 from grad.kernel.ir import (
     Accumulate,
+    Attention,
     Contraction,
     Count,
     Declare,
@@ -26,6 +28,7 @@ from grad.kernel.ir import (
     Load,
     Loop,
     Number,
+    Rows,
     Scalar,
     Statement,
     Store,
@@ -66,6 +69,8 @@ class _Runner:
                     self.loop(s)
                 case Contraction():
                     self.contraction(s)
+                case Attention():
+                    self.attention(s)
                 case _:
                     self.statement(s)
 
@@ -109,6 +114,24 @@ class _Runner:
             self.values[s.accumulator] = product[place]
             self.run(s.body)
         self.lanes = None
+
+    def attention(self, s: Attention) -> None:
+        """By its definition, on views of the operands."""
+        arrays = {name: self.view(rows) for name, rows in s.operands}
+        if s.random is not None:
+            arrays["random"] = self.memory[s.random][0]
+        define = attention.forward if s.op is ATTENTION else attention.gradient
+        found = define(s.how, arrays)
+        for name, rows in s.results:
+            self.view(rows)[...] = found[name]
+
+    def view(self, rows: Rows) -> Array:
+        memory = self.memory[rows.parameter]
+        if rows.reach > memory.size:
+            raise VerifyError(f"an access outside parameter {rows.parameter} in\n{self.kernel}")
+        strides = tuple(step * memory.itemsize for step in rows.strides)
+        start = memory[rows.offset :]
+        return np.lib.stride_tricks.as_strided(start, rows.shape, strides)
 
     def statement(self, s: Statement) -> None:
         match s:

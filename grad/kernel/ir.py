@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from grad.dtype import DType
+from grad.graph.attention import Attend
 from grad.graph.index import Index, Variable, show
 from grad.graph.positions import Guard
 from grad.graph.primitives import Primitive
@@ -158,9 +159,48 @@ class Contraction:
     body: tuple[Statement, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A strided value in a parameter's memory: the element at an index is ``offset + sum(index *
+    stride)``.
+    """
+
+    parameter: int
+    dtype: DType
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int = 0
+
+    @property
+    def reach(self) -> int:
+        """One more than the last element."""
+        if 0 in self.shape:
+            return 0
+        steps = zip(self.shape, self.strides, strict=True)
+        return self.offset + 1 + sum((size - 1) * max(step, 0) for size, step in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One attention, or its gradient: all results that are wanted, from all operands.
+
+    Attributes:
+        how: which one; its part does not matter (see graph/attention.py).
+        operands, results: by their names there. random: the scalar with the key of random numbers.
+    """
+
+    op: Primitive
+    how: Attend
+    dtype: DType
+    operands: tuple[tuple[str, Rows], ...]
+    results: tuple[tuple[str, Rows], ...]
+    random: int | None = None
+
+
 Statement = Union[  # noqa: UP007  (forward references)
-    Let, Number, Scalar, Count, Test, Load, Store, Declare, Accumulate, Loop, Contraction
-]
+    Let, Number, Scalar, Count, Test, Load, Store, Declare, Accumulate, Loop, Contraction,
+    Attention,
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +291,8 @@ def _print_statement(
             flags = (("parallel", s.parallel), ("vector", s.vector), ("squares", s.squares))
             roles = " ".join(role for role, on in flags if on)
             return f"for {s.variable.name} in range({bound}):" + (f"  # {roles}" if roles else "")
+        case Attention():
+            return _print_attention(s, names)
         case Contraction():
             around = ", ".join(v.name for v in (*s.batch, s.row, s.column))
             sizes = ", ".join(str(v.size) for v in (*s.batch, s.row, s.column))
@@ -259,6 +301,14 @@ def _print_statement(
                 f"{names[s.a_parameter]}[{show(s.a)}] * {names[s.b_parameter]}[{show(s.b)}] "
                 f"for {s.k.name} in range({s.k.size})"
             )
+
+
+def _print_attention(s: Attention, names: dict[int, str]) -> str:
+    results, operands = (
+        ", ".join(f"{name} {names[r.parameter]}{list(r.shape)}" for name, r in side)
+        for side in (s.results, s.operands)
+    )
+    return f"{results} = {s.op.name}({operands}, scale={s.how.scale}, causal={s.how.is_causal})"
 
 
 def _print_guards(guards: tuple[Guard, ...]) -> str:

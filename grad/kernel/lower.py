@@ -30,12 +30,13 @@ from grad.graph.primitives import (
 )
 from grad.kernel.cost import kernel_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
+from grad.kernel.lower_attention import lower_attention
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
 from grad.kernel.tiles import find_tiling, tiled_loops
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group, Grouping
-from grad.schedule.facts import root_variables
+from grad.schedule.facts import PARTED, root_variables
 from grad.schedule.program import Program
 
 # A reduction is cut into chunks when it has fewer results than FEW_RESULTS and more elements than
@@ -112,6 +113,8 @@ def lower(program: Program, group: Group, in_memory: Container[int]) -> Lowered:
         writer, phases = lower_scatter(program, group, in_memory)
     elif root.op is UPDATE:
         writer, phases = lower_update(program, group, in_memory)
+    elif root.op in PARTED:
+        writer, phases = lower_attention(program, group, in_memory)
     elif root.op is SCAN:
         writer, phases = _cheapest(lower_scan(program, group, in_memory))
     else:

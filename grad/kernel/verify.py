@@ -12,6 +12,7 @@ from grad.graph.index import Index, Variable
 from grad.graph.primitives import COMBINE, Rule
 from grad.kernel.ir import (
     Accumulate,
+    Attention,
     Contraction,
     Count,
     Declare,
@@ -46,7 +47,7 @@ class _Checker:
         raise VerifyError(f"{message} in kernel\n{self.kernel}")
 
     def phase(self, phase: tuple[Statement, ...]) -> None:
-        if not phase or not isinstance(phase[-1], Loop | Contraction):
+        if not phase or not isinstance(phase[-1], Loop | Contraction | Attention):
             self.fail("a phase does not end with its loop")
         work: list[tuple[str, object]] = [("statement", s) for s in reversed(phase)]
         while work:
@@ -140,8 +141,21 @@ class _Checker:
                     self.fail(f"v{s.accumulator} is no accumulator")
                 if self.use(s.accumulator) is not self.use(s.value):
                     self.fail(f"v{s.value} is accumulated into another type")
+            case Attention():
+                self.attention(s)
             case _:
                 self.fail(f"unknown statement {s}")
+
+    def attention(self, s: Attention) -> None:
+        for name, rows in (*s.operands, *s.results):
+            parameter = self.parameters[rows.parameter]
+            if parameter.dtype is not rows.dtype:
+                self.fail(f"the {name} of an attention has another type than its buffer")
+        for name, rows in s.results:
+            if not self.parameters[rows.parameter].written:
+                self.fail(f"the {name} of an attention is stored to a read-only buffer")
+        if s.random is not None and not self.parameters[s.random].scalar:
+            self.fail(f"an attention reads buffer {s.random} as the key of random numbers")
 
     def let(self, s: Let) -> None:
         types = [self.use(o) for o in s.operands]

@@ -1,22 +1,25 @@
 """Scaled dot-product attention: ``softmax(query @ key.mT * scale + mask) @ value``.
 
 `ScaledDotProductAttention` is what users call: it checks the arguments and lines the heads up.
-`compose` is the definition, written in tensor methods, which gives gradients of any order.
+`Attention` makes one node forward and one for each gradient, which a backend computes with a kernel
+of its own (graph/attention.py); `Definition` says the same in tensor methods.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
-from grad.graph.node import broadcast_shapes, iota, pointwise, reshape
+from grad.graph.attention import Attend, attention_nodes
+from grad.graph.node import Node, broadcast_shapes, expand, iota, pointwise, reshape
 from grad.graph.primitives import LT
 from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported, wrap
-from grad.ops.random import uniform_node
+from grad.ops.random import random_key, uniform_node
 from grad.ops.registry import Array, Failure, op
 from grad.ops.samples import operands
 
@@ -24,26 +27,91 @@ NAME = "scaled_dot_product_attention"
 Shape = tuple[int, ...]
 
 
-def compose(
-    query: Any, key: Any, value: Any, mask: Any, is_causal: bool, scale: float, kept: Any
-) -> Any:
-    """The definition, for operands of one type.
+class Definition(NamedTuple):
+    """The definition, in tensor methods, so that it has gradients of any order.
 
-    Args:
+    Attributes:
         mask: bool (False: not attended to) or added to the scores; None.
-        kept: what the weights are multiplied with at the end (dropout), or None.
+        kept: what the weights are multiplied by at the end (dropout); None.
     """
-    scores = (query * scale) @ key.mT
-    if mask is not None:
-        scores = (
-            scores.masked_fill(~mask, -math.inf) if mask.dtype is dtypes.bool else scores + mask
+
+    query: Any
+    key: Any
+    value: Any
+    mask: Any
+    kept: Any
+    is_causal: bool
+    scale: float
+
+    def weights(self) -> Any:
+        scores = (self.query * self.scale) @ self.key.mT
+        mask = self.mask
+        if mask is not None and mask.dtype is dtypes.bool:
+            scores = scores.masked_fill(~mask, -math.inf)
+        elif mask is not None:
+            scores = scores + mask
+        if self.is_causal:
+            scores = scores.masked_fill(_after(*scores.shape[-2:]), -math.inf)
+        # A row that attends to nothing gives zeros, and no gradient.
+        nothing = (scores == -math.inf).all(-1, keepdim=True)
+        return scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0)
+
+    def result(self) -> Any:
+        weights = self.weights()
+        return (weights if self.kept is None else weights * self.kept) @ self.value
+
+    def gradients(self, slope: Any) -> tuple[Any, ...]:
+        """Of query, key, value and a floating mask, when that of the result is `slope`."""
+        weights = self.weights()
+        kept = weights if self.kept is None else weights * self.kept
+        of_weights = slope @ self.value.mT
+        of_weights = of_weights if self.kept is None else of_weights * self.kept
+        of_scores = weights * (of_weights - (weights * of_weights).sum(-1, keepdim=True))
+        return (
+            of_scores @ self.key * self.scale,
+            of_scores.mT @ self.query * self.scale,
+            kept.mT @ slope,
+            of_scores,
         )
-    if is_causal:
-        scores = scores.masked_fill(_after(*scores.shape[-2:]), -math.inf)
-    # A row that attends to nothing gives zeros, and no gradient.
-    nothing = (scores == -math.inf).all(-1, keepdim=True)
-    weights = scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0)
-    return (weights if kept is None else weights * kept) @ value
+
+
+class Attention(Function):
+    """The fused form: one kernel forward, one backward; operands of one type, no axis empty.
+
+    Gradients of gradients go through the definition, and so do those of a mask.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Context,
+        query: Any,
+        key: Any,
+        value: Any,
+        mask: Any,
+        how: Attend,
+        random: Node | None,
+    ) -> Any:
+        """`random` is the key of the random numbers that dropout takes."""
+        sources = _sources(query, key, value, mask, random)
+        values, _ = attention_nodes(sources, how)
+        ctx.how = how
+        ctx.save_for_backward(query, key, value, mask)
+        return query._wrap(values)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        query, key, value, mask = ctx.saved_tensors
+        definition = Definition(query, key, value, mask, None, ctx.how.is_causal, ctx.how.scale)
+        return (*definition.gradients(grad), None, None)
+
+
+def _sources(query: Any, key: Any, value: Any, mask: Any, random: Node | None) -> tuple[Node, ...]:
+    """The sources of an attention node: all leading axes expanded to what they broadcast to."""
+    lead = broadcast_shapes(NAME, *(tuple(t.shape[:-2]) for t in (query, key, value)))
+    found = [expand(t.node, (*lead, *t.shape[-2:])) for t in (query, key, value)]
+    if mask is not None:
+        found.append(expand(mask.node, (*lead, query.shape[-2], key.shape[-2])))
+    return (*found, random) if random is not None else tuple(found)
 
 
 def _after(rows: int, columns: int) -> Any:
@@ -114,12 +182,10 @@ def _repeated_heads(query: Any, tensor: Any, name: str) -> Any:
     return spread.reshape(*lead, heads, length, size)
 
 
-def _kept(shape: Shape, dropout_p: float, dtype: Any) -> Any:
+def _kept(shape: Shape, dropout_p: float, dtype: Any, key: Node) -> Any:
     """Zeros with probability `dropout_p`, and else what keeps the mean."""
-    if dropout_p >= 1:
-        return wrap(uniform_node(shape, dtype)) * 0.0
-    kept = wrap(uniform_node(shape, dtypes.float32)) >= dropout_p
-    return kept.to(dtype) * (1.0 / (1.0 - dropout_p))
+    kept = wrap(uniform_node(shape, dtypes.float32, key=key)) >= dropout_p
+    return kept.to(dtype) * (1.0 / (1.0 - dropout_p) if dropout_p < 1 else 0.0)
 
 
 def _reference(query: Array, key: Array, value: Array, *, is_causal: bool = False) -> Array:
@@ -203,6 +269,10 @@ class ScaledDotProductAttention:
         mask = attn_mask
         if mask is not None and mask.dtype is not dtypes.bool:
             mask = mask.to(wide)
-        kept = _kept(scores, dropout_p, wide) if dropout_p else None
-        result = compose(query.to(wide), key.to(wide), value.to(wide), mask, is_causal, scale, kept)
-        return result.to(query.dtype)
+        random = random_key() if dropout_p else None
+        operands = (query.to(wide), key.to(wide), value.to(wide), mask)
+        if 0 in (*scores, query.shape[-1], value.shape[-1]) or dropout_p:
+            kept = None if random is None else _kept(scores, dropout_p, wide, random)
+            return Definition(*operands, kept, is_causal, scale).result().to(query.dtype)
+        how = Attend(float(scale), is_causal, mask is not None, float(dropout_p), "")
+        return Attention.apply(*operands, how, random).to(query.dtype)

@@ -42,12 +42,20 @@ Shape = tuple[int, ...]
 
 
 # -- bits to numbers -------------------------------------------------------------------------------
-def random_bits(shape: Shape, generator: Generator | None = None) -> Node:
-    """64 random bits for each element of `shape`, as uint64."""
+def random_key(generator: Generator | None = None) -> Node:
+    """The key of a new stream of random numbers."""
     source = generator or default_generator
     key = argument(source.next_key(), dtypes.uint64)
     if recording.recorder is not None:
         recording.recorder.argument(key, source.next_key, counts=True)
+    return key
+
+
+def random_bits(shape: Shape, generator: Generator | None = None, key: Node | None = None) -> Node:
+    """64 random bits for each element of `shape`, as uint64; of a new stream unless `key` is
+    given.
+    """
+    key = key or random_key(generator)
     counter = iota(math.prod(shape), dtypes.uint64)
     return reshape(pointwise(THREEFRY, key, counter), shape)
 
@@ -66,10 +74,12 @@ def _fraction(bits: Node, count: int, dtype: DType) -> Node:
 _PRECISION = {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24, dtypes.float64: 53}
 
 
-def uniform_node(shape: Shape, dtype: DType, generator: Generator | None = None) -> Node:
+def uniform_node(
+    shape: Shape, dtype: DType, generator: Generator | None = None, key: Node | None = None
+) -> Node:
     """Numbers in [0, 1), all multiples of the type's precision equally likely."""
     require_floating("rand", dtype)
-    return _fraction(random_bits(shape, generator), _PRECISION[dtype], dtype)
+    return _fraction(random_bits(shape, generator, key), _PRECISION[dtype], dtype)
 
 
 def normal_node(shape: Shape, dtype: DType, generator: Generator | None = None) -> Node:

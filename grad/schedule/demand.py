@@ -13,8 +13,16 @@ from dataclasses import dataclass, field
 from grad.graph.index import Variable, dynamic, variable
 from grad.graph.movement import Move
 from grad.graph.positions import Position, broadcast_position, moved_index
-from grad.graph.primitives import BUFFER, CONTIGUOUS, CONVOLVE, SCAN, TAKE, Kind
-from grad.schedule.facts import over_contraction, prices, renumbered, strided_base, volumes
+from grad.graph.primitives import ARGUMENT, BUFFER, CONTIGUOUS, CONVOLVE, SCAN, TAKE, Kind
+from grad.schedule.facts import (
+    first_parts,
+    over_contraction,
+    prices,
+    renumbered,
+    rows_base,
+    strided_base,
+    volumes,
+)
 from grad.schedule.program import Entry, Program
 
 
@@ -75,6 +83,7 @@ class Demand:
         self.readers = Counter(source for entry in program.entries for source in entry.src)
         self.readers.update(program.outputs)
         self.over_contraction = over_contraction(program, self.readers)
+        self.first_part = first_parts(program)
         self.prices = list(prices(program))
         self.volumes = list(volumes(program))
 
@@ -145,3 +154,10 @@ class Demand:
         for source in sources:
             base = strided_base(self.program, source)
             self.want_memory(source if base is None else base[0], root)
+
+    def want_rows(self, root: int, entry: Entry) -> None:
+        """As `want_operands`, for an attention, which reads rows that lie in one run each."""
+        for source in entry.src:
+            if self.entries[source].op is not ARGUMENT:
+                base = rows_base(self.program, source)
+                self.want_memory(source if base is None else base[0], root)

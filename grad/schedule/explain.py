@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from grad.graph.primitives import (
+    ATTENTION,
+    ATTENTION_GRADIENT,
     CONTIGUOUS,
     CONTRACT,
     CONVOLVE,
@@ -57,6 +59,8 @@ def reason(program: Program, grouping: Grouping, number: int) -> str:
     readers = [n for n, e in enumerate(program.entries) if number in e.src]
     if any(program.entries[reader].op in MULTIPLIES for reader in _through_views(program, readers)):
         return "a contraction reads it, and reads memory only"
+    if entry.op in (ATTENTION, ATTENTION_GRADIENT):
+        return f"{entry.op.name} has a kernel of its own, which stores all its results"
     if entry.op in MULTIPLIES or entry.op in (SCAN, SCATTER, UPDATE, CONTIGUOUS):
         return f"{entry.op.name} has a kernel of its own, and no single pointwise consumer to join"
     if over_contraction(program, Counter(s for e in program.entries for s in e.src))[number]:

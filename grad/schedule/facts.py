@@ -7,12 +7,21 @@ a view of memory. `group.py` decides with these, `grad/kernel` reads some of the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 from grad.graph.index import Variable
 from grad.graph.movement import Layout, Move, contiguous_layout, moved_strides
 from grad.graph.positions import Position
-from grad.graph.primitives import CONTRACT, CONVOLVE, PAD, RESHAPE, TAKE, Kind
+from grad.graph.primitives import (
+    ATTENTION,
+    ATTENTION_GRADIENT,
+    CONTRACT,
+    CONVOLVE,
+    PAD,
+    RESHAPE,
+    TAKE,
+    Kind,
+)
 from grad.schedule.program import Entry, Program
 
 # Operations whose pointwise consumers are computed in their own kernel, before they are stored.
@@ -56,6 +65,32 @@ def strided_base(program: Program, number: int) -> tuple[int, Layout] | None:
             return None
         layout = moved_strides(layout, step)
     return None if layout is None else (number, layout)
+
+
+def rows_base(program: Program, number: int) -> tuple[int, Layout] | None:
+    """As `strided_base`, for views whose last axis lies in one run."""
+    found = strided_base(program, number)
+    if found is None or program.entries[number].shape[-1] == 1:
+        return found
+    return found if found[1].strides[-1] == 1 else None
+
+
+# Operations with several results, each an entry of its own that `arg[-1]` names.
+PARTED = (ATTENTION, ATTENTION_GRADIENT)
+
+
+def part_key(entry: Entry) -> Hashable:
+    """What the results of one operation have in common, and with no other."""
+    return entry.op, entry.src, entry.arg[:-1]
+
+
+def first_parts(program: Program) -> dict[Hashable, int]:
+    """The first result of each operation that has several."""
+    found: dict[Hashable, int] = {}
+    for number, entry in enumerate(program.entries):
+        if entry.op in PARTED:
+            found.setdefault(part_key(entry), number)
+    return found
 
 
 def prices(program: Program) -> Iterator[float]:

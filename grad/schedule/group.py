@@ -31,6 +31,8 @@ from grad.graph.primitives import (
 from grad.schedule.demand import Demand, Group, Grouping
 from grad.schedule.facts import (
     CONTRACTIONS,
+    PARTED,
+    part_key,
     plain_variables,
     renumbered,
     root_variables,
@@ -73,6 +75,9 @@ class _Grouper(Demand):
         if number not in self.wanted_global and self.is_inline(number):
             for root, positions in self.asks[number].items():
                 self.take_in(root, number, positions)
+            return
+        if entry.op in PARTED:
+            self.join_parts(number)
             return
         home = self.store_along(number)
         if home is None:
@@ -321,6 +326,20 @@ class _Grouper(Demand):
         group.inlined.add(number)
         self.want_operands(root, entry)
         return True
+
+    # -- rule 7: the results of one attention are computed by one kernel ---------------------------
+    def join_parts(self, number: int) -> None:
+        """Store `number` with the other results of the same operation.
+
+        The root is the first of them: all have its sources, and whoever reads one comes after it.
+        """
+        entry = self.entries[number]
+        root = self.first_part[part_key(entry)]
+        if root not in self.groups:
+            self.groups[root] = Group(root)
+            self.want_rows(root, entry)
+        self.groups[root].stored.append(number)
+        self.home[number] = root
 
 
 def group(program: Program) -> Grouping:

@@ -20,6 +20,8 @@ from grad.graph.node import Node
 from grad.graph.primitives import (
     ARGUMENT,
     AS_STRIDED,
+    ATTENTION,
+    ATTENTION_GRADIENT,
     BUFFER,
     CONST,
     CONTRACT,
@@ -211,7 +213,10 @@ def _comparable(value: float | int | bool) -> Any:
 # element.
 KEEP_COST = 12
 _HEAVY = 1000
-_HEAVY_OPS = frozenset((CONTRACT, CONVOLVE, CONVOLVE_WEIGHT, SCAN, SCATTER, UPDATE, TAKE))
+_HEAVY_OPS = frozenset(
+    (CONTRACT, CONVOLVE, CONVOLVE_WEIGHT, SCAN, SCATTER, UPDATE, TAKE)
+    + (ATTENTION, ATTENTION_GRADIENT)
+)
 
 
 def _worth_keeping(nodes: list[Node], sources: list[tuple[int, ...]]) -> list[int]:

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch
-from grad.codegen.llvm import contraction
+from grad.codegen.llvm import attention, attention_plan, contraction
 from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter, phase_text
 from grad.graph.index import Index, Variable
 from grad.kernel.cost import phase_cost
-from grad.kernel.ir import Contraction, Kernel, Load, Loop, Scalar, Statement, Store
+from grad.kernel.ir import Attention, Contraction, Kernel, Load, Loop, Scalar, Statement, Store
 from grad.runtime.cpu.compiler import compile_ir
 from grad.runtime.cpu.host import Host, host
 from grad.runtime.cpu.replay import Call, NativePlan
@@ -68,12 +68,27 @@ class CpuBackend:
         last = phase[-1]
         if isinstance(last, Contraction):
             return self._contraction(kernel, phase, last)
+        if isinstance(last, Attention):
+            return self._attention(kernel, last)
         assert isinstance(last, Loop)
         machine = self.machine
         text = phase_text(kernel, phase, SYMBOL, machine.features, machine.vector_bytes)
         items = last.variable.size
         words = tuple((p.number, 0) for p in kernel.parameters)
         return CompiledPhase(text, words, items, grain(phase, last))
+
+    def _attention(self, kernel: Kernel, s: Attention) -> CompiledPhase:
+        machine = self.machine
+        choice = attention_plan.choose(s, machine.features, machine.vector_bytes, machine.l2_bytes)
+        first = len(kernel.parameters)
+        text = attention.emit(choice.code, SYMBOL, machine.features, machine.vector_bytes, first)
+        words = [(p.number, 0) for p in kernel.parameters]
+        words.extend((r.parameter, r.offset * r.dtype.itemsize) for _, r in s.operands)
+        words.extend((s.random, 0) for _ in range(s.random is not None))
+        words.extend((r.parameter, 0) for _, r in s.results)
+        words.append((SCRATCH, 0))
+        words.extend((CONSTANT, number) for number in choice.arguments)
+        return CompiledPhase(text, tuple(words), choice.items, choice.grain, choice.scratch_bytes)
 
     def _contraction(
         self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction

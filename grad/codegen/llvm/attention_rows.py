@@ -1,0 +1,218 @@
+"""What attention does to rows of scores between its products: softmax, and the gradient of it.
+
+Scores come in units of log2(e), so that their exponential is a power of two. A group of rows is
+done at once, because each is a chain of instructions that wait for each other. Columns that a row
+may not attend to become -inf here (masks, columns after the row, padding) and weigh nothing then;
+they are written up to `stop`, since the products after this read whole tiles.
+
+With more keys than one block, a row's maximum and sum are kept from block to block, and what has
+been summed so far is scaled when the maximum grows (Milakov, Gimelshein, "Online normalizer
+calculation for softmax", 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from grad.codegen.llvm.attention_structure import Code, Mask
+from grad.codegen.llvm.builder import Builder, Value, lanes_of, mangled, vector_type
+from grad.codegen.llvm.elementary.coefficients import EXP2_SLOPE
+from grad.codegen.llvm.elementary.exponential import EXP2_LIMITS
+from grad.codegen.llvm.elementary.parts import nearest_integer, polynomial, scale
+from grad.codegen.llvm.packing import lanes_below
+from grad.graph.attention import LOG2_E
+
+GROUP = 4
+INFINITY = float("inf")
+LOWEST = {"float": float(np.finfo(np.float32).min), "double": float(np.finfo(np.float64).min)}
+
+# What both directions need to know of a group of rows.
+SCORES = {
+    "scores": "ptr noalias",
+    "scores_row": "i64",
+    "limit": "i64",  # columns that the first row may attend to, from the block's first key on
+    "keys": "i64",  # in this block
+    "stop": "i64",  # whole vectors
+    "live": "i64",  # rows that exist: those behind them repeat the last one's mask
+    "mask": "ptr noalias",
+    "mask_row": "i64",
+}
+SOFTMAX = {
+    **SCORES,
+    "peaks": "ptr noalias",
+    "totals": "ptr noalias",
+    "output": "ptr noalias",
+    "output_row": "i64",
+    "first": "i1",
+}
+
+
+def power_of_two(b: Builder, x: Value) -> Value:
+    """``2 ** x`` for x at most 0, or NaN."""
+    element = x.type if lanes_of(x.type) == 1 else x.type.split()[-1][:-1]
+    low = EXP2_LIMITS[element][0]
+    x = b.select(b.fcmp("olt", x, low), low, x)
+    n, _ = nearest_integer(b, x, 1.0)
+    r = b.fsub(x, n)
+    return scale(b, b.fma(polynomial(b, r, EXP2_SLOPE[element]), r, 1.0), n)
+
+
+class RowGroup:
+    """The rows of one group: where they are and how many of their columns count."""
+
+    def __init__(self, code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+        self.code, self.b, self.p = code, b, p
+        self.vector = vector_type(code.element, code.lanes)
+        self.scores = [self.row(p["scores"], p["scores_row"], r) for r in range(GROUP)]
+        self.limits = [p["keys"]] * GROUP
+        if code.is_causal:
+            self.limits = [self._limit(r) for r in range(GROUP)]
+        self.common = b.binary("and", self.limits[0], -code.lanes)
+        if code.mask is not Mask.NONE:
+            self.mask_element = "i8" if code.mask is Mask.BOOL else code.element
+            self.masks = [self._mask_row(r) for r in range(GROUP)]
+
+    def _limit(self, r: int) -> Value:
+        b = self.b
+        below = b.intrinsic("smin", b.add(self.p["limit"], r), self.p["keys"])
+        return b.intrinsic("smax", below, b.const("i64", 0))
+
+    def row(self, pointer: Value, stride: Value, r: int) -> Value:
+        return self.b.gep(self.code.element, pointer, self.b.mul(stride, r))
+
+    def _mask_row(self, r: int) -> Value:
+        b = self.b
+        number = b.intrinsic("smin", b.const("i64", r), b.sub(self.p["live"], 1))
+        return b.gep(self.mask_element, self.p["mask"], b.mul(number, self.p["mask_row"]))
+
+    def load(self, pointer: Value, column: Value) -> Value:
+        b = self.b
+        return b.load(self.vector, b.gep(self.code.element, pointer, column), self.code.size)
+
+    def store(self, value: Value, pointer: Value, column: Value) -> None:
+        self.b.store(value, self.b.gep(self.code.element, pointer, column), self.code.size)
+
+    def alive(self, r: int, column: Value) -> Value:
+        """Which lanes from `column` on count."""
+        return lanes_below(self.b, self.b.sub(self.limits[r], column), self.code.lanes)
+
+    def score(self, r: int, column: Value, alive: Value | None) -> Value:
+        """The scores of a row with the mask applied, -inf where they do not count."""
+        b, x = self.b, self.load(self.scores[r], column)
+        if self.code.mask is not Mask.NONE:
+            x = self._masked(r, column, x, alive)
+        return x if alive is None else b.select(alive, x, -INFINITY)
+
+    def _masked(self, r: int, column: Value, x: Value, alive: Value | None) -> Value:
+        b, code = self.b, self.code
+        kind = vector_type(self.mask_element, code.lanes)
+        place = b.gep(self.mask_element, self.masks[r], column)
+        align = 1 if code.mask is Mask.BOOL else code.size
+        if alive is None:
+            mask = b.load(kind, place, align)
+        else:
+            mask = b.masked_load(kind, place, align, alive, b.const(kind, 0))
+        if code.mask is Mask.BOOL:
+            return b.select(b.icmp("ne", mask, 0), x, -INFINITY)
+        # What is finite stays finite: the least number means "not at all", but -inf only if alone.
+        added = b.fmul(mask, LOG2_E)
+        lowest = LOWEST[code.element]
+        added = b.select(b.fcmp("olt", added, lowest), lowest, added)
+        added = b.select(b.fcmp("oeq", mask, -INFINITY), -INFINITY, added)
+        return b.fadd(x, added)
+
+    def splat(self, scalar: Value) -> Value:
+        return self.b.splat(scalar, self.code.lanes)
+
+    def total(self, x: Value) -> Value:
+        zero = self.b.const(self.code.element, 0)
+        name = f"llvm.vector.reduce.fadd.{mangled(x.type)}"
+        return self.b.call(self.code.element, name, zero, x, flags="reassoc")
+
+    def largest(self, x: Value) -> Value:
+        """Of lanes none of which is NaN."""
+        name = f"llvm.vector.reduce.fmax.{mangled(x.type)}"
+        return self.b.call(self.code.element, name, x, flags="nnan")
+
+
+def softmax(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+    """Scores to weights that are not divided by their sum yet; peaks and totals brought up to
+    date."""
+    group = RowGroup(code, b, p)
+    before = _peaks_before(code, b, p)
+    peaks = _largest(group, before)
+    shifts = [_finite(b, peak) for peak in peaks]
+    sums = _powers(group, shifts)
+    negation = b.binary("xor", p["first"], 1)
+    b.branch(negation, lambda: _rescale(group, before, shifts))
+    for r in range(GROUP):
+        place = b.gep(code.element, p["totals"], r)
+        earlier = b.select(p["first"], 0.0, b.load(code.element, place, code.size))
+        b.store(b.fadd(earlier, group.total(sums[r])), place, code.size)
+        b.store(peaks[r], b.gep(code.element, p["peaks"], r), code.size)
+
+
+def _peaks_before(code: Code, b: Builder, p: Mapping[str, Value]) -> list[Value]:
+    found = []
+    for r in range(GROUP):
+        kept = b.load(code.element, b.gep(code.element, p["peaks"], r), code.size)
+        found.append(b.select(p["first"], -INFINITY, kept))
+    return found
+
+
+def _finite(b: Builder, peak: Value) -> Value:
+    """The peak to subtract: 0 for a row that attends to nothing so far."""
+    return b.select(b.fcmp("oeq", peak, -INFINITY), 0.0, peak)
+
+
+def _largest(group: RowGroup, before: list[Value]) -> list[Value]:
+    """The largest score of each row; scores that a mask or limit changes are stored."""
+    b, code = group.b, group.code
+
+    def turn(column: Value, peaks: list[Value], whole: bool) -> list[Value]:
+        found = []
+        for r in range(GROUP):
+            x = group.score(r, column, None if whole else group.alive(r, column))
+            if not whole or code.mask is not Mask.NONE:
+                group.store(x, group.scores[r], column)
+            found.append(b.select(b.fcmp("ogt", x, peaks[r]), x, peaks[r]))
+        return found
+
+    peaks = [group.splat(peak) for peak in before]
+    peaks = b.loop(0, group.common, code.lanes, lambda j, s: turn(j, s, True), peaks)
+    peaks = b.loop(group.common, group.p["stop"], code.lanes, lambda j, s: turn(j, s, False), peaks)
+    return [group.largest(peak) for peak in peaks]
+
+
+def _powers(group: RowGroup, shifts: list[Value]) -> list[Value]:
+    """Scores to powers of two, and the sums of these, one a lane."""
+    b = group.b
+    wide = [group.splat(shift) for shift in shifts]
+
+    def turn(column: Value, sums: list[Value]) -> list[Value]:
+        found = []
+        for r in range(GROUP):
+            x = power_of_two(b, b.fsub(group.load(group.scores[r], column), wide[r]))
+            group.store(x, group.scores[r], column)
+            found.append(b.fadd(sums[r], x))
+        return found
+
+    zeros = [b.const(group.vector, 0)] * GROUP
+    return b.loop(0, group.p["stop"], group.code.lanes, turn, zeros)
+
+
+def _rescale(group: RowGroup, before: list[Value], shifts: list[Value]) -> None:
+    """Make what was summed in earlier blocks relative to the new peaks."""
+    b, code, p = group.b, group.code, group.p
+    for r in range(GROUP):
+        factor = power_of_two(b, b.fsub(before[r], shifts[r]))
+        place = b.gep(code.element, p["totals"], r)
+        b.store(b.fmul(b.load(code.element, place, code.size), factor), place, code.size)
+        output, wide = group.row(p["output"], p["output_row"], r), group.splat(factor)
+
+        def turn(column: Value, _: list[Value], output: Value = output, wide: Value = wide) -> None:
+            group.store(b.fmul(group.load(output, column), wide), output, column)
+
+        b.loop(0, p["output_row"], code.lanes, turn)

@@ -1,0 +1,216 @@
+"""Functions that attention kernels are made of: products of tiles, and copies with padding.
+
+`product` keeps a tile of the result in registers, as `microkernel.py` does for matrix products; it
+is simpler, since here all operands but one are scratch of whole tiles. `grid` runs it over row
+tiles and column panels of any number. Every function serves all sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from grad.codegen.llvm.attention_structure import Code
+from grad.codegen.llvm.builder import Builder, Value, vector_type
+from grad.codegen.llvm.packing import call_internal, lanes_below, parameter_values, signature
+
+Parameters = Mapping[str, str]
+
+UNROLL = 2
+
+PRODUCT: Parameters = {
+    "a": "ptr noalias",
+    "b": "ptr noalias",
+    "c": "ptr noalias",
+    "a_stride": "i64",  # between rows; of a transposed A, between steps of k
+    "b_stride": "i64",
+    "c_stride": "i64",
+    "depth": "i64",
+    "accumulate": "i1",
+}
+GRID: Parameters = {
+    **PRODUCT,
+    "tiles": "i64",  # of rows
+    "vectors": "i64",  # of columns; none if negative
+    "panel_stride": "i64",  # from one panel of B to the next
+}
+COPY: Parameters = {
+    "source": "ptr noalias",
+    "target": "ptr noalias",
+    "source_stride": "i64",
+    "target_stride": "i64",
+    "rows": "i64",
+    "columns": "i64",
+    "factor": "ELEMENT",
+}
+
+
+class Module:
+    """The internal functions of one module: each is written when it is first called."""
+
+    def __init__(self, code: Code, name: str, b: Builder) -> None:
+        self.code, self.name, self.b = code, name, b
+        self.texts: dict[str, str] = {}
+
+    def call(
+        self,
+        b: Builder,
+        name: str,
+        parameters: Parameters,
+        body: Callable[[Builder, Mapping[str, Value]], None],
+        values: Mapping[str, Value],
+    ) -> None:
+        """Call the function `name`, whose text `body` writes."""
+        full = f"{self.name}.{name}"
+        kinds = {p: kind.replace("ELEMENT", self.code.element) for p, kind in parameters.items()}
+        if full not in self.texts:
+            self.texts[full] = ""
+            inner = self.b.sibling()
+            body(inner, parameter_values(kinds))
+            self.texts[full] = inner.function(full, signature(kinds), "internal")
+        call_internal(b, full, kinds, values)
+
+    def grid(self, b: Builder, values: Mapping[str, Value], transposed: bool = False) -> None:
+        """``C (+)= A @ B`` for tiles of rows and vectors of columns, panel by panel."""
+        name = "grid_transposed" if transposed else "grid"
+        self.call(b, name, GRID, lambda i, p: _grid(self, i, p, transposed), values)
+
+    def copy(self, b: Builder, values: Mapping[str, Value]) -> None:
+        """Rows times a factor, to rows that are padded to whole vectors."""
+        self.call(b, "copy", COPY, lambda i, p: _copy(self.code, i, p), values)
+
+    def store(self, b: Builder, values: Mapping[str, Value]) -> None:
+        """Padded rows times a factor, to where they belong."""
+        self.call(b, "store", COPY, lambda i, p: _store(self.code, i, p), values)
+
+
+# -- products --------------------------------------------------------------------------------------
+def _grid(module: Module, b: Builder, p: Mapping[str, Value], transposed: bool) -> None:
+    code = module.code
+    widest = code.tile_vectors
+    tile_step = b.const("i64", code.tile_rows)
+    if not transposed:
+        tile_step = b.mul(p["a_stride"], code.tile_rows)
+    c_step = b.mul(p["c_stride"], code.tile_rows)
+    whole = b.binary("sdiv", p["vectors"], widest)
+
+    def panel(number: Value, vectors: int) -> None:
+        right = b.gep(code.element, p["b"], b.mul(number, p["panel_stride"]))
+        column = b.gep(code.element, p["c"], b.mul(number, code.panel))
+
+        def tile(index: Value, _: list[Value]) -> None:
+            values = {
+                **{name: p[name] for name in PRODUCT},
+                "a": b.gep(code.element, p["a"], b.mul(index, tile_step)),
+                "b": right,
+                "c": b.gep(code.element, column, b.mul(index, c_step)),
+            }
+            name = f"product{vectors}{'_transposed' * transposed}"
+            module.call(
+                b, name, PRODUCT, lambda i, q: _product(code, i, q, vectors, transposed), values
+            )
+
+        b.loop(0, p["tiles"], 1, tile)
+
+    b.loop(0, whole, 1, lambda number, _: panel(number, widest))
+    rest = b.sub(p["vectors"], b.mul(whole, widest))
+    for vectors in range(1, widest):
+        b.branch(b.icmp("eq", rest, vectors), lambda vectors=vectors: panel(whole, vectors))
+
+
+def _product(
+    code: Code, b: Builder, p: Mapping[str, Value], vectors: int, transposed: bool
+) -> None:
+    """One tile of C in registers over all of the depth."""
+    rows, element, size = code.tile_rows, code.element, code.size
+    vector = vector_type(element, code.lanes)
+    c_rows = [b.gep(element, p["c"], b.mul(p["c_stride"], i)) for i in range(rows)]
+    places = [b.gep(element, row, j * code.lanes) for row in c_rows for j in range(vectors)]
+    zeros = [b.const(vector, 0)] * len(places)
+    sums = b.either(
+        p["accumulate"],
+        lambda: [b.load(vector, place, size) for place in places],
+        lambda: zeros,
+    )
+    a_rows = [p["a"]]
+    if not transposed:
+        a_rows = [b.gep(element, p["a"], b.mul(p["a_stride"], i)) for i in range(rows)]
+
+    def steps(k: Value, state: list[Value], count: int) -> list[Value]:
+        a, right, *found = state
+        for step in range(count):
+            loaded = [
+                b.load(vector, b.gep(element, right, j * code.lanes), size) for j in range(vectors)
+            ]
+            for i in range(rows):
+                if transposed:
+                    place = b.gep(element, a, i)
+                else:
+                    place = b.gep(element, b.gep(element, a_rows[i], k), step)
+                scalar = b.splat(b.load(element, place, size), code.lanes)
+                for j, x in enumerate(loaded):
+                    at = i * vectors + j
+                    found[at] = b.intrinsic("fmuladd", scalar, x, found[at])
+            right = b.gep(element, right, p["b_stride"])
+            a = b.gep(element, a, p["a_stride"]) if transposed else a
+        return [a, right, *found]
+
+    whole = b.binary("and", p["depth"], -UNROLL)
+    state = [p["a"], p["b"], *sums]
+    state = b.loop(0, whole, UNROLL, lambda k, s: steps(k, s, UNROLL), state)
+    state = b.loop(whole, p["depth"], 1, lambda k, s: steps(k, s, 1), state)
+    for value, place in zip(state[2:], places, strict=True):
+        b.store(value, place, size)
+
+
+# -- copies ----------------------------------------------------------------------------------------
+def _copy(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+    element, size, vector = code.element, code.size, vector_type(code.element, code.lanes)
+    whole = b.binary("and", p["columns"], -code.lanes)
+    rest = b.sub(p["columns"], whole)
+    mask = lanes_below(b, rest, code.lanes)
+    factor = b.splat(p["factor"], code.lanes)
+
+    def row(index: Value, _: list[Value]) -> None:
+        source = b.gep(element, p["source"], b.mul(index, p["source_stride"]))
+        target = b.gep(element, p["target"], b.mul(index, p["target_stride"]))
+
+        def column(j: Value, _: list[Value]) -> None:
+            value = b.load(vector, b.gep(element, source, j), size)
+            b.store(b.fmul(value, factor), b.gep(element, target, j), size)
+
+        def last() -> None:
+            value = b.masked_load(
+                vector, b.gep(element, source, whole), size, mask, b.const(vector, 0)
+            )
+            b.store(b.fmul(value, factor), b.gep(element, target, whole), size)
+
+        b.loop(0, whole, code.lanes, column)
+        b.branch(b.icmp("ne", rest, 0), last)
+
+    b.loop(0, p["rows"], 1, row)
+
+
+def _store(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+    element, size, vector = code.element, code.size, vector_type(code.element, code.lanes)
+    whole = b.binary("and", p["columns"], -code.lanes)
+    rest = b.sub(p["columns"], whole)
+    mask = lanes_below(b, rest, code.lanes)
+    factor = b.splat(p["factor"], code.lanes)
+
+    def row(index: Value, _: list[Value]) -> None:
+        source = b.gep(element, p["source"], b.mul(index, p["source_stride"]))
+        target = b.gep(element, p["target"], b.mul(index, p["target_stride"]))
+
+        def value(j: Value) -> Value:
+            return b.fmul(b.load(vector, b.gep(element, source, j), size), factor)
+
+        def column(j: Value, _: list[Value]) -> None:
+            b.store(value(j), b.gep(element, target, j), size)
+
+        def last() -> None:
+            b.masked_store(value(whole), b.gep(element, target, whole), size, mask)
+
+        b.loop(0, whole, code.lanes, column)
+        b.branch(b.icmp("ne", rest, 0), last)
+
+    b.loop(0, p["rows"], 1, row)

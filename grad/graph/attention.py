@@ -1,0 +1,142 @@
+"""Attention as a value of the graph: what it computes, in NumPy, and the nodes for it.
+
+One forward pass has two results, the output and two numbers a row that the backward pass needs; a
+backward pass has three. Each result is a node of its own (its `Attend.part`); nodes that differ in
+nothing else are computed by one kernel (schedule/group.py). docs/design/015 has the reasons.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from grad.graph import reference
+from grad.graph.node import Node
+from grad.graph.primitives import ATTENTION, ATTENTION_GRADIENT
+
+Array = np.ndarray[Any, Any]
+
+
+class Attend(NamedTuple):
+    """What an attention node needs besides its sources.
+
+    The sources of `ATTENTION` are query, key and value, with equal leading axes; then, if
+    `masked`, a mask of shape (..., L, S), bool or floating; then, if `dropout`, the key of random
+    numbers (uint64). `ATTENTION_GRADIENT` has the output, its rows and its gradient behind value.
+
+    Attributes:
+        scale: factor of the scores. is_causal: row i attends to columns up to i.
+        dropout: probability that a weight is dropped; its random number is that of its position.
+        part: "values" (..., L, Ev) or "rows" (..., L, 2): largest score times log2(e) and 1 / sum
+            of the row; of the gradient: "query", "key" or "value".
+    """
+
+    scale: float
+    is_causal: bool
+    masked: bool
+    dropout: float
+    part: str
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """Names of the sources of `ATTENTION`, in order."""
+        names = ("query", "key", "value")
+        return names + ("mask",) * self.masked + ("random",) * (self.dropout > 0)
+
+    @property
+    def gradient_operands(self) -> tuple[str, ...]:
+        """Names of the sources of `ATTENTION_GRADIENT`, in order."""
+        first = self.operands
+        return (*first[:3], "output", "rows", "slope", *first[3:])
+
+
+PARTS = ("values", "rows")
+GRADIENT_PARTS = ("query", "key", "value")
+
+
+def attention_nodes(sources: tuple[Node, ...], how: Attend) -> tuple[Node, Node]:
+    """Output and rows. Leading axes are equal already, and so are the types."""
+    query, _, value, *_ = sources
+    rows = query.shape[:-1]
+    shapes = {"values": (*rows, value.shape[-1]), "rows": (*rows, 2)}
+    values, summary = (
+        Node(ATTENTION, sources, how._replace(part=part), shapes[part], query.dtype)
+        for part in PARTS
+    )
+    return values, summary
+
+
+def gradient_nodes(
+    sources: tuple[Node, ...], output: Node, rows: Node, slope: Node, how: Attend
+) -> tuple[Node, ...]:
+    """Gradients of query, key and value; `sources` are those of the forward pass."""
+    everything = (*sources[:3], output, rows, slope, *sources[3:])
+    return tuple(
+        Node(ATTENTION_GRADIENT, everything, how._replace(part=part), source.shape, source.dtype)
+        for part, source in zip(GRADIENT_PARTS, sources[:3], strict=True)
+    )
+
+
+LOG2_E = math.log2(math.e)
+
+
+# -- the definition --------------------------------------------------------------------------------
+def forward(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Output and rows, computed in float64."""
+    scores = _scores(how, arrays)
+    peak = np.max(scores, axis=-1, keepdims=True, initial=-np.inf)
+    peak = np.where(peak == -np.inf, 0, peak)
+    weights = np.exp2(scores - peak)
+    total = weights.sum(-1, keepdims=True)
+    inverse = np.where(total == 0, 0, 1 / total)
+    kept = weights * inverse * _kept(how, arrays, scores.shape)
+    rows = np.concatenate([peak, inverse], axis=-1)
+    return {"values": kept @ arrays["value"].astype(np.float64), "rows": rows}
+
+
+def gradient(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Gradients of query, key and value, computed in float64."""
+    query, key, value, slope, output, rows = (
+        arrays[name].astype(np.float64)
+        for name in ("query", "key", "value", "slope", "output", "rows")
+    )
+    scores = _scores(how, arrays)
+    kept = _kept(how, arrays, scores.shape)
+    weights = np.exp2(scores - rows[..., :1]) * rows[..., 1:]
+    inner = (slope * output).sum(-1, keepdims=True)
+    of_scores = weights * (slope @ np.swapaxes(value, -1, -2) * kept - inner)
+    return {
+        "query": of_scores @ key * how.scale,
+        "key": np.swapaxes(of_scores, -1, -2) @ query * how.scale,
+        "value": np.swapaxes(weights * kept, -1, -2) @ slope,
+    }
+
+
+def _scores(how: Attend, arrays: Mapping[str, Array]) -> Array:
+    """Scores times log2(e). A finite mask stays finite: its least number is no infinity."""
+    query, key = (arrays[name].astype(np.float64) for name in ("query", "key"))
+    scores = query @ np.swapaxes(key, -1, -2) * (how.scale * LOG2_E)
+    if how.masked:
+        mask = arrays["mask"]
+        if mask.dtype == bool:
+            scores = np.where(mask, scores, -np.inf)
+        else:
+            lowest = np.finfo(mask.dtype).min
+            finite = np.maximum(mask.astype(np.float64) * LOG2_E, lowest)
+            scores = scores + np.where(mask == -np.inf, -np.inf, finite)
+    if how.is_causal:
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+    return scores
+
+
+def _kept(how: Attend, arrays: Mapping[str, Array], shape: tuple[int, ...]) -> Any:
+    """0 where a weight is dropped, else what keeps the mean; the numbers of `uniform_node`."""
+    if not how.dropout:
+        return 1.0
+    counter = np.arange(math.prod(shape), dtype=np.uint64)
+    bits = reference.threefry(np.asarray(arrays["random"], np.uint64), counter)
+    fraction = (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+    return (fraction >= np.float32(how.dropout)).reshape(shape) / (1 - how.dropout)
