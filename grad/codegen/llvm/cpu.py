@@ -84,7 +84,8 @@ class CpuBackend:
         text = attention.emit(choice.code, SYMBOL, machine.features, machine.vector_bytes, first)
         words = [(p.number, 0) for p in kernel.parameters]
         words.extend((r.parameter, r.offset * r.dtype.itemsize) for _, r in s.operands)
-        words.extend((s.random, 0) for _ in range(s.random is not None))
+        if s.random is not None:
+            words.append((s.random, 0))
         words.extend((r.parameter, 0) for _, r in s.results)
         words.append((SCRATCH, 0))
         words.extend((CONSTANT, number) for number in choice.arguments)
