@@ -1,9 +1,9 @@
 """Turn a Group into a Kernel.
 
 A group's root says which elements there are; `writer.py` answers what they are. What is decided
-here is the
-order of loops: which axes number the rows that threads share, and along which variable elements lie
-side by side in lanes. Each way is written out and priced (`cost.py`), and the cheapest is kept.
+here is the order of loops: which axes number the rows that threads share, and along which variable
+elements lie side by side in lanes. Each way is written out and priced (`cost.py`), and the cheapest
+is kept.
 Long reductions with few results are cut into chunks whose partial results a second phase combines;
 the cut depends on the shapes alone, so results are the same on any number of threads. Named
 operations are in `lower_named.py`.
@@ -20,6 +20,7 @@ from grad.graph.positions import Position, flatten, unflatten
 from grad.graph.primitives import (
     AS_STRIDED,
     BUFFER,
+    CONTRACT,
     CONVOLVE,
     CONVOLVE_WEIGHT,
     PERMUTE,
@@ -44,6 +45,17 @@ from grad.schedule.program import Program
 FEW_RESULTS = 64
 LONG = 32768
 CHUNK = 16384
+
+
+Candidate = tuple[Writer, list[list[Statement]]]
+
+PRODUCTS = {CONTRACT: lower_contraction, CONVOLVE: lower_convolution}
+NAMED = {
+    SCATTER: lower_scatter,
+    UPDATE: lower_update,
+    CONVOLVE_WEIGHT: lower_convolution_weight,
+    **dict.fromkeys(PARTED, lower_attention),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +115,11 @@ def lower_all(program: Program, grouping: Grouping) -> list[Lowered]:
 def lower(program: Program, group: Group, in_memory: Container[int]) -> Lowered:
     """The kernel of `group`, which reads the entries `in_memory` and computes the others."""
     root = program.entries[group.root]
-    if group.contraction is not None and program.entries[group.contraction].op is CONVOLVE:
-        writer, phases = lower_convolution(program, group, in_memory)
-    elif root.op is CONVOLVE_WEIGHT:
-        writer, phases = lower_convolution_weight(program, group, in_memory)
-    elif group.contraction is not None:
-        writer, phases = lower_contraction(program, group, in_memory)
-    elif root.op is SCATTER:
-        writer, phases = lower_scatter(program, group, in_memory)
-    elif root.op is UPDATE:
-        writer, phases = lower_update(program, group, in_memory)
-    elif root.op in PARTED:
-        writer, phases = lower_attention(program, group, in_memory)
+    if group.contraction is not None:
+        lower_product = PRODUCTS[program.entries[group.contraction].op]
+        writer, phases = lower_product(program, group, in_memory)
+    elif root.op in NAMED:
+        writer, phases = NAMED[root.op](program, group, in_memory)
     elif root.op is SCAN:
         writer, phases = _cheapest(lower_scan(program, group, in_memory))
     else:
@@ -136,9 +141,6 @@ def finish(
     name = "_".join([*(words[-6:] or ["copy"]), size])
     kept = tuple(tuple(phase) for phase in phases)
     return Lowered(Kernel(name, parameters, kept), tuple(writer.parameters))
-
-
-Candidate = tuple[Writer, list[list[Statement]]]
 
 
 def _cheapest(candidates: Iterator[Candidate]) -> Candidate:
