@@ -35,7 +35,7 @@ from grad.kernel.lower_attention import lower_attention
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
 from grad.kernel.tiles import find_tiling, tiled_loops
-from grad.kernel.writer import Writer
+from grad.kernel.writer import InMemory, Writer
 from grad.schedule.demand import Group, Grouping
 from grad.schedule.facts import PARTED, root_variables
 from grad.schedule.program import Program
@@ -83,23 +83,6 @@ class Form:
 
     lanes: int
     flat: bool
-
-
-class InMemory:
-    """The entries that a group reads from memory: leaves, and what other groups store.
-
-    Args:
-        everywhere: leaves, and what any group stores. own: what this group stores itself.
-    """
-
-    __slots__ = ("everywhere", "own")
-
-    def __init__(self, everywhere: frozenset[int], own: frozenset[int]) -> None:
-        self.everywhere = everywhere
-        self.own = own
-
-    def __contains__(self, number: object) -> bool:
-        return number in self.everywhere and number not in self.own
 
 
 def lower_all(program: Program, grouping: Grouping) -> list[Lowered]:

@@ -53,6 +53,23 @@ from grad.schedule.program import Program
 Key = tuple[int, Position, tuple[Guard, ...]]
 
 
+class InMemory:
+    """The entries that a group reads from memory: leaves, and what other groups store.
+
+    Args:
+        everywhere: leaves, and what any group stores. own: what this group stores itself.
+    """
+
+    __slots__ = ("everywhere", "own")
+
+    def __init__(self, everywhere: frozenset[int], own: frozenset[int]) -> None:
+        self.everywhere = everywhere
+        self.own = own
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.everywhere and number not in self.own
+
+
 class Writer:
     """A kernel under construction.
 
