@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from grad.kernel.ir import Kernel
+from grad.kernel.ir import Kernel, Parameter, scratch_layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class CompiledPhase:
     Attributes:
         entry: what the backend runs; a number or an object that only the backend understands.
         arguments: for each argument word (parameter, offset in bytes): the parameter's value plus
-            the offset, or the offset itself for parameter -1, or the scratch of the run for
-            parameter -2.
+            the offset, or the offset itself for parameter -1, or the scratch of the phase plus
+            the offset for parameter -2.
         items: items to share out; grain: items a thread takes at a time.
         scratch_bytes: scratch that every worker needs.
     """
@@ -44,6 +44,12 @@ class Launch:
     phase: CompiledPhase
     arguments: tuple[tuple[int, int], ...]
     label: str
+
+
+def argument_words(parameters: Sequence[Parameter]) -> tuple[tuple[int, int], ...]:
+    """`CompiledPhase.arguments` of a phase that takes a kernel's parameters, one word each."""
+    offsets, _ = scratch_layout(parameters)
+    return tuple((SCRATCH, offsets[p.number]) if p.elements else (p.number, 0) for p in parameters)
 
 
 class Runnable(Protocol):

@@ -12,9 +12,19 @@ from typing import Any
 import numpy as np
 
 from grad.buffer import Buffer
-from grad.codegen.backend import CompiledPhase, Launch
+from grad.codegen.backend import CompiledPhase, Launch, argument_words
 from grad.kernel.interpret import interpret
-from grad.kernel.ir import Attention, Contraction, Kernel, Load, Loop, Parameter, Statement, Store
+from grad.kernel.ir import (
+    Attention,
+    Contraction,
+    Kernel,
+    Load,
+    Loop,
+    Parameter,
+    Statement,
+    Store,
+    scratch_layout,
+)
 
 
 class ReferenceBackend:
@@ -23,11 +33,12 @@ class ReferenceBackend:
     name = "reference"
 
     def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
-        words = tuple((p.number, 0) for p in kernel.parameters)
+        words = argument_words(kernel.parameters)
+        _, scratch_bytes = scratch_layout(kernel.parameters)
         phases = []
         for phase in kernel.phases:
             alone = Kernel(kernel.name, kernel.parameters, (phase,))
-            phases.append(CompiledPhase(alone, words, 1, 1))
+            phases.append(CompiledPhase(alone, words, 1, 1, scratch_bytes))
         return tuple(phases)
 
     def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> _Steps:

@@ -295,7 +295,9 @@ class _Assembly:
         ):
             start = self.starts[group_number]
             for parameter, (sort, number) in zip(low.kernel.parameters, low.bindings, strict=True):
-                if sort == "scalar" or (sort == "memory" and not self.is_temporary(number)):
+                if sort in ("scalar", "scratch") or (
+                    sort == "memory" and not self.is_temporary(number)
+                ):
                     continue
                 if sort == "temporary":
                     key = (f"temporary{group_number}", number)
@@ -366,7 +368,7 @@ class _Assembly:
         words = []
         for parameter, offset in phase.arguments:
             if parameter == SCRATCH:
-                words.append((self.scratch_slot, scratch))
+                words.append((self.scratch_slot, scratch + offset))
             elif parameter < 0:
                 words.append((-1, offset))
             else:

@@ -9,7 +9,7 @@ them, `interpret.py` runs them with NumPy, `grad/codegen` turns them into machin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -22,16 +22,21 @@ from grad.graph.primitives import Primitive
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a kernel is handed: a buffer of `dtype`, or one number (`scalar`)."""
+    """What a kernel is handed: a buffer of `dtype`, or one number (`scalar`).
+
+    With `elements` it is scratch of so many elements, which every worker has for itself: what an
+    item leaves there the next item finds overwritten.
+    """
 
     number: int
     dtype: DType
     scalar: bool = False
     written: bool = False
+    elements: int = 0
 
     @property
     def name(self) -> str:
-        kind = "s" if self.scalar else "out" if self.written else "in"
+        kind = "s" if self.scalar else "row" if self.elements else "out" if self.written else "in"
         return f"{kind}{self.number}"
 
 
@@ -219,6 +224,34 @@ class Kernel:
 
     def __str__(self) -> str:
         return "\n".join(print_kernel(self))
+
+
+SCRATCH_ALIGNMENT = 64
+
+
+def scratch_layout(parameters: Sequence[Parameter]) -> tuple[dict[int, int], int]:
+    """For each parameter that is scratch its offset in a worker's bytes, and how many these are."""
+    offsets: dict[int, int] = {}
+    total = 0
+    for parameter in parameters:
+        if parameter.elements:
+            offsets[parameter.number] = total
+            size = parameter.elements * parameter.dtype.itemsize
+            total += -(-size // SCRATCH_ALIGNMENT) * SCRATCH_ALIGNMENT
+    return offsets, total
+
+
+def used_parameters(phase: Sequence[Statement]) -> set[int]:
+    """The parameters that the loops of a phase load, store or read as scalars."""
+    used: set[int] = set()
+    stack = list(phase)
+    while stack:
+        statement = stack.pop()
+        if isinstance(statement, Load | Store | Scalar):
+            used.add(statement.parameter)
+        elif isinstance(statement, Loop):
+            stack.extend(statement.body)
+    return used
 
 
 def statements(kernel: Kernel) -> Iterator[tuple[Statement, tuple[Loop | Contraction, ...]]]:

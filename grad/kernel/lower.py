@@ -31,6 +31,7 @@ from grad.graph.primitives import (
 )
 from grad.kernel.cost import kernel_cost
 from grad.kernel.ir import Accumulate, Kernel, Statement
+from grad.kernel.keep import keep_values
 from grad.kernel.lower_attention import lower_attention
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
@@ -64,8 +65,8 @@ class Lowered:
 
     Attributes:
         kernel: the IR.
-        bindings: for each parameter what it is: ("memory" | "scalar", entry) or ("temporary",
-            elements).
+        bindings: for each parameter what it is: ("memory" | "scalar", entry), ("temporary",
+            elements) or ("scratch", parameter).
     """
 
     kernel: Kernel
@@ -130,7 +131,8 @@ def _cheapest(candidates: Iterator[Candidate]) -> Candidate:
     """The candidate of least cost; the first of equals."""
     best: Candidate | None = None
     least = math.inf
-    for writer, phases in candidates:
+    for writer, written in candidates:
+        phases = [keep_values(writer, phase) for phase in written]
         price = kernel_cost(Kernel("", (), tuple(tuple(p) for p in phases)))
         if price < least:
             best, least = (writer, phases), price
@@ -209,10 +211,17 @@ class _Nest:
         few = results < FEW_RESULTS * (256 if form.lanes else 1)
         # Every chunk would compute the reductions of its whole row again.
         repeats = bool(self.group.local) and not self.outer
-        if whole > LONG and length > 1 and few and not repeats:
-            return self.chunked(writer, form, length, whole // length)
+        each = max(whole // max(length, 1), self.local_length())
+        if length * each > LONG and length > 1 and few and not repeats:
+            return self.chunked(writer, form, length, each)
         self.rows_loops(writer, form, lambda position: self.whole_reduction(writer, form, position))
         return writer, [writer.bodies[0]]
+
+    def local_length(self) -> int:
+        """Elements of the longest row that a local reduction walks."""
+        entries = self.program.entries
+        found = (entries[number] for number in self.group.local)
+        return max((math.prod(entries[e.src[0]].shape[a] for a in e.arg) for e in found), default=1)
 
     def tiled(self) -> Iterator[Candidate]:
         """The loops in tiles, when something is read across."""

@@ -117,6 +117,14 @@ class Writer:
             self.parameters[key] = found
         return found.number
 
+    def scratch(self, elements: int, dtype: DType) -> int:
+        """A new parameter that is scratch of each worker."""
+        number = len(self.parameters)
+        self.parameters[("scratch", number)] = Parameter(
+            number, dtype, written=True, elements=elements
+        )
+        return number
+
     # -- statements --------------------------------------------------------------------------------
     def fresh_value(self, level: int) -> int:
         self._values += 1

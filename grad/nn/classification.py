@@ -1,9 +1,8 @@
 """Losses whose target is a class: `nll_loss` of log-probabilities, `cross_entropy` of logits.
 
-The target's column is selected by comparing class numbers with the target and summing what is left.
-That is pointwise work inside the rows' kernel, which a gather, and the scatter that is its
-gradient, would leave. Targets are checked at once, so their values are looked at (they seldom are
-pending).
+The target's class is read inside the rows' kernel. Its gradient compares class numbers with the
+target: pointwise work inside that kernel too, which a scatter, the gradient of a gather, would
+leave. Targets are checked at once, so their values are looked at (they seldom are pending).
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ from grad.autograd.function import Function
 from grad.dtype import dtypes
 from grad.engine.recording import recording
 from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
-from grad.graph.node import cast, constant, iota, pointwise, reduce, reshape
-from grad.graph.primitives import EQ, SUM, WHERE
+from grad.graph.node import Node, cast, constant, expand, iota, pointwise, reduce, reshape, take
+from grad.graph.primitives import AND, EQ, EXP, LE, LOG, LT, MAX, SUB, SUM, WHERE
 from grad.nn.losses import check_reduction, reduced
 from grad.ops.convert import array_view
+from grad.ops.promotion import accumulation_dtype
 from grad.tensor import Tensor
 
 
@@ -29,16 +29,77 @@ class Pick(Function):
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, target: Tensor, axis: int, classes: int) -> Tensor:
-        numbers = reshape(iota(classes), (classes,) + (1,) * (len(target.shape) - axis))
-        spread = (*target.shape[:axis], 1, *target.shape[axis:])
-        hits = pointwise(EQ, numbers, reshape(cast(target.node, dtypes.int64), spread))
-        ctx.hits, ctx.axis = target._wrap(hits), axis
-        zero = constant(0, values.dtype)
-        return values._wrap(reduce(SUM, pointwise(WHERE, hits, values.node, zero), (axis,)))
+        ctx.target, ctx.axis, ctx.classes = target, axis, classes
+        return values._wrap(_at(values.node, target, axis, classes))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        return gradient.unsqueeze(ctx.axis).where(ctx.hits, 0), None, None, None
+        hits = ctx.target._wrap(_hits(ctx.target, ctx.axis, ctx.classes))
+        return gradient.unsqueeze(ctx.axis).where(hits, 0), None, None, None
+
+
+class LogLikelihood(Function):
+    """``log_softmax(x)`` along `axis` at the class numbers `target`, 0 where one is none.
+
+    Its gradient, ``gradient * (hit - softmax(x))``, is one pass over the row's exponentials, which
+    the gradients of `log_softmax` and of `Pick` one after the other are not.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, target: Tensor, axis: int) -> Tensor:
+        node = cast(x.node, accumulation_dtype(x.dtype))
+        kept = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+        peak = reshape(reduce(MAX, node, (axis,)), kept)
+        exponentials = pointwise(EXP, pointwise(SUB, node, peak))
+        total = reshape(reduce(SUM, exponentials, (axis,)), kept)
+        logarithm = pointwise(SUB, pointwise(SUB, node, peak), pointwise(LOG, total))
+        ctx.save_for_backward(x, target)
+        ctx.axis = axis
+        found = _at(logarithm, target, axis, x.shape[axis])
+        return x._wrap(cast(found, x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        x, target = ctx.saved_tensors
+        axis, classes = ctx.axis, x.shape[ctx.axis]
+        softmax = x.softmax(axis, dtype=accumulation_dtype(x.dtype))
+        valid, _ = _valid(target, classes)
+        given = gradient.where(target._wrap(valid), 0).unsqueeze(axis).to(softmax.dtype)
+        hits = target._wrap(_hits(target, axis, classes))
+        return (given.where(hits, 0) - softmax * given).to(x.dtype), None, None
+
+
+def _valid(target: Tensor, classes: int) -> tuple[Node, Node]:
+    """Where class numbers are valid, and numbers that are: 0 where they are not."""
+    node = cast(target.node, dtypes.int64)
+    low, high = constant(0, node.dtype), constant(classes, node.dtype)
+    valid = pointwise(AND, pointwise(LE, low, node), pointwise(LT, node, high))
+    return valid, pointwise(WHERE, valid, node, low)
+
+
+def _at(values: Node, target: Tensor, axis: int, classes: int) -> Node:
+    """`values` at the target's class numbers along `axis`, which disappears; 0 where one is none.
+
+    It reads one element a sample, inside whatever kernel computes the values.
+    """
+    shape = tuple(target.shape)
+    valid, numbers = _valid(target, classes)
+    spread = (*shape[:axis], 1, *shape[axis:])
+    whole = expand(values, (*shape[:axis], classes, *shape[axis:]))
+    found = reshape(take(whole, (axis,), (reshape(numbers, spread),)), shape)
+    return pointwise(WHERE, valid, found, constant(0, values.dtype))
+
+
+def _hits(target: Tensor, axis: int, classes: int) -> Node:
+    """Bool, of the target's shape with the axis of classes put in: which class each sample has."""
+    # Class numbers fit 32 bits, and vectors of them are as long as those of float32.
+    narrow = dtypes.int32 if classes < 2**31 else dtypes.int64
+    valid, found = _valid(target, classes)
+    found = pointwise(WHERE, valid, found, constant(-1, found.dtype))
+    shape = tuple(target.shape)
+    numbers = reshape(iota(classes, narrow), (classes,) + (1,) * (len(shape) - axis))
+    spread = (*shape[:axis], 1, *shape[axis:])
+    return pointwise(EQ, numbers, reshape(cast(found, narrow), spread))
 
 
 class _Selection(NamedTuple):
@@ -57,7 +118,10 @@ class _Selection(NamedTuple):
 
     def pick(self, values: Tensor) -> Tensor:
         """`values` (broadcast to the input) of each sample's class; 0 for ignored samples."""
-        picked = Pick.apply(values, self.target, self.axis, self.classes)
+        return self.masked(Pick.apply(values, self.target, self.axis, self.classes))
+
+    def masked(self, picked: Tensor) -> Tensor:
+        """One number a sample; 0 for ignored samples."""
         return picked if self.kept is None else picked.where(self.kept, 0)
 
 
@@ -90,10 +154,17 @@ def cross_entropy(
         raise ValueError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     _check_input("cross_entropy", input, weight)
     axis = _class_axis(input)
-    logarithm = input.log_softmax(axis)
     if target.dtype.is_floating_point:
+        logarithm = input.log_softmax(axis)
         return _soft_cross_entropy(logarithm, target, weight, reduction, label_smoothing)
     selection = _select("cross_entropy", input, target, ignore_index)
+    if not label_smoothing and 0 not in input.shape:
+        check_reduction(reduction)
+        loss = -selection.masked(LogLikelihood.apply(input, selection.target, axis))
+        factors = None if weight is None else selection.pick(_along(weight, input))
+        loss = loss if factors is None else loss * factors
+        return _averaged(loss, factors, selection, reduction)
+    logarithm = input.log_softmax(axis)
     return _negative_likelihood(logarithm, selection, weight, reduction, label_smoothing)
 
 
@@ -121,18 +192,25 @@ def _negative_likelihood(
 ) -> Tensor:
     """The loss of class numbers, given log-probabilities."""
     check_reduction(reduction)
-    factors = None if weight is None else _along(weight, logarithm)
-    weighted = logarithm if factors is None else logarithm * factors
-    loss = -selection.pick(weighted)
+    spread = None if weight is None else _along(weight, logarithm)
+    factors = None if spread is None else selection.pick(spread)
+    loss = -selection.pick(logarithm)
+    loss = loss if factors is None else loss * factors
     if label_smoothing:
-        even = -weighted.sum(selection.axis)
-        if selection.kept is not None:
-            even = even.where(selection.kept, 0)
+        weighted = logarithm if spread is None else logarithm * spread
+        even = -selection.masked(weighted.sum(selection.axis))
         loss = loss * (1 - label_smoothing) + even * (label_smoothing / selection.classes)
+    return _averaged(loss, factors, selection, reduction)
+
+
+def _averaged(
+    loss: Tensor, factors: Tensor | None, selection: _Selection, reduction: str
+) -> Tensor:
+    """`loss` reduced; its mean is over the samples that count, each as often as its factor."""
     if reduction != "mean" or (factors is None and selection.kept is None):
         return reduced(loss, reduction)
     if factors is not None:
-        return loss.sum() / selection.pick(factors).sum()
+        return loss.sum() / factors.sum()
     assert selection.kept is not None
     return loss.sum() / selection.kept.to(loss.dtype).sum()
 

@@ -22,6 +22,7 @@ from grad.graph.primitives import (
     EXP,
     LOG,
     MAX,
+    MUL,
     SUB,
     SUM,
     WHERE,
@@ -73,7 +74,10 @@ class Softmax(Function):
     @staticmethod
     def forward(ctx: Context, x: Any, dim: int, *, dtype: Any = None) -> Any:
         shifted, total, axis, kind = _exponentials(x, "softmax", dim, dtype)
-        node = pointwise(DIV, pointwise(EXP, shifted), total) if 0 not in x.shape else shifted
+        node = shifted
+        if 0 not in x.shape:
+            inverse = pointwise(DIV, number(1, node.dtype), total)
+            node = pointwise(MUL, pointwise(EXP, shifted), inverse)
         result = x._wrap(reshape(cast(node, kind), x.shape))
         ctx.axis = axis
         ctx.save_for_backward(result)

@@ -113,11 +113,16 @@ def prices(program: Program) -> Iterator[float]:
 def volumes(program: Program) -> Iterator[int]:
     """For each entry, the elements of the largest value that computing it goes through."""
     found: list[int] = []
+    reduced: list[int] = []  # the largest value that reductions on the way go through
     for entry in program.entries:
         volume = math.prod(entry.shape)
-        if entry.op.kind in (Kind.POINTWISE, Kind.MOVEMENT, Kind.REDUCE):
+        kind = entry.op.kind
+        inside = kind in (Kind.POINTWISE, Kind.MOVEMENT) or entry.op is TAKE
+        below = max((reduced[s] for s in entry.src), default=0) if inside else 0
+        if kind is Kind.REDUCE or (inside and entry.op is not TAKE):
             volume = max([volume, *(found[s] for s in entry.src)])
-        found.append(volume)
+        found.append(max(volume, below))
+        reduced.append(volume if kind is Kind.REDUCE else below)
     yield from found
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch
+from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch, argument_words
 from grad.codegen.llvm import attention, attention_plan, contraction
 from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
@@ -20,7 +20,17 @@ from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter, phase_text
 from grad.graph.index import Index, Variable
 from grad.kernel.cost import phase_cost
-from grad.kernel.ir import Attention, Contraction, Kernel, Load, Loop, Scalar, Statement, Store
+from grad.kernel.ir import (
+    Attention,
+    Contraction,
+    Kernel,
+    Load,
+    Loop,
+    Scalar,
+    Statement,
+    Store,
+    scratch_layout,
+)
 from grad.runtime.cpu.compiler import compile_ir
 from grad.runtime.cpu.host import Host, host
 from grad.runtime.cpu.replay import Call, NativePlan
@@ -73,9 +83,9 @@ class CpuBackend:
         assert isinstance(last, Loop)
         machine = self.machine
         text = phase_text(kernel, phase, SYMBOL, machine.features, machine.vector_bytes)
-        items = last.variable.size
-        words = tuple((p.number, 0) for p in kernel.parameters)
-        return CompiledPhase(text, words, items, grain(phase, last))
+        words = argument_words(kernel.parameters)
+        _, scratch_bytes = scratch_layout(kernel.parameters)
+        return CompiledPhase(text, words, last.variable.size, grain(phase, last), scratch_bytes)
 
     def _attention(self, kernel: Kernel, s: Attention) -> CompiledPhase:
         machine = self.machine

@@ -17,9 +17,11 @@ from grad.codegen.llvm.addresses import Addresses, Lanes
 from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of, mangled
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
+from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, stage
 from grad.codegen.llvm.widths import lane_count, registers
 from grad.dtype import DType, dtypes
+from grad.graph.index import Variable
 from grad.graph.positions import Guard
 from grad.graph.primitives import COMBINE, Primitive, identity
 from grad.kernel.ir import (
@@ -36,6 +38,8 @@ from grad.kernel.ir import (
     Statement,
     Store,
     Test,
+    scratch_layout,
+    used_parameters,
 )
 
 SIGNATURE = "ptr noalias %args, i64 %begin, i64 %end, i64 %worker"
@@ -51,23 +55,11 @@ def phase_text(
     """The module text of one phase without contractions."""
     b = Builder(features, vector_bytes)
     emitter = Emitter(b, kernel.parameters)
-    emitter.load_parameters(_used_parameters(phase))
+    emitter.load_parameters(used_parameters(phase))
     for statement in phase:
         emitter.statement(statement)
     text = b.function(name, SIGNATURE)
     return b.preamble() + text + attributes(vector_bytes)
-
-
-def _used_parameters(phase: Sequence[Statement]) -> set[int]:
-    used: set[int] = set()
-    stack = list(phase)
-    while stack:
-        statement = stack.pop()
-        if isinstance(statement, Load | Store | Scalar):
-            used.add(statement.parameter)
-        elif isinstance(statement, Loop):
-            stack.extend(statement.body)
-    return used
 
 
 class Emitter:
@@ -82,6 +74,7 @@ class Emitter:
         self.addresses = Addresses(b, self.values, self.types)
         self.lanes: Lanes | None = None
         self.staged: dict[int, Staged] = {}
+        self.soon: dict[Variable, tuple[Soon, ...]] = {}
         self.actions: dict[type, Callable[..., None]] = {
             Let: self.let,
             Number: self.number,
@@ -97,10 +90,14 @@ class Emitter:
 
     def load_parameters(self, used: set[int]) -> None:
         """Read buffer addresses from the argument slots; scalars are read where they are used."""
+        b = self.b
+        _, worker_bytes = scratch_layout(tuple(self.parameters.values()))
         for number in sorted(used):
             if not self.parameters[number].scalar:
-                slot = self.b.gep("i64", Value("%args", "ptr"), number)
-                self.addresses.bases[number] = self.b.load("ptr", slot, 8)
+                base = b.load("ptr", b.gep("i64", Value("%args", "ptr"), number), 8)
+                if self.parameters[number].elements:
+                    base = b.gep("i8", base, b.mul(Value("%worker", "i64"), worker_bytes))
+                self.addresses.bases[number] = base
 
     def statement(self, statement: Statement) -> None:
         self.actions[type(statement)](statement)
@@ -328,6 +325,8 @@ class Emitter:
 
     def serial_loop(self, loop: Loop, start: Value, stop: Value, carried: list[int]) -> None:
         self.addresses.prepare(loop, self.lanes)
+        if self.lanes is None:
+            self.soon.update(prefetches(loop, self.parameters))
 
         def body(index: Value, values: list[Value]) -> list[Value]:
             self.values.update(zip(carried, values, strict=True))
@@ -386,6 +385,9 @@ class Emitter:
                 left = b.splat(b.sub(stop, index), width)
                 self.lanes.mask = b.icmp("slt", self.lanes.numbers(b), left)
             self.values.update(zip(carried, values, strict=True))
+            emit_prefetches(
+                b, self.addresses, self.soon.get(loop.variable, ()), loop.variable, index, width
+            )
             self.body(loop, index)
             self.lanes = None
             return [self.values[a] for a in carried]
