@@ -52,7 +52,7 @@ def prefetches(rows: Loop, parameters: Mapping[int, Parameter]) -> dict[Variable
 def _accesses(
     loop: Loop, row: Variable, own: Index, parameters: Mapping[int, Parameter]
 ) -> Iterator[Soon]:
-    """The accesses of `loop` that run along rows of `row`, at `own` in the place of its variable."""
+    """The accesses of `loop` along rows of `row`, with `own` in the place of its variable."""
     for statement in loop.body:
         if not isinstance(statement, Load | Store) or statement.index.dynamics():
             continue
