@@ -492,6 +492,75 @@ def allclose(
 def equal(x: Any, y: Any) -> _bool:
     """Whether two tensors have the same shape and elements, as a Python bool."""
 
+def conv1d(
+    x: Any,
+    weight: Any,
+    bias: Any = ...,
+    stride: Any = ...,
+    padding: Any = ...,
+    dilation: Any = ...,
+    groups: _int = ...,
+) -> Tensor:
+    """Cross-correlation of an image with filters, as networks call convolution."""
+
+def conv2d(
+    x: Any,
+    weight: Any,
+    bias: Any = ...,
+    stride: Any = ...,
+    padding: Any = ...,
+    dilation: Any = ...,
+    groups: _int = ...,
+) -> Tensor:
+    """Cross-correlation over the last 2 axes of ``(N, C, H, W)``; see `conv1d`."""
+
+def conv3d(
+    x: Any,
+    weight: Any,
+    bias: Any = ...,
+    stride: Any = ...,
+    padding: Any = ...,
+    dilation: Any = ...,
+    groups: _int = ...,
+) -> Tensor:
+    """Cross-correlation over the last 3 axes of ``(N, C, D, H, W)``; see `conv1d`."""
+
+def conv_transpose1d(
+    x: Any,
+    weight: Any,
+    bias: Any = ...,
+    stride: Any = ...,
+    padding: Any = ...,
+    output_padding: Any = ...,
+    groups: _int = ...,
+    dilation: Any = ...,
+) -> Tensor:
+    """The transpose of `conv1d` as a linear map: its gradient, used as an operation."""
+
+def conv_transpose2d(
+    x: Any,
+    weight: Any,
+    bias: Any = ...,
+    stride: Any = ...,
+    padding: Any = ...,
+    output_padding: Any = ...,
+    groups: _int = ...,
+    dilation: Any = ...,
+) -> Tensor:
+    """The transpose of `conv2d`, over the last 2 axes of ``(N, C, H, W)``; see `conv_transpose1d`."""
+
+def conv_transpose3d(
+    x: Any,
+    weight: Any,
+    bias: Any = ...,
+    stride: Any = ...,
+    padding: Any = ...,
+    output_padding: Any = ...,
+    groups: _int = ...,
+    dilation: Any = ...,
+) -> Tensor:
+    """The transpose of `conv3d`, over the last 3 axes of ``(N, C, D, H, W)``; see `conv_transpose1d`."""
+
 def sum(
     x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
 ) -> Tensor:

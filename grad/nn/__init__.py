@@ -1,8 +1,9 @@
 """Networks: modules with parameters, layers, losses, and how weights start.
 
 Read in this order: `parameter.py`, `module.py` (with `hooks.py` and `state.py`), `containers.py`,
-`linear.py`, then `functional.py`, which the small modules (`activation.py`, `dropout.py`,
-`loss.py`, `normalization.py`, `shape.py`) wrap, and `init.py`.
+`linear.py`, `convolution.py`, then `functional.py`, which the small modules (`activation.py`,
+`dropout.py`, `loss.py`, `normalization.py`, `padding.py`, `pooling.py`, `shape.py`) wrap, and
+`init.py`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ from grad.nn.activation import (
 )
 from grad.nn.compiled import CompiledModule
 from grad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from grad.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
 from grad.nn.dropout import Dropout
 from grad.nn.linear import Embedding, Identity, Linear
 from grad.nn.loss import (
@@ -46,7 +55,38 @@ from grad.nn.loss import (
 )
 from grad.nn.module import Module
 from grad.nn.normalization import LayerNorm, RMSNorm
+from grad.nn.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
 from grad.nn.parameter import Parameter
+from grad.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
 from grad.nn.shape import Flatten, Unflatten
 
 __all__ = [
@@ -65,6 +105,41 @@ __all__ = [
     "Dropout",
     "Flatten",
     "Unflatten",
+    # images
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    # normalization
     "LayerNorm",
     "RMSNorm",
     # activations

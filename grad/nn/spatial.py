@@ -1,7 +1,7 @@
-"""Functions on images: pooling and padding, as ``torch.nn.functional`` has them.
+"""Functions on images: convolution, pooling and padding, as ``torch.nn.functional`` has them.
 
-Each is the registered operation under its name, arguments and defaults (`grad/ops/pooling.py`,
-`grad/ops/padding.py`), which are PyTorch's; `functional.py` gives them out.
+Each is the registered operation under its name, arguments and defaults (`convolution.py`,
+`pooling.py` and `padding.py` in `grad/ops`), which are PyTorch's; `functional.py` gives them out.
 """
 
 from __future__ import annotations
@@ -9,6 +9,13 @@ from __future__ import annotations
 from grad.ops.registry import REGISTRY
 
 pad = REGISTRY["pad"].call
+
+conv1d = REGISTRY["conv1d"].call
+conv2d = REGISTRY["conv2d"].call
+conv3d = REGISTRY["conv3d"].call
+conv_transpose1d = REGISTRY["conv_transpose1d"].call
+conv_transpose2d = REGISTRY["conv_transpose2d"].call
+conv_transpose3d = REGISTRY["conv_transpose3d"].call
 
 avg_pool1d = REGISTRY["avg_pool1d"].call
 avg_pool2d = REGISTRY["avg_pool2d"].call
