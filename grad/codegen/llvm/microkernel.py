@@ -53,8 +53,7 @@ def micro_kernel(
 ) -> str:
     """The text of the function for tiles of `rows` rows by `vectors` vectors."""
     tile = _Tile(structure, rows, vectors, b)
-    sums = tile.accumulate(tile.initial_sums())
-    tile.finish(sums, epilogue)
+    tile.finish(tile.accumulate(), epilogue)
     return b.function(name, signature(micro_kernel_parameters(structure)), "internal")
 
 
@@ -82,19 +81,13 @@ class _Tile:
     def _partial(self, number: int) -> Value:
         return self.b.gep(self.element, self.parameters["partial"], number * self.lanes)
 
-    def initial_sums(self) -> list[Value]:
+    def accumulate(self) -> list[Value]:
+        """The sums over this block of k: `UNROLL` steps at a time, then one at a time."""
         count = self.rows * self.vectors
-        zeros = [self.b.const(self.vector, 0)] * count
-        if not self.structure.split_depth:
-            return zeros
-        return self.b.either(
-            self.parameters["first"],
-            lambda: zeros,
-            lambda: [self.b.load(self.vector, self._partial(i), self.size) for i in range(count)],
-        )
-
-    def accumulate(self, sums: list[Value]) -> list[Value]:
-        """Loop over k, `UNROLL` steps at a time, then one at a time."""
+        if self.structure.split_depth:
+            for number in range(count):
+                self.b.prefetch(self._partial(number), for_writing=True)
+        sums = [self.b.const(self.vector, 0)] * count
         depth = self.parameters["depth"]
         whole = self.b.binary("and", depth, -UNROLL)
         state = [self.parameters["b"], *sums]
@@ -131,13 +124,23 @@ class _Tile:
         )
 
     def finish(self, sums: list[Value], epilogue: Epilogue) -> None:
-        """Hand the sums to the epilogue, or keep them when there are more blocks of k."""
+        """Add what earlier blocks of k left, and hand the sums to the epilogue, or keep them when
+        there are more blocks.
+        """
         if not self.structure.split_depth:
             self._epilogue(sums, epilogue)
             return
-        last = self.parameters["last"]
-        self.b.branch(last, lambda: self._epilogue(sums, epilogue))
-        self.b.branch(self.b.binary("xor", last, 1), lambda: self._keep(sums))
+        b, last = self.b, self.parameters["last"]
+        totals = b.either(
+            self.parameters["first"],
+            lambda: sums,
+            lambda: [
+                b.fadd(value, b.load(self.vector, self._partial(number), self.size))
+                for number, value in enumerate(sums)
+            ],
+        )
+        b.branch(last, lambda: self._epilogue(totals, epilogue))
+        b.branch(b.binary("xor", last, 1), lambda: self._keep(totals))
 
     def _keep(self, sums: list[Value]) -> None:
         for number, value in enumerate(sums):
