@@ -43,8 +43,9 @@ DEPTH_LIMIT = 512  # elements of k in a block: 6 rows of it stay in the first-le
 DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
 ROWS_IN_PLACE = 256  # more rows pay for packing B
+UNALIGNED_ROWS_IN_PLACE = 64  # the same where most vectors of B lie across two cache lines
 ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
-PIECE_OPERATIONS = 2_000_000  # smallest piece of a large product
+PIECE_OPERATIONS = 1_500_000  # smallest piece of a large product
 # Enough for 8 threads that do not run evenly; half as many where each has to pack its operands.
 PIECES = 16
 PIECE_BYTES = 1 << 20  # smallest piece of a large vector product, of matrix read
@@ -298,6 +299,7 @@ def _tiled(problem: _Problem) -> Choice:
         pack_b,
         masked=problem.n % lanes != 0,
         split_depth=depth < k,
+        prefetch=not pack_b and k * problem.n * problem.size > problem.l2_bytes // 4,
     )
     tiles, panels = _blocks(problem, tiling, depth, pack_a, pack_b)
     row_blocks, column_blocks = _ceil_div(tiling.tiles, tiles), _ceil_div(tiling.panels, panels)
@@ -350,6 +352,9 @@ def _depth_in_place(problem: _Problem, tiles: int) -> int:
     if problem.b_layout is not Layout.COLUMN_CONTIGUOUS:
         return 0
     masked = problem.n % problem.lanes != 0
+    unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
+    if unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE:
+        return 0
     if masked and problem.lanes * problem.size < 32:  # masked loads are emulated
         return 0
     row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size
@@ -380,13 +385,22 @@ def _blocks(
     least_columns = _least_columns(tiles, panel_columns, pack_a, pack_b)
     least_rows = 256 if pack_b else 48
     while column_blocks * row_blocks < wanted:
-        if problem.n >= 2 * column_blocks * least_columns:
+        columns = problem.n >= 2 * column_blocks * least_columns
+        rows = problem.m >= 2 * row_blocks * least_rows
+        if columns and rows:
+            columns = _waste(panels, 2 * column_blocks) <= _waste(tiles, 2 * row_blocks) + 0.1
+        if columns:
             column_blocks *= 2
-        elif problem.m >= 2 * row_blocks * least_rows:
+        elif rows:
             row_blocks *= 2
         else:
             break
     return _ceil_div(tiles, min(row_blocks, tiles)), _ceil_div(panels, min(column_blocks, panels))
+
+
+def _waste(total: int, blocks: int) -> float:
+    """How much longer the longest of so many blocks is than their mean, as a fraction."""
+    return _ceil_div(total, min(blocks, total)) * min(blocks, total) / total - 1
 
 
 def _least_columns(tiles: int, panel_columns: int, pack_a: bool, pack_b: bool) -> int:

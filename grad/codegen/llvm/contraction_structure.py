@@ -48,6 +48,7 @@ class Contraction:
         masked: the number of columns is not a multiple of `lanes`.
         split_depth: k is cut in several blocks, whose partial sums stay in scratch.
         swapped: the narrow operand is B (few columns), so that results are stored one at a time.
+        prefetch: B, read in place, is larger than the nearer caches: its rows are asked for ahead.
     """
 
     element: str
@@ -63,6 +64,7 @@ class Contraction:
     masked: bool = False
     split_depth: bool = False
     swapped: bool = False
+    prefetch: bool = False
 
     @property
     def size(self) -> int:
