@@ -239,8 +239,10 @@ def contract(a: Node, b: Node) -> Node:
         raise DTypeError(
             f"contract: operands are {a.dtype.name} and {b.dtype.name}; cast them to one."
         )
-    if a.dtype is not dtypes.float32 and a.dtype is not dtypes.float64:
-        raise DTypeError(f"contract: operands are {a.dtype.name}; cast them to float32 or float64.")
+    if a.dtype not in (dtypes.float32, dtypes.float64, dtypes.int32, dtypes.int64):
+        raise DTypeError(
+            f"contract: operands are {a.dtype.name}; cast them to float32, float64, int32 or int64."
+        )
     return Node(CONTRACT, (a, b), None, (*a.shape[:-1], b.shape[-1]), a.dtype)
 
 

@@ -102,8 +102,8 @@ class _Runner:
         ):
             self.variables[variable] = grid
         wide = np.float64 if s.dtype.kind == "f" else s.dtype.numpy
-        a = self.gather(s.a_parameter, s.a).astype(wide)
-        b = self.gather(s.b_parameter, s.b).astype(wide)
+        a = self.gather(s.a_parameter, s.a).astype(s.dtype.numpy).astype(wide)
+        b = self.gather(s.b_parameter, s.b).astype(s.dtype.numpy).astype(wide)
         product = np.broadcast_to(a * b, [v.size for v in axes]).sum(axis=-1).astype(s.dtype.numpy)
         for place in np.ndindex(*product.shape[:-1]):
             for variable, value in zip((*s.batch, s.row), place, strict=True):

@@ -148,7 +148,8 @@ class Contraction:
     each.
 
     `batch`, `row` and `column` are the variables that `body` may use; `a` and `b` are element
-    offsets in terms of these and `k`, linear in each.
+    offsets in terms of these and `k`, linear in each. Operands that lie in memory in another type
+    are converted to `dtype` as they are read.
     """
 
     accumulator: int

@@ -27,7 +27,7 @@ from grad.graph.primitives import (
 from grad.kernel.ir import Accumulate, Contraction, Load, Statement
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
-from grad.schedule.facts import renumbered, strided_base
+from grad.schedule.facts import operand_base, renumbered
 from grad.schedule.program import Entry, Program
 
 Candidate = tuple[Writer, list[list[Statement]]]
@@ -249,10 +249,10 @@ def _operands(
 def _operand(
     program: Program, writer: Writer, number: int, position: Position
 ) -> tuple[int, Index]:
-    """The parameter and the element offset of an operand, which is a strided view of memory or
-    memory.
+    """The parameter and the element offset of an operand, which is a strided view of memory
+    (to be converted, maybe) or memory.
     """
-    base = strided_base(program, number)
+    base = operand_base(program, number)
     if base is None or number in writer.in_memory:
         entry = program.entries[number]
         source = renumbered(program, number)

@@ -2,8 +2,8 @@
 
 Vectors become matrices of one row or column. A batch of matrices times one matrix is folded into
 one tall matrix, so that it is one large contraction and its gradient sums over the batch inside
-the contraction. Halves are contracted in float32. Integers, for which the contraction engine has
-no kernels, are multiplied by broadcasting and summed.
+the contraction. Halves are contracted in float32, small integers in int32; the kernel converts
+them as it reads them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.dtype import dtypes
 from grad.errors import DTypeError, ShapeError
 from grad.graph.node import (
     Node,
@@ -23,10 +24,9 @@ from grad.graph.node import (
     expand,
     permute,
     pointwise,
-    reduce,
     reshape,
 )
-from grad.graph.primitives import ADD, MUL, SUM
+from grad.graph.primitives import ADD
 from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported
 from grad.ops.registry import NUMERIC, Failure, op
 from grad.ops.samples import operands
@@ -53,11 +53,9 @@ def product(a: Node, b: Node) -> Node:
     """
     if a.dtype.is_floating_point:
         wide = accumulation_dtype(a.dtype)
-        return cast(contract(cast(a, wide), cast(b, wide)), a.dtype)
-    rank, lead = len(a.shape), a.shape[:-2]
-    left = reshape(a, (*a.shape, 1))
-    right = reshape(b, (*lead, 1, *b.shape[-2:]))
-    return reduce(SUM, pointwise(MUL, left, right), (rank - 1,))
+    else:  # modulo a power of two: wrapped once at the end, sums are what they would be
+        wide = dtypes.int64 if a.dtype.itemsize == 8 else dtypes.int32
+    return cast(contract(cast(a, wide), cast(b, wide)), a.dtype)
 
 
 def _transposed(node: Node) -> Node:

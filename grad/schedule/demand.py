@@ -13,9 +13,19 @@ from dataclasses import dataclass, field
 from grad.graph.index import Variable, dynamic, variable
 from grad.graph.movement import Move
 from grad.graph.positions import Position, broadcast_position, moved_index
-from grad.graph.primitives import ARGUMENT, BUFFER, CONTIGUOUS, CONVOLVE, SCAN, TAKE, Kind
+from grad.graph.primitives import (
+    ARGUMENT,
+    BUFFER,
+    CONTIGUOUS,
+    CONTRACT,
+    CONVOLVE,
+    SCAN,
+    TAKE,
+    Kind,
+)
 from grad.schedule.facts import (
     first_parts,
+    operand_base,
     over_contraction,
     prices,
     renumbered,
@@ -142,17 +152,18 @@ class Demand:
         self.ask(root, source, broadcast_position(tuple(moved), self.entries[source].shape))
 
     def want_operands(self, root: int, entry: Entry) -> None:
-        """A contraction reads its operands from memory: the buffer below affine views, or a
-        copy. A convolution reads its weight once, to pack it: what the weight is made of is
-        computed there.
+        """A contraction reads its operands from memory: the buffer below affine views (and a cast,
+        for matrix products), or a copy. A convolution reads its weight once, to pack it: what the
+        weight is made of is computed there.
         """
         sources = entry.src
         if entry.op is CONVOLVE:
             *sources, weight = sources
             sizes = enumerate(self.entries[weight].shape)
             self.ask(root, weight, tuple(variable(f"w{axis}", size) for axis, size in sizes))
+        view = operand_base if entry.op is CONTRACT else strided_base
         for source in sources:
-            base = strided_base(self.program, source)
+            base = view(self.program, source)
             self.want_memory(source if base is None else base[0], root)
 
     def want_rows(self, root: int, entry: Entry) -> None:

@@ -15,6 +15,7 @@ from grad.graph.positions import Position
 from grad.graph.primitives import (
     ATTENTION,
     ATTENTION_GRADIENT,
+    CAST,
     CONTRACT,
     CONVOLVE,
     PAD,
@@ -58,13 +59,35 @@ def strided_base(program: Program, number: int) -> tuple[int, Layout] | None:
             break
         path.append(Move(entry.op, entry.arg))
         number = entry.src[0]
-    base = program.entries[number]
-    layout: Layout | None = contiguous_layout(base.shape)
+    layout = _layout_after(program.entries[number].shape, path)
+    return None if layout is None else (number, layout)
+
+
+def operand_base(program: Program, number: int) -> tuple[int, Layout] | None:
+    """As `strided_base`, also through one cast: a contraction converts what it reads."""
+    path: list[Move] = []
+    cast_below = False
+    while True:
+        entry = program.entries[number]
+        if entry.op is CAST and not cast_below:
+            cast_below = True
+        elif entry.op.kind is Kind.MOVEMENT and entry.op is not PAD:
+            path.append(Move(entry.op, entry.arg))
+        else:
+            break
+        number = entry.src[0]
+    layout = _layout_after(program.entries[number].shape, path)
+    return None if layout is None else (number, layout)
+
+
+def _layout_after(shape: tuple[int, ...], path: list[Move]) -> Layout | None:
+    """How memory of `shape` looks through the movements of `path`, the last of them first."""
+    layout: Layout | None = contiguous_layout(shape)
     for step in reversed(path):
         if layout is None:
             return None
         layout = moved_strides(layout, step)
-    return None if layout is None else (number, layout)
+    return layout
 
 
 def rows_base(program: Program, number: int) -> tuple[int, Layout] | None:

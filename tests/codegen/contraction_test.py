@@ -9,16 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
+import ml_dtypes
 import numpy as np
 import pytest
 
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction import Choice, Contraction, Kind, choose, emit, store_epilogue
+from grad.dtype import as_dtype
 
 pytestmark = pytest.mark.slow  # kept out of `make check`
 
 SLOTS_BEFORE = 6  # out, row stride, three batch strides, bias
 ELEMENTS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+NUMPY_TYPES = {"float": np.float32, "double": np.float64, "i32": np.int32, "i64": np.int64}
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,13 @@ def element_strides(array: np.ndarray) -> tuple[int, ...]:
     return tuple(s // array.itemsize for s in array.strides)
 
 
-def plan(machine: Machine, a: np.ndarray, b: np.ndarray, l2_bytes: int) -> Choice:
+def plan(
+    machine: Machine, a: np.ndarray, b: np.ndarray, l2_bytes: int, element: str | None = None
+) -> Choice:
     *batch, m, k = a.shape
     features = target(machine)[1]
     return choose(
-        ELEMENTS[a.dtype],
+        element or ELEMENTS[a.dtype],
         batch,
         m,
         b.shape[-1],
@@ -97,6 +102,8 @@ def plan(machine: Machine, a: np.ndarray, b: np.ndarray, l2_bytes: int) -> Choic
         features=features,
         vector_bytes=machine.vector_bytes,
         l2_bytes=l2_bytes,
+        a_memory=as_dtype(a.dtype),
+        b_memory=as_dtype(b.dtype),
     )
 
 
@@ -120,10 +127,11 @@ def product(
     bias: np.ndarray | None = None,
     l2_bytes: int = 1 << 20,
     order: Sequence[int] | None = None,
+    element: str | None = None,
 ) -> tuple[np.ndarray, Choice]:
     """Run the emitted code over `a` (batch..., m, k) and `b` (batch..., k, n)."""
-    element = ELEMENTS[a.dtype]
-    choice = plan(machine, a, b, l2_bytes)
+    element = element or ELEMENTS[a.dtype]
+    choice = plan(machine, a, b, l2_bytes, element)
     apply = None if bias is None else bias_relu(element)
     text = emit(
         choice.structure,
@@ -136,13 +144,13 @@ def product(
     _, function = compiled(machine, text)
     shape = (*a.shape[:-1], b.shape[-1])
     guard = 64
-    storage = np.full(int(np.prod(shape)) + 2 * guard, 777, a.dtype)
+    storage = np.full(int(np.prod(shape)) + 2 * guard, 777, NUMPY_TYPES[element])
     out = storage[guard : len(storage) - guard].reshape(shape)
     workers = 3
     scratch = np.zeros(workers * choice.scratch_bytes + 64, np.uint8)
     scratch[:] = 0xFF  # not-a-number wherever it is read before it is written
     aligned = scratch.ctypes.data + -scratch.ctypes.data % 64
-    padded = np.zeros(b.shape[-1] + 64, a.dtype)
+    padded = np.zeros(b.shape[-1] + 64, NUMPY_TYPES[element])
     if bias is not None:
         padded[: len(bias)] = bias
     strides = [*element_strides(out)[-2:-1], *element_strides(out)[:-2], 0, 0, 0][:4]
@@ -237,6 +245,37 @@ def test_several_blocks(machine: Machine, a_layout: str, b_layout: str, shape) -
     check(out, a, b, bias)
     order = np.random.default_rng(1).permutation(choice.items).tolist()
     assert (product(machine, a, b, bias, l2_bytes=1 << 16, order=order)[0] == out).all()
+
+
+CONVERSIONS = {
+    "int8": (np.int8, np.int8, "i32"),
+    "uint8 and int8": (np.uint8, np.int8, "i32"),
+    "int64": (np.int64, np.int64, "i64"),
+    "float16": (np.float16, np.float16, "float"),
+    "bfloat16": (ml_dtypes.bfloat16, ml_dtypes.bfloat16, "float"),
+    "weights in int8": (np.float32, np.int8, "float"),
+    "float32 in float64": (np.float32, np.float64, "double"),
+}
+
+
+@pytest.mark.parametrize("b_layout", ["rows", "padded columns", "strided"])
+@pytest.mark.parametrize("a_layout", ["padded", "columns", "reversed"])
+@pytest.mark.parametrize("name", CONVERSIONS)
+@pytest.mark.parametrize("shape", [(21, 37, 45), (1, 70, 90), (90, 70, 2), (13, 1100, 33)])
+def test_operands_of_other_types(machine: Machine, shape, name, a_layout, b_layout) -> None:
+    """They are converted as they are read: the product is that of the converted values."""
+    rng = np.random.default_rng(5)
+    m, k, n = shape
+    a_type, b_type, element = CONVERSIONS[name]
+    a = strided(rng, (m, k), a_layout, np.int8 if a_type is np.uint8 else a_type)
+    a = a.view(a_type)
+    b = strided(rng, (k, n), b_layout, b_type)
+    wide = NUMPY_TYPES[element]
+    out = product(machine, a, b, element=element)[0]
+    if element.startswith("i"):
+        assert (out == np.matmul(a.astype(wide), b.astype(wide))).all()
+    else:
+        check(out, a.astype(wide), b.astype(wide))
 
 
 BATCHES = {

@@ -118,5 +118,5 @@ def _vector_piece(
     batch, a, matrix = inputs.batch(b, structure, b.binary("udiv", piece, n["column_blocks"]))
     first = b.mul(block, n["columns_per_block"])
     count = minimum(b, b.sub(n["n"], first), n["columns_per_block"])
-    start = b.gep(structure.element, matrix, b.mul(first, n["b_column_stride"]))
+    start = b.gep(structure.b_storage, matrix, b.mul(first, n["b_column_stride"]))
     vector_product(b, structure, Piece(a, start, inputs.scratch, first, count, batch, n), epilogue)

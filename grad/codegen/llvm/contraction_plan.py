@@ -22,12 +22,14 @@ from math import prod
 from grad.codegen.llvm.contraction_structure import (
     BATCH_ARGUMENTS,
     ELEMENT_BYTES,
+    ELEMENT_TYPES,
     TILES_PACKED_TOGETHER,
     Choice,
     Contraction,
     Kind,
     Layout,
 )
+from grad.dtype import DType
 
 # Rows of the register tile for a panel of so many vectors, by the number of vector registers.
 # Accumulators, the vectors of B and one broadcast must fit: a 7 x 4 tile (33 registers) halves the
@@ -75,6 +77,8 @@ class _Problem:
     a_strides: tuple[int, ...]
     b_strides: tuple[int, ...]
     l2_bytes: int
+    a_memory: DType
+    b_memory: DType
 
     @property
     def size(self) -> int:
@@ -83,6 +87,14 @@ class _Problem:
     @property
     def batch(self) -> int:
         return prod(self.batch_sizes)
+
+    @property
+    def converts_a(self) -> bool:
+        return self.a_memory is not ELEMENT_TYPES[self.element]
+
+    @property
+    def converts_b(self) -> bool:
+        return self.b_memory is not ELEMENT_TYPES[self.element]
 
     @property
     def a_layout(self) -> Layout:
@@ -112,6 +124,8 @@ class _Problem:
             (*self.b_strides[:-2], self.b_strides[-1], self.b_strides[-2]),
             (*self.a_strides[:-2], self.a_strides[-1], self.a_strides[-2]),
             self.l2_bytes,
+            self.b_memory,
+            self.a_memory,
         )
 
     def arguments(self) -> dict[str, int]:
@@ -147,16 +161,19 @@ def choose(
     features: frozenset[str],
     vector_bytes: int,
     l2_bytes: int = 1 << 20,
+    a_memory: DType | None = None,
+    b_memory: DType | None = None,
 ) -> Choice:
     """Plan ``out[batch..., m, n] = sum_k A[batch..., m, k] * B[batch..., k, n]``.
 
     Args:
-        element: ``"float"`` or ``"double"``.
+        element: what sums are kept in: ``"float"``, ``"double"``, ``"i32"`` or ``"i64"``.
         a_strides: of A's axes (batch..., m, k) in elements; any sign, 0 where A is broadcast.
         b_strides: of B's axes (batch..., k, n).
         features: CPU features that are present; decides the register tile.
         vector_bytes: bytes of a vector register.
         l2_bytes: second-level cache of one core.
+        a_memory, b_memory: the types that the operands have in memory, `element`'s when None.
     """
     problem = _Problem(
         element,
@@ -170,6 +187,8 @@ def choose(
         tuple(a_strides),
         tuple(b_strides),
         l2_bytes,
+        a_memory or ELEMENT_TYPES[element],
+        b_memory or ELEMENT_TYPES[element],
     )
     few_rows = _vector_product_kind(problem)
     flipped = problem.transposed()
@@ -218,12 +237,13 @@ def _vector_product(problem: _Problem, kind: Kind, *, swapped: bool) -> Choice:
         pack_a=pack_a,
         masked=n % lanes != 0,
         swapped=swapped,
+        a_memory=problem.a_memory,
+        b_memory=problem.b_memory,
     )
     # A streamed block reads a page of a matrix row in one run; a dotted one has whole rows.
     step = 1024 if kind is Kind.STREAM else 32
-    columns = min(
-        _round_up(n, lanes), max(step, _round_up(_ceil_div(PIECE_BYTES // size, k), lanes))
-    )
+    wanted = _round_up(_ceil_div(PIECE_BYTES // problem.b_memory.itemsize, k), lanes)
+    columns = min(_round_up(n, lanes), max(step, wanted))
     columns = _round_up(_ceil_div(n, _ceil_div(n, columns)), lanes)
     blocks = _ceil_div(n, columns)
     a_offset = _round_up(m * columns * size, 64)
@@ -280,7 +300,7 @@ def _tiling(problem: _Problem) -> _Tiling:
 def _tiled(problem: _Problem) -> Choice:
     tiling = _tiling(problem)
     k, lanes = problem.k, problem.lanes
-    pack_a = problem.a_layout is not Layout.K_CONTIGUOUS
+    pack_a = problem.a_layout is not Layout.K_CONTIGUOUS or problem.converts_a
     in_place = _depth_in_place(problem, tiling.tiles)
     pack_b = in_place == 0
     depth, depth_blocks = k, _ceil_div(k, in_place or DEPTH_LIMIT)
@@ -300,6 +320,8 @@ def _tiled(problem: _Problem) -> Choice:
         masked=problem.n % lanes != 0,
         split_depth=depth < k,
         prefetch=not pack_b and k * problem.n * problem.size > problem.l2_bytes // 4,
+        a_memory=problem.a_memory,
+        b_memory=problem.b_memory,
     )
     tiles, panels = _blocks(problem, tiling, depth, pack_a, pack_b)
     row_blocks, column_blocks = _ceil_div(tiling.tiles, tiles), _ceil_div(tiling.panels, panels)
@@ -349,7 +371,7 @@ def _depth_in_place(problem: _Problem, tiles: int) -> int:
     So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
     share the few places of a cache set, and more of them would throw each other out.
     """
-    if problem.b_layout is not Layout.COLUMN_CONTIGUOUS:
+    if problem.b_layout is not Layout.COLUMN_CONTIGUOUS or problem.converts_b:
         return 0
     masked = problem.n % problem.lanes != 0
     unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0

@@ -11,6 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from grad.codegen.llvm.conversions import STORAGE
+from grad.dtype import DType, dtypes
+
 
 class Kind(Enum):
     """The three loops that a matrix product may become."""
@@ -34,7 +37,7 @@ class Contraction:
     """The structure of a matrix product: equal structures have equal code.
 
     Attributes:
-        element: ``"float"`` or ``"double"``.
+        element: what sums are kept in, a key of `ELEMENT_TYPES`.
         lanes: elements in a vector register.
         batch_rank: number of batch axes.
         kind: the loop that computes it.
@@ -48,6 +51,8 @@ class Contraction:
         masked: the number of columns is not a multiple of `lanes`.
         split_depth: k is cut in several blocks, whose partial sums stay in scratch.
         swapped: the narrow operand is B (few columns), so that results are stored one at a time.
+        a_memory, b_memory: types of the operands in memory; converted to `element` as they are
+            read, which happens while packing in TILED products.
         prefetch: B, read in place, is larger than the nearer caches: its rows are asked for ahead.
     """
 
@@ -65,11 +70,23 @@ class Contraction:
     split_depth: bool = False
     swapped: bool = False
     prefetch: bool = False
+    a_memory: DType = dtypes.float32
+    b_memory: DType = dtypes.float32
 
     @property
     def size(self) -> int:
         """Bytes of an element."""
         return ELEMENT_BYTES[self.element]
+
+    @property
+    def a_storage(self) -> str:
+        """LLVM's type of A's elements in memory."""
+        return STORAGE[self.a_memory]
+
+    @property
+    def b_storage(self) -> str:
+        """LLVM's type of B's elements in memory."""
+        return STORAGE[self.b_memory]
 
     @property
     def argument_names(self) -> tuple[str, ...]:
@@ -97,7 +114,13 @@ class Choice:
     arguments: tuple[int, ...]
 
 
-ELEMENT_BYTES = {"float": 4, "double": 8}
+ELEMENT_TYPES = {
+    "float": dtypes.float32,
+    "double": dtypes.float64,
+    "i32": dtypes.int32,
+    "i64": dtypes.int64,
+}
+ELEMENT_BYTES = {element: dtype.itemsize for element, dtype in ELEMENT_TYPES.items()}
 
 # In STREAM and DOT, `a` is the narrow operand, `b` the matrix, `n` the extent of the matrix that is
 # cut in blocks.

@@ -105,6 +105,8 @@ class CpuBackend:
         self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction
     ) -> CompiledPhase:
         machine = self.machine
+        types = {p.number: p.dtype for p in kernel.parameters}
+        a_memory, b_memory = types[nest.a_parameter], types[nest.b_parameter]
         variables = (*nest.batch, nest.row, nest.k)
         b_variables = (*nest.batch, nest.k, nest.column)
         choice = contraction.choose(
@@ -118,16 +120,17 @@ class CpuBackend:
             features=machine.features,
             vector_bytes=machine.vector_bytes,
             l2_bytes=machine.l2_bytes,
+            a_memory=a_memory,
+            b_memory=b_memory,
         )
         first = len(kernel.parameters)
         epilogue = _Epilogue(kernel, phase, nest)
         text = contraction.emit(
             choice.structure, SYMBOL, machine.features, machine.vector_bytes, epilogue.emit, first
         )
-        size = nest.dtype.itemsize
         words = [(p.number, 0) for p in kernel.parameters]
-        words.append((nest.a_parameter, nest.a.constant * size))
-        words.append((nest.b_parameter, nest.b.constant * size))
+        words.append((nest.a_parameter, nest.a.constant * a_memory.itemsize))
+        words.append((nest.b_parameter, nest.b.constant * b_memory.itemsize))
         words.append((SCRATCH, 0))
         words.extend((CONSTANT, number) for number in choice.arguments)
         return CompiledPhase(text, tuple(words), choice.items, choice.grain, choice.scratch_bytes)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.contraction_structure import Contraction
+from grad.codegen.llvm.operands import multiply_add, plus
 from grad.codegen.llvm.packing import lanes_below, parameter_values, signature
 
 # epilogue(builder, batch indices, row, column of lane 0, accumulator, mask of live lanes or None):
@@ -116,7 +117,7 @@ class _Tile:
                 broadcast = b.splat(scalar, self.lanes)
                 for j, vector in enumerate(vectors):
                     at = i * self.vectors + j
-                    sums[at] = b.intrinsic("fmuladd", broadcast, vector, sums[at])
+                    sums[at] = multiply_add(b, broadcast, vector, sums[at])
             b_row = b.gep(
                 self.element,
                 b_row,
@@ -144,7 +145,7 @@ class _Tile:
             self.parameters["first"],
             lambda: sums,
             lambda: [
-                b.fadd(value, b.load(self.vector, self._partial(number), self.size))
+                plus(b, value, b.load(self.vector, self._partial(number), self.size))
                 for number, value in enumerate(sums)
             ],
         )

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from grad.codegen.llvm.builder import Builder, Value, vector_type
+from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction_structure import Contraction, Layout
+from grad.codegen.llvm.conversions import STORAGE
+from grad.codegen.llvm.operands import load, masked_loads_are_fast
+from grad.dtype import DType
 
 PACK_B_PARAMETERS: Mapping[str, str] = {
     "source": "ptr noalias",
@@ -128,6 +131,7 @@ def _swap_stage(b: Builder, rows: list[Value], distance: int) -> list[Value]:
 def _transpose_rows(
     b: Builder,
     structure: Contraction,
+    memory: DType,
     sources: list[Value],
     target: Value,
     count: Value,
@@ -135,25 +139,21 @@ def _transpose_rows(
 ) -> None:
     """Write ``target[i * target_stride + lane] = sources[lane][i]`` for i below `count`.
 
+    The sources are of type `memory`.
+
     Writes as many rows more as `count` is short of a multiple of the lanes.
     """
     element, lanes, size = structure.element, structure.lanes, structure.size
-    vector = vector_type(element, lanes)
 
     def square(start: Value, mask: Value | None) -> None:
-        rows = []
-        for source in sources:
-            address = b.gep(element, source, start)
-            if mask is None:
-                rows.append(b.load(vector, address, size))
-            else:
-                rows.append(b.masked_load(vector, address, size, mask, b.const(vector, 0)))
+        addresses = [b.gep(STORAGE[memory], source, start) for source in sources]
+        rows = [load(b, element, memory, address, lanes, mask) for address in addresses]
         place = b.gep(element, target, b.mul(start, target_stride))
         for row in transpose(b, rows, size):
             b.store(row, place, size)
             place = b.gep(element, place, target_stride)
 
-    if lanes * size >= 32:  # masked loads are as fast as others
+    if masked_loads_are_fast(b, memory, lanes):
         b.loop(0, count, lanes, lambda i, _: square(i, lanes_below(b, b.sub(count, i), lanes)))
         return
     whole = b.binary("and", count, -lanes)
@@ -172,7 +172,7 @@ def pack_b_function(structure: Contraction, name: str, b: Builder) -> str:
 
 def _pack_b_columns(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
     element, lanes, size = structure.element, structure.lanes, structure.size
-    vector = vector_type(element, lanes)
+    memory, storage = structure.b_memory, structure.b_storage
     width = b.mul(p["vectors"], lanes)
     panel_size = b.mul(p["depth"], width)
     whole = b.binary("and", p["columns"], -lanes) if structure.masked else p["columns"]
@@ -183,13 +183,14 @@ def _pack_b_columns(b: Builder, structure: Contraction, p: Mapping[str, Value]) 
 
     # Along whole rows of B, so that memory is read in long runs.
     def row(k: Value, _: list[Value]) -> None:
-        source = b.gep(element, p["source"], b.mul(k, p["k_stride"]))
+        source = b.gep(storage, p["source"], b.mul(k, p["k_stride"]))
         offset = b.mul(k, width)
         target = b.gep(element, p["target"], offset)
 
         def panel(first: Value, state: list[Value]) -> list[Value]:
             def copy(column: Value, inner: list[Value]) -> list[Value]:
-                b.store(b.load(vector, b.gep(element, source, column), size), inner[0], size)
+                loaded = load(b, element, memory, b.gep(storage, source, column), lanes)
+                b.store(loaded, inner[0], size)
                 return [b.gep(element, inner[0], lanes)]
 
             end = b.intrinsic("smin", b.add(first, width), whole)
@@ -200,9 +201,8 @@ def _pack_b_columns(b: Builder, structure: Contraction, p: Mapping[str, Value]) 
         if structure.masked:
 
             def partial() -> None:
-                loaded = b.masked_load(
-                    vector, b.gep(element, source, whole), size, mask, b.const(vector, 0)
-                )
+                place = b.gep(storage, source, whole)
+                loaded = load(b, element, memory, place, lanes, mask)
                 b.store(loaded, b.gep(element, last_target, offset), size)
 
             b.branch(b.icmp("ne", rest, 0), partial)
@@ -222,18 +222,20 @@ def _pack_b_transposed(b: Builder, structure: Contraction, p: Mapping[str, Value
             number = b.add(column, i)
             if structure.masked:
                 number = b.intrinsic("smin", number, last)
-            sources.append(b.gep(element, p["source"], b.mul(number, p["column_stride"])))
+            sources.append(
+                b.gep(structure.b_storage, p["source"], b.mul(number, p["column_stride"]))
+            )
         panel, slot = (b.binary(op, index, p["vectors"]) for op in ("udiv", "urem"))
         target = b.gep(element, p["target"], b.mul(b.mul(panel, p["depth"]), width))
         target = b.gep(element, target, b.mul(slot, lanes))
         # Rows past `depth` spill into what is packed next (or the slack at the end).
-        _transpose_rows(b, structure, sources, target, p["depth"], width)
+        _transpose_rows(b, structure, structure.b_memory, sources, target, p["depth"], width)
 
     b.loop(0, b.mul(p["panels"], p["vectors"]), 1, one_vector)
 
 
 def _pack_b_strided(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
-    element, size = structure.element, structure.size
+    element, size, storage = structure.element, structure.size, structure.b_storage
     width = b.mul(p["vectors"], structure.lanes)
     last = b.sub(p["columns"], 1)
     panel_size = b.mul(p["depth"], width)
@@ -243,14 +245,13 @@ def _pack_b_strided(b: Builder, structure: Contraction, p: Mapping[str, Value]) 
         first = b.mul(panel, width)
 
         def row(k: Value, _: list[Value]) -> None:
-            source = b.gep(element, p["source"], b.mul(k, p["k_stride"]))
+            source = b.gep(storage, p["source"], b.mul(k, p["k_stride"]))
             place = b.gep(element, target, b.mul(k, width))
 
             def column(j: Value, _: list[Value]) -> None:
                 number = b.intrinsic("smin", b.add(first, j), last)
-                value = b.load(
-                    element, b.gep(element, source, b.mul(number, p["column_stride"])), size
-                )
+                address = b.gep(storage, source, b.mul(number, p["column_stride"]))
+                value = load(b, element, structure.b_memory, address, 1)
                 b.store(value, b.gep(element, place, j), size)
 
             b.loop(0, width, 1, column, at_least_once=True)
@@ -283,22 +284,45 @@ def _pack_a_transposed(b: Builder, structure: Contraction, p: Mapping[str, Value
         sources = []
         for i in range(lanes):
             number = b.intrinsic("smin", b.add(k, i), last)
-            sources.append(b.gep(element, p["source"], b.mul(number, p["k_stride"])))
+            sources.append(b.gep(structure.a_storage, p["source"], b.mul(number, p["k_stride"])))
         target = b.gep(element, p["target"], k)
-        _transpose_rows(b, structure, sources, target, p["rows"], p["target_stride"])
+        memory = structure.a_memory
+        _transpose_rows(b, structure, memory, sources, target, p["rows"], p["target_stride"])
 
     b.loop(0, p["depth"], lanes, one_vector)
 
 
-def _pack_a_strided(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
-    element, size = structure.element, structure.size
+def _pack_a_rows(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
+    """Rows that lie along k: read only to be converted."""
+    element, size, lanes = structure.element, structure.size, structure.lanes
+    memory, storage = structure.a_memory, structure.a_storage
 
     def one_row(row: Value, _: list[Value]) -> None:
-        source = b.gep(element, p["source"], b.mul(row, p["row_stride"]))
+        source = b.gep(storage, p["source"], b.mul(row, p["row_stride"]))
+        target = b.gep(element, p["target"], b.mul(row, p["target_stride"]))
+
+        def copy(k: Value, mask: Value | None) -> None:
+            value = load(b, element, memory, b.gep(storage, source, k), lanes, mask)
+            b.store(value, b.gep(element, target, k), size)
+
+        whole = b.binary("and", p["depth"], -lanes)
+        b.loop(0, whole, lanes, lambda k, _: copy(k, None))
+        rest = b.sub(p["depth"], whole)
+        b.branch(b.icmp("ne", rest, 0), lambda: copy(whole, lanes_below(b, rest, lanes)))
+
+    b.loop(0, p["rows"], 1, one_row)
+
+
+def _pack_a_strided(b: Builder, structure: Contraction, p: Mapping[str, Value]) -> None:
+    element, size, storage = structure.element, structure.size, structure.a_storage
+
+    def one_row(row: Value, _: list[Value]) -> None:
+        source = b.gep(storage, p["source"], b.mul(row, p["row_stride"]))
         target = b.gep(element, p["target"], b.mul(row, p["target_stride"]))
 
         def copy(k: Value, _: list[Value]) -> None:
-            value = b.load(element, b.gep(element, source, b.mul(k, p["k_stride"])), size)
+            address = b.gep(storage, source, b.mul(k, p["k_stride"]))
+            value = load(b, element, structure.a_memory, address, 1)
             b.store(value, b.gep(element, target, k), size)
 
         b.loop(0, p["depth"], 1, copy)
@@ -307,6 +331,7 @@ def _pack_a_strided(b: Builder, structure: Contraction, p: Mapping[str, Value]) 
 
 
 PACK_A: Mapping[Layout, Callable[[Builder, Contraction, Mapping[str, Value]], None]] = {
+    Layout.K_CONTIGUOUS: _pack_a_rows,
     Layout.ROW_CONTIGUOUS: _pack_a_transposed,
     Layout.STRIDED: _pack_a_strided,
 }

@@ -77,9 +77,9 @@ class Inputs:
             else:
                 index = number
             indices.insert(0, index)
-            a = b.gep(structure.element, a, b.mul(index, self.integers[f"a_batch_stride{axis}"]))
+            a = b.gep(structure.a_storage, a, b.mul(index, self.integers[f"a_batch_stride{axis}"]))
             matrix = b.gep(
-                structure.element, matrix, b.mul(index, self.integers[f"b_batch_stride{axis}"])
+                structure.b_storage, matrix, b.mul(index, self.integers[f"b_batch_stride{axis}"])
             )
         return indices, a, matrix
 
@@ -119,7 +119,9 @@ class TiledPiece:
         )
         self.first_column = b.mul(self.first_vector, structure.lanes)
         self.a = a
-        self.matrix = b.gep(self.element, matrix, b.mul(self.first_column, n["b_column_stride"]))
+        self.matrix = b.gep(
+            structure.b_storage, matrix, b.mul(self.first_column, n["b_column_stride"])
+        )
         self.scratch = inputs.scratch
 
     def _range(self, block: Value, per_block: Value, total: Value) -> tuple[Value, Value]:
@@ -170,7 +172,9 @@ class TiledPiece:
                 "b_k_stride": n["b_k_stride"],
                 **self.batch,
             }
-            matrix = self.b.gep(self.element, self.matrix, b.mul(start, n["b_k_stride"]))
+            matrix = self.b.gep(
+                self.structure.b_storage, self.matrix, b.mul(start, n["b_k_stride"])
+            )
             if self.structure.pack_b:
                 self.pack_b(matrix, depth, panels)
             for size, first, last in rows:
@@ -187,7 +191,9 @@ class TiledPiece:
             count = b.sub(last, first)
             exist = b.sub(n["n"], b.mul(vector, lanes))
             values = {
-                "source": b.gep(self.element, matrix, b.mul(offset, n["b_column_stride"])),
+                "source": b.gep(
+                    self.structure.b_storage, matrix, b.mul(offset, n["b_column_stride"])
+                ),
                 "target": b.gep(self.element, self.scratch, b.mul(offset, depth)),
                 "depth": depth,
                 "panels": count,
@@ -219,7 +225,7 @@ class TiledPiece:
 
         def place(row: Value) -> Value:
             offset = b.add(b.mul(row, n["a_row_stride"]), b.mul(start, n["a_k_stride"]))
-            return b.gep(self.element, self.a, offset)
+            return b.gep(self.structure.a_storage, self.a, offset)
 
         def tiles_in_place(tile: Value, _: list[Value]) -> None:
             row = self.row_of(tile)

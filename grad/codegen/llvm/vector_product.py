@@ -12,10 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.contraction_structure import Contraction, Kind
+from grad.codegen.llvm.builder import Builder, Value, element_of, vector_type
+from grad.codegen.llvm.contraction_structure import ELEMENT_TYPES, Contraction, Kind
+from grad.codegen.llvm.conversions import STORAGE
 from grad.codegen.llvm.microkernel import Epilogue
+from grad.codegen.llvm.operands import load, multiply_add, plus
 from grad.codegen.llvm.packing import lanes_below
+from grad.dtype import DType
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +90,27 @@ def _stream_steps(
     vector, arguments = vector_type(element, lanes), piece.arguments
     numbers = [b.add(index, step) for step in range(count)]
     matrix_rows = [
-        b.gep(element, piece.b, b.mul(number, arguments["b_k_stride"])) for number in numbers
+        b.gep(structure.b_storage, piece.b, b.mul(number, arguments["b_k_stride"]))
+        for number in numbers
     ]
     factors = []
     for row in range(structure.rows[0]):
-        start = b.gep(element, piece.a, b.mul(arguments["a_row_stride"], row))
+        start = b.gep(structure.a_storage, piece.a, b.mul(arguments["a_row_stride"], row))
         places = [
-            b.gep(element, start, b.mul(number, arguments["a_k_stride"])) for number in numbers
+            b.gep(structure.a_storage, start, b.mul(number, arguments["a_k_stride"]))
+            for number in numbers
         ]
-        factors.append([b.splat(b.load(element, place, size), lanes) for place in places])
+        loaded = [load(b, element, structure.a_memory, place, 1) for place in places]
+        factors.append([b.splat(factor, lanes) for factor in loaded])
 
     def add(column: Value, mask: Value | None) -> None:
         places = [b.gep(element, row, column) for row in sums]
         totals = [b.load(vector, place, size) for place in places]
         for step, matrix_row in enumerate(matrix_rows):
-            address = b.gep(element, matrix_row, column)
-            if mask is None:
-                loaded = b.load(vector, address, size)
-            else:
-                loaded = b.masked_load(vector, address, size, mask, b.const(vector, 0))
+            address = b.gep(structure.b_storage, matrix_row, column)
+            loaded = load(b, element, structure.b_memory, address, lanes, mask)
             totals = [
-                b.intrinsic("fmuladd", factors[row][step], loaded, total)
+                multiply_add(b, factors[row][step], loaded, total)
                 for row, total in enumerate(totals)
             ]
         for total, place in zip(totals, places, strict=True):
@@ -139,7 +142,7 @@ def _dot(b: Builder, structure: Contraction, piece: Piece) -> None:
         # Rows past the last one repeat it and write the same sum again.
         numbers = [b.intrinsic("smin", b.add(column, i), last) for i in range(together)]
         rows = [
-            b.gep(element, piece.b, b.mul(number, arguments["b_column_stride"]))
+            b.gep(structure.b_storage, piece.b, b.mul(number, arguments["b_column_stride"]))
             for number in numbers
         ]
         totals = _dot_products(b, structure, narrow, rows, arguments["k"])
@@ -157,7 +160,8 @@ def _narrow_rows(b: Builder, structure: Contraction, piece: Piece) -> list[Value
     are not)."""
     element, size, arguments = structure.element, structure.size, piece.arguments
     few, k = structure.rows[0], arguments["k"]
-    rows = [b.gep(element, piece.a, b.mul(arguments["a_row_stride"], row)) for row in range(few)]
+    storage = structure.a_storage
+    rows = [b.gep(storage, piece.a, b.mul(arguments["a_row_stride"], row)) for row in range(few)]
     if not structure.pack_a:
         return rows
     packed = b.gep("i8", piece.scratch, arguments["a_offset"])
@@ -166,11 +170,8 @@ def _narrow_rows(b: Builder, structure: Contraction, piece: Piece) -> list[Value
     def copy(index: Value, _: list[Value]) -> None:
         offset = b.mul(index, arguments["a_k_stride"])
         for row, target in zip(rows, targets, strict=True):
-            b.store(
-                b.load(element, b.gep(element, row, offset), size),
-                b.gep(element, target, index),
-                size,
-            )
+            value = load(b, element, structure.a_memory, b.gep(storage, row, offset), 1)
+            b.store(value, b.gep(element, target, index), size)
 
     b.loop(0, k, 1, copy)
     return targets
@@ -180,27 +181,27 @@ def _dot_products(
     b: Builder, structure: Contraction, narrow: list[Value], rows: list[Value], k: Value
 ) -> list[Value]:
     """The dot product of every narrow row with every matrix row, as scalars."""
-    element, lanes, size = structure.element, structure.lanes, structure.size
+    element, lanes = structure.element, structure.lanes
     vector = vector_type(element, lanes)
+    narrow_memory = ELEMENT_TYPES[element] if structure.pack_a else structure.a_memory
     pairs = len(narrow) * len(rows)
     # Enough independent sums to hide the latency of the addition.
     copies = 4 if pairs <= 2 else 2 if pairs <= 4 else 1
 
     def step(index: Value, sums: list[Value], mask: Value | None, count: int) -> list[Value]:
-        def read(row: Value, part: int) -> Value:
-            address = b.gep(element, b.gep(element, row, index), part * lanes)
-            if mask is None:
-                return b.load(vector, address, size)
-            return b.masked_load(vector, address, size, mask, b.const(vector, 0))
+        def read(row: Value, memory: DType, part: int) -> Value:
+            storage = STORAGE[memory]
+            address = b.gep(storage, b.gep(storage, row, index), part * lanes)
+            return load(b, element, memory, address, lanes, mask)
 
         sums = list(sums)
         for part in range(count):
-            factors = [read(row, part) for row in narrow]
+            factors = [read(row, narrow_memory, part) for row in narrow]
             for i, row in enumerate(rows):
-                loaded = read(row, part)
+                loaded = read(row, structure.b_memory, part)
                 for j, factor in enumerate(factors):
                     at = part * pairs + j * len(rows) + i
-                    sums[at] = b.intrinsic("fmuladd", factor, loaded, sums[at])
+                    sums[at] = multiply_add(b, factor, loaded, sums[at])
         return sums
 
     zeros = [b.const(vector, 0)] * (pairs * copies)
@@ -211,7 +212,7 @@ def _dot_products(
     )
     totals = sums[:pairs]
     for part in range(1, copies):
-        totals = [b.fadd(t, s) for t, s in zip(totals, sums[part * pairs :], strict=False)]
+        totals = [plus(b, t, s) for t, s in zip(totals, sums[part * pairs :], strict=False)]
     return [_sum_lanes(b, total) for total in totals]
 
 
@@ -221,12 +222,12 @@ def _sum_lanes(b: Builder, value: Value) -> Value:
     while lanes > 2:
         lanes //= 2
         low = b.shuffle(value, None, range(lanes))
-        value = b.fadd(low, b.shuffle(value, None, range(lanes, 2 * lanes)))
-    element = value.type[value.type.index("x ") + 2 : -1]
+        value = plus(b, low, b.shuffle(value, None, range(lanes, 2 * lanes)))
+    element = element_of(value.type)
     parts = [
         b.emit(element, f"extractelement {value.type} {value.text}, i32 {i}") for i in range(2)
     ]
-    return b.fadd(*parts)
+    return plus(b, *parts)
 
 
 # -- epilogue -------------------------------------------------------------------------------------
