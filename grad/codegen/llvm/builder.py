@@ -282,14 +282,6 @@ class Builder:
         self.arrays.append(f"  {name} = alloca [{count} x {element}], align 64")
         return Value(name, "ptr")
 
-    def prefetch(self, pointer: Value, for_writing: bool = False, locality: int = 3) -> None:
-        """Ask for the line at `pointer`, which need not be valid memory.
-
-        `locality`: 3 for the first-level cache, 2 and 1 for farther ones, 0 for data used once.
-        """
-        hints = (Value(str(n), "i32") for n in (int(for_writing), locality, 1))
-        self.call("void", "llvm.prefetch.p0", pointer, *hints)
-
     # -- control flow ------------------------------------------------------------------------------
     def loop(
         self,

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 
+from grad.codegen.llvm.contraction_problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction_structure import (
-    BATCH_ARGUMENTS,
     ELEMENT_BYTES,
     ELEMENT_TYPES,
     TILES_PACKED_TOGETHER,
@@ -54,101 +53,6 @@ PIECE_BYTES = 1 << 20  # smallest piece of a large vector product, of matrix rea
 GRAIN_OPERATIONS = 500_000
 
 
-def _ceil_div(a: int, b: int) -> int:
-    return -(-a // b)
-
-
-def _round_up(value: int, step: int) -> int:
-    return _ceil_div(value, step) * step
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """The arguments of `choose`, with names for what is asked of them again and again."""
-
-    element: str
-    lanes: int
-    registers: int
-    has_fma: bool
-    batch_sizes: tuple[int, ...]
-    m: int
-    n: int
-    k: int
-    a_strides: tuple[int, ...]
-    b_strides: tuple[int, ...]
-    l2_bytes: int
-    a_memory: DType
-    b_memory: DType
-
-    @property
-    def size(self) -> int:
-        return ELEMENT_BYTES[self.element]
-
-    @property
-    def batch(self) -> int:
-        return prod(self.batch_sizes)
-
-    @property
-    def converts_a(self) -> bool:
-        return self.a_memory is not ELEMENT_TYPES[self.element]
-
-    @property
-    def converts_b(self) -> bool:
-        return self.b_memory is not ELEMENT_TYPES[self.element]
-
-    @property
-    def a_layout(self) -> Layout:
-        row_stride, k_stride = self.a_strides[-2:]
-        if k_stride == 1 or self.k <= 1:
-            return Layout.K_CONTIGUOUS
-        return Layout.ROW_CONTIGUOUS if row_stride == 1 else Layout.STRIDED
-
-    @property
-    def b_layout(self) -> Layout:
-        k_stride, column_stride = self.b_strides[-2:]
-        if column_stride == 1 or self.n == 1:
-            return Layout.COLUMN_CONTIGUOUS
-        return Layout.K_CONTIGUOUS if k_stride == 1 else Layout.STRIDED
-
-    def transposed(self) -> _Problem:
-        """The product of the transposes, ``B.T @ A.T``."""
-        return _Problem(
-            self.element,
-            self.lanes,
-            self.registers,
-            self.has_fma,
-            self.batch_sizes,
-            self.n,
-            self.m,
-            self.k,
-            (*self.b_strides[:-2], self.b_strides[-1], self.b_strides[-2]),
-            (*self.a_strides[:-2], self.a_strides[-1], self.a_strides[-2]),
-            self.l2_bytes,
-            self.b_memory,
-            self.a_memory,
-        )
-
-    def arguments(self) -> dict[str, int]:
-        """Sizes and strides, by the names of `Contraction.argument_names`."""
-        return {
-            "n": self.n,
-            "k": self.k,
-            "a_row_stride": self.a_strides[-2],
-            "a_k_stride": self.a_strides[-1],
-            "b_k_stride": self.b_strides[-2],
-            "b_column_stride": self.b_strides[-1],
-            **self._batch_arguments(),
-        }
-
-    def _batch_arguments(self) -> dict[str, int]:
-        rows = zip(self.batch_sizes, self.a_strides, self.b_strides, strict=False)
-        return {
-            f"{name}{axis}": value
-            for axis, row in enumerate(rows)
-            for name, value in zip(BATCH_ARGUMENTS, row, strict=True)
-        }
-
-
 def choose(
     element: str,
     batch_sizes: Sequence[int],
@@ -175,7 +79,7 @@ def choose(
         l2_bytes: second-level cache of one core.
         a_memory, b_memory: the types that the operands have in memory, `element`'s when None.
     """
-    problem = _Problem(
+    problem = Problem(
         element,
         vector_bytes // ELEMENT_BYTES[element],
         32 if "avx512f" in features or "neon" in features else 16,
@@ -201,7 +105,7 @@ def choose(
 
 
 # -- few rows -------------------------------------------------------------------------------------
-def _vector_product_kind(problem: _Problem) -> Kind | None:
+def _vector_product_kind(problem: Problem) -> Kind | None:
     """STREAM or DOT when `problem` has few rows and a matrix that can be read along a contiguous
     axis."""
     if not 0 < problem.m <= FEW_ROWS or not problem.n or not problem.k:
@@ -214,17 +118,17 @@ def _vector_product_kind(problem: _Problem) -> Kind | None:
     return None
 
 
-def _turns(problem: _Problem, kind: Kind) -> int:
+def _turns(problem: Problem, kind: Kind) -> int:
     """k-steps (STREAM) or matrix rows (DOT) to take at a time, within the registers."""
     if kind is Kind.STREAM:
         return 8 if problem.m == 1 else 4
     most = {1: 8, 2: problem.registers // 4, 3: problem.registers // 8, 4: problem.registers // 8}[
         problem.m
     ]
-    return _ceil_div(problem.n, _ceil_div(problem.n, most))
+    return ceil_div(problem.n, ceil_div(problem.n, most))
 
 
-def _vector_product(problem: _Problem, kind: Kind, *, swapped: bool) -> Choice:
+def _vector_product(problem: Problem, kind: Kind, *, swapped: bool) -> Choice:
     m, n, k, lanes, size = problem.m, problem.n, problem.k, problem.lanes, problem.size
     pack_a = kind is Kind.DOT and problem.a_layout is not Layout.K_CONTIGUOUS
     structure = Contraction(
@@ -242,12 +146,12 @@ def _vector_product(problem: _Problem, kind: Kind, *, swapped: bool) -> Choice:
     )
     # A streamed block reads a page of a matrix row in one run; a dotted one has whole rows.
     step = 1024 if kind is Kind.STREAM else 32
-    wanted = _round_up(_ceil_div(PIECE_BYTES // problem.b_memory.itemsize, k), lanes)
-    columns = min(_round_up(n, lanes), max(step, wanted))
-    columns = _round_up(_ceil_div(n, _ceil_div(n, columns)), lanes)
-    blocks = _ceil_div(n, columns)
-    a_offset = _round_up(m * columns * size, 64)
-    scratch = a_offset + (_round_up(m * _round_up(k, lanes) * size, 64) if pack_a else 0)
+    wanted = round_up(ceil_div(PIECE_BYTES // problem.b_memory.itemsize, k), lanes)
+    columns = min(round_up(n, lanes), max(step, wanted))
+    columns = round_up(ceil_div(n, ceil_div(n, columns)), lanes)
+    blocks = ceil_div(n, columns)
+    a_offset = round_up(m * columns * size, 64)
+    scratch = a_offset + (round_up(m * round_up(k, lanes) * size, 64) if pack_a else 0)
     arguments = {
         **problem.arguments(),
         "column_blocks": blocks,
@@ -269,7 +173,7 @@ def _balanced(total: int, largest: int) -> tuple[tuple[int, ...], int, int]:
 
     Returns the sizes (the larger first), the number of pieces and how many are larger.
     """
-    pieces = max(1, _ceil_div(total, largest))
+    pieces = max(1, ceil_div(total, largest))
     small, larger = divmod(total, pieces)
     return ((small + 1, small) if larger else (small,)), pieces, larger
 
@@ -286,26 +190,26 @@ class _Tiling:
     wide_panels: int
 
 
-def _tiling(problem: _Problem) -> _Tiling:
+def _tiling(problem: Problem) -> _Tiling:
     m = problem.m
     table = TILE_ROWS[problem.registers] if problem.has_fma else TILE_ROWS_WITHOUT_FMA
     widest = max(table)
-    if m <= 2 * table[widest - 1] and _ceil_div(m, table[widest - 1]) < _ceil_div(m, table[widest]):
+    if m <= 2 * table[widest - 1] and ceil_div(m, table[widest - 1]) < ceil_div(m, table[widest]):
         widest -= 1  # fewer passes over B
-    widths, panels, wide_panels = _balanced(max(1, _ceil_div(problem.n, problem.lanes)), widest)
+    widths, panels, wide_panels = _balanced(max(1, ceil_div(problem.n, problem.lanes)), widest)
     heights, tiles, large_tiles = _balanced(max(1, m), table[widths[0]])
     return _Tiling(heights, tiles, large_tiles, widths, panels, wide_panels)
 
 
-def _tiled(problem: _Problem) -> Choice:
+def _tiled(problem: Problem) -> Choice:
     tiling = _tiling(problem)
     k, lanes = problem.k, problem.lanes
     pack_a = problem.a_layout is not Layout.K_CONTIGUOUS or problem.converts_a
     in_place = _depth_in_place(problem, tiling.tiles)
     pack_b = in_place == 0
-    depth, depth_blocks = k, _ceil_div(k, in_place or DEPTH_LIMIT)
+    depth, depth_blocks = k, ceil_div(k, in_place or DEPTH_LIMIT)
     if depth_blocks > 1:
-        depth = _round_up(_ceil_div(k, depth_blocks), DEPTH_STEP)
+        depth = round_up(ceil_div(k, depth_blocks), DEPTH_STEP)
     structure = Contraction(
         problem.element,
         lanes,
@@ -324,7 +228,7 @@ def _tiled(problem: _Problem) -> Choice:
         b_memory=problem.b_memory,
     )
     tiles, panels = _blocks(problem, tiling, depth, pack_a, pack_b)
-    row_blocks, column_blocks = _ceil_div(tiling.tiles, tiles), _ceil_div(tiling.panels, panels)
+    row_blocks, column_blocks = ceil_div(tiling.tiles, tiles), ceil_div(tiling.panels, panels)
     arguments = {
         **problem.arguments(),
         "column_blocks": column_blocks,
@@ -351,21 +255,21 @@ def _scratch(structure: Contraction, tiles: int, panels: int, depth: int) -> dic
     lanes, size = structure.lanes, structure.size
     rows, width = structure.rows[0], structure.vectors[0] * lanes
     # A transpose may write up to `lanes` rows past the end of the last panel.
-    b_bytes = _round_up((depth * panels + lanes) * width * size, 64) if structure.pack_b else 0
+    b_bytes = round_up((depth * panels + lanes) * width * size, 64) if structure.pack_b else 0
     # The extra vector keeps rows off the same set of the first-level cache.
-    packed_row_stride = _round_up(depth, lanes) + lanes
-    packed_rows = _round_up(min(TILES_PACKED_TOGETHER, tiles) * rows, lanes)
-    a_bytes = _round_up(packed_rows * packed_row_stride * size, 64) if structure.pack_a else 0
+    packed_row_stride = round_up(depth, lanes) + lanes
+    packed_rows = round_up(min(TILES_PACKED_TOGETHER, tiles) * rows, lanes)
+    a_bytes = round_up(packed_rows * packed_row_stride * size, 64) if structure.pack_a else 0
     partial_bytes = tiles * rows * panels * width * size if structure.split_depth else 0
     return {
         "a_offset": b_bytes,
         "packed_row_stride": packed_row_stride,
         "partial_offset": b_bytes + a_bytes,
-        "scratch_bytes": _round_up(b_bytes + a_bytes + partial_bytes, 64),
+        "scratch_bytes": round_up(b_bytes + a_bytes + partial_bytes, 64),
     }
 
 
-def _depth_in_place(problem: _Problem, tiles: int) -> int:
+def _depth_in_place(problem: Problem, tiles: int) -> int:
     """Elements of k in a block if B is best read where it is, 0 if it is better packed.
 
     So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
@@ -389,7 +293,7 @@ def _depth_in_place(problem: _Problem, tiles: int) -> int:
 
 
 def _blocks(
-    problem: _Problem, tiling: _Tiling, depth: int, pack_a: bool, pack_b: bool
+    problem: Problem, tiling: _Tiling, depth: int, pack_a: bool, pack_b: bool
 ) -> tuple[int, int]:
     """Row tiles and column panels of one piece of work.
 
@@ -399,11 +303,11 @@ def _blocks(
     tiles, panels = tiling.tiles, tiling.panels
     panel_columns = tiling.widths[0] * problem.lanes
     cached = problem.l2_bytes // 2 // max(1, depth * panel_columns * problem.size)
-    column_blocks = _ceil_div(panels, max(1, cached)) if pack_b else 1
-    row_blocks = _ceil_div(tiles * tiling.heights[0], ROWS_IN_PIECE)
+    column_blocks = ceil_div(panels, max(1, cached)) if pack_b else 1
+    row_blocks = ceil_div(tiles * tiling.heights[0], ROWS_IN_PIECE)
     operations = 2 * problem.batch * problem.m * problem.n * problem.k
     pieces = PIECES // 2 if pack_a or pack_b else PIECES
-    wanted = _ceil_div(min(pieces, operations // PIECE_OPERATIONS), max(1, problem.batch))
+    wanted = ceil_div(min(pieces, operations // PIECE_OPERATIONS), max(1, problem.batch))
     least_columns = _least_columns(tiles, panel_columns, pack_a, pack_b)
     least_rows = 256 if pack_b else 48
     while column_blocks * row_blocks < wanted:
@@ -417,12 +321,12 @@ def _blocks(
             row_blocks *= 2
         else:
             break
-    return _ceil_div(tiles, min(row_blocks, tiles)), _ceil_div(panels, min(column_blocks, panels))
+    return ceil_div(tiles, min(row_blocks, tiles)), ceil_div(panels, min(column_blocks, panels))
 
 
 def _waste(total: int, blocks: int) -> float:
     """How much longer the longest of so many blocks is than their mean, as a fraction."""
-    return _ceil_div(total, min(blocks, total)) * min(blocks, total) / total - 1
+    return ceil_div(total, min(blocks, total)) * min(blocks, total) / total - 1
 
 
 def _least_columns(tiles: int, panel_columns: int, pack_a: bool, pack_b: bool) -> int:

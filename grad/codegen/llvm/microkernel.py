@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.contraction_structure import Contraction
-from grad.codegen.llvm.operands import multiply_add, plus
+from grad.codegen.llvm.operands import multiply_add, plus, prefetch
 from grad.codegen.llvm.packing import lanes_below, parameter_values, signature
 
 # epilogue(builder, batch indices, row, column of lane 0, accumulator, mask of live lanes or None):
@@ -92,7 +92,7 @@ class _Tile:
         count = self.rows * self.vectors
         if self.structure.split_depth:
             for number in range(count):
-                self.b.prefetch(self._partial(number), for_writing=True)
+                prefetch(self.b, self._partial(number), for_writing=True)
         sums = [self.b.const(self.vector, 0)] * count
         depth = self.parameters["depth"]
         whole = self.b.binary("and", depth, -UNROLL)
@@ -110,7 +110,7 @@ class _Tile:
             if self.ahead is not None and count > 1:
                 line = b.gep(self.element, b_row, self.ahead)
                 for j in range(self.vectors):
-                    b.prefetch(b.gep(self.element, line, j * self.lanes))
+                    prefetch(b, b.gep(self.element, line, j * self.lanes))
             vectors = [self._load_b(b_row, j) for j in range(self.vectors)]
             for i, place in enumerate(a_places):
                 scalar = b.load(self.element, b.gep(self.element, place, step), self.size)

@@ -3,7 +3,8 @@
 An operand may lie in memory in another type than the product's: halves, small integers, float32
 under a float64 product. `load` converts on the way, so that a cast in front of a matrix product is
 never a pass over memory of its own. `multiply_add` and `plus` are the arithmetic of sums, for
-floating-point numbers and for integers (which wrap). `packing.py`, `microkernel.py` and
+floating-point numbers and for integers (which wrap); `prefetch` asks for what is read next.
+`packing.py`, `microkernel.py` and
 `vector_product.py` read through here.
 """
 
@@ -49,3 +50,10 @@ def plus(b: Builder, first: Value, second: Value) -> Value:
     if element_of(first.type).startswith("i"):
         return b.add(first, second)
     return b.fadd(first, second)
+
+
+def prefetch(b: Builder, address: Value, for_writing: bool = False) -> None:
+    """Ask for the line at `address`, which need not be valid memory, in the nearest cache."""
+    nearest, data = 3, 1
+    hints = (Value(str(n), "i32") for n in (int(for_writing), nearest, data))
+    b.call("void", "llvm.prefetch.p0", address, *hints)

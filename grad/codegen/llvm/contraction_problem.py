@@ -1,0 +1,113 @@
+"""A matrix product and the machine it is for: what `contraction_plan.py` decides by.
+
+`Problem` holds sizes, strides and types, and answers for layouts; its `transposed` is the same
+product with the operands exchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from grad.codegen.llvm.contraction_structure import (
+    BATCH_ARGUMENTS,
+    ELEMENT_BYTES,
+    ELEMENT_TYPES,
+    Layout,
+)
+from grad.dtype import DType
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def round_up(value: int, step: int) -> int:
+    return ceil_div(value, step) * step
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One matrix product on one machine, with names for what is asked of it again and again."""
+
+    element: str
+    lanes: int
+    registers: int
+    has_fma: bool
+    batch_sizes: tuple[int, ...]
+    m: int
+    n: int
+    k: int
+    a_strides: tuple[int, ...]
+    b_strides: tuple[int, ...]
+    l2_bytes: int
+    a_memory: DType
+    b_memory: DType
+
+    @property
+    def size(self) -> int:
+        return ELEMENT_BYTES[self.element]
+
+    @property
+    def batch(self) -> int:
+        return prod(self.batch_sizes)
+
+    @property
+    def converts_a(self) -> bool:
+        return self.a_memory is not ELEMENT_TYPES[self.element]
+
+    @property
+    def converts_b(self) -> bool:
+        return self.b_memory is not ELEMENT_TYPES[self.element]
+
+    @property
+    def a_layout(self) -> Layout:
+        row_stride, k_stride = self.a_strides[-2:]
+        if k_stride == 1 or self.k <= 1:
+            return Layout.K_CONTIGUOUS
+        return Layout.ROW_CONTIGUOUS if row_stride == 1 else Layout.STRIDED
+
+    @property
+    def b_layout(self) -> Layout:
+        k_stride, column_stride = self.b_strides[-2:]
+        if column_stride == 1 or self.n == 1:
+            return Layout.COLUMN_CONTIGUOUS
+        return Layout.K_CONTIGUOUS if k_stride == 1 else Layout.STRIDED
+
+    def transposed(self) -> Problem:
+        """The product of the transposes, ``B.T @ A.T``."""
+        return Problem(
+            self.element,
+            self.lanes,
+            self.registers,
+            self.has_fma,
+            self.batch_sizes,
+            self.n,
+            self.m,
+            self.k,
+            (*self.b_strides[:-2], self.b_strides[-1], self.b_strides[-2]),
+            (*self.a_strides[:-2], self.a_strides[-1], self.a_strides[-2]),
+            self.l2_bytes,
+            self.b_memory,
+            self.a_memory,
+        )
+
+    def arguments(self) -> dict[str, int]:
+        """Sizes and strides, by the names of `Contraction.argument_names`."""
+        return {
+            "n": self.n,
+            "k": self.k,
+            "a_row_stride": self.a_strides[-2],
+            "a_k_stride": self.a_strides[-1],
+            "b_k_stride": self.b_strides[-2],
+            "b_column_stride": self.b_strides[-1],
+            **self._batch_arguments(),
+        }
+
+    def _batch_arguments(self) -> dict[str, int]:
+        rows = zip(self.batch_sizes, self.a_strides, self.b_strides, strict=False)
+        return {
+            f"{name}{axis}": value
+            for axis, row in enumerate(rows)
+            for name, value in zip(BATCH_ARGUMENTS, row, strict=True)
+        }
