@@ -14,16 +14,17 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from grad.autograd.modes import mode
+from grad.autograd.variable import Variable
 from grad.compile.finish import finish
 from grad.compile.guards import Guards, Unguarded, collect
 from grad.compile.recorder import Tape
-from grad.compile.replay import Replay
+from grad.compile.replay import STALE, Replay
 from grad.compile.tree import take_apart
 from grad.compile.watch import watching
-from grad.dtype import default_dtype
+from grad.dtype import DType, default_dtype
 from grad.engine.recording import recording
 from grad.engine.threads import get_num_threads
 from grad.graph.movement import Move
@@ -46,15 +47,52 @@ class Entry:
 
     Attributes:
         seen: whether it has been called. hopeless: whether it cannot be replayed.
-        guards, replay: of the last recording, if there is one.
+        record: guards and replay of the last recording, if there is one.
     """
 
-    __slots__ = ("guards", "hopeless", "replay", "seen")
+    __slots__ = ("hopeless", "record", "seen")
 
     def __init__(self) -> None:
         self.seen = self.hopeless = False
-        self.guards: Guards | None = None
-        self.replay: Replay | None = None
+        self.record: tuple[Guards, Replay] | None = None
+
+
+def _environment() -> tuple[Any, ...]:
+    """Settings that decide what operations do."""
+    return mode.enabled, mode.inference, default_dtype(), settings.backend, get_num_threads()
+
+
+class Shortcut(NamedTuple):
+    """The last record that was used, if it was with whole tensors alone: most calls are like it."""
+
+    kinds: tuple[tuple[Any, DType, bool], ...]
+    environment: tuple[Any, ...]
+    record: tuple[Guards, Replay]
+
+    def fits(self, args: tuple[Any, ...]) -> bool:
+        """Whether a call with `args` is of the same kind."""
+        if len(args) != len(self.kinds):
+            return False
+        for tensor, (shape, dtype, requires_grad) in zip(args, self.kinds, strict=True):
+            if (
+                not isinstance(tensor, Variable)
+                or tensor._path
+                or tensor.shape != shape
+                or tensor.dtype is not dtype
+                or tensor._requires_grad is not requires_grad
+            ):
+                return False
+        return self.environment == _environment()
+
+
+def _shortcut(args: Any, tensors: list[Any], record: tuple[Guards, Replay]) -> Shortcut | None:
+    """The shortcut for calls like this one, if there is one."""
+    plain = len(args) == len(tensors) and not any(tensor._path for tensor in tensors)
+    # Whether arguments share memory matters when they are written to.
+    if not plain or any(write.argument >= 0 for write in record[1].writes):
+        return None
+    kinds = [(tensor.shape, tensor.dtype, tensor._requires_grad) for tensor in tensors]
+    return Shortcut(tuple(kinds), _environment(), record)
 
 
 class Compiled:
@@ -69,6 +107,7 @@ class Compiled:
         self.function = function
         self.recordings = 0
         self._entries: dict[Any, Entry] = {}
+        self._shortcut: Shortcut | None = None
         self._hopeless: str | None = None
         self._lock = threading.RLock()
 
@@ -79,19 +118,26 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if recording.recorder is not None or self._hopeless is not None:
             return self.function(*args, **kwargs)  # part of what is being recorded
+        shortcut = self._shortcut
+        if shortcut is not None and not kwargs and shortcut.fits(args):
+            guards, replay = shortcut.record
+            if guards.hold():
+                result = replay.run(args)
+                if result is not STALE:
+                    return result
         tensors: list[Any] = []
         others: list[Any] = []
         key = self._key(args, kwargs, tensors, others)
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = Entry()
-        replay = entry.replay
-        if replay is not None:
-            assert entry.guards is not None
-            if entry.guards.hold():
-                leaves = replay.leaves(tensors)
-                if leaves is not None:
-                    return replay.run(tensors, leaves)
+        if entry.record is not None:
+            guards, replay = entry.record
+            if guards.hold():
+                result = replay.run(tensors)
+                if result is not STALE:
+                    self._shortcut = None if kwargs else _shortcut(args, tensors, entry.record)
+                    return result
             self._say("a guard failed")
         elif not entry.seen or entry.hopeless:
             entry.seen = True
@@ -116,15 +162,7 @@ class Compiled:
         numbers = {id(tensor._storage): n for n, tensor in enumerate(tensors)}
         if len(numbers) < len(tensors):
             kinds += [numbers[id(tensor._storage)] for tensor in tensors]
-        return (
-            mode.enabled,
-            mode.inference,
-            default_dtype(),
-            settings.backend,
-            get_num_threads(),
-            *structure,
-            *kinds,
-        )
+        return (*_environment(), *structure, *kinds)
 
     def _say(self, what: str) -> None:
         if settings.debug >= 1:
@@ -134,7 +172,7 @@ class Compiled:
         self, entry: Entry, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
     ) -> Any:
         """Run the function once more, and keep a recording if there can be one."""
-        entry.replay = entry.guards = None
+        entry.record = self._shortcut = None
         self.recordings += 1
         if self.recordings > MOST_RECORDINGS:
             self._lose_hope(f"it has been recorded {MOST_RECORDINGS} times, each time anew")
@@ -158,7 +196,7 @@ class Compiled:
             entry.hopeless = True
             self._say("not recorded: it reads or returns what cannot be found again")
         else:
-            entry.guards, entry.replay = guards, replay
+            entry.record = guards, replay
         return result
 
     def _lose_hope(self, reason: str) -> None:

@@ -105,7 +105,7 @@ class _Finish:
         return Replay(
             plan=plan,
             sources=sources,
-            scalars=tuple(scalars),
+            words=plan.words(scalars),
             events=self.events(found),
             fresh=fresh,
             writes=writes,
@@ -116,7 +116,19 @@ class _Finish:
             pins=self.pins(),
             gradient=gradient,
             spent=tuple(spent),
+            written=frozenset(id(write.storage) for write in writes if write.argument < 0),
+            unwritten=self.unwritten(writes),
+            pure=self.pure(fresh, writes, grads, handles, checks, gradient, spent),
         )
+
+    def pure(
+        self, fresh: Sequence[Fresh], writes: Any, grads: Any, handles: Any, *others: Any
+    ) -> Fresh | None:
+        """The only result, when there is one new tensor and nothing else to do."""
+        if writes or grads or any(others) or len(fresh) != 1 or self.result != 0:
+            return None
+        (handle,) = handles
+        return fresh[0] if not handle.path and fresh[0].output == 0 else None
 
     def gradient(
         self, spent: Container[int], outputs: dict[Node, int], leaves: dict[Any, tuple[int, int]]
@@ -202,6 +214,13 @@ class _Finish:
             if id(storage) in known or (written and tensor._path):
                 found.append(Pin(number, storage, tensor.layout.offset if tensor._path else 0))
         return tuple(found)
+
+    def unwritten(self, writes: Sequence[Write]) -> tuple[int, ...]:
+        """The arguments that are on none of the storages that are written."""
+        written = {id(write.storage) for write in writes}
+        if not written:
+            return ()
+        return tuple(n for n, t in enumerate(self.arguments) if id(t._storage) not in written)
 
     def outer_handle(self, tensor: Any) -> Handle:
         """A result that is (a view of) something that was there before."""

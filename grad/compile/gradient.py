@@ -49,7 +49,7 @@ class GradientPlan:
     """How the gradients of a replay's results are computed.
 
     Attributes:
-        plan: the computation. places: of its leaves. scalars: its numbers.
+        plan: the computation. places: of its leaves. words: its scalars.
         infos: shape and type of each result that has a gradient; results: their numbers.
         targets: where gradients go. outputs: for each target the plan's output with its shape and
             type, or None.
@@ -57,7 +57,7 @@ class GradientPlan:
 
     plan: Plan
     places: tuple[Place, ...]
-    scalars: tuple[Any, ...]
+    words: tuple[int, ...]
     infos: tuple[OutputInfo, ...]
     results: tuple[int, ...]
     targets: tuple[Target, ...]
@@ -110,7 +110,7 @@ class GradientPlan:
                     slots.append(buffer.address + offset)
                 else:
                     slots.append(place[1])
-            buffers: Any = self.plan.execute(slots, self.scalars, memory)
+            buffers: Any = self.plan.execute(slots, self.words, memory)
             cache.kernels += self.plan.kernel_count
         made: dict[int, Node] = {}
         results: list[Any] = []
@@ -187,7 +187,7 @@ def record_gradient(
     return GradientPlan(
         plan,
         tuple(places),
-        tuple(scalars),
+        plan.words(scalars),
         tuple(OutputInfo(t.shape, t.dtype) for t in results.values()),
         tuple(results),
         targets,

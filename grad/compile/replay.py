@@ -23,6 +23,8 @@ from grad.graph.movement import Layout, Shape
 from grad.graph.node import Node, from_buffer
 from grad.graph.storage import Storage
 
+STALE: Any = object()
+
 
 class Source(NamedTuple):
     """Where a leaf is read: in the memory of argument number `argument`, or of `storage`.
@@ -94,7 +96,7 @@ class Replay:
     """Everything needed to run a recorded function again.
 
     Attributes:
-        sources: of the plan's leaves. scalars: of the plan, as recorded.
+        sources: of the plan's leaves. words: the plan's scalars, as recorded.
         events: (function, number of the scalar that its result is, or -1), in order.
         fresh: the new storages. writes: storages that get new values.
         handles: the tensors of the result; `result` is the result with places for them.
@@ -102,11 +104,14 @@ class Replay:
         pins: arguments that must be where they were.
         gradient: how results that require a gradient get it; None if there are none.
         spent: results whose gradients the function has computed already.
+        pure: the only result of a function that does nothing else.
+        written: identities of the storages from outside that are written; arguments number
+            `unwritten` were not on any of them.
     """
 
     plan: Plan
     sources: tuple[Source, ...]
-    scalars: tuple[Any, ...]
+    words: tuple[int, ...]
     events: tuple[tuple[Callable[[], Any], int], ...]
     fresh: tuple[Fresh, ...]
     writes: tuple[Write, ...]
@@ -117,12 +122,18 @@ class Replay:
     pins: tuple[Pin, ...]
     gradient: GradientPlan | None
     spent: tuple[int, ...]
+    pure: Fresh | None
+    written: frozenset[int]
+    unwritten: tuple[int, ...]
 
     def leaves(self, arguments: Sequence[Any]) -> list[tuple[Buffer, int]] | None:
         """Buffer and address of each leaf, or None if a storage is no longer what it was."""
         for number, storage, offset in self.pins:
             tensor = arguments[number]
             if tensor._storage is not storage or (tensor._path and tensor.layout.offset != offset):
+                return None
+        for number in self.unwritten:
+            if id(arguments[number]._storage) in self.written:
                 return None
         found: list[tuple[Buffer, int]] = []
         for number, storage, offset, shape, dtype in self.sources:
@@ -143,29 +154,26 @@ class Replay:
             found.append((buffer, buffer.address + offset))
         return found
 
-    def run(self, arguments: Sequence[Any], leaves: Sequence[tuple[Buffer, int]]) -> Any:
-        """Run with the tensors `arguments` and their `leaves`; gives the result."""
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """Run with the tensors `arguments`; gives the result, or `STALE` when a storage is no
+        longer what it was.
+        """
         plan = self.plan
         nodes: dict[int, Node] = {}
         with nobody_computing():
+            leaves = self.leaves(arguments)
+            if leaves is None:
+                return STALE
             memory = plan.reserve()
-            scalars: Any = self.scalars
-            if self.events:
-                scalars = list(scalars)
-                for function, number in self.events:
-                    value = function()
-                    if number >= 0:
-                        scalars[number] = value
-            buffers: Any = plan.execute([address for _, address in leaves], scalars, memory)
+            words = self.words_now() if self.events else self.words
+            buffers: Any = plan.execute([leaf[1] for leaf in leaves], words, memory)
             cache.kernels += plan.kernel_count
             for smallest, largest, check in self.checks:
                 require(check, buffers[smallest], buffers[largest])
             if self.writes:
-                with interrupts_held():
-                    for argument, storage, fresh in self.writes:
-                        if argument >= 0:
-                            storage = arguments[argument]._storage
-                        storage.write(_node(fresh, buffers, nodes))
+                self.write(arguments, buffers, nodes)
+        if self.pure is not None:
+            return Variable._wrap(from_buffer(buffers[0], self.pure.shape, self.pure.dtype))
         tensors = self.tensors(arguments, [_node(fresh, buffers, nodes) for fresh in self.fresh])
         if self.gradient is not None:
             self.gradient.link(tensors, arguments, buffers, leaves)
@@ -173,14 +181,30 @@ class Replay:
             link_spent(tensors[number])
         return put_together(self.result, tensors)
 
+    def words_now(self) -> list[int]:
+        """The scalars of the plan, with everything done that is done at each replay."""
+        words = list(self.words)
+        packers = self.plan.packers
+        for function, number in self.events:
+            value = function()
+            if number >= 0:
+                words[number] = packers[number](value)
+        return words
+
+    def write(
+        self, arguments: Sequence[Any], buffers: Sequence[Any], nodes: dict[int, Node]
+    ) -> None:
+        """Give storages from outside their new values."""
+        with interrupts_held():
+            for argument, storage, fresh in self.writes:
+                if argument >= 0:
+                    storage = arguments[argument]._storage
+                storage.write(_node(fresh, buffers, nodes))
+
     def tensors(self, arguments: Sequence[Any], nodes: Sequence[Node]) -> list[Any]:
         """The tensors of the result, on new storages that hold `nodes`; sets gradients."""
-        handles = self.handles
-        if len(nodes) == len(handles) == 1 and not handles[0].path and handles[0].fresh == 0:
-            tensors = [Variable._wrap(nodes[0])]
-        else:
-            bases: list[Any] = [Variable._wrap(node) for node in nodes]
-            tensors = [_tensor(handle, arguments, bases) for handle in handles]
+        bases: list[Any] = [Variable._wrap(node) for node in nodes]
+        tensors = [_tensor(handle, arguments, bases) for handle in self.handles]
         for tensor, number in self.grads:
             tensor._grad = None if number < 0 else tensors[number]
         return tensors

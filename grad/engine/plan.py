@@ -76,7 +76,7 @@ class Plan:
         steps: the kernels of each step, for people.
         kernel_count: how often a run starts kernels. Independent kernels start together and count
             once; the second phase of a kernel does not count.
-        overwrites: whether some output is a leaf's memory.
+        plain: whether each output is the fresh buffer of its number.
     """
 
     native: Runnable
@@ -87,17 +87,21 @@ class Plan:
     scratch_bytes: int
     steps: tuple[tuple[Work, ...], ...]
     kernel_count: int
-    overwrites: bool
+    plain: bool
 
     def run(self, leaves: Sequence[Leaf], scalars: Sequence[float | int | bool]) -> list[Buffer]:
         """Compute; gives one buffer for each output. Inputs are read, never written."""
         # All memory is taken before anything is overwritten: running out of it changes nothing.
         memory = self.reserve()
-        found = self.execute([leaf.address for leaf in leaves], scalars, memory)
+        found = self.execute([leaf.address for leaf in leaves], self.words(scalars), memory)
         return [
             buffer or _memory_of(leaves[output.leaf])
             for buffer, output in zip(found, self.outputs, strict=True)
         ]
+
+    def words(self, scalars: Sequence[float | int | bool]) -> tuple[int, ...]:
+        """The scalars as the code gets them."""
+        return tuple([pack(n) for pack, n in zip(self.packers, scalars, strict=True)])
 
     def reserve(self) -> Memory:
         """Take the memory of one run."""
@@ -109,25 +113,26 @@ class Plan:
         )
 
     def execute(
-        self, slots: list[int], scalars: Sequence[float | int | bool], memory: Memory
-    ) -> list[Buffer | None]:
-        """Compute in `memory` from leaves at the addresses `slots`, a list that the call fills up.
+        self, leaves: Sequence[int], words: Sequence[int], memory: Memory
+    ) -> Sequence[Buffer | None]:
+        """Compute in `memory` from leaves at these addresses, with `words` for scalars.
 
         Gives one buffer for each output, or None where it is a leaf that was overwritten.
         """
         fresh, copies, arena, scratch = memory
-        for pack, number in zip(self.packers, scalars, strict=True):
-            slots.append(pack(number))
-        for buffer in fresh:
-            slots.append(buffer.address)
-        slots.append(arena.address if arena is not None else 0)
-        slots.append(scratch.address if scratch is not None else 0)
+        slots = (
+            *leaves,
+            *words,
+            *[buffer.address for buffer in fresh],
+            0 if arena is None else arena.address,
+            0 if scratch is None else scratch.address,
+        )
         if settings.debug >= 2:
             self.run_timed(slots)
         else:
             self.native.run(slots)
-        if not copies and not self.overwrites:
-            return [fresh[output.slot] for output in self.outputs]
+        if self.plain:
+            return fresh
         return self.output_buffers(slots, fresh, copies)
 
     def output_buffers(
@@ -348,7 +353,7 @@ class _Assembly:
             max(scratch, default=0),
             tuple(tuple(step) for step in works),
             len(set(self.starts)),
-            any(output.leaf >= 0 for output in self.outputs),
+            self.outputs == tuple(Output(self.nbytes(n), i) for i, n in enumerate(self.fresh)),
         )
 
     def work(self, low: Lowered, offset: int) -> Work:

@@ -372,6 +372,21 @@ def test_an_argument_that_is_also_known_by_name():
         assert same(compiled(table), table * 3)
 
 
+def test_an_argument_that_is_written_under_another_name():
+    total = grad.zeros(3)
+
+    def function(x):
+        total.add_(1)
+        return x + total
+
+    compiled = grad.compile(function)
+    for _ in range(3):
+        compiled(random(3))
+    total.zero_()
+    assert compiled(total).tolist() == [2.0] * 3
+    assert compiled(grad.zeros(3)).tolist() == [2.0] * 3
+
+
 def test_slices_of_a_data_set_compile_once():
     data = random(40, 3)
     compiled = grad.compile(lambda x: (x * 2).sum(0))
