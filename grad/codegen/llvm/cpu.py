@@ -168,13 +168,13 @@ def stride(index: Index, variable: Variable) -> int:
 
 
 def grain(phase: Sequence[Statement], loop: Loop) -> int:
-    """Items that are worth handing to a thread together."""
+    """Items that are worth handing to a thread together; may be more than there are."""
     items = max(loop.variable.size, 1)
     each = phase_cost((loop,)) / items
     wanted = max(int(GRAIN_COST / max(each, 1e-6)), 1)
     if loop.vector:
         wanted = -(-wanted // LANE_GRAIN) * LANE_GRAIN
-    return min(wanted, items)
+    return min(wanted, 1 << 40)
 
 
 class _Epilogue:

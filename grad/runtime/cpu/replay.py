@@ -10,6 +10,7 @@ overlap.
 from __future__ import annotations
 
 import ctypes
+import math
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ class Call:
             of threads and different for chunks that run at once.
         arguments: a pair a word: the value of slot s plus an offset, or with s = -1 the offset.
         items: how many items there are; with none the kernel is not called.
-        grain: how many items make a chunk. Chunks do not depend on the number of threads.
+        grain: how many items are worth a thread's while, and make a chunk; may be more than there
+            are. Chunks do not depend on the number of threads. Calls of one step that are not worth
+            a second thread together run on the caller's.
     """
 
     address: int
@@ -164,8 +167,10 @@ def plan_table(steps: Sequence[Sequence[Call]], slot_count: int, workers: int) -
     argument_rows: list[tuple[int, ...]] = []
     for step in steps:
         first_call, first_argument, chunks = len(call_rows), len(argument_rows), 0
+        work = 0.0  # in chunks that are worth a thread
         for call in step:
             call.check(slot_count)
+            work += call.items / call.grain
             grain = max(1, min(call.grain, call.items))
             chunks += -(-call.items // grain)
             begin = len(argument_rows) - first_argument
@@ -175,7 +180,8 @@ def plan_table(steps: Sequence[Sequence[Call]], slot_count: int, workers: int) -
                 for slot, offset in call.arguments
             )
         count = len(argument_rows) - first_argument
-        step_rows.append((first_call, chunks, first_argument, count))
+        enough = max(1, min(workers, math.ceil(work)))
+        step_rows.append((first_call, chunks, first_argument, count, enough))
     calls_start = HEADER_WORDS + STEP_WORDS * len(step_rows)
     arguments_start = calls_start + CALL_WORDS * len(call_rows)
     area_words = max((row[3] for row in step_rows), default=0)

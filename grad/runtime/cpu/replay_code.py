@@ -10,18 +10,16 @@ from __future__ import annotations
 from grad.runtime.cpu.pool_code import CALL_WORDS
 
 HEADER_WORDS = 6
-STEP_WORDS = 4
+STEP_WORDS = 5
 ARGUMENT_WORDS = 2
 
 # Header: slots, steps, workers allowed, words of arguments in the largest step, and where in the
 # table the calls and the arguments start. Step: first call, chunks, first argument, count of
-# arguments.
+# arguments, how many workers its work is enough for.
 EXECUTE = f"""
 declare void @grad_parallel(ptr, i64, ptr, i64)
 define internal void @execute(ptr %plan, ptr %values, ptr %area, i64 %first_step, i64 %last_step) {{
 entry:
-  %workers_at = getelementptr i64, ptr %plan, i64 2
-  %workers = load i64, ptr %workers_at
   %calls_at = getelementptr i64, ptr %plan, i64 4
   %calls_start = load i64, ptr %calls_at
   %all_calls = getelementptr i64, ptr %plan, i64 %calls_start
@@ -40,6 +38,8 @@ begin:
   %chunks_at = getelementptr i64, ptr %step, i64 1
   %first_at = getelementptr i64, ptr %step, i64 2
   %count_at = getelementptr i64, ptr %step, i64 3
+  %enough_at = getelementptr i64, ptr %step, i64 4
+  %enough = load i64, ptr %enough_at
   %call_number = load i64, ptr %step
   %chunks = load i64, ptr %chunks_at
   %first = load i64, ptr %first_at
@@ -67,7 +67,7 @@ bind:
 run:
   %call_word = mul i64 %call_number, {CALL_WORDS}
   %calls = getelementptr i64, ptr %all_calls, i64 %call_word
-  call void @grad_parallel(ptr %calls, i64 %chunks, ptr %area, i64 %workers)
+  call void @grad_parallel(ptr %calls, i64 %chunks, ptr %area, i64 %enough)
   %step_after = add i64 %step_number, 1
   br label %next_step
 done:
