@@ -9,7 +9,6 @@ the arena, the scratch. `realize.py` keeps plans and feeds them.
 from __future__ import annotations
 
 import ctypes
-import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +17,9 @@ from typing import NamedTuple
 
 from grad.buffer import Buffer
 from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch, Runnable
-from grad.dtype import DType, dtypes
+from grad.dtype import DType
 from grad.engine.memory import Span, lay_out
+from grad.engine.words import word_packer
 from grad.graph.primitives import ARGUMENT, BUFFER
 from grad.kernel.cost import operations
 from grad.kernel.lower import Lowered, lower_all
@@ -169,25 +169,6 @@ def _memory_of(leaf: Leaf) -> Buffer:
     buffer = leaf.source.buffer
     assert buffer is not None
     return buffer
-
-
-def _packer(dtype: DType) -> Callable[[float | int | bool], int]:
-    """The 64-bit word whose low bytes are the number as `dtype`."""
-    if dtype.kind in "iub":
-        mask = (1 << (8 * dtype.itemsize)) - 1
-        return lambda number: int(number) & mask
-    if dtype is dtypes.float64:
-        return lambda number: int.from_bytes(struct.pack("<d", number), "little")
-    if dtype is dtypes.float32:
-        return _float32_word
-    return lambda number: int.from_bytes(dtype.numpy.type(number).tobytes(), "little")
-
-
-def _float32_word(number: float | int | bool) -> int:
-    try:
-        return int.from_bytes(struct.pack("<f", number), "little")
-    except OverflowError:  # beyond float32: infinity, as a conversion gives
-        return 0x7F800000 if number > 0 else 0xFF800000
 
 
 def make_plan(program: Program, backend: Backend) -> Plan:
@@ -346,7 +327,7 @@ class _Assembly:
         native = self.backend.link(steps, slot_count)
         return Plan(
             native,
-            tuple(_packer(dtype) for dtype in self.scalars),
+            tuple(word_packer(dtype) for dtype in self.scalars),
             self.outputs,
             tuple(self.nbytes(number) for number in self.fresh),
             arena_bytes,
