@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from benchmarks.scores import Score
 
-NAME_WIDTH = 40
-COLUMN_WIDTH = 10
+NAME_WIDTH = 48
+COLUMN_WIDTH = 9
 # Names of columns and failures that do not fit in one.
 TITLES = {"grad.compile": "g.compile", "torch.compile": "t.compile"}
 FAILURES = {"not installed": "none"}

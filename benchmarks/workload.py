@@ -130,4 +130,5 @@ def tiny(workload: Workload, most: int = 5) -> dict[str, int]:
 
 
 def normal(random: np.random.Generator, *shape: int) -> np.ndarray:
-    return random.standard_normal(shape, dtype=np.float32)
+    """Normally distributed numbers in float32."""
+    return np.asarray(random.standard_normal(shape, dtype=np.float32))

@@ -91,10 +91,76 @@ def softmax(backward: bool) -> Workload:
         "tinygrad": lambda tinygrad, x: x.softmax(1),
     }
     return Workload(
-        name="softmax 4096x1024" + (", backward too" if backward else ""),
+        name="softmax 4096x1024" + (" + backward" if backward else ""),
         sizes={"rows": 4096, "columns": 1024},
         inputs=with_gradient(matrix, shape) if backward else matrix,
         functions=functions if backward else functions | {"numpy": numpy_form},
+        cost=cost,
+        targets=(Target(0.65),),
+        differentiate=("x",) if backward else (),
+    )
+
+
+def layer_norm(backward: bool) -> Workload:
+    def inputs(sizes: Sizes, random: Any) -> dict[str, Any]:
+        columns = sizes["columns"]
+        parameters = {"weight": normal(random, columns), "bias": normal(random, columns)}
+        return matrix(sizes, random) | parameters
+
+    def shape(sizes: Sizes) -> tuple[int, ...]:
+        return sizes["rows"], sizes["columns"]
+
+    def cost(sizes: Sizes) -> Cost:
+        elements = sizes["rows"] * sizes["columns"]
+        moved = FLOAT_BYTES * elements * (2 if backward else 1)
+        return Cost((25 if backward else 8) * elements, moved, moved)
+
+    def torch_like(torch: Any, x: Any, weight: Any, bias: Any) -> Any:
+        return torch.nn.functional.layer_norm(x, (x.shape[1],), weight, bias)
+
+    def jax_form(jax: Any, x: Any, weight: Any, bias: Any) -> Any:
+        mean, variance = x.mean(1, keepdims=True), x.var(1, keepdims=True)
+        return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * weight + bias
+
+    def tinygrad_form(tinygrad: Any, x: Any, weight: Any, bias: Any) -> Any:
+        return x.layernorm(1, 1e-5) * weight + bias
+
+    return Workload(
+        name="layer norm 4096x768" + (" + backward" if backward else ""),
+        sizes={"rows": 4096, "columns": 768},
+        inputs=with_gradient(inputs, shape) if backward else inputs,
+        functions={"torch": torch_like, "jax": jax_form, "tinygrad": tinygrad_form},
+        cost=cost,
+        targets=(Target(0.65),),
+        differentiate=("x", "weight", "bias") if backward else (),
+    )
+
+
+def cross_entropy(backward: bool) -> Workload:
+    def inputs(sizes: Sizes, random: Any) -> dict[str, Any]:
+        labels = random.integers(0, sizes["columns"], sizes["rows"])
+        return matrix(sizes, random) | {"labels": labels}
+
+    def cost(sizes: Sizes) -> Cost:
+        elements = sizes["rows"] * sizes["columns"]
+        moved = FLOAT_BYTES * elements
+        return Cost((ELEMENTARY + 4) * elements, moved, moved if backward else 0)
+
+    def torch_like(torch: Any, x: Any, labels: Any) -> Any:
+        return torch.nn.functional.cross_entropy(x, labels)
+
+    def jax_form(jax: Any, x: Any, labels: Any) -> Any:
+        chosen = jax.numpy.take_along_axis(x, labels[:, None], 1)[:, 0]
+        return (jax.nn.logsumexp(x, axis=1) - chosen).mean()
+
+    def tinygrad_form(tinygrad: Any, x: Any, labels: Any) -> Any:
+        return x.sparse_categorical_crossentropy(labels)
+
+    return Workload(
+        name="cross-entropy 4096x50000" + (" + backward" if backward else ""),
+        sizes={"rows": 4096, "columns": 50000},
+        inputs=with_gradient(inputs, lambda sizes: ()) if backward else inputs,
+        functions={"torch": torch_like, "jax": jax_form, "tinygrad": tinygrad_form},
         cost=cost,
         targets=(Target(0.65),),
         differentiate=("x",) if backward else (),
@@ -108,6 +174,9 @@ WORKLOADS = (
     argmax(0),
     cumsum(1),
     cumsum(0),
-    softmax(backward=False),
-    softmax(backward=True),
+    *(
+        form(backward)
+        for form in (softmax, layer_norm, cross_entropy)
+        for backward in (False, True)
+    ),
 )
