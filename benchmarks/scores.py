@@ -5,6 +5,7 @@ The table, the picture and the report show scores; nothing is judged anywhere el
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,8 +111,6 @@ def least_seconds(cost: Cost, limits: Mapping[str, Any]) -> float:
 
 
 def rate(rates: Sequence[Sequence[float]], footprint: float) -> float:
-    """Bytes a second, of the smallest size measured that is not smaller than `footprint`."""
-    for size, bytes_per_second in rates:
-        if footprint <= size:
-            return bytes_per_second
-    return rates[-1][1]
+    """Bytes a second, of the size measured that is nearest to `footprint`."""
+    nearest = min(rates, key=lambda pair: abs(math.log(max(footprint, 1) / pair[0])))
+    return nearest[1]

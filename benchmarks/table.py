@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from benchmarks.scores import Score
 
-NAME_WIDTH = 48
-COLUMN_WIDTH = 9
+NAME_WIDTH = 44
+COLUMN_WIDTH = 10
 # Names of columns and failures that do not fit in one.
 TITLES = {"grad.compile": "g.compile", "torch.compile": "t.compile"}
 FAILURES = {"not installed": "none"}
@@ -18,7 +18,7 @@ def header(names: Sequence[str], threads: int) -> str:
     """The heading of the lines with `threads` threads."""
     unit = f"milliseconds, {threads} thread{'s' if threads > 1 else ''}"
     titles = "".join(f"{TITLES.get(name, name):>{COLUMN_WIDTH}}" for name in names)
-    text = f"{unit:{NAME_WIDTH}}{titles}{'ratio':>8}{'reach':>7}{'met':>5}{'limit':>7}"
+    text = f"{unit:{NAME_WIDTH}}{titles}{'ratio':>7}{'reach':>6}{'met':>5}{'limit':>7}"
     return f"{text}\n{'-' * len(text)}"
 
 
@@ -28,7 +28,7 @@ def line(score: Score, names: Sequence[str]) -> str:
     ratio = "" if score.ratio is None else f"{score.ratio:.2f}"
     share = "" if score.limit_share is None else f"{100 * score.limit_share:.0f} %"
     return (
-        f"{score.name[:NAME_WIDTH]:{NAME_WIDTH}}{cells}{ratio:>8}{score.target.reach:>7}"
+        f"{score.name[:NAME_WIDTH]:{NAME_WIDTH}}{cells}{ratio:>7}{score.target.reach:>6}"
         f"{MARKS[score.reached]:>5}{share:>7}"
     )
 

@@ -45,8 +45,10 @@ class Worker:
         """Make the inputs, call twice, and compare the first results with the reference."""
         self.release()
         baseline = resident_bytes()
-        call = self.adapter.call(workload, workload.arrays(sizes))
+        arrays = workload.arrays(sizes)
         started = time.perf_counter()
+        call = self.adapter.call(workload, sizes, arrays)
+        del arrays
         result = call()
         first_call_seconds = time.perf_counter() - started
         found = self.samples(workload, itertools.chain([result], repeated(call)))
@@ -69,7 +71,7 @@ class Worker:
         """Write the results that the others are compared with."""
         self.release()
         arrays = accuracy.doubled(workload.arrays(sizes))
-        call = self.adapter.call(workload, arrays)
+        call = self.adapter.call(workload, sizes, arrays)
         accuracy.save(path, self.samples(workload, repeated(call)))
         return {}
 

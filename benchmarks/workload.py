@@ -74,8 +74,8 @@ class Workload:
         cost: sizes to the least work.
         differentiate: names of inputs. If there are any, the input "gradient" is that of the
             output, and the call computes the output and the gradients of these inputs.
-        steps: the functions get the arrays themselves, and return a function without arguments that
-            keeps its own state and returns a result: a training step, a decode loop.
+        steps: the functions get the module, the sizes and the arrays, and return a function without
+            arguments that keeps its own state and returns a result: a training step, a decode loop.
         compiled: whether the columns of compilers make sense (they do not where values are read).
         startup: whether to time first calls in new processes as well.
         tolerance: largest difference to the reference, relative to the result and its mean size.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workload import Arrays, Workload
+from benchmarks.workload import Arrays, Sizes, Workload
 
 Call = Callable[[], Any]
 
@@ -32,7 +32,7 @@ class Adapter(ABC):
     def __init__(self, module: str, compiled: bool, threads: int) -> None: ...
 
     @abstractmethod
-    def call(self, workload: Workload, arrays: Arrays) -> Call:
+    def call(self, workload: Workload, sizes: Sizes, arrays: Arrays) -> Call:
         """The call to time. When it returns, its result has been computed.
 
         Raises:

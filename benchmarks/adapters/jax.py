@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.adapters.base import Adapter, Call, parts
-from benchmarks.workload import Arrays, Workload
+from benchmarks.workload import Arrays, Sizes, Workload
 
 
 class JaxAdapter(Adapter):
@@ -19,11 +19,11 @@ class JaxAdapter(Adapter):
     def __init__(self, module: str, compiled: bool, threads: int) -> None:
         self.library = importlib.import_module(module)
 
-    def call(self, workload: Workload, arrays: Arrays) -> Call:
+    def call(self, workload: Workload, sizes: Sizes, arrays: Arrays) -> Call:
         jax = self.library
         wait = jax.block_until_ready
         if workload.steps:
-            step = self.function(workload)(jax, arrays)
+            step = self.function(workload)(jax, sizes, arrays)
             return lambda: wait(step())
         values = {name: jax.numpy.asarray(array) for name, array in arrays.items()}
         function = jax.jit(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.adapters.base import Adapter, Call, Unsupported
-from benchmarks.workload import Arrays, Workload
+from benchmarks.workload import Arrays, Sizes, Workload
 
 
 class NumpyAdapter(Adapter):
@@ -19,7 +19,7 @@ class NumpyAdapter(Adapter):
     def __init__(self, module: str, compiled: bool, threads: int) -> None:
         self.library = importlib.import_module(module)
 
-    def call(self, workload: Workload, arrays: Arrays) -> Call:
+    def call(self, workload: Workload, sizes: Sizes, arrays: Arrays) -> Call:
         if workload.differentiate or workload.steps:
             raise Unsupported("NumPy has no gradients")
         function, library = self.function(workload), self.library

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.adapters.base import Adapter, Call, parts
-from benchmarks.workload import Arrays, Workload
+from benchmarks.workload import Arrays, Sizes, Workload
 
 
 class TinygradAdapter(Adapter):
@@ -25,10 +25,10 @@ class TinygradAdapter(Adapter):
         importlib.import_module(f"{module}.nn.optim")
         self.device = self.library.Device[self.library.Device.DEFAULT]
 
-    def call(self, workload: Workload, arrays: Arrays) -> Call:
+    def call(self, workload: Workload, sizes: Sizes, arrays: Arrays) -> Call:
         library, synchronize = self.library, self.device.synchronize
         if workload.steps:
-            call = self.function(workload)(library, arrays)
+            call = self.function(workload)(library, sizes, arrays)
         else:
             call = self.bound(workload, arrays)
         if workload.compiled:

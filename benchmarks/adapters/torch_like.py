@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.adapters.base import Adapter, Call, Unsupported, parts
-from benchmarks.workload import Arrays, Workload
+from benchmarks.workload import Arrays, Sizes, Workload
 
 
 class TorchLikeAdapter(Adapter):
@@ -28,16 +28,18 @@ class TorchLikeAdapter(Adapter):
         if module == "grad":
             self.realize = importlib.import_module("grad.engine.realize").realize
 
-    def call(self, workload: Workload, arrays: Arrays) -> Call:
+    def call(self, workload: Workload, sizes: Sizes, arrays: Arrays) -> Call:
         if workload.steps:
-            call = self.compile(self.function(workload)(self.library, arrays))
+            call = self.compile(workload, self.function(workload)(self.library, sizes, arrays))
         else:
             call = self.bound(workload, arrays)
         return self.finishing(call) if self.realize else call
 
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, workload: Workload, function: Callable[..., Any]) -> Callable[..., Any]:
         if not self.compiled:
             return function
+        if not workload.compiled:
+            raise Unsupported("its values are read inside, which is not for a compiler")
         if not hasattr(self.library, "compile"):
             raise Unsupported(f"{self.library.__name__}.compile does not exist yet")
         return self.library.compile(function)
@@ -58,9 +60,9 @@ class TorchLikeAdapter(Adapter):
             return (output.detach(), *gradients)
 
         if not arguments:
-            return self.compile(forward)
+            return self.compile(workload, forward)
         # A compiler is given the forward pass, as is usual, and makes the backward pass of it.
-        forward = self.compile(forward)
+        forward = self.compile(workload, forward)
         return forward_and_backward
 
     def finishing(self, call: Call) -> Call:

@@ -62,8 +62,8 @@ def convolution(
         groups = x.shape[1] if depthwise else 1
         return x.conv2d(weight, groups=groups, stride=stride, padding=padding)
 
-    kind = "depthwise" if depthwise else f"to {filters},"
-    name = f"conv {batch}x{channels}x{height}x{width} {kind} {kernel}x{kernel}"
+    kind = "depthwise" if depthwise else f"{filters}"
+    name = f"conv {batch}x{channels}x{height}x{width}, {kind} {kernel}x{kernel}"
     name += f" stride {stride}" if stride > 1 else ""
     return Workload(
         name=name + (" + backward" if backward else ""),
