@@ -12,10 +12,12 @@ import selectors
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.frameworks import Framework, missing_tool
+from benchmarks.workload import Workload
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
@@ -100,6 +102,17 @@ class Client:
             kind = "missing" if answer["error"] in NOT_THERE else "error"
             raise Failure(kind, f"{answer['error']}: {answer['message']}")
         return answer
+
+    def prepare(
+        self, workload: Workload, sizes: Mapping[str, int], reference: str
+    ) -> dict[str, Any]:
+        """Load a workload into the worker, call it, and check its results if there is a reference.
+
+        Raises:
+            Failure: as `ask`.
+        """
+        arguments = {"workload": workload.name, "sizes": dict(sizes), "reference": reference}
+        return self.ask("prepare", self.framework.patience, **arguments)
 
     def stop(self) -> None:
         """End the process, and those that it started."""

@@ -41,6 +41,11 @@ class Score:
     limit_share: float | None
 
     @property
+    def present(self) -> bool:
+        """Whether anything was measured, or failed: first calls may not have been asked for."""
+        return bool(self.values) or self.target.quantity == "time"
+
+    @property
     def reached(self) -> bool | None:
         """Whether the target is reached; None where that cannot be told."""
         if self.ours is None:
@@ -73,7 +78,7 @@ def _score(
     ours, peer = _best(values, target.ours), _best(values, target.peers)
     ratio = None
     if ours and not target.peers:
-        ratio = values[ours]
+        ratio = values[ours]  # to one second
     elif ours and peer:
         ratio = values[ours] / values[peer]
     share = None

@@ -235,7 +235,7 @@ def training(
     layers: int, heads: int, head_width: int, batch: int, length: int, reach: float
 ) -> Workload:
     return Workload(
-        name=f"training step, GPT {layers}x{heads * head_width}",
+        name=f"train GPT {layers}x{heads * head_width}",
         sizes={
             "layers": layers,
             "heads": heads,

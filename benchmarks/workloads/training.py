@@ -20,8 +20,8 @@ TRAINING_TOLERANCE = 2e-3
 def training_targets(reach: float, startup: bool = True) -> tuple[Target, ...]:
     """What issue "Whole steps in one call" asks of every training step."""
     starts = (
-        Target(1.0, "cold", peers=("jax",), label=", first call cold"),
-        Target(0.2, "warm", peers=(), label=", first call warm, in s"),
+        Target(1.0, "cold", peers=("jax",), label=", cold start"),
+        Target(0.2, "warm", peers=(), label=", warm start"),
     )
     return (
         Target(reach),
@@ -259,7 +259,7 @@ def convolutional() -> Workload:
         return dense + (taps + 1) * sizes["first"] + (taps * sizes["first"] + 1) * sizes["second"]
 
     return Workload(
-        name="training step, MNIST CNN",
+        name="train MNIST CNN",
         sizes={"batch": 64, "first": 32, "second": 64, "hidden": 128},
         inputs=inputs,
         functions={"torch": torch_like, "jax": jax_form, "tinygrad": tinygrad_form},
@@ -274,14 +274,14 @@ def convolutional() -> Workload:
 
 WORKLOADS = (
     perceptron(
-        "training step, MLP 2-16-16-1",
+        "train MLP 2-16-16-1",
         {"batch": 100, "inputs": 2, "hidden": 16, "hidden too": 16, "outputs": 1},
         "margin",
         Optimizer("SGD", 0.05),
         training_targets(0.25),
     ),
     perceptron(
-        "training step, MLP 784-512-512-10",
+        "train MLP 784-512-512-10",
         {"batch": 128, "inputs": 784, "hidden": 512, "hidden too": 512, "outputs": 10},
         "cross-entropy",
         Optimizer("Adam", 1e-3),
