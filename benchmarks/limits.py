@@ -158,7 +158,7 @@ def operations_rate(threads: int) -> float:
 
 def memory_rates(threads: int, store: bool) -> list[tuple[int, float]]:
     """Bytes a second, read and written together, by bytes used by all threads together."""
-    functions = [_memory_function(store, streaming) for streaming in ((False, True)[: 1 + store])]
+    functions = [memory_function(store, streaming) for streaming in ((False, True)[: 1 + store])]
     rates = []
     for footprint in FOOTPRINTS:
         step = UNROLL * host().vector_bytes
@@ -177,7 +177,8 @@ def memory_rates(threads: int, store: bool) -> list[tuple[int, float]]:
     return rates
 
 
-def _memory_function(store: bool, streaming: bool) -> Any:
+def memory_function(store: bool, streaming: bool) -> Any:
+    """The loop over memory, to be called with times, target, source and bytes."""
     name = "copy" if store else "read"
     text = memory_text(name, host().vector_bytes, store, streaming)
     number, pointer = ctypes.c_int64, ctypes.c_void_p

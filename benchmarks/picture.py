@@ -32,6 +32,9 @@ def draw(scores: Sequence[Score], path: Path, title: str) -> None:
     names = [f"{score.name} (against {score.peer})" for score in shown]
     axes.set_yticks(places, names, fontsize=7)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.tick_params(axis="x", which="both", labelsize=7)
     axes.axvline(1.0, color="grey", linewidth=0.8)
     axes.invert_yaxis()
     axes.set_xlabel("ours / best peer, less is better; black marks: what is to be reached")

@@ -87,7 +87,9 @@ def table_lines(scores: Sequence[Score], threads: int) -> list[str]:
     """A Markdown table of the scores with so many threads."""
     chosen = [score for score in scores if score.threads == threads]
     reached = sum(score.reached is True for score in chosen)
-    names = [name for name in COLUMNS if any(name in score.values for score in chosen)]
+    names = [
+        name for name in COLUMNS if any(name in s.values or name in s.failures for s in chosen)
+    ]
     lines = [
         f"### {threads} thread{'s' if threads > 1 else ''}: {reached} of {len(chosen)} reached",
         "",

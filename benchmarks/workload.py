@@ -122,9 +122,9 @@ def _shake(size: int, random: np.random.Generator) -> int:
 
 
 def tiny(workload: Workload, most: int = 5) -> dict[str, int]:
-    """Sizes of at most `most`, for tests."""
+    """Sizes of at most `most`, and two layers, for tests."""
     return {
-        name: size if name in workload.fixed else min(size, most)
+        name: size if name in workload.fixed else min(size, 2 if name == "layers" else most)
         for name, size in workload.sizes.items()
     }
 
