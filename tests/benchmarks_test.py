@@ -30,7 +30,6 @@ from benchmarks.frameworks import FRAMEWORKS, missing_tool
 from benchmarks.runner import Effort, measure
 from benchmarks.workload import Arrays, Cost, Target, Workload, shaken, tiny
 from benchmarks.workloads import WORKLOADS
-from grad.nn import functional
 
 NAMES = list(WORKLOADS)
 QUICKEST = Effort(rounds=2, batch_seconds=0.001, budget_seconds=1.0)
@@ -68,9 +67,6 @@ def reference(workload: Workload) -> Arrays:
 
 
 def check(name: str, workload: Workload) -> None:
-    convolves = "conv " in workload.name or "CNN" in workload.name
-    if convolves and name.startswith("grad") and not hasattr(functional, "conv2d"):
-        pytest.xfail("conv2d is not there yet")
     try:
         found = samples(name, workload, workload.arrays(tiny(workload)))
     except Unsupported as error:
