@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.modes import mode
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
-from grad.graph.attention import Attend, attention_nodes
+from grad.graph.attention import Attend, attention_nodes, gradient_nodes
 from grad.graph.node import Node, broadcast_shapes, expand, iota, pointwise, reshape
 from grad.graph.primitives import LT
 from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported, wrap
@@ -93,16 +94,26 @@ class Attention(Function):
     ) -> Any:
         """`random` is the key of the random numbers that dropout takes."""
         sources = _sources(query, key, value, mask, random)
-        values, _ = attention_nodes(sources, how)
-        ctx.how = how
-        ctx.save_for_backward(query, key, value, mask)
-        return query._wrap(values)
+        values, rows = attention_nodes(sources, how)
+        result = query._wrap(values)
+        ctx.how, ctx.random = how, random
+        ctx.save_for_backward(query, key, value, mask, result, query._wrap(rows))
+        return result
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
-        query, key, value, mask = ctx.saved_tensors
-        definition = Definition(query, key, value, mask, None, ctx.how.is_causal, ctx.how.scale)
-        return (*definition.gradients(grad), None, None)
+        query, key, value, mask, result, rows = ctx.saved_tensors
+        how, random = ctx.how, ctx.random
+        if mode.enabled or ctx.needs_input_grad[3]:
+            kept = None
+            if random is not None:
+                shape = (*result.shape[:-1], key.shape[-2])
+                kept = _kept(shape, how.dropout, query.dtype, random)
+            definition = Definition(query, key, value, mask, kept, how.is_causal, how.scale)
+            return (*definition.gradients(grad), None, None)
+        sources = _sources(query, key, value, mask, random)
+        found = gradient_nodes(sources, result.node, rows.node, grad.node, how)
+        return (*map(wrap, found), None, None, None)
 
 
 def _sources(query: Any, key: Any, value: Any, mask: Any, random: Node | None) -> tuple[Node, ...]:

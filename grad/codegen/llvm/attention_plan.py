@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Mapping
 
-from grad.codegen.llvm.attention import ROW_BLOCK
+from grad.codegen.llvm.attention_heads import ROW_BLOCK
 from grad.codegen.llvm.attention_structure import ELEMENT_BYTES, Choice, Code, Mask
 from grad.codegen.llvm.contraction_plan import TILE_ROWS, TILE_ROWS_WITHOUT_FMA
 from grad.codegen.llvm.instructions import element_type
@@ -23,6 +23,7 @@ from grad.kernel.ir import Attention, Rows
 ALIGNMENT = 64
 PIECES = 16  # enough for 8 threads that do not run evenly
 PIECE_ROWS = 4 * ROW_BLOCK  # fewer rows would not pay for packing the keys again
+ENOUGH_HEADS = 8  # for threads to share heads
 GRAIN_OPERATIONS = 500_000
 
 
@@ -34,9 +35,6 @@ def choose(s: Attention, features: frozenset[str], vector_bytes: int, l2_bytes: 
     batch, length = math.prod(query.shape[:-2]), query.shape[-2]
     keys = value.shape[-2]
     size, value_size = query.shape[-1], value.shape[-1]
-    chunks = max(1, min(-(-PIECES // max(batch, 1)), length // PIECE_ROWS))
-    chunk_rows = _up(-(-length // chunks), ROW_BLOCK)
-    chunks = -(-length // chunk_rows)
     sizes = {
         "length": length,
         "keys": keys,
@@ -47,12 +45,11 @@ def choose(s: Attention, features: frozenset[str], vector_bytes: int, l2_bytes: 
         "batch": batch,
         "factor": _bits(code, s.how.scale * LOG2_E),
         "scale": _bits(code, s.how.scale),
-        "chunks": chunks,
-        "chunk_rows": chunk_rows,
     }
+    sizes |= _gradient_pieces(code, sizes) if code.is_gradient else _pieces(sizes)
     sizes |= _scratch(code, sizes, l2_bytes)
     sizes |= _strides(code, operands)
-    items = batch * chunks if length else 0
+    items = batch * (sizes["chunks"] + sizes["key_chunks"])
     each = attention_operations(s) / max(items, 1)
     return Choice(
         code,
@@ -111,30 +108,84 @@ def _strides(code: Code, operands: Mapping[str, Rows]) -> dict[str, int]:
     return found
 
 
+def _cut(name: str, size: int, wanted: int, least: int, step: int) -> dict[str, int]:
+    """`wanted` pieces of about `size`, fewer if they would be shorter than `least`."""
+    count = max(1, min(wanted, size // least))
+    each = _up(-(-size // count), step)
+    return {f"{name}s": -(-size // each), name: each}
+
+
+def _pieces(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Forward: rows."""
+    wanted = -(-PIECES // max(sizes["batch"], 1))
+    cut = _cut("chunk", sizes["length"], wanted, PIECE_ROWS, ROW_BLOCK)
+    return {"chunks": cut["chunks"], "chunk_rows": cut["chunk"], "key_chunks": 0}
+
+
+def _gradient_pieces(code: Code, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Backward: heads if there are enough of them, else keys and rows."""
+    batch, length, keys = max(sizes["batch"], 1), sizes["length"], sizes["keys"]
+    of_rows, of_keys = "query" in code.results, {"key", "value"} & {*code.results}
+    if of_rows and of_keys and batch >= ENOUGH_HEADS:
+        return {
+            "joint": 1,
+            "key_chunks": 1,
+            "key_chunk": keys,
+            "chunks": 0,
+            "chunk_rows": length,
+        }
+    wanted = -(-PIECES // batch)
+    if of_rows and of_keys:
+        wanted = -(-wanted // 2)
+    found = {"joint": 0, "chunks": 0, "chunk_rows": length, "key_chunks": 0, "key_chunk": keys}
+    if of_rows:
+        found |= _pieces({**sizes, "batch": PIECES // wanted})
+    if of_keys:
+        found |= _cut("key_chunk", keys, wanted, PIECE_ROWS, code.panel)
+    return found
+
+
 def _scratch(code: Code, sizes: Mapping[str, int], l2_bytes: int) -> dict[str, int]:
     """The block of keys, and where everything lies in a worker's scratch."""
-    size, value_size = sizes["size"], sizes["padded_value_size"]
+    size, value_size = sizes["padded_size"], sizes["padded_value_size"]
     each = size + value_size + ROW_BLOCK  # elements that belong to one key
+    if code.is_gradient:
+        each *= 2
     fitting = max(l2_bytes // 2 // (each * code.size) // code.panel, 1) * code.panel
-    blocks = -(-sizes["keys"] // fitting)
-    block = _up(-(-sizes["keys"] // blocks), code.panel)
-    rows = ROW_BLOCK if blocks == 1 else _up(sizes["chunk_rows"], ROW_BLOCK)
+    keys = sizes["key_chunk"] if code.is_gradient else sizes["keys"]
+    block = _up(-(-keys // -(-keys // fitting)), code.panel)
+    # With more blocks of keys, all rows of a piece wait for the last one.
+    rows = ROW_BLOCK if block >= sizes["keys"] else _up(sizes["chunk_rows"], ROW_BLOCK)
     # Rows that are a power of two apart share the few places of a cache set.
     scores_row = block + code.lanes
     slack = code.lanes * code.panel  # a transpose writes up to so much past the end
+    result = size if code.is_gradient else value_size
     pieces = {
         "key_at": block * size + slack,
-        "value_at": block * value_size + slack if code.packs_rows else 0,
-        "query_at": ROW_BLOCK * sizes["padded_size"],
+        "query_at": ROW_BLOCK * size,
         "scores_at": ROW_BLOCK * scores_row,
-        "output_at": rows * value_size,
-        "peaks_at": rows,
-        "totals_at": rows,
+        "output_at": rows * result,
     }
+    if code.is_gradient:
+        pieces |= {
+            "value_at": block * value_size + slack,
+            "key_rows_at": block * size + slack if code.packs_rows else 0,
+            "slope_at": ROW_BLOCK * value_size,
+            "slopes_at": ROW_BLOCK * scores_row,
+            "inner_at": ROW_BLOCK,
+            "key_gradient_at": _up(block, code.tile_rows) * size,
+            "value_gradient_at": _up(block, code.tile_rows) * value_size,
+        }
+    else:
+        pieces |= {
+            "value_at": block * value_size + slack if code.packs_rows else 0,
+            "peaks_at": rows,
+            "totals_at": rows,
+        }
     found = {
         "key_block": block,
         "scores_row": scores_row,
-        "output_step": 0 if blocks == 1 else ROW_BLOCK * value_size,
+        "output_step": 0 if rows == ROW_BLOCK else ROW_BLOCK * result,
     }
     return found | _places(pieces, code.size)
 

@@ -216,3 +216,42 @@ def _rescale(group: RowGroup, before: list[Value], shifts: list[Value]) -> None:
             group.store(b.fmul(group.load(output, column), wide), output, column)
 
         b.loop(0, p["output_row"], code.lanes, turn)
+
+
+# -- backward --------------------------------------------------------------------------------------
+SLOPES = {
+    **SCORES,
+    "slopes": "ptr noalias",  # rows as far apart as the scores'
+    "summary": "ptr noalias",  # peak and 1 / total of each row
+    "summary_row": "i64",
+    "inner": "ptr noalias",
+}
+
+
+def slopes(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+    """Scores to weights, and gradients of the weights to gradients of the scores."""
+    group = RowGroup(code, b, p)
+    lines = [group.row(p["slopes"], p["scores_row"], r) for r in range(GROUP)]
+    peaks, inverses, inner = [], [], []
+    for r in range(GROUP):
+        number = b.intrinsic("smin", b.const("i64", r), b.sub(p["live"], 1))
+        place = b.gep(code.element, p["summary"], b.mul(number, p["summary_row"]))
+        peaks.append(group.splat(b.load(code.element, place, code.size)))
+        second = b.gep(code.element, place, 1)
+        inverses.append(group.splat(b.load(code.element, second, code.size)))
+        place = b.gep(code.element, p["inner"], number)
+        inner.append(group.splat(b.load(code.element, place, code.size)))
+
+    def turn(column: Value, _: list[Value], whole: bool) -> None:
+        for r in range(GROUP):
+            alive = None if whole else group.alive(r, column)
+            score = group.score(r, column, alive)
+            weight = b.fmul(power_of_two(b, b.fsub(score, peaks[r])), inverses[r])
+            slope = b.fmul(b.fsub(group.load(lines[r], column), inner[r]), weight)
+            if alive is not None:
+                weight, slope = b.select(alive, weight, 0.0), b.select(alive, slope, 0.0)
+            group.store(weight, group.scores[r], column)
+            group.store(slope, lines[r], column)
+
+    b.loop(0, group.common, code.lanes, lambda j, s: turn(j, s, True))
+    b.loop(group.common, p["stop"], code.lanes, lambda j, s: turn(j, s, False))

@@ -97,14 +97,23 @@ COMMON_INTEGERS = (
     "query_at",
     "scores_at",
     "output_at",
+    "output_step",  # from the scratch of one block of rows to that of the next
 )
 FORWARD_INTEGERS = (
-    "output_step",  # from the scratch of one block of rows to that of the next
     "peaks_at",
     "totals_at",
 )
 GRADIENT_INTEGERS = (
-    "scale",  # of the gradients of scores, the bits of a float
+    "scale",  # the bits of a float
+    "joint",  # whether a piece is all of a head, which is a piece of keys then
+    "key_chunks",  # pieces of keys of a head, in front of those of rows
+    "key_chunk",
+    "key_rows_at",
+    "slope_at",
+    "slopes_at",
+    "inner_at",
+    "key_gradient_at",
+    "value_gradient_at",
 )
 
 

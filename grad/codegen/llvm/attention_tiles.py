@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from grad.codegen.llvm.attention_structure import Code
-from grad.codegen.llvm.builder import Builder, Value, vector_type
+from grad.codegen.llvm.builder import Builder, Value, mangled, vector_type
 from grad.codegen.llvm.packing import call_internal, lanes_below, parameter_values, signature
 
 Parameters = Mapping[str, str]
@@ -42,6 +42,17 @@ COPY: Parameters = {
     "columns": "i64",
     "factor": "ELEMENT",
 }
+
+INNER: Parameters = {
+    "a": "ptr noalias",
+    "b": "ptr noalias",
+    "target": "ptr noalias",
+    "a_stride": "i64",  # of padded rows
+    "b_stride": "i64",
+    "rows": "i64",
+    "columns": "i64",
+}
+CLEAR: Parameters = {"target": "ptr noalias", "count": "i64"}
 
 
 class Module:
@@ -81,6 +92,14 @@ class Module:
     def store(self, b: Builder, values: Mapping[str, Value]) -> None:
         """Padded rows times a factor, to where they belong."""
         self.call(b, "store", COPY, lambda i, p: _store(self.code, i, p), values)
+
+    def inner(self, b: Builder, values: Mapping[str, Value]) -> None:
+        """The inner product of each two rows, the first of which are padded with zeros."""
+        self.call(b, "inner", INNER, lambda i, p: _inner(self.code, i, p), values)
+
+    def clear(self, b: Builder, values: Mapping[str, Value]) -> None:
+        """Zeros, a number of whole vectors."""
+        self.call(b, "clear", CLEAR, lambda i, p: _clear(self.code, i, p), values)
 
 
 # -- products --------------------------------------------------------------------------------------
@@ -214,3 +233,43 @@ def _store(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
         b.branch(b.icmp("ne", rest, 0), last)
 
     b.loop(0, p["rows"], 1, row)
+
+
+# -- the rest --------------------------------------------------------------------------------------
+def _inner(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+    element, size, vector = code.element, code.size, vector_type(code.element, code.lanes)
+    whole = b.binary("and", p["columns"], -code.lanes)
+    rest = b.sub(p["columns"], whole)
+    mask = lanes_below(b, rest, code.lanes)
+    zero = b.const(vector, 0)
+
+    def row(index: Value, _: list[Value]) -> None:
+        x = b.gep(element, p["a"], b.mul(index, p["a_stride"]))
+        y = b.gep(element, p["b"], b.mul(index, p["b_stride"]))
+
+        def column(j: Value, sums: list[Value]) -> list[Value]:
+            loaded = [b.load(vector, b.gep(element, line, j), size) for line in (x, y)]
+            return [b.intrinsic("fmuladd", loaded[0], loaded[1], sums[0])]
+
+        (total,) = b.loop(0, whole, code.lanes, column, [zero])
+
+        def last() -> list[Value]:
+            loaded = b.masked_load(vector, b.gep(element, y, whole), size, mask, zero)
+            return [b.fmul(b.load(vector, b.gep(element, x, whole), size), loaded)]
+
+        (tail,) = b.either(b.icmp("ne", rest, 0), last, lambda: [zero])
+        name = f"llvm.vector.reduce.fadd.{mangled(vector)}"
+        start = b.const(element, 0)
+        result = b.call(element, name, start, b.fadd(total, tail), flags="reassoc")
+        b.store(result, b.gep(element, p["target"], index), size)
+
+    b.loop(0, p["rows"], 1, row)
+
+
+def _clear(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+    vector = vector_type(code.element, code.lanes)
+
+    def turn(j: Value, _: list[Value]) -> None:
+        b.store(b.const(vector, 0), b.gep(code.element, p["target"], j), code.size)
+
+    b.loop(0, p["count"], code.lanes, turn)

@@ -1,0 +1,266 @@
+"""What forward and backward attention share: arguments, packing, and the products of a block.
+
+A block is some rows of query against some keys; `Heads` holds the arguments of the kernel and
+writes the loops over tiles, which leave out what no row of a tile may attend to. It calls the
+functions of `attention_tiles.py` and `attention_rows.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from grad.codegen.llvm.attention_rows import GROUP
+from grad.codegen.llvm.attention_structure import Code, Mask
+from grad.codegen.llvm.attention_tiles import Module
+from grad.codegen.llvm.builder import Builder, Value
+from grad.codegen.llvm.contraction_structure import Contraction, Kind, Layout
+from grad.codegen.llvm.packing import PACK_B_PARAMETERS, call_internal, pack_b_function
+
+SLOT_BYTES = 8
+ROW_BLOCK = 60  # rows of scores at a time: whole tiles, and whole groups of attention_rows
+DEPTH = 128  # keys at a time in the product with the values, so that these stay in the first cache
+
+Stage: TypeAlias = Callable[[Code, Builder, Mapping[str, Value]], None]
+
+
+class Block(NamedTuple):
+    """Rows against keys: tiles of rows, keys that the first row may attend to (from the block's
+    first key on; any number if not causal), keys.
+    """
+
+    tiles: Value
+    limit: Value
+    keys: Value
+
+
+class Heads:
+    """Arguments of the kernel, and what all pieces of it share."""
+
+    def __init__(self, code: Code, name: str, b: Builder, first_argument: int) -> None:
+        self.code, self.b = code, b
+        self.module = Module(code, name, b)
+        self.packers: dict[str, str] = {}
+
+        def slot(number: int, kind: str) -> Value:
+            place = b.gep("i64", Value("%args", "ptr"), first_argument + number)
+            return b.load(kind, place, SLOT_BYTES)
+
+        self.pointers = {p: slot(i, "ptr") for i, p in enumerate(code.pointers)}
+        start = len(code.pointers)
+        self.n = {name: slot(start + i, "i64") for i, name in enumerate(code.integers)}
+        offset = b.mul(Value("%worker", "i64"), self.n["scratch_bytes"])
+        self.scratch = b.gep("i8", self.pointers["scratch"], offset)
+
+    def number(self, name: str) -> Value:
+        """An integer argument that has the bits of a floating number."""
+        bits = self.n[name]
+        if self.code.element == "float":
+            bits = self.b.convert("trunc", bits, "i32")
+        return self.b.convert("bitcast", bits, self.code.element)
+
+    def at(self, name: str) -> Value:
+        """A place in the scratch of this worker."""
+        return self.b.gep(self.code.element, self.scratch, self.n[f"{name}_at"])
+
+    def place(self, pointer: Value, index: Value | int, stride: Value) -> Value:
+        """The address of row `index`."""
+        if index == 0:
+            return pointer
+        offset = self.b.mul(stride, index)
+        return self.b.gep(self.code.element, pointer, offset)
+
+    def operands_of(self, head: Value) -> dict[str, Value]:
+        """Where each operand begins for one head."""
+        b, rest = self.b, head
+        places = {name: self.pointers[name] for name in self.code.operands}
+        for axis in reversed(range(self.code.batch_rank)):
+            size = self.n[f"batch_size{axis}"]
+            index, rest = b.binary("urem", rest, size), b.binary("udiv", rest, size)
+            for name in places:
+                offset = b.mul(index, self.n[f"{name}_batch{axis}"])
+                element = "i8" if name == "mask" and self.code.mask is Mask.BOOL else None
+                places[name] = b.gep(element or self.code.element, places[name], offset)
+        return places
+
+    # -- packing ---------------------------------------------------------------------------------
+    def pack(
+        self, layout: Layout, source: Value, stride: Value, target: Value, keys: Value, size: Value
+    ) -> None:
+        """Pack `keys` rows of `size`: transposed in panels, or as they are, padded."""
+        b, code = self.b, self.code
+        across = layout is Layout.K_CONTIGUOUS
+        name = f"{self.module.name}.pack_{'transposed' if across else 'rows'}"
+        if name not in self.packers:
+            structure = Contraction(
+                code.element, code.lanes, 0, Kind.TILED, (1,), (1,), b_layout=layout, masked=True
+            )
+            self.packers[name] = pack_b_function(structure, name, b.sibling())
+        vectors = b.const("i64", code.tile_vectors) if across else self.vectors(size)
+        values = {
+            "source": source,
+            "target": target,
+            "depth": size if across else keys,
+            "panels": self.ceil(keys, code.panel) if across else b.const("i64", 1),
+            "vectors": vectors,
+            "columns": keys if across else size,
+            "k_stride": stride,
+            "column_stride": stride if across else b.const("i64", 1),
+        }
+        call_internal(b, name, PACK_B_PARAMETERS, values)
+
+    def ceil(self, count: Value, step: int) -> Value:
+        return self.b.binary("sdiv", self.b.add(count, step - 1), self.b.const("i64", step))
+
+    def vectors(self, count: Value) -> Value:
+        return self.ceil(count, self.code.lanes)
+
+    def limited(self, value: Value, low: Value | int, high: Value) -> Value:
+        b = self.b
+        return b.intrinsic("smax", b.intrinsic("smin", value, high), b.like(low, value))
+
+    # -- products ----------------------------------------------------------------------------------
+    def scores(
+        self, block: Block, left: tuple[Value, Value], right: Value, size: Value, target: Value
+    ) -> None:
+        """``left @ packed right.T``, no further than some row of a tile may attend to.
+
+        `left` is a pointer and the distance of its rows, which have `size` elements.
+        """
+        b, code = self.b, self.code
+        values = {
+            "a": left[0],
+            "b": right,
+            "c": target,
+            "a_stride": left[1],
+            "b_stride": b.const("i64", code.panel),
+            "c_stride": self.n["scores_row"],
+            "depth": size,
+            "accumulate": b.const("i1", 0),
+            "tiles": block.tiles,
+            "vectors": self.vectors(block.keys),
+            "panel_stride": b.mul(size, code.panel),
+        }
+        if not code.is_causal:
+            self.module.grid(b, values)
+            return
+        whole = self.limited(block.limit, 0, block.keys)
+        panels = b.binary("sdiv", whole, b.const("i64", code.panel))
+        vectors = b.mul(panels, code.tile_vectors)
+        self.module.grid(b, {**values, "vectors": vectors})
+        right = b.gep(code.element, right, b.mul(panels, values["panel_stride"]))
+        target = b.gep(code.element, target, b.mul(panels, code.panel))
+
+        def tile(index: Value, _: list[Value]) -> None:
+            row = b.mul(index, code.tile_rows)
+            reach = self.vectors(self.tile_limit(block, row))
+            mine = {
+                **values,
+                "a": self.place(left[0], row, left[1]),
+                "b": right,
+                "c": self.place(target, row, self.n["scores_row"]),
+                "tiles": b.const("i64", 1),
+                "vectors": b.sub(reach, vectors),
+            }
+            self.module.grid(b, mine)
+
+        b.loop(0, block.tiles, 1, tile)
+
+    def apply(
+        self,
+        block: Block,
+        scores: Value,
+        right: tuple[Value, Value],
+        target: tuple[Value, Value],
+        first: Value,
+    ) -> None:
+        """``target (+)= scores @ right``, some keys at a time, tile by tile.
+
+        `right` and `target` are pointers and the distances of their rows; `first` says that the
+        target is new.
+        """
+        b, code = self.b, self.code
+        last_tile = b.mul(b.sub(block.tiles, 1), code.tile_rows)
+
+        def depth_block(start: Value, _: list[Value]) -> None:
+            beginning = b.binary("and", first, b.icmp("eq", start, 0))
+
+            def tile(index: Value, _: list[Value]) -> None:
+                row = b.mul(index, code.tile_rows)
+                reach = b.sub(self.tile_limit(block, row), start)
+                left = self.place(scores, row, self.n["scores_row"])
+                values = {
+                    "a": b.gep(code.element, left, start),
+                    "b": self.place(right[0], start, right[1]),
+                    "c": self.place(target[0], row, target[1]),
+                    "a_stride": self.n["scores_row"],
+                    "b_stride": right[1],
+                    "c_stride": target[1],
+                    "depth": b.intrinsic("smin", reach, b.const("i64", DEPTH)),
+                    "accumulate": b.binary("xor", beginning, 1),
+                    "tiles": b.const("i64", 1),
+                    "vectors": self.vectors(target[1]),
+                    "panel_stride": b.const("i64", code.panel),
+                }
+                b.branch(b.icmp("sgt", reach, 0), lambda: self.module.grid(b, values))
+
+            b.loop(0, block.tiles, 1, tile)
+
+        b.loop(0, self.tile_limit(block, last_tile), DEPTH, depth_block)
+
+    def tile_limit(self, block: Block, row: Value) -> Value:
+        """Keys of the block that the last row of the tile at `row` may attend to."""
+        if not self.code.is_causal:
+            return block.keys
+        last = self.b.add(self.b.add(block.limit, row), self.code.tile_rows - 1)
+        return self.limited(last, 0, block.keys)
+
+    def group_stop(self, block: Block, row: Value) -> Value:
+        """Columns, in whole vectors, that some tile reads of the group of rows at `row`."""
+        keys = block.keys
+        if self.code.is_causal:
+            reach = GROUP + self.code.tile_rows - 2
+            keys = self.limited(self.b.add(self.b.add(block.limit, row), reach), 0, keys)
+        return self.b.mul(self.vectors(keys), self.code.lanes)
+
+    # -- rows --------------------------------------------------------------------------------------
+    def row_groups(
+        self,
+        block: Block,
+        places: tuple[Value, Value, Value],
+        operands: Mapping[str, Value],
+        scores: Value,
+        stage: tuple[str, Mapping[str, str], Stage],
+        more: Callable[[Value], Mapping[str, Value]],
+    ) -> None:
+        """Run a stage of attention_rows over all rows of a block.
+
+        `places` are the block's first row, its number of rows and its first key; `more` gives the
+        arguments of the stage that are its own, for the group at a row.
+        """
+        b, n, code = self.b, self.n, self.code
+        first_row, rows, key = places
+        mask_row, mask, element = n["scores_row"], scores, code.element
+        if code.mask is not Mask.NONE:
+            element = "i8" if code.mask is Mask.BOOL else element
+            mask_row = n["mask_row"]
+            mask = b.gep(element, operands["mask"], b.add(b.mul(first_row, mask_row), key))
+
+        def group(row: Value, _: list[Value]) -> None:
+            values = {
+                "scores": self.place(scores, row, n["scores_row"]),
+                "scores_row": n["scores_row"],
+                "limit": b.add(block.limit, row),
+                "keys": block.keys,
+                "stop": self.group_stop(block, row),
+                "live": b.sub(rows, row),
+                "mask": mask
+                if code.mask is Mask.NONE
+                else b.gep(element, mask, b.mul(row, mask_row)),
+                "mask_row": mask_row,
+                **more(row),
+            }
+            name, parameters, body = stage
+            self.module.call(b, name, parameters, lambda i, p: body(code, i, p), values)
+
+        b.loop(0, rows, GROUP, group)
