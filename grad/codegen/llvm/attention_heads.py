@@ -14,7 +14,7 @@ from grad.codegen.llvm.attention_rows import GROUP
 from grad.codegen.llvm.attention_structure import Code, Mask
 from grad.codegen.llvm.attention_tiles import Module
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.contraction_structure import Contraction, Kind, Layout
+from grad.codegen.llvm.contraction_structure import ELEMENT_TYPES, Contraction, Kind, Layout
 from grad.codegen.llvm.packing import PACK_B_PARAMETERS, call_internal, pack_b_function
 
 SLOT_BYTES = 8
@@ -93,7 +93,15 @@ class Heads:
         name = f"{self.module.name}.pack_{'transposed' if across else 'rows'}"
         if name not in self.packers:
             structure = Contraction(
-                code.element, code.lanes, 0, Kind.TILED, (1,), (1,), b_layout=layout, masked=True
+                code.element,
+                code.lanes,
+                0,
+                Kind.TILED,
+                (1,),
+                (1,),
+                b_layout=layout,
+                masked=True,
+                b_memory=ELEMENT_TYPES[code.element],
             )
             self.packers[name] = pack_b_function(structure, name, b.sibling())
         vectors = b.const("i64", code.tile_vectors) if across else self.vectors(size)
