@@ -19,11 +19,15 @@ from grad.kernel.ir import (
     Contraction,
     Kernel,
     Load,
-    Loop,
+    Nest,
     Parameter,
     Statement,
     Store,
     scratch_layout,
+)
+from grad.kernel.ir_convolution import (
+    Convolution,
+    ConvolutionWeight,
 )
 
 
@@ -90,7 +94,7 @@ def reach(kernel: Kernel, parameter: int) -> int:
     stack: list[Statement] = [s for phase in kernel.phases for s in phase]
     while stack:
         s = stack.pop()
-        if isinstance(s, Loop | Contraction):
+        if isinstance(s, Nest):
             stack.extend(s.body)
         if isinstance(s, Attention):
             every = (rows for _, rows in (*s.operands, *s.results) if rows.parameter == parameter)
@@ -100,6 +104,16 @@ def reach(kernel: Kernel, parameter: int) -> int:
                 size = max(size, s.a.high + 1)
             if s.b_parameter == parameter:
                 size = max(size, s.b.high + 1)
+        elif isinstance(s, Convolution):
+            operands = ((s.image_parameter, s.image), (s.weight_parameter, s.weight))
+            size = max([size, *(index.high + 1 for p, index in operands if p == parameter)])
+        elif isinstance(s, ConvolutionWeight):
+            operands = (
+                (s.image_parameter, s.image),
+                (s.gradient_parameter, s.gradient),
+                (s.target_parameter, s.target),
+            )
+            size = max([size, *(index.high + 1 for p, index in operands if p == parameter)])
         elif isinstance(s, Load | Store) and s.parameter == parameter:
             size = max(size, s.index.high + 1)
     return size

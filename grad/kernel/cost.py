@@ -23,6 +23,11 @@ from grad.kernel.ir import (
     Statement,
     Store,
 )
+from grad.kernel.ir_convolution import (
+    Convolution,
+    ConvolutionWeight,
+    result_variables,
+)
 
 LANES = 16
 JUMP = 1.2  # one lane of a gather
@@ -75,6 +80,8 @@ def phase_cost(statements: tuple[Statement, ...]) -> float:
             if isinstance(statement, Contraction):
                 sizes = (*statement.batch, statement.row, statement.column, statement.k)
                 total += times * math.prod(v.size for v in sizes) / LANES
+            elif isinstance(statement, Convolution | ConvolutionWeight):
+                total += times * statement.sizes.operations / LANES
             elif isinstance(statement, Loop):
                 size = statement.variable.size
                 turns = math.ceil(size / LANES) if statement.vector else size
@@ -116,6 +123,10 @@ def operations(statements: tuple[Statement, ...]) -> float:
                     v.size for v in (*statement.batch, statement.row, statement.column)
                 )
                 total += times * results * 2 * statement.k.size
+                stack.append((statement.body, times * results))
+            elif isinstance(statement, Convolution | ConvolutionWeight):
+                total += times * 2 * statement.sizes.operations
+                results = math.prod(v.size for v in result_variables(statement.sizes))
                 stack.append((statement.body, times * results))
             elif isinstance(statement, Loop):
                 stack.append((statement.body, times * statement.variable.size))

@@ -7,6 +7,7 @@ are written. Used by ``GRAD_BACKEND=reference`` (`grad/codegen/reference.py`) an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from grad.graph import attention
 from grad.graph.index import Atom, Dynamic, Index, Quotient, Variable
 from grad.graph.positions import Guard
 from grad.graph.primitives import ATTENTION, COMBINE, Primitive, identity
+from grad.graph.windows import correlate, correlate_weight
 from grad.kernel.ir import (
     Accumulate,
     Attention,
@@ -33,6 +35,13 @@ from grad.kernel.ir import (
     Statement,
     Store,
     Test,
+)
+from grad.kernel.ir_convolution import (
+    Convolution,
+    ConvolutionWeight,
+    gradient_variables,
+    image_variables,
+    weight_variables,
 )
 
 Array = np.ndarray[Any, Any]
@@ -71,6 +80,10 @@ class _Runner:
                     self.contraction(s)
                 case Attention():
                     self.attention(s)
+                case Convolution():
+                    self.convolution(s)
+                case ConvolutionWeight():
+                    self.convolution_weight(s)
                 case _:
                     self.statement(s)
 
@@ -132,6 +145,44 @@ class _Runner:
         strides = tuple(step * memory.itemsize for step in rows.strides)
         start = memory[rows.offset :]
         return np.lib.stride_tricks.as_strided(start, rows.shape, strides)
+
+    def convolution(self, s: Convolution) -> None:
+        """All sums at once; then the body for each filter, with positions side by side."""
+        image = self.operand(s.image_parameter, s.image, image_variables(s.sizes))
+        weight = self.operand(s.weight_parameter, s.weight, weight_variables(s.sizes))
+        *outer, position = s.variables
+        sums = correlate(s.sizes, image, weight).reshape([v.size for v in s.variables])
+        for place in np.ndindex(*sums.shape[:-1]):
+            self.variables.update(zip(outer, place, strict=True))
+            self.lanes = position.size
+            self.variables[position] = np.arange(position.size)
+            self.types[s.accumulator] = s.dtype
+            self.values[s.accumulator] = sums[place]
+            self.run(s.body)
+        self.lanes = None
+
+    def convolution_weight(self, s: ConvolutionWeight) -> None:
+        image = self.operand(s.image_parameter, s.image, image_variables(s.sizes))
+        gradient = self.operand(s.gradient_parameter, s.gradient, gradient_variables(s.sizes))
+        for block in range(s.block.size):
+            mine = slice(block * s.images_in_block, (block + 1) * s.images_in_block)
+            few = replace(s.sizes, images=len(image[mine]))
+            found = correlate_weight(few, image[mine], gradient[mine])
+            for v, grid in zip(
+                weight_variables(s.sizes), np.indices(found.shape, sparse=True), strict=True
+            ):
+                self.variables[v] = grid
+            self.variables[s.block] = block
+            where = np.broadcast_to(self.index(s.target), found.shape)
+            self.check(s.target_parameter, where)
+            self.memory[s.target_parameter][where] = found
+
+    def operand(self, parameter: int, index: Index, variables: tuple[Variable, ...]) -> Array:
+        """The elements of an operand for all values of its variables."""
+        sizes = [v.size for v in variables]
+        for variable, grid in zip(variables, np.indices(sizes, sparse=True), strict=True):
+            self.variables[variable] = grid
+        return np.broadcast_to(self.gather(parameter, index), sizes)
 
     def statement(self, s: Statement) -> None:
         match s:

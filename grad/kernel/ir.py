@@ -18,6 +18,7 @@ from grad.graph.attention import Attend
 from grad.graph.index import Index, Variable, show
 from grad.graph.positions import Guard
 from grad.graph.primitives import Primitive
+from grad.kernel.ir_convolution import Convolution, ConvolutionWeight, print_convolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +206,9 @@ class Attention:
 
 Statement = Union[  # noqa: UP007  (forward references)
     Let, Number, Scalar, Count, Test, Load, Store, Declare, Accumulate, Loop, Contraction,
-    Attention,
+    Attention, Convolution, ConvolutionWeight,
 ]  # fmt: skip
+Nest = Loop | Contraction | Convolution | ConvolutionWeight  # statements with a body
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +257,15 @@ def used_parameters(phase: Sequence[Statement]) -> set[int]:
     return used
 
 
-def statements(kernel: Kernel) -> Iterator[tuple[Statement, tuple[Loop | Contraction, ...]]]:
+def statements(kernel: Kernel) -> Iterator[tuple[Statement, tuple[Nest, ...]]]:
     """All statements in order, each with the loops around it."""
-    stack: list[tuple[Statement, tuple[Loop | Contraction, ...]]] = [
+    stack: list[tuple[Statement, tuple[Nest, ...]]] = [
         (s, ()) for phase in reversed(kernel.phases) for s in reversed(phase)
     ]
     while stack:
         statement, around = stack.pop()
         yield statement, around
-        if isinstance(statement, Loop | Contraction):
+        if isinstance(statement, Nest):
             inside = (*around, statement)
             stack.extend((inner, inside) for inner in reversed(statement.body))
 
@@ -327,6 +329,8 @@ def _print_statement(
             return f"for {s.variable.name} in range({bound}):" + (f"  # {roles}" if roles else "")
         case Attention():
             return _print_attention(s, names)
+        case Convolution() | ConvolutionWeight():
+            return print_convolution(s, names)
         case Contraction():
             around = ", ".join(v.name for v in (*s.batch, s.row, s.column))
             sizes = ", ".join(str(v.size) for v in (*s.batch, s.row, s.column))

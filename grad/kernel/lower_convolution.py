@@ -1,22 +1,38 @@
 """Loops of convolutions.
 
-The plain form, for windows that the convolution statement does not take: one loop over the results
-with the sum over channels and taps inside, written in the statements that every kernel has.
-`lower.py` calls the two functions at the end; `lower_named.py` has the other named operations.
+Most become a statement of their own, `Convolution` or `ConvolutionWeight`: a phase before it stores
+the weight in the order in which code generation reads it (whatever the weight is made of is
+computed there, so that flips and transposes cost nothing), and a phase after it adds up partial
+sums. `lower.py` calls the two functions at the end. Windows that are both strided and spread, and
+empty convolutions, are written as plain loops in the statements that every kernel has.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grad.dtype import DType, dtypes
-from grad.graph.index import Index, add, floordiv, mod, scale
+from grad.graph.index import Index, Variable, add, const, floordiv, mod, scale, variable
 from grad.graph.positions import Guard, Position, flatten, needed, unflatten
-from grad.graph.primitives import MUL, SUM, WHERE
+from grad.graph.primitives import ADD, MUL, SUM, WHERE
 from grad.graph.windows import AXES, Geometry, geometry
-from grad.kernel.ir import Accumulate, Statement, Test
+from grad.kernel.ir import (
+    Accumulate,
+    Statement,
+    Test,
+)
+from grad.kernel.ir_convolution import (
+    PANEL_BYTES,
+    Convolution,
+    ConvolutionForm,
+    ConvolutionWeight,
+    gradient_variables,
+    image_variables,
+    result_variables,
+    weight_variables,
+)
 from grad.kernel.lower_named import next_phase, offset_of
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
@@ -181,21 +197,191 @@ def _plain_weight(
     return writer, [next_phase(writer)]
 
 
+# -- the convolution statement --------------------------------------------------------------------
+# Fewer filters than this would leave most lanes of a vector of filters empty, and shorter sums do
+# not pay for the transpose at their end.
+FEW_FILTERS = 12
+SHORT_SUM = 24
+PARTIAL_BYTES = 1 << 22  # of all partial sums of a weight's gradient
+MOST_BLOCKS = 16
+WIDEST_SPREAD = 4
+
+
+def _has_statement(g: Geometry) -> bool:
+    """Whether code generation takes the convolution; the others are rare, or empty."""
+    both = any(s > 1 and r > 1 for s, r in zip(g.stride, g.spread, strict=True))
+    return not both and g.spread[-1] <= WIDEST_SPREAD and g.operations > 0
+
+
+def _form(g: Geometry) -> ConvolutionForm:
+    if g.filters < FEW_FILTERS or g.channels * g.taps < SHORT_SUM:
+        return ConvolutionForm.FILTERS
+    return ConvolutionForm.PIXELS
+
+
+def _indices(variables: tuple[Variable, ...]) -> Position:
+    return tuple(variable(v.name, v.size) for v in variables)
+
+
+class _Parts:
+    """Makes the parts of a convolution statement."""
+
+    def __init__(self, program: Program, writer: Writer, g: Geometry) -> None:
+        self.program = program
+        self.writer = writer
+        self.g = g
+
+    def image(self, number: int) -> tuple[int, Index]:
+        n, part, c, *spatial = _indices(image_variables(self.g))
+        lead = (n, add(scale(part, self.g.channels), c))
+        return self.spatial_operand(number, lead, spatial)
+
+    def gradient(self, number: int) -> tuple[int, Index]:
+        n, part, o, *spatial = _indices(gradient_variables(self.g))
+        lead = (n, add(scale(part, self.g.filters), o))
+        return self.spatial_operand(number, lead, spatial)
+
+    def spatial_operand(
+        self, number: int, lead: Position, spatial: list[Index]
+    ) -> tuple[int, Index]:
+        sizes = self.program.entries[number].shape[2:]
+        if math.prod(sizes) == spatial[-1].high + 1:
+            place = unflatten(spatial[-1], sizes)
+        else:
+            place = tuple(spatial[AXES - len(sizes) :])
+        return memory_operand(self.program, self.writer, number, (*lead, *place))
+
+    def weight(self, number: int, form: ConvolutionForm) -> tuple[int, Index, list[Statement]]:
+        """The parameter of the stored weight, its offsets, and the phase that stores it, if any."""
+        g, writer = self.g, self.writer
+        part, o, c, *taps = _indices(weight_variables(g))
+        entry = self.program.entries[number]
+        k = flatten((c, *taps), (g.channels, *g.kernel))
+        depth = g.channels * g.taps
+        if form is ConvolutionForm.PIXELS:
+            panel = PANEL_BYTES // entry.dtype.itemsize
+            panels = -(-g.filters // panel)
+            row = add(scale(add(scale(part, panels), floordiv(o, panel)), depth), k)
+            size = g.groups * panels * depth * panel
+            parameter = writer.parameter("temporary", size, entry.dtype)
+            phase = self.pack(number, parameter, panel, panels)
+            return parameter, add(scale(row, panel), mod(o, panel)), phase
+        where = add(scale(add(scale(part, g.filters), o), depth), k)
+        plain = renumbered(self.program, number)
+        if number in writer.in_memory or plain in writer.in_memory:
+            return writer.parameter("memory", plain, entry.dtype), where, []
+        parameter = writer.parameter("temporary", g.groups * g.filters * depth, entry.dtype)
+        with writer.loop(math.prod(entry.shape), parallel=True, vector=True) as index:
+            value = writer.value(number, unflatten(index, entry.shape))
+            writer.store(parameter, index, value)
+        return parameter, where, next_phase(writer)
+
+    def pack(self, number: int, parameter: int, panel: int, panels: int) -> list[Statement]:
+        """The phase that stores the weight as ``[group][panel][channel, taps][filter]``."""
+        g, writer = self.g, self.writer
+        entry = self.program.entries[number]
+        rows = (g.groups, panels, g.channels, *entry.shape[2:])
+        with (
+            writer.loop(math.prod(rows), parallel=True) as row,
+            writer.loop(panel, vector=True) as lane,
+        ):
+            part, block, c, *taps = unflatten(row, rows)
+            o = add(scale(block, panel), lane)
+            exists = tuple(guard for guard in (Guard(o, 0, g.filters),) if needed(guard))
+            position = (add(scale(part, g.filters), o), c, *taps)
+            value = writer.value(number, position, exists)
+            if exists:
+                level = writer.level_of_position((), exists)
+                test = writer.fresh_value(level)
+                writer.emit(Test(test, exists, dtypes.bool), level)
+                zero = writer.number(0, entry.dtype)
+                value = writer.let(WHERE, (test, value, zero), entry.dtype)
+            writer.store(parameter, add(scale(row, panel), lane), value)
+        return next_phase(writer)
+
+
+def _flattened(g: Geometry) -> Geometry:
+    """`g` with one spatial axis in place of three, when positions meet their own element only."""
+    if g.taps > 1 or any(g.before) or max(*g.stride, *g.spread) > 1 or g.image != g.out:
+        return g
+    size = (1, 1, g.positions)
+    return replace(g, image=size, out=size)
+
+
 def lower_convolution(program: Program, group: Group, in_memory: Container[int]) -> Candidate:
-    """A convolution with its epilogue."""
+    """A convolution with its epilogue: the group's values, computed of each sum."""
     assert group.contraction is not None
     entry = program.entries[group.contraction]
-    image, weight = (program.entries[source].shape for source in entry.src)
-    g = geometry(image, weight[0], weight[2:], entry.shape[2:], entry.arg)
-    return _plain(program, group, in_memory, g)
+    image_number, weight_number = entry.src
+    image_shape, weight_shape = (program.entries[source].shape for source in entry.src)
+    g = geometry(image_shape, weight_shape[0], weight_shape[2:], entry.shape[2:], entry.arg)
+    if not _has_statement(g):
+        return _plain(program, group, in_memory, g)
+    writer = Writer(program, in_memory)
+    flat = _flattened(g)
+    parameter, image = _Parts(program, writer, flat).image(image_number)
+    if any(image.coefficient(v) is None for v in image_variables(flat)):
+        flat = g
+        parameter, image = _Parts(program, writer, flat).image(image_number)
+    form = _form(flat)
+    stored, weight, phase = _Parts(program, writer, flat).weight(weight_number, form)
+    variables = result_variables(flat)
+    for v in variables:
+        writer.variable_levels[v] = 1
+    writer.bodies.append([])
+    accumulator = writer.fresh_value(1)
+    writer.given[group.contraction] = accumulator
+    n, part, o, position = _indices(variables)
+    row = add(scale(add(scale(n, g.groups), part), g.filters), o)
+    store_results(program, group, writer, add(scale(row, g.positions), position))
+    body = tuple(writer.bodies.pop())
+    nest = Convolution(accumulator, entry.dtype, flat, form, parameter, image, stored, weight, body)
+    phases = [phase] if phase else []
+    return writer, [*phases, [*writer.bodies[0], nest]]
 
 
 def lower_convolution_weight(
     program: Program, group: Group, in_memory: Container[int]
 ) -> Candidate:
-    """The gradient of a convolution's weight."""
+    """The gradient of a convolution's weight: partial sums of blocks of images, then their sum."""
     entry = program.entries[group.root]
     image, gradient = (program.entries[source].shape for source in entry.src)
     windows, kernel = entry.arg
     g = geometry(image, gradient[1], kernel, gradient[2:], windows)
-    return _plain_weight(program, group, in_memory, g)
+    if not _has_statement(g) or max(g.spread) > 1:
+        return _plain_weight(program, group, in_memory, g)
+    writer = Writer(program, in_memory)
+    parts = _Parts(program, writer, g)
+    panel = PANEL_BYTES // entry.dtype.itemsize
+    across = -(-g.filters // panel) * panel
+    size = g.groups * g.channels * g.taps * across
+    blocks = max(min(g.images, MOST_BLOCKS, PARTIAL_BYTES // (size * entry.dtype.itemsize)), 1)
+    blocks = -(-g.images // -(-g.images // blocks))
+    partial = writer.parameter("temporary", blocks * size, entry.dtype)
+    block = Variable("b", blocks)
+    part, o, c, *taps = _indices(weight_variables(g))
+
+    def place(at: Index, part: Index, o: Index, c: Index, taps: Position) -> Index:
+        sizes = (blocks, g.groups, g.channels, *g.kernel, across)
+        return flatten((at, part, c, *taps, o), sizes)
+
+    target = place(variable(block.name, blocks), part, o, c, tuple(taps))
+    sums = ConvolutionWeight(
+        entry.dtype,
+        g,
+        block,
+        *parts.image(entry.src[0]),
+        *parts.gradient(entry.src[1]),
+        partial,
+        target,
+    )
+    sizes = (g.groups, g.filters, g.channels, *g.kernel)
+    with writer.loop(math.prod(sizes), parallel=True, vector=True) as item:
+        part, o, c, *taps = unflatten(item, sizes)
+        total = writer.load(partial, place(const(0), part, o, c, tuple(taps)), entry.dtype)
+        for b in range(1, blocks):
+            more = writer.load(partial, place(const(b), part, o, c, tuple(taps)), entry.dtype)
+            total = writer.let(ADD, (total, more), entry.dtype)
+        memory = writer.parameter("memory", group.root, entry.dtype, written=True)
+        writer.store(memory, item, total)
+    return writer, [[sums], next_phase(writer)]

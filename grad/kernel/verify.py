@@ -20,11 +20,19 @@ from grad.kernel.ir import (
     Let,
     Load,
     Loop,
+    Nest,
     Number,
     Scalar,
     Statement,
     Store,
     Test,
+)
+from grad.kernel.ir_convolution import (
+    Convolution,
+    ConvolutionWeight,
+    gradient_variables,
+    image_variables,
+    weight_variables,
 )
 
 
@@ -47,7 +55,7 @@ class _Checker:
         raise VerifyError(f"{message} in kernel\n{self.kernel}")
 
     def phase(self, phase: tuple[Statement, ...]) -> None:
-        if not phase or not isinstance(phase[-1], Loop | Contraction | Attention):
+        if not phase or not isinstance(phase[-1], Nest | Attention):
             self.fail("a phase does not end with its loop")
         work: list[tuple[str, object]] = [("statement", s) for s in reversed(phase)]
         while work:
@@ -58,7 +66,7 @@ class _Checker:
                 self.types = {v: t for v, t in self.types.items() if v in before}
                 self.variables = variables
                 continue
-            if isinstance(thing, Loop | Contraction):
+            if isinstance(thing, Nest):
                 if isinstance(thing, Loop) and thing.parallel != (thing is phase[-1]):
                     self.fail(
                         f"{thing.variable.name}: the last loop of a phase is parallel, and no other"
@@ -69,18 +77,44 @@ class _Checker:
             else:
                 self.statement(thing)  # type: ignore[arg-type]
 
-    def enter(self, loop: Loop | Contraction) -> None:
+    def enter(self, loop: Nest) -> None:
         if isinstance(loop, Loop):
             if loop.squares and not _holds_squares(loop):
                 self.fail(f"{loop.variable.name}: a loop of squares ends with one loop in lanes")
             if loop.limit is not None:
                 self.index(loop.limit)
             self.variables.add(loop.variable)
+        elif isinstance(loop, Convolution | ConvolutionWeight):
+            self.convolution(loop)
         else:
             self.variables.update((*loop.batch, loop.row, loop.column, loop.k))
             self.index(loop.a)
             self.index(loop.b)
             self.define(loop.accumulator, loop.dtype)
+
+    def convolution(self, nest: Convolution | ConvolutionWeight) -> None:
+        """Offsets are in terms of the statement's own variables, and so is the body."""
+        g = nest.sizes
+        operands: list[tuple[int, Index, tuple[Variable, ...]]]
+        if isinstance(nest, Convolution):
+            other = (nest.weight_parameter, nest.weight, weight_variables(g))
+            operands = [other]
+            self.variables.update(nest.variables)
+            self.define(nest.accumulator, nest.dtype)
+        else:
+            outer = (nest.block, *weight_variables(g))
+            operands = [
+                (nest.gradient_parameter, nest.gradient, gradient_variables(g)),
+                (nest.target_parameter, nest.target, outer),
+            ]
+        for parameter, index, allowed in [
+            (nest.image_parameter, nest.image, image_variables(g)),
+            *operands,
+        ]:
+            if not index.variables() <= set(allowed):
+                self.fail(f"index {index} uses variables that its operand does not have")
+            if self.parameters[parameter].dtype is not nest.dtype:
+                self.fail(f"parameter {parameter} has another type than the convolution")
 
     def define(self, value: int, dtype: object) -> None:
         if value in self.types:

@@ -16,6 +16,7 @@ from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch, argum
 from grad.codegen.llvm import attention, attention_plan, contraction
 from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
+from grad.codegen.llvm.convolution_phase import convolution_phase, convolution_weight_phase
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter, phase_text
 from grad.graph.index import Index, Variable
@@ -30,6 +31,10 @@ from grad.kernel.ir import (
     Statement,
     Store,
     scratch_layout,
+)
+from grad.kernel.ir_convolution import (
+    Convolution,
+    ConvolutionWeight,
 )
 from grad.runtime.cpu.compiler import compile_ir
 from grad.runtime.cpu.host import Host, host
@@ -80,6 +85,10 @@ class CpuBackend:
             return self._contraction(kernel, phase, last)
         if isinstance(last, Attention):
             return self._attention(kernel, last)
+        if isinstance(last, Convolution):
+            return convolution_phase(self.machine, SYMBOL, kernel, phase, last)
+        if isinstance(last, ConvolutionWeight):
+            return convolution_weight_phase(self.machine, SYMBOL, kernel, last)
         assert isinstance(last, Loop)
         machine = self.machine
         text = phase_text(kernel, phase, SYMBOL, machine.features, machine.vector_bytes)

@@ -1,0 +1,334 @@
+"""Convolutions: the loops of one piece of work, and the epilogue.
+
+`emit` writes ``void NAME(ptr %args, i64 %begin, i64 %end, i64 %worker)``, which computes the pieces
+begin .. end - 1 of a plan (`convolution_plan.py`). From slot `first_argument` of ``args`` on it
+finds the image, the weight in the order of its form, and the scratch of all workers.
+
+A piece copies its part of the image with zeros around it (`convolution_copy.py`), then goes through
+its filters; tiles of sums (`convolution_tiles.py`) are left in a stage that fits the first-level
+cache, and the epilogue takes each filter's run of positions from there as vectors. Filters are
+outermost: their weights stay near while the whole band passes by. The gradient of the weight is in
+`convolution_weight.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from grad.codegen.llvm.builder import Builder, Value, attributes, vector_type
+from grad.codegen.llvm.convolution_copy import COPY_PARAMETERS, Source, copy_function
+from grad.codegen.llvm.convolution_plan import Plan
+from grad.codegen.llvm.convolution_tiles import TILE_PARAMETERS, tile_function
+from grad.codegen.llvm.packing import call_internal, lanes_below, parameter_values, signature
+
+# epilogue(builder, image, group, filter in the group, position of lane 0, sums, mask or None)
+Epilogue: TypeAlias = Callable[[Builder, Value, Value, Value, Value, Value, Value | None], None]
+
+FINISH_PARAMETERS: Mapping[str, str] = {
+    "args": "ptr",
+    "stage": "ptr noalias",
+    "image": "i64",
+    "group": "i64",
+    "filter": "i64",
+    "count": "i64",  # filters
+    "position": "i64",
+    "live": "i64",  # positions that exist from there on
+}
+
+
+def emit(
+    plan: Plan,
+    name: str,
+    source: Source,
+    steps: tuple[int, int],
+    features: frozenset[str],
+    vector_bytes: int,
+    epilogue: Epilogue,
+    first_argument: int,
+) -> str:
+    """The text of a module that defines `name`.
+
+    Args:
+        steps: elements from image to image and from group to group.
+    """
+    b = Builder(features, vector_bytes)
+    texts: list[str] = []
+    if plan.copy is not None:
+        texts.append(copy_function(b.sibling(), f"{name}.copy", plan.copy, source, plan.lanes))
+    for residue, taps in enumerate(plan.axes[2].classes):
+        texts.append(tile_function(b.sibling(), f"{name}.tile{residue}", plan, taps))
+    texts.append(_finish_function(b.sibling(), f"{name}.finish", plan, epilogue))
+    piece = _Piece(b, name, plan, source, steps, first_argument)
+    b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, piece.emit)
+    main = b.function(name, "ptr %args, i64 %begin, i64 %end, i64 %worker")
+    return b.preamble() + "".join(texts) + main + attributes(vector_bytes)
+
+
+# -- from the stage to memory ---------------------------------------------------------------------
+def _finish_function(b: Builder, name: str, plan: Plan, epilogue: Epilogue) -> str:
+    """Takes runs of positions of some filters through the epilogue."""
+    p = parameter_values(FINISH_PARAMETERS)
+    vector, lanes, spread = vector_type(plan.element, plan.lanes), plan.lanes, plan.axes[2].spread
+
+    def one_filter(o: Value, _: list[Value]) -> None:
+        row = b.gep(plan.element, p["stage"], b.mul(o, plan.stage_row))
+        number = b.add(p["filter"], o)
+
+        def run(start: Value, _: list[Value]) -> None:
+            here = b.gep(plan.element, row, start)
+            parts = [
+                b.load(vector, b.gep(plan.element, here, r * plan.residue), plan.size)
+                for r in range(spread)
+            ]
+            for w, value in enumerate(_interleaved(b, parts, lanes)):
+                first = b.add(b.mul(start, spread), w * lanes)
+                mask = lanes_below(b, b.sub(p["live"], first), lanes)
+                place = b.add(p["position"], first)
+                epilogue(b, p["image"], p["group"], number, place, value, mask)
+
+        turns = p["live"] if spread == 1 else b.binary(
+            "udiv", b.add(p["live"], spread - 1), spread
+        )  # fmt: skip
+        b.loop(0, turns, lanes, run)
+
+    b.loop(0, p["count"], 1, one_filter)
+    return b.function(name, signature(FINISH_PARAMETERS), "internal")
+
+
+def _interleaved(b: Builder, parts: list[Value], lanes: int) -> list[Value]:
+    """Vectors that together hold lane 0 of each part, then lane 1 of each ..."""
+    count = len(parts)
+    if count == 1:
+        return parts
+    results = []
+    for w in range(count):
+        places = [divmod(w * lanes + lane, count) for lane in range(lanes)]
+        value = parts[0]
+        for r, part in enumerate(parts):
+            choice = [
+                lanes + index if residue == r else lane
+                for lane, (index, residue) in enumerate(places)
+            ]
+            value = b.shuffle(value, part, choice)
+        results.append(value)
+    return results
+
+
+# -- one piece of work ----------------------------------------------------------------------------
+class _Piece:
+    def __init__(
+        self,
+        b: Builder,
+        name: str,
+        plan: Plan,
+        source: Source,
+        steps: tuple[int, int],
+        first_argument: int,
+    ) -> None:
+        self.b, self.name, self.plan, self.source, self.steps = b, name, plan, source, steps
+        slots = [
+            b.load("ptr", b.gep("i64", Value("%args", "ptr"), first_argument + i), 8)
+            for i in range(3)
+        ]
+        self.image, self.weight = slots[:2]
+        self.scratch = b.gep("i8", slots[2], b.mul(Value("%worker", "i64"), plan.scratch_bytes))
+        self.stage = b.gep(plan.element, self.scratch, plan.copy_elements)
+        self.table, self.ranges = self.tables()
+
+    def gep(self, pointer: Value, offset: Value | int) -> Value:
+        return self.b.gep(self.plan.element, pointer, offset)
+
+    def tables(self) -> tuple[Value, Value]:
+        """Offsets of the kernel rows, and for each residue of (z, y) the (first, count) of them."""
+        plan, entries, ranges = self.plan, [], []
+        kernel, scale = plan.sizes.kernel, plan.panel if plan.pixels else 1
+        for planes in plan.axes[0].classes:
+            for rows in plan.axes[1].classes:
+                ranges += [len(entries), len(planes) * len(rows)]
+                for z in planes:
+                    for y in rows:
+                        copy = plan.copy
+                        place = 0 if copy is None else copy.offset(0, z) + copy.offset(1, y)
+                        number = (z.number * kernel[1] + y.number) * kernel[2]
+                        entries += [place, number * scale]
+        return self.b.table("i64", entries or [0]), self.b.table("i64", ranges)
+
+    def take(self, rest: Value, count: int) -> tuple[Value, Value]:
+        """``divmod(rest, count)``."""
+        if count == 1:
+            return rest, self.b.const("i64", 0)
+        return self.b.binary("udiv", rest, count), self.b.binary("urem", rest, count)
+
+    def emit(self, piece: Value, _: list[Value]) -> None:
+        b, plan = self.b, self.plan
+        rest, block = self.take(piece, plan.blocks)
+        rest, across = self.take(rest, plan.bands[1])
+        rest, down = self.take(rest, plan.bands[0])
+        rest, self.z = self.take(rest, plan.axes[0].turns)
+        self.n, self.g = self.take(rest, plan.sizes.groups)
+        self.x, self.y = b.mul(across, plan.columns), b.mul(down, plan.rows)
+        start = b.add(b.mul(self.n, self.steps[0]), b.mul(self.g, self.steps[1]))
+        self.here = self.gep(self.image, start)
+        if plan.copy is not None:
+            channels = b.const("i64", plan.sizes.channels)
+            values = (self.here, self.scratch, channels, self.z, self.y, self.x)
+            named = dict(zip(COPY_PARAMETERS, values, strict=True))
+            call_internal(b, f"{self.name}.copy", COPY_PARAMETERS, named)
+        tiles = -(-plan.sizes.filters // plan.filters)
+        first = b.mul(block, plan.in_block)
+        last = b.intrinsic("smin", b.add(first, plan.in_block), b.const("i64", tiles))
+        b.loop(first, last, 1, self.filters)
+
+    def filters(self, tile: Value, _: list[Value]) -> None:
+        """All positions of the band for one tile of filters."""
+        b, plan = self.b, self.plan
+        first = b.mul(tile, plan.filters)
+        live = b.sub(b.const("i64", plan.sizes.filters), first)
+        count = b.intrinsic("smin", live, b.const("i64", plan.filters))
+        if plan.pixels:
+            panels = -(-plan.sizes.filters // plan.panel)
+            in_panel = plan.panel // plan.filters
+            panel, part = self.take(tile, in_panel)
+            row = b.mul(b.add(b.mul(self.g, panels), panel), plan.depth * plan.panel)
+            weight = self.gep(self.weight, b.add(row, b.mul(part, plan.filters)))
+        else:
+            row = b.add(b.mul(self.g, plan.sizes.filters), first)
+            weight = self.gep(self.weight, b.mul(row, plan.depth))
+        self.tile_values = {"weight": weight, "filters": live}
+        self.finish_values = {"filter": first, "count": count}
+        if plan.copy is None:
+            self.in_place()
+        else:
+            self.classes()
+
+    def in_place(self) -> None:
+        """The tiles of a band of the only row; the last one moves back to end with the image."""
+        b, plan = self.b, self.plan
+        total = plan.axes[2].turns
+        end = b.intrinsic("smin", b.add(self.x, plan.columns), b.const("i64", total))
+
+        def tile(x: Value, _: list[Value]) -> None:
+            place = b.intrinsic("smin", x, b.const("i64", total - plan.tile))
+            self.tile(self.gep(self.here, place), b.const("i64", 0), 0, self.stage)
+            self.finish(self.stage, place, b.const("i64", plan.tile))
+
+        b.loop(self.x, end, plan.tile, tile)
+
+    def classes(self) -> None:
+        """The band for each residue of z and y."""
+        b, plan = self.b, self.plan
+        planes, rows = plan.axes[0], plan.axes[1]
+
+        def plane(rz: Value, _: list[Value]) -> None:
+            z = b.add(b.mul(self.z, planes.spread), rz)
+
+            def row(ry: Value, _: list[Value]) -> None:
+                number = b.add(b.mul(rz, rows.spread), ry)
+                pair = b.gep("i64", self.ranges, b.mul(number, 2))
+                first, count = (b.load("i64", b.gep("i64", pair, i), 8) for i in range(2))
+                self.entries = b.gep("i64", self.table, first)
+                self.entry_count = count
+                if plan.pixels:
+                    self.pixel_rows(z, ry)
+                else:
+                    self.flat(z, ry)
+
+            b.loop(0, rows.spread, 1, row)
+
+        count = b.intrinsic(
+            "smin",
+            b.sub(b.const("i64", planes.out), b.mul(self.z, planes.spread)),
+            b.const("i64", planes.spread),
+        )
+        b.loop(0, count, 1, plane)
+
+    def last_row(self, ry: Value) -> Value:
+        """Turns of the band along y that have an output with residue `ry`: the end of them."""
+        b, rows = self.b, self.plan.axes[1]
+        there = b.sub(b.const("i64", rows.out + rows.spread - 1), ry)
+        if rows.spread > 1:
+            there = b.binary("udiv", there, rows.spread)
+        left = b.sub(there, self.y)
+        return b.intrinsic("smin", left, b.const("i64", self.plan.rows))
+
+    def position(self, z: Value, ry: Value, row: Value) -> Value:
+        """The number of the first position of the band's row `row`."""
+        b, (_, rows, columns) = self.b, self.plan.axes
+        y = b.add(b.mul(b.add(self.y, row), rows.spread), ry)
+        flat = b.mul(b.add(b.mul(z, rows.out), y), columns.out)
+        return b.add(flat, b.mul(self.x, columns.spread))
+
+    def pixel_rows(self, z: Value, ry: Value) -> None:
+        b, plan = self.b, self.plan
+        assert plan.copy is not None
+        length, spread = plan.copy.row, plan.axes[2].spread
+        end = self.last_row(ry)
+        across = b.sub(b.const("i64", plan.axes[2].out), b.mul(self.x, spread))
+
+        def row(y: Value, _: list[Value]) -> None:
+            first = self.gep(self.scratch, b.mul(y, length))
+            position = self.position(z, ry, y)
+
+            def tile(x: Value, _: list[Value]) -> None:
+                for r in range(spread):
+                    stage = self.gep(self.stage, r * plan.residue)
+                    self.tile(self.gep(first, x), self.entry_count, r, stage)
+                if plan.tall > 1:
+                    live = b.mul(b.sub(end, y), plan.wide)
+                else:
+                    live = b.sub(across, b.mul(x, spread))
+                most = b.const("i64", plan.tile * spread)
+                self.finish(
+                    self.stage, b.add(position, b.mul(x, spread)), b.intrinsic("smin", live, most)
+                )
+
+            left = b.sub(b.const("i64", plan.axes[2].turns), self.x)
+            columns = b.intrinsic("smin", left, b.const("i64", plan.columns))
+            b.loop(0, columns, plan.wide, tile)
+
+        b.loop(0, end, plan.tall, row)
+
+    def flat(self, z: Value, ry: Value) -> None:
+        """Tiles of the whole band, from row to row; then the rows, without what is between them."""
+        b, plan = self.b, self.plan
+        assert plan.copy is not None
+        length, spread = plan.copy.row, plan.axes[2].spread
+        end = self.last_row(ry)
+        total = b.add(b.mul(b.sub(end, 1), length), plan.columns)
+
+        def tile(start: Value, _: list[Value]) -> None:
+            for r in range(spread):
+                stage = self.gep(self.stage, b.add(start, r * plan.residue))
+                self.tile(self.gep(self.scratch, start), self.entry_count, r, stage)
+
+        b.loop(0, total, plan.tile, tile)
+        across = b.sub(b.const("i64", plan.axes[2].out), b.mul(self.x, spread))
+        live = b.intrinsic("smin", across, b.const("i64", plan.columns * spread))
+
+        def row(y: Value, _: list[Value]) -> None:
+            self.finish(self.gep(self.stage, b.mul(y, length)), self.position(z, ry, y), live)
+
+        b.loop(0, end, 1, row)
+
+    def tile(self, image: Value, entries: Value, residue: int, stage: Value) -> None:
+        values = {
+            **self.tile_values,
+            "image": image,
+            "stage": stage,
+            "table": self.table if self.plan.copy is None else self.entries,
+            "entries": entries,
+        }
+        call_internal(self.b, f"{self.name}.tile{residue}", TILE_PARAMETERS, values)
+
+    def finish(self, stage: Value, position: Value, live: Value) -> None:
+        values = {
+            **self.finish_values,
+            "args": Value("%args", "ptr"),
+            "stage": stage,
+            "image": self.n,
+            "group": self.g,
+            "position": position,
+            "live": live,
+        }
+        call_internal(self.b, f"{self.name}.finish", FINISH_PARAMETERS, values)

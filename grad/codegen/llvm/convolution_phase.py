@@ -1,0 +1,155 @@
+"""A convolution statement of kernel IR as a phase to compile.
+
+Reads sizes and strides off the statement, makes a plan for the machine and has its code written by
+`convolution.py` or `convolution_weight.py`; the statement's body becomes the epilogue. `cpu.py`
+calls the two functions for the phases that end with such a statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grad.codegen.backend import SCRATCH, CompiledPhase
+from grad.codegen.llvm import convolution
+from grad.codegen.llvm.addresses import Lanes
+from grad.codegen.llvm.builder import Builder, Value, lanes_of
+from grad.codegen.llvm.convolution_copy import Source
+from grad.codegen.llvm.convolution_plan import axis_of, make_plan
+from grad.codegen.llvm.convolution_weight import Gradient, emit_weight, make_weight_plan
+from grad.codegen.llvm.instructions import element_type
+from grad.codegen.llvm.loops import Emitter
+from grad.graph.index import Index, Variable
+from grad.kernel.ir import (
+    Kernel,
+    Load,
+    Scalar,
+    Statement,
+    Store,
+)
+from grad.kernel.ir_convolution import (
+    Convolution,
+    ConvolutionWeight,
+    gradient_variables,
+    image_variables,
+)
+from grad.runtime.cpu.host import Host
+
+
+def _steps(index: Index, variables: Sequence[Variable]) -> list[int]:
+    """Elements that an operand moves with one step of each variable."""
+    found = []
+    for v in variables:
+        step = index.coefficient(v)
+        assert step is not None, f"the operand at {index} is not affine in {v.name}"
+        found.append(step)
+    return found
+
+
+def _registers(machine: Host) -> int:
+    many = "avx512f" in machine.features or "neon" in machine.features
+    return 32 if many else 16
+
+
+def convolution_phase(
+    machine: Host, symbol: str, kernel: Kernel, phase: Sequence[Statement], nest: Convolution
+) -> CompiledPhase:
+    """A convolution with its epilogue."""
+    element, size = element_type(nest.dtype), nest.dtype.itemsize
+    image, part, channel, *strides = _steps(nest.image, image_variables(nest.sizes))
+    lanes = machine.vector_bytes // size
+    plan = make_plan(
+        nest.sizes,
+        nest.form,
+        element,
+        lanes=lanes,
+        registers=_registers(machine),
+        l2_bytes=machine.l2_bytes,
+        column_step=strides[2],
+        channel_step=channel,
+    )
+    source = Source(element, size, channel, (strides[0], strides[1], strides[2]))
+    epilogue = _Epilogue(kernel, phase[:-1], nest)
+    text = convolution.emit(
+        plan,
+        symbol,
+        source,
+        (image, part),
+        machine.features,
+        machine.vector_bytes,
+        epilogue.emit,
+        len(kernel.parameters),
+    )
+    words = [(p.number, 0) for p in kernel.parameters]
+    words.append((nest.image_parameter, nest.image.constant * size))
+    words.append((nest.weight_parameter, nest.weight.constant * size))
+    words.append((SCRATCH, 0))
+    return CompiledPhase(text, tuple(words), plan.items, plan.grain, plan.scratch_bytes)
+
+
+def convolution_weight_phase(
+    machine: Host, symbol: str, kernel: Kernel, nest: ConvolutionWeight
+) -> CompiledPhase:
+    """Partial sums of a weight's gradient."""
+    element, size, g = element_type(nest.dtype), nest.dtype.itemsize, nest.sizes
+    image, part, channel, *strides = _steps(nest.image, image_variables(g))
+    g_image, g_part, g_filter, *g_strides = _steps(nest.gradient, gradient_variables(g))
+    plan = make_weight_plan(
+        g,
+        (axis_of(g, 0), axis_of(g, 1), axis_of(g, 2)),
+        element,
+        nest.block.size,
+        nest.target_row,
+        lanes=machine.vector_bytes // size,
+        registers=_registers(machine),
+        l2_bytes=machine.l2_bytes,
+    )
+    text = emit_weight(
+        plan,
+        symbol,
+        Source(element, size, channel, (strides[0], strides[1], strides[2])),
+        Gradient(g_filter, (g_strides[0], g_strides[1], g_strides[2])),
+        ((image, part), (g_image, g_part)),
+        machine.features,
+        machine.vector_bytes,
+        len(kernel.parameters),
+    )
+    words = [(p.number, 0) for p in kernel.parameters]
+    words.append((nest.image_parameter, nest.image.constant * size))
+    words.append((nest.gradient_parameter, nest.gradient.constant * size))
+    words.append((nest.target_parameter, nest.target.constant * size))
+    words.append((SCRATCH, 0))
+    return CompiledPhase(text, tuple(words), plan.items, plan.grain, plan.scratch_bytes)
+
+
+class _Epilogue:
+    """Writes what becomes of the sums: the statements of the kernel, one vector at a time."""
+
+    def __init__(self, kernel: Kernel, before: Sequence[Statement], nest: Convolution) -> None:
+        self.kernel = kernel
+        self.before = before
+        self.nest = nest
+        self.used = {
+            s.parameter for s in (*before, *nest.body) if isinstance(s, Load | Store | Scalar)
+        }
+
+    def emit(
+        self,
+        b: Builder,
+        image: Value,
+        group: Value,
+        filter_number: Value,
+        position: Value,
+        sums: Value,
+        mask: Value | None,
+    ) -> None:
+        nest = self.nest
+        emitter = Emitter(b, self.kernel.parameters)
+        emitter.load_parameters(self.used)
+        for statement in self.before:
+            emitter.statement(statement)
+        emitter.define(nest.accumulator, sums, nest.dtype)
+        where = (image, group, filter_number, position)
+        emitter.addresses.variables.update(zip(nest.variables, where, strict=True))
+        emitter.lanes = Lanes(nest.variables[-1], position, lanes_of(sums.type), mask)
+        for statement in nest.body:
+            emitter.statement(statement)

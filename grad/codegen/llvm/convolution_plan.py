@@ -1,0 +1,338 @@
+"""Decide how a convolution is computed: what is copied, which tiles, which pieces of work.
+
+A piece of work is one image (and group), or a band of its rows, with all or some of the filters.
+The part of the image that a band needs is first copied to scratch with its zeros around it
+(`PaddedCopy`), so that a tap is a fixed distance in memory and nothing has to be tested in the
+innermost loops; a stride of s becomes s * s interleaved copies, within which neighbours lie side by
+side. Where there is nothing to pad, the image is read in place.
+
+`convolution.py` writes the code of a plan. Work is cut by shape only, never by the number of
+threads, and each result is summed inside one piece, channel by channel and tap by tap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grad.graph.windows import AXES, Geometry
+from grad.kernel.ir_convolution import (
+    PANEL_BYTES,
+    ConvolutionForm,
+)
+
+PIECES = 16  # of a convolution that is large enough: 8 threads that do not run evenly
+PIECE_OPERATIONS = 500_000  # smallest piece worth cutting off
+GRAIN_OPERATIONS = 250_000
+ROWS_IN_BAND = 4  # at least, as each band copies the rows around it again
+COLUMNS_IN_BAND = 64
+
+# Filters of a tile whose rows are filters -> vectors of positions, by the vector registers.
+FILTER_TILES: Mapping[int, Mapping[int, int]] = {
+    32: {1: 8, 2: 8, 3: 8, 4: 6, 5: 5, 6: 4},
+    16: {1: 6, 2: 5, 3: 3, 4: 2},
+}
+# Positions of a tile whose rows are positions, for two vectors of filters (and for one).
+PIXEL_TILES: Mapping[int, int] = {32: 14, 16: 6}
+
+
+def _ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def balanced(count: int, most: int) -> int:
+    """The size of equal parts of `count`, of which none is larger than `most`."""
+    return _ceil_div(count, _ceil_div(count, most)) if count else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A tap of one axis: its number, and where in the padded copy it reads."""
+
+    number: int
+    phase: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One spatial axis.
+
+    Element j of phase p of the copy that begins at turn t is the image's element
+    ``(t + j) * stride + p - base``.
+
+    Attributes:
+        turns: output positions, counted without their residue modulo `spread`.
+        classes: for each residue, the taps that meet elements of the image there.
+    """
+
+    size: int
+    out: int
+    stride: int
+    spread: int
+    base: int
+    phases: int
+    turns: int
+    classes: tuple[tuple[Tap, ...], ...]
+
+    @property
+    def reach(self) -> int:
+        """Elements of the copy behind those of the turns themselves."""
+        return max((tap.shift for taps in self.classes for tap in taps), default=0)
+
+
+def axis_of(g: Geometry, axis: int) -> Axis:
+    """The axis, of a geometry that is not both strided and spread along it."""
+    stride, spread, dilation = g.stride[axis], g.spread[axis], g.dilation[axis]
+    before, taps, out = g.before[axis], range(g.kernel[axis]), g.out[axis]
+    if spread == 1:
+        steps = [k * dilation for k in taps]
+        only = tuple(
+            Tap(k, step % stride, step // stride) for k, step in zip(taps, steps, strict=True)
+        )
+        phases = max(tap.phase for tap in only) + 1
+        return Axis(g.image[axis], out, stride, 1, before, phases, out, (only,))
+    met = [
+        [(k, (r + k * dilation - before) // spread)
+         for k in taps if (r + k * dilation - before) % spread == 0]
+        for r in range(spread)
+    ]  # fmt: skip
+    lowest = min((shift for taps_of in met for _, shift in taps_of), default=0)
+    classes = tuple(tuple(Tap(k, 0, shift - lowest) for k, shift in taps_of) for taps_of in met)
+    return Axis(g.image[axis], out, 1, spread, -lowest, 1, _ceil_div(out, spread), classes)
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedCopy:
+    """The layout of the copy of a band: ``[channel][phase, plane][phase][phase][row][column]``.
+
+    Attributes:
+        rows, columns: turns of the band.
+    """
+
+    axes: tuple[Axis, Axis, Axis]
+    channels: int
+    rows: int
+    columns: int
+
+    @property
+    def planes_kept(self) -> int:
+        return 1 + self.axes[0].reach
+
+    @property
+    def rows_kept(self) -> int:
+        return self.rows + self.axes[1].reach
+
+    @property
+    def row(self) -> int:
+        """Elements from one row to the next."""
+        return self.columns + self.axes[2].reach
+
+    @property
+    def phase_strides(self) -> tuple[int, int, int]:
+        across = self.rows_kept * self.row
+        down = across * self.axes[2].phases
+        return self.plane * self.planes_kept, down, across
+
+    @property
+    def plane(self) -> int:
+        return self.rows_kept * self.row * self.axes[2].phases * self.axes[1].phases
+
+    @property
+    def strides(self) -> tuple[int, int, int]:
+        return self.plane, self.row, 1
+
+    @property
+    def channel(self) -> int:
+        """Elements from one channel to the next: an odd number of cache lines, so that channels
+        spread over the sets of the caches."""
+        size = self.plane * self.planes_kept * self.axes[0].phases
+        return size if size < 64 else (_ceil_div(size, 16) | 1) * 16
+
+    @property
+    def size(self) -> int:
+        return self.channel * self.channels
+
+    def offset(self, axis: int, tap: Tap) -> int:
+        return tap.phase * self.phase_strides[axis] + tap.shift * self.strides[axis]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the code of a convolution depends on.
+
+    Attributes:
+        element, lanes, registers: element type in LLVM's words, elements and number of vector
+            registers.
+        copy: the padded copy of a band; None: the image is read in place, all of it one row.
+        wide, tall: positions of a tile along a row and down (PIXELS).
+        filters: filters of a tile; vectors: vector registers side by side in a tile.
+        bands: how often an image is cut: (down, across); blocks: into how many pieces the filters
+            are.
+        in_block: tiles of filters in a block.
+        channel: elements from channel to channel, of the copy or of the image read in place.
+    """
+
+    sizes: Geometry
+    form: ConvolutionForm
+    element: str
+    lanes: int
+    axes: tuple[Axis, Axis, Axis]
+    copy: PaddedCopy | None
+    rows: int
+    columns: int
+    wide: int
+    tall: int
+    filters: int
+    vectors: int
+    bands: tuple[int, int]
+    blocks: int
+    in_block: int
+    channel: int
+
+    @property
+    def size(self) -> int:
+        return 4 if self.element == "float" else 8
+
+    @property
+    def depth(self) -> int:
+        """Elements of the weight for one filter."""
+        return self.sizes.channels * self.sizes.taps
+
+    @property
+    def panel(self) -> int:
+        """Filters in a panel of the stored weight (PIXELS)."""
+        return PANEL_BYTES // self.size
+
+    @property
+    def pixels(self) -> bool:
+        return self.form is ConvolutionForm.PIXELS
+
+    @property
+    def tile(self) -> int:
+        """Positions of a tile."""
+        return self.wide * self.tall if self.pixels else self.vectors * self.lanes
+
+    @property
+    def stage_row(self) -> int:
+        """Elements of the stage (where finished sums wait for the epilogue) for one filter."""
+        if self.pixels or self.copy is None:
+            return _ceil_div(self.tile, self.lanes) * self.lanes
+        flat = (self.rows - 1) * self.copy.row + self.columns
+        return _ceil_div(flat, self.tile) * self.tile
+
+    @property
+    def residue(self) -> int:
+        """Elements of the stage for one residue of the positions along a row."""
+        return self.stage_row * self.filters
+
+    @property
+    def copy_elements(self) -> int:
+        """The copy, and what tiles at its end read behind it."""
+        if self.copy is None:
+            return 0
+        behind = self.copy.row * self.tall + self.tile + self.copy.axes[2].reach + self.lanes
+        return _ceil_div(self.copy.size + behind, 16) * 16
+
+    @property
+    def scratch_bytes(self) -> int:
+        stage = self.residue * self.axes[2].spread
+        return _ceil_div((self.copy_elements + stage + self.lanes) * self.size, 64) * 64
+
+    @property
+    def items(self) -> int:
+        g = self.sizes
+        if not (g.filters and g.positions):
+            return 0
+        return g.images * g.groups * self.axes[0].turns * math.prod(self.bands) * self.blocks
+
+    @property
+    def grain(self) -> int:
+        each = max(self.sizes.operations // max(self.items, 1), 1)
+        return max(min(GRAIN_OPERATIONS // each, self.items), 1)
+
+
+def make_plan(
+    g: Geometry,
+    form: ConvolutionForm,
+    element: str,
+    *,
+    lanes: int,
+    registers: int,
+    l2_bytes: int,
+    column_step: int,
+    channel_step: int,
+) -> Plan:
+    """Plan the convolution `g`.
+
+    Args:
+        column_step, channel_step: elements from column to column of the image, and from channel to
+            channel.
+    """
+    axes = (axis_of(g, 0), axis_of(g, 1), axis_of(g, 2))
+    size = 4 if element == "float" else 8
+    in_place = column_step == 1 and is_pointwise(g)
+    if form is ConvolutionForm.PIXELS:
+        filters = PANEL_BYTES // size
+        vectors = min(2, _ceil_div(min(g.filters, filters), lanes))
+        filters = vectors * lanes
+    else:
+        filters = balanced(g.filters, max(FILTER_TILES[registers]))
+        vectors = FILTER_TILES[registers][filters]
+    most = PIXEL_TILES[registers] if form is ConvolutionForm.PIXELS else vectors * lanes
+    in_place = in_place and axes[2].turns >= most
+    rows, columns, blocks = _bands(g, axes, filters, size, l2_bytes, in_place)
+    wide, tall = balanced(columns, most), 1
+    if wide < most // 2 and columns == axes[2].turns and axes[1].spread == axes[2].spread == 1:
+        tall = max(min(most // max(wide, 1), rows), 1)
+    if form is ConvolutionForm.FILTERS:
+        wide, tall = vectors * lanes, 1
+    tiles = _ceil_div(g.filters, filters)
+    in_block = _ceil_div(tiles, blocks) if tiles else 1
+    copy = None if in_place else PaddedCopy(axes, g.channels, rows, columns)
+    return Plan(
+        g, form, element, lanes, axes, copy, rows, columns, wide, tall, filters, vectors,
+        (_ceil_div(axes[1].turns, rows), _ceil_div(axes[2].turns, columns)),
+        _ceil_div(tiles, in_block), in_block, channel_step if copy is None else copy.channel,
+    )  # fmt: skip
+
+
+def is_pointwise(g: Geometry) -> bool:
+    """Whether each position meets the image's element at the same position, and no other."""
+    return (
+        g.taps == 1
+        and g.out == g.image
+        and g.out[0] == g.out[1] == 1
+        and g.before == (0,) * AXES
+        and g.stride == g.spread == (1,) * AXES
+    )
+
+
+def _bands(
+    g: Geometry, axes: tuple[Axis, Axis, Axis], filters: int, size: int, l2_bytes: int, flat: bool
+) -> tuple[int, int, int]:
+    """Rows and columns of a band, and the number of blocks of filters."""
+    rows, columns = max(axes[1].turns, 1), max(axes[2].turns, 1)
+    outer = max(g.images * g.groups * axes[0].turns, 1)
+    wanted = max(min(_ceil_div(PIECES, outer), g.operations // (outer * PIECE_OPERATIONS)), 1)
+    budget = l2_bytes // 2
+
+    def nbytes() -> int:
+        if flat:
+            return columns * g.channels * size
+        return PaddedCopy(axes, g.channels, rows, columns).size * size
+
+    down = min(wanted, max(rows // ROWS_IN_BAND, 1))
+    rows = _ceil_div(rows, down)
+    while nbytes() > budget and rows > ROWS_IN_BAND:
+        rows = _ceil_div(rows, 2)
+    wanted = _ceil_div(wanted, _ceil_div(axes[1].turns, rows) if rows else 1)
+    if rows == 1 or nbytes() > 2 * budget:
+        across = min(wanted, max(columns // COLUMNS_IN_BAND, 1))
+        columns = _ceil_div(columns, across)
+        while nbytes() > budget and columns > COLUMNS_IN_BAND:
+            columns = _ceil_div(columns, 2)
+        wanted = _ceil_div(wanted, _ceil_div(axes[2].turns, columns) if columns else 1)
+    tiles = _ceil_div(g.filters, filters)
+    return rows, columns, max(min(wanted, tiles), 1)

@@ -1,0 +1,191 @@
+"""The innermost part of a convolution: a tile of sums kept in registers over all channels and taps.
+
+With positions as rows (PIXELS) each step broadcasts one element of the image a position and
+multiplies it with vectors of packed weights; the tile is transposed in registers at the end. With
+filters as rows (FILTERS) it broadcasts one weight a filter and multiplies it with vectors of the
+image. Either way the sums end in the stage, one row a filter, from where `convolution.py` takes
+them through the epilogue. Taps of one kernel row are written out; the others come from a table of
+(offset in the image, offset in the weight).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from grad.codegen.llvm.builder import Builder, Value, vector_type
+from grad.codegen.llvm.convolution_plan import Plan, Tap
+from grad.codegen.llvm.packing import parameter_values, signature, transpose
+
+TILE_PARAMETERS: Mapping[str, str] = {
+    "image": "ptr noalias",  # where the tile's first position meets a tap of offset 0
+    "weight": "ptr noalias",  # of the tile's first filter
+    "stage": "ptr noalias",
+    "table": "ptr noalias",
+    "entries": "i64",  # of the table
+    "filters": "i64",  # that exist from the tile's first one on
+}
+CHANNELS_TOGETHER = 4  # channels of a pointwise convolution in one turn
+PREFETCH_BYTES = 1 << 18  # packed panels longer than this are fetched ahead
+PREFETCH_STEPS = 48
+
+
+def tile_function(b: Builder, name: str, plan: Plan, taps: Sequence[Tap]) -> str:
+    """The function for one residue along a row, with its `taps` of a kernel row."""
+    tile = _PixelTile(b, plan, taps) if plan.pixels else _FilterTile(b, plan, taps)
+    tile.emit()
+    return b.function(name, signature(TILE_PARAMETERS), "internal")
+
+
+class _Tile:
+    """What both forms share: the loops over channels, table entries and taps."""
+
+    rows: int
+
+    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap]) -> None:
+        self.b, self.plan, self.taps = b, plan, taps
+        self.element, self.lanes, self.size = plan.element, plan.lanes, plan.size
+        self.vector = vector_type(plan.element, plan.lanes)
+        self.p = parameter_values(TILE_PARAMETERS)
+        copy = plan.copy
+        self.channel = plan.channel
+        self.offsets = [0 if copy is None else copy.offset(2, tap) for tap in taps]
+        # Only one row of taps, in the middle of nothing: the table would say 0.
+        first = [taps for axis in plan.axes[:2] for taps in axis.classes]
+        self.single = all(len(t) == 1 and not t[0].phase and not t[0].shift for t in first)
+        # Equal broadcasts of neighbouring taps would be kept in registers until tiles spill.
+        self.opaque = len(taps) > 1 and self.rows * plan.vectors > 16
+
+    def gep(self, pointer: Value, offset: Value | int) -> Value:
+        return self.b.gep(self.element, pointer, offset)
+
+    def broadcast(self, pointer: Value) -> Value:
+        return self.b.splat(self.b.load(self.element, pointer, self.size), self.lanes)
+
+    def sums(self, channel_stride: int, weight_stride: int) -> list[Value]:
+        """The finished accumulators, row by row."""
+        b = self.b
+        zeros = [b.const(self.vector, 0)] * (self.rows * self.plan.vectors)
+        channels = self.plan.sizes.channels
+        if not self.taps:
+            return zeros
+        together = CHANNELS_TOGETHER if self.single and len(self.taps) == 1 else 1
+
+        def turn(count: int) -> Callable[[Value, list[Value]], list[Value]]:
+            def body(c: Value, sums: list[Value]) -> list[Value]:
+                for i in range(count):
+                    here = b.add(c, i)
+                    image = self.gep(self.p["image"], b.mul(here, channel_stride))
+                    weight = self.gep(self.p["weight"], b.mul(here, weight_stride))
+                    sums = self.entries(image, weight, sums)
+                return sums
+
+            return body
+
+        whole = channels // together * together
+        sums = b.loop(0, whole, together, turn(together), zeros)
+        if whole < channels:
+            sums = b.loop(whole, channels, 1, turn(1), sums)
+        return sums
+
+    def entries(self, image: Value, weight: Value, sums: list[Value]) -> list[Value]:
+        """All taps of one channel."""
+        b = self.b
+        if self.single:
+            return self.kernel_row(image, weight, sums)
+
+        def entry(e: Value, sums: list[Value]) -> list[Value]:
+            slot = b.gep("i64", self.p["table"], b.mul(e, 2))
+            offsets = [b.load("i64", b.gep("i64", slot, i), 8) for i in range(2)]
+            return self.kernel_row(self.gep(image, offsets[0]), self.gep(weight, offsets[1]), sums)
+
+        return b.loop(0, self.p["entries"], 1, entry, sums)
+
+    def kernel_row(self, image: Value, weight: Value, sums: list[Value]) -> list[Value]:
+        for tap, offset in zip(self.taps, self.offsets, strict=True):
+            source = image
+            if self.opaque:
+                source = self.b.emit("ptr", f'call ptr asm "", "=r,0"(ptr {image.text})')
+            sums = self.step(self.gep(source, offset), weight, tap.number, sums)
+        return sums
+
+    def step(self, image: Value, weight: Value, tap: int, sums: list[Value]) -> list[Value]:
+        raise NotImplementedError
+
+    def outer(self, broadcasts: Sequence[Value], vectors: Sequence[Value], sums: list[Value]):
+        """Add the product of every broadcast with every vector."""
+        count = len(vectors)
+        return [
+            self.b.intrinsic("fmuladd", broadcasts[i // count], vectors[i % count], sums[i])
+            for i in range(len(sums))
+        ]
+
+
+class _PixelTile(_Tile):
+    """Rows are positions: consecutive along a row, or several whole short rows."""
+
+    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap]) -> None:
+        self.rows = plan.tile
+        super().__init__(b, plan, taps)
+        row = 0 if plan.copy is None else plan.copy.row
+        self.places = [i // plan.wide * row + i % plan.wide for i in range(plan.tile)]
+
+    def emit(self) -> None:
+        plan, b = self.plan, self.b
+        sums = self.sums(self.channel, plan.sizes.taps * plan.panel)
+        for j in range(plan.vectors):
+            for start in range(0, plan.tile, self.lanes):
+                block = [
+                    sums[i * plan.vectors + j] if i < plan.tile else b.const(self.vector, 0)
+                    for i in range(start, start + self.lanes)
+                ]
+                for lane, row in enumerate(transpose(b, block, self.size)):
+                    place = (j * self.lanes + lane) * plan.stage_row + start
+                    b.store(row, self.gep(self.p["stage"], place), self.size)
+
+    def step(self, image: Value, weight: Value, tap: int, sums: list[Value]) -> list[Value]:
+        plan, b = self.plan, self.b
+        row = self.gep(weight, tap * plan.panel)
+        vectors = []
+        for j in range(plan.vectors):
+            place = self.gep(row, j * self.lanes)
+            if plan.depth * plan.panel * self.size > PREFETCH_BYTES:
+                ahead = self.gep(place, PREFETCH_STEPS * plan.panel)
+                b.declare("llvm.prefetch.p0", "void (ptr, i32, i32, i32)")
+                b.line(f"call void @llvm.prefetch.p0(ptr {ahead.text}, i32 0, i32 3, i32 1)")
+            vectors.append(b.load(self.vector, place, self.size))
+        return self.outer(
+            [self.broadcast(self.gep(image, place)) for place in self.places], vectors, sums
+        )
+
+
+class _FilterTile(_Tile):
+    """Rows are filters, vectors are positions that lie side by side in the padded copy."""
+
+    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap]) -> None:
+        self.rows = plan.filters
+        super().__init__(b, plan, taps)
+        self.opaque = False
+        last = b.sub(self.p["filters"], 1)
+        # Filters behind the last one repeat it: they are summed and never stored.
+        self.starts = [
+            b.mul(b.intrinsic("smin", b.const("i64", i), last), plan.depth)
+            for i in range(plan.filters)
+        ]
+
+    def emit(self) -> None:
+        plan = self.plan
+        sums = self.sums(self.channel, plan.sizes.taps)
+        for i in range(plan.filters):
+            for j in range(plan.vectors):
+                place = self.gep(self.p["stage"], i * plan.stage_row + j * self.lanes)
+                self.b.store(sums[i * plan.vectors + j], place, self.size)
+
+    def step(self, image: Value, weight: Value, tap: int, sums: list[Value]) -> list[Value]:
+        vectors = [
+            self.b.load(self.vector, self.gep(image, j * self.lanes), self.size)
+            for j in range(self.plan.vectors)
+        ]
+        row = self.gep(weight, tap)
+        return self.outer(
+            [self.broadcast(self.gep(row, start)) for start in self.starts], vectors, sums
+        )

@@ -1,0 +1,410 @@
+"""The gradient of a convolution's weight: for each tap and filter, a sum over all positions.
+
+A piece of work is a block of images, a group and some of its channels. Image by image and band by
+band it copies its channels with zeros around them (`convolution_copy.py`), packs the gradient of
+the output as ``[panel][position][filters]``, and adds to its own partial sums ``[channel,
+taps][filters]``. A tile has several taps (or channels) as rows, whose elements are broadcast from
+the copy, and filters as vectors; it runs over exactly the positions that exist, so that nothing is
+multiplied that is not there. What the blocks of images found is added up by the kernel's next
+phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grad.codegen.llvm.builder import Builder, Value, attributes, vector_type
+from grad.codegen.llvm.convolution_copy import COPY_PARAMETERS, Source, copy_function, gather
+from grad.codegen.llvm.convolution_plan import (
+    GRAIN_OPERATIONS,
+    PIXEL_TILES,
+    Axis,
+    PaddedCopy,
+    balanced,
+)
+from grad.codegen.llvm.packing import (
+    call_internal,
+    lanes_below,
+    parameter_values,
+    signature,
+    transpose,
+)
+from grad.graph.windows import Geometry
+from grad.kernel.ir_convolution import (
+    PANEL_BYTES,
+)
+
+PIECES = 16  # of a weight's gradient, where its sizes allow
+CHANNELS_IN_PIECE = 16  # at least, as each piece packs the output's gradient again
+
+PACK_PARAMETERS: Mapping[str, str] = {
+    "source": "ptr noalias",  # the gradient's first position of the band, of the first filter
+    "target": "ptr noalias",
+    "rows": "i64",
+}
+SUM_PARAMETERS: Mapping[str, str] = {
+    "image": "ptr noalias",  # of the tile's first channel, with the offset of its tap
+    "gradient": "ptr noalias",  # packed
+    "target": "ptr noalias",
+    "rows": "i64",
+    "channels": "i64",  # that exist from the tile's first one on
+    "fresh": "i1",  # there are no partial sums yet
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Where the output's gradient is: steps from filter to filter and along z, y, x."""
+
+    filter: int
+    strides: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightPlan:
+    """What the code of a weight's gradient depends on.
+
+    Attributes:
+        blocks, images: blocks of images, and images of one.
+        pieces, channels: pieces that the channels are cut in, and channels of one.
+        tile_channels: channels of a tile; rows: (channel, offset in the copy, tap number) of each
+            of its rows, from where the tile begins.
+        starts: (offset in the copy, tap number) at which a tile is run, for each channel.
+        target_row: elements from row to row of the partial sums.
+    """
+
+    sizes: Geometry
+    element: str
+    lanes: int
+    vectors: int
+    copy: PaddedCopy
+    blocks: int
+    images: int
+    pieces: int
+    channels: int
+    tile_channels: int
+    rows: tuple[tuple[int, int, int], ...]
+    starts: tuple[tuple[int, int], ...]
+    target_row: int
+
+    @property
+    def size(self) -> int:
+        return 4 if self.element == "float" else 8
+
+    @property
+    def panel(self) -> int:
+        return self.vectors * self.lanes
+
+    @property
+    def panels(self) -> int:
+        return -(-self.sizes.filters // self.panel)
+
+    @property
+    def band_positions(self) -> int:
+        return self.copy.rows * self.copy.columns
+
+    @property
+    def copy_elements(self) -> int:
+        # Channels behind the last one are read by the last tile, and never stored.
+        room = self.copy.channel * (self.channels + self.tile_channels)
+        return -(-(room + self.lanes) // 16) * 16
+
+    @property
+    def scratch_bytes(self) -> int:
+        elements = self.copy_elements + self.panels * self.panel * self.band_positions
+        return -(-elements * self.size // 64) * 64
+
+    @property
+    def items(self) -> int:
+        return self.blocks * self.sizes.groups * self.pieces
+
+    @property
+    def grain(self) -> int:
+        each = max(self.sizes.operations // max(self.items, 1), 1)
+        return max(min(GRAIN_OPERATIONS // each, self.items), 1)
+
+
+def make_weight_plan(
+    g: Geometry,
+    axes: tuple[Axis, Axis, Axis],
+    element: str,
+    blocks: int,
+    target_row: int,
+    *,
+    lanes: int,
+    registers: int,
+    l2_bytes: int,
+) -> WeightPlan:
+    """Plan the weight's gradient; `blocks` and `target_row` are as the kernel has laid them out."""
+    size = 4 if element == "float" else 8
+    vectors = min(2, -(-min(g.filters, PANEL_BYTES // size) // lanes))
+    wanted = max(PIECES // max(blocks * g.groups, 1), 1)
+    channels = max(-(-g.channels // wanted), min(CHANNELS_IN_PIECE, g.channels))
+    pieces = -(-g.channels // channels)
+    rows_of_copy, columns = axes[1].turns, axes[2].turns
+
+    def copy_of(rows: int) -> PaddedCopy:
+        return PaddedCopy(axes, channels, rows, columns)
+
+    def nbytes(rows: int) -> int:
+        return (copy_of(rows).size + rows * columns * g.filters) * size
+
+    while nbytes(rows_of_copy) > l2_bytes // 2 and rows_of_copy > 4:
+        rows_of_copy = -(-rows_of_copy // 2)
+    copy = copy_of(rows_of_copy)
+    most = PIXEL_TILES[registers]
+    along = [copy.offset(2, tap) for tap in axes[2].classes[0]]
+    starts = [
+        (copy.offset(0, z) + copy.offset(1, y), (z.number * g.kernel[1] + y.number) * g.kernel[2])
+        for z in axes[0].classes[0]
+        for y in axes[1].classes[0]
+    ]
+    if g.taps <= most:
+        together = balanced(channels, max(most // g.taps, 1))
+        taps = [(s + a, n + x) for s, n in starts for x, a in enumerate(along)]
+        rows = [(c, offset, number) for c in range(together) for offset, number in taps]
+        starts = [(0, 0)]
+    elif channels < 4 and len(along) <= most:
+        together = 1
+        rows = [(0, offset, x) for x, offset in enumerate(along)]
+    else:
+        together = balanced(channels, most)
+        rows = [(c, 0, 0) for c in range(together)]
+        starts = [(s + a, n + x) for s, n in starts for x, a in enumerate(along)]
+    return WeightPlan(
+        g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
+        together, tuple(rows), tuple(starts), target_row,
+    )  # fmt: skip
+
+
+def emit_weight(
+    plan: WeightPlan,
+    name: str,
+    source: Source,
+    gradient: Gradient,
+    steps: tuple[tuple[int, int], tuple[int, int]],
+    features: frozenset[str],
+    vector_bytes: int,
+    first_argument: int,
+) -> str:
+    """The text of a module that defines `name`, as `convolution.emit` does.
+
+    Its arguments are the image, the output's gradient, the partial sums and the scratch.
+
+    Args:
+        steps: elements from image to image and from group to group, of the image and the gradient.
+    """
+    b = Builder(features, vector_bytes)
+    texts = [
+        copy_function(b.sibling(), f"{name}.copy", plan.copy, source, plan.lanes),
+        _pack_function(b.sibling(), f"{name}.pack", plan, gradient),
+        _sum_function(b.sibling(), f"{name}.sum", plan),
+    ]
+    piece = _WeightPiece(b, name, plan, gradient, steps, source.channel, first_argument)
+    b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, piece.emit)
+    main = b.function(name, "ptr %args, i64 %begin, i64 %end, i64 %worker")
+    return b.preamble() + "".join(texts) + main + attributes(vector_bytes)
+
+
+def _pack_function(b: Builder, name: str, plan: WeightPlan, gradient: Gradient) -> str:
+    """Transpose the gradient of a band: ``[panel][position][filter of the panel]``."""
+    p = parameter_values(PACK_PARAMETERS)
+    element, lanes, size = plan.element, plan.lanes, plan.size
+    vector, columns = vector_type(element, lanes), plan.copy.columns
+    last = plan.sizes.filters - 1
+
+    def filters(start: Value, _: list[Value]) -> None:
+        panel, lane = b.binary("udiv", start, plan.panel), b.binary("urem", start, plan.panel)
+        target = b.gep(element, p["target"], b.mul(panel, plan.band_positions * plan.panel))
+        target = b.gep(element, target, lane)
+        sources = []
+        for i in range(lanes):  # filters behind the last one repeat it
+            number = b.intrinsic("smin", b.add(start, i), b.const("i64", last))
+            sources.append(b.gep(element, p["source"], b.mul(number, gradient.filter)))
+
+        def row(y: Value, _: list[Value]) -> None:
+            here = b.gep(element, target, b.mul(y, columns * plan.panel))
+            starts = [b.gep(element, s, b.mul(y, gradient.strides[1])) for s in sources]
+
+            def square(x: Value, count: int) -> None:
+                numbers = b.add(b.vector("i64", range(lanes)), b.splat(x, lanes))
+                mask = None if count == lanes else lanes_below(b, b.const("i64", count), lanes)
+                rows = []
+                for s in starts:
+                    if gradient.strides[2] != 1:
+                        offsets = b.mul(numbers, gradient.strides[2])
+                        every = mask or b.const(f"<{lanes} x i1>", True)
+                        rows.append(gather(b, vector, s, offsets, every, size))
+                    elif mask is None:
+                        rows.append(b.load(vector, b.gep(element, s, x), size))
+                    else:
+                        zero = b.const(vector, 0)
+                        place = b.gep(element, s, x)
+                        rows.append(b.masked_load(vector, place, size, mask, zero))
+                for i, found in enumerate(transpose(b, rows, size)[:count]):
+                    place = b.mul(b.add(x, i), plan.panel)
+                    b.store(found, b.gep(element, here, place), size)
+
+            whole = columns // lanes * lanes
+            b.loop(0, whole, lanes, lambda x, _: square(x, lanes))
+            if whole < columns:
+                square(b.const("i64", whole), columns - whole)
+
+        b.loop(0, p["rows"], 1, row)
+
+    b.loop(0, plan.panels * plan.panel, lanes, filters)
+    return b.function(name, signature(PACK_PARAMETERS), "internal")
+
+
+def _sum_function(b: Builder, name: str, plan: WeightPlan) -> str:
+    """Add the products of a band to one tile of partial sums."""
+    p = parameter_values(SUM_PARAMETERS)
+    element, lanes, size = plan.element, plan.lanes, plan.size
+    vector, taps = vector_type(element, lanes), plan.sizes.taps
+    count = len(plan.rows) * plan.vectors
+
+    def place(i: int) -> Value:
+        channel, _, tap = plan.rows[i // plan.vectors]
+        row = (channel * taps + tap) * plan.target_row
+        return b.gep(element, p["target"], row + i % plan.vectors * lanes)
+
+    def row_exists(i: int) -> Value:
+        return b.icmp("sgt", p["channels"], plan.rows[i // plan.vectors][0])
+
+    zeros = [b.const(vector, 0)] * count
+
+    def loaded() -> list[Value]:
+        found = []
+        for i in range(count):
+            mask = b.splat(row_exists(i), lanes)
+            found.append(b.masked_load(vector, place(i), size, mask, zeros[i]))
+        return found
+
+    sums = b.either(p["fresh"], lambda: zeros, loaded)
+
+    def row(y: Value, state: list[Value]) -> list[Value]:
+        image = b.gep(element, p["image"], b.mul(y, plan.copy.row))
+        gradient = b.gep(element, p["gradient"], b.mul(y, plan.copy.columns * plan.panel))
+
+        def position(x: Value, sums: list[Value]) -> list[Value]:
+            here = b.gep(element, image, x)
+            line = b.gep(element, gradient, b.mul(x, plan.panel))
+            vectors = [
+                b.load(vector, b.gep(element, line, j * lanes), size) for j in range(plan.vectors)
+            ]
+            result = []
+            for r, (channel, offset, _) in enumerate(plan.rows):
+                number = b.gep(element, here, channel * plan.copy.channel + offset)
+                value = b.splat(b.load(element, number, size), lanes)
+                for j, v in enumerate(vectors):
+                    before = sums[r * plan.vectors + j]
+                    result.append(b.intrinsic("fmuladd", value, v, before))
+            return result
+
+        return b.loop(0, plan.copy.columns, 1, position, state, at_least_once=True)
+
+    sums = b.loop(0, p["rows"], 1, row, sums)
+    for i, value in enumerate(sums):
+        b.branch(row_exists(i), lambda i=i, value=value: b.store(value, place(i), size))
+    return b.function(name, signature(SUM_PARAMETERS), "internal")
+
+
+class _WeightPiece:
+    def __init__(
+        self,
+        b: Builder,
+        name: str,
+        plan: WeightPlan,
+        gradient: Gradient,
+        steps: tuple[tuple[int, int], tuple[int, int]],
+        channel_step: int,
+        first_argument: int,
+    ) -> None:
+        self.b, self.name, self.plan, self.gradient, self.steps = b, name, plan, gradient, steps
+        self.channel_step = channel_step
+        slots = [
+            b.load("ptr", b.gep("i64", Value("%args", "ptr"), first_argument + i), 8)
+            for i in range(4)
+        ]
+        self.pointers = slots[:3]
+        self.scratch = b.gep("i8", slots[3], b.mul(Value("%worker", "i64"), plan.scratch_bytes))
+        self.packed = self.gep(self.scratch, plan.copy_elements)
+        flat = [number for pair in plan.starts for number in pair]
+        self.starts = b.table("i64", flat)
+
+    def gep(self, pointer: Value, offset: Value | int) -> Value:
+        return self.b.gep(self.plan.element, pointer, offset)
+
+    def emit(self, item: Value, _: list[Value]) -> None:
+        b, plan, g = self.b, self.plan, self.plan.sizes
+        piece, rest = b.binary("urem", item, plan.pieces), b.binary("udiv", item, plan.pieces)
+        group, block = b.binary("urem", rest, g.groups), b.binary("udiv", rest, g.groups)
+        channel = b.mul(piece, plan.channels)
+        left = b.sub(b.const("i64", g.channels), channel)
+        self.channels = b.intrinsic("smin", left, b.const("i64", plan.channels))
+        row = b.mul(b.add(b.mul(b.add(b.mul(block, g.groups), group), g.channels), channel), g.taps)
+        self.target = self.gep(self.pointers[2], b.mul(row, plan.target_row))
+        self.channel, self.group = channel, group
+        self.first = b.mul(block, plan.images)
+        last = b.intrinsic("smin", b.add(self.first, plan.images), b.const("i64", g.images))
+        b.loop(self.first, last, 1, self.image)
+
+    def image(self, n: Value, _: list[Value]) -> None:
+        b, plan = self.b, self.plan
+        (image_step, group_step), (gradient_step, gradient_group) = self.steps
+        image = self.gep(self.pointers[0], b.mul(n, image_step))
+        image = self.gep(image, b.mul(self.group, group_step))
+        self.source = self.gep(image, b.mul(self.channel, self.channel_step))
+        gradient = self.gep(self.pointers[1], b.mul(n, gradient_step))
+        gradient = self.gep(gradient, b.mul(self.group, gradient_group))
+        is_first = b.icmp("eq", n, self.first)
+
+        def plane(z: Value, _: list[Value]) -> None:
+            begin = self.gep(gradient, b.mul(z, self.gradient.strides[0]))
+            first_plane = b.binary("and", is_first, b.icmp("eq", z, 0))
+
+            def band(y: Value, _: list[Value]) -> None:
+                fresh = b.binary("and", first_plane, b.icmp("eq", y, 0))
+                self.band(z, y, self.gep(begin, b.mul(y, self.gradient.strides[1])), fresh)
+
+            b.loop(0, plan.copy.axes[1].turns, plan.copy.rows, band)
+
+        b.loop(0, plan.copy.axes[0].turns, 1, plane)
+
+    def band(self, z: Value, y: Value, gradient: Value, fresh: Value) -> None:
+        b, plan = self.b, self.plan
+        values = (self.source, self.scratch, self.channels, z, y, b.const("i64", 0))
+        named = dict(zip(COPY_PARAMETERS, values, strict=True))
+        call_internal(b, f"{self.name}.copy", COPY_PARAMETERS, named)
+        left = b.sub(b.const("i64", plan.copy.axes[1].turns), y)
+        rows = b.intrinsic("smin", left, b.const("i64", plan.copy.rows))
+        packing = {"source": gradient, "target": self.packed, "rows": rows}
+        call_internal(b, f"{self.name}.pack", PACK_PARAMETERS, packing)
+
+        def panel(j: Value, _: list[Value]) -> None:
+            packed = self.gep(self.packed, b.mul(j, plan.band_positions * plan.panel))
+            column = self.gep(self.target, b.mul(j, plan.panel))
+
+            def tile(c: Value, _: list[Value]) -> None:
+                image = self.gep(self.scratch, b.mul(c, plan.copy.channel))
+                target = self.gep(column, b.mul(c, plan.sizes.taps * plan.target_row))
+
+                def start(s: Value, _: list[Value]) -> None:
+                    slot = b.gep("i64", self.starts, b.mul(s, 2))
+                    offset, tap = (b.load("i64", b.gep("i64", slot, i), 8) for i in range(2))
+                    values = {
+                        "image": self.gep(image, offset),
+                        "gradient": packed,
+                        "target": self.gep(target, b.mul(tap, plan.target_row)),
+                        "rows": rows,
+                        "channels": b.sub(self.channels, c),
+                        "fresh": fresh,
+                    }
+                    call_internal(b, f"{self.name}.sum", SUM_PARAMETERS, values)
+
+                b.loop(0, len(plan.starts), 1, start)
+
+            b.loop(0, self.channels, plan.tile_channels, tile)
+
+        b.loop(0, plan.panels, 1, panel)
