@@ -135,6 +135,7 @@ class _Piece:
         self.scratch = b.gep("i8", slots[2], b.mul(Value("%worker", "i64"), plan.scratch_bytes))
         self.stage = b.gep(plan.element, self.scratch, plan.copy_elements)
         self.table, self.ranges = self.tables()
+        self.entries, self.entry_count = self.table, b.const("i64", 0)
 
     def gep(self, pointer: Value, offset: Value | int) -> Value:
         return self.b.gep(self.plan.element, pointer, offset)
@@ -316,7 +317,7 @@ class _Piece:
             **self.tile_values,
             "image": image,
             "stage": stage,
-            "table": self.table if self.plan.copy is None else self.entries,
+            "table": self.entries,
             "entries": entries,
         }
         call_internal(self.b, f"{self.name}.tile{residue}", TILE_PARAMETERS, values)

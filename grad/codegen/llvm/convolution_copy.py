@@ -7,12 +7,16 @@ image are never read: rows outside are only filled, and vectors are loaded under
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.convolution_plan import Axis, PaddedCopy
 from grad.codegen.llvm.packing import parameter_values, signature
+
+# inner(source, target, whether the image has elements there)
+Inner: TypeAlias = Callable[[Value, Value, Value], None]
 
 COPY_PARAMETERS: Mapping[str, str] = {
     "source": "ptr noalias",  # the image's first channel
@@ -60,7 +64,9 @@ class _Copier:
     def gep(self, pointer: Value, offset: Value) -> Value:
         return self.b.gep(self.source.element, pointer, offset)
 
-    def along(self, axis: int, count: int, source: Value, target: Value, inside: Value, go) -> None:
+    def along(
+        self, axis: int, count: int, source: Value, target: Value, inside: Value, go: Inner
+    ) -> None:
         """Go through the phases and elements of the axis z or y."""
         b, where = self.b, self.copy.axes[axis]
         first = self.p["zyx"[axis]]
@@ -157,8 +163,3 @@ def gather(b: Builder, vector: str, source: Value, offsets: Value, mask: Value, 
         f"call {vector} @{name}({pointers.type} align {size} {pointers.text}, "
         f"{mask.type} {mask.text}, {vector} zeroinitializer)",
     )
-
-
-def parameters(values: Sequence[Value]) -> dict[str, Value]:
-    """The values of the copy function's parameters, by name."""
-    return dict(zip(COPY_PARAMETERS, values, strict=True))

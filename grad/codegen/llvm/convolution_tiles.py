@@ -111,7 +111,9 @@ class _Tile:
     def step(self, image: Value, weight: Value, tap: int, sums: list[Value]) -> list[Value]:
         raise NotImplementedError
 
-    def outer(self, broadcasts: Sequence[Value], vectors: Sequence[Value], sums: list[Value]):
+    def outer(
+        self, broadcasts: Sequence[Value], vectors: Sequence[Value], sums: list[Value]
+    ) -> list[Value]:
         """Add the product of every broadcast with every vector."""
         count = len(vectors)
         return [
