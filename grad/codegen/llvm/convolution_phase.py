@@ -15,7 +15,8 @@ from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
 from grad.codegen.llvm.convolution_copy import Source
 from grad.codegen.llvm.convolution_plan import axis_of, make_plan
-from grad.codegen.llvm.convolution_weight import Gradient, emit_weight, make_weight_plan
+from grad.codegen.llvm.convolution_weight import Gradient, emit_weight
+from grad.codegen.llvm.convolution_weight_plan import make_weight_plan
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter
 from grad.graph.index import Index, Variable

@@ -1,0 +1,139 @@
+"""Decide how the gradient of a convolution's weight is computed.
+
+`convolution_weight.py` writes the code of a plan; `convolution_plan.py` has the axes and the padded
+copy that both directions share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grad.codegen.llvm.convolution_plan import (
+    GRAIN_OPERATIONS,
+    PIXEL_TILES,
+    Axis,
+    PaddedCopy,
+    balanced,
+)
+from grad.graph.windows import Geometry
+from grad.kernel.ir_convolution import PANEL_BYTES
+
+PIECES = 16  # of a weight's gradient, where its sizes allow
+CHANNELS_IN_PIECE = 16  # at least, as each piece packs the output's gradient again
+
+
+@dataclass(frozen=True, slots=True)
+class WeightPlan:
+    """What the code of a weight's gradient depends on.
+
+    Attributes:
+        blocks, images: blocks of images, and images of one.
+        pieces, channels: pieces that the channels are cut in, and channels of one.
+        tile_channels: channels of a tile; rows: (channel, offset in the copy, tap number) of each
+            of its rows, from where the tile begins.
+        starts: (offset in the copy, tap number) at which a tile is run, for each channel.
+        target_row: elements from row to row of the partial sums.
+    """
+
+    sizes: Geometry
+    element: str
+    lanes: int
+    vectors: int
+    copy: PaddedCopy
+    blocks: int
+    images: int
+    pieces: int
+    channels: int
+    tile_channels: int
+    rows: tuple[tuple[int, int, int], ...]
+    starts: tuple[tuple[int, int], ...]
+    target_row: int
+
+    @property
+    def size(self) -> int:
+        return 4 if self.element == "float" else 8
+
+    @property
+    def panel(self) -> int:
+        return self.vectors * self.lanes
+
+    @property
+    def panels(self) -> int:
+        return -(-self.sizes.filters // self.panel)
+
+    @property
+    def band_positions(self) -> int:
+        return self.copy.rows * self.copy.columns
+
+    @property
+    def copy_elements(self) -> int:
+        # Channels behind the last one are read by the last tile, and never stored.
+        room = self.copy.channel * (self.channels + self.tile_channels)
+        return -(-(room + self.lanes) // 16) * 16
+
+    @property
+    def scratch_bytes(self) -> int:
+        elements = self.copy_elements + self.panels * self.panel * self.band_positions
+        return -(-elements * self.size // 64) * 64
+
+    @property
+    def items(self) -> int:
+        return self.blocks * self.sizes.groups * self.pieces
+
+    @property
+    def grain(self) -> int:
+        each = max(self.sizes.operations // max(self.items, 1), 1)
+        return max(min(GRAIN_OPERATIONS // each, self.items), 1)
+
+
+def make_weight_plan(
+    g: Geometry,
+    axes: tuple[Axis, Axis, Axis],
+    element: str,
+    blocks: int,
+    target_row: int,
+    *,
+    lanes: int,
+    registers: int,
+    l2_bytes: int,
+) -> WeightPlan:
+    """Plan the weight's gradient; `blocks` and `target_row` are as the kernel has laid them out."""
+    size = 4 if element == "float" else 8
+    vectors = min(2, -(-min(g.filters, PANEL_BYTES // size) // lanes))
+    wanted = max(PIECES // max(blocks * g.groups, 1), 1)
+    channels = max(-(-g.channels // wanted), min(CHANNELS_IN_PIECE, g.channels))
+    pieces = -(-g.channels // channels)
+    rows_of_copy, columns = axes[1].turns, axes[2].turns
+
+    def copy_of(rows: int) -> PaddedCopy:
+        return PaddedCopy(axes, channels, rows, columns)
+
+    def nbytes(rows: int) -> int:
+        return (copy_of(rows).size + rows * columns * g.filters) * size
+
+    while nbytes(rows_of_copy) > l2_bytes // 2 and rows_of_copy > 4:
+        rows_of_copy = -(-rows_of_copy // 2)
+    copy = copy_of(rows_of_copy)
+    most = PIXEL_TILES[registers]
+    along = [copy.offset(2, tap) for tap in axes[2].classes[0]]
+    starts = [
+        (copy.offset(0, z) + copy.offset(1, y), (z.number * g.kernel[1] + y.number) * g.kernel[2])
+        for z in axes[0].classes[0]
+        for y in axes[1].classes[0]
+    ]
+    if g.taps <= most:
+        together = balanced(channels, max(most // g.taps, 1))
+        taps = [(s + a, n + x) for s, n in starts for x, a in enumerate(along)]
+        rows = [(c, offset, number) for c in range(together) for offset, number in taps]
+        starts = [(0, 0)]
+    elif channels < 4 and len(along) <= most:
+        together = 1
+        rows = [(0, offset, x) for x, offset in enumerate(along)]
+    else:
+        together = balanced(channels, most)
+        rows = [(c, 0, 0) for c in range(together)]
+        starts = [(s + a, n + x) for s, n in starts for x, a in enumerate(along)]
+    return WeightPlan(
+        g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
+        together, tuple(rows), tuple(starts), target_row,
+    )  # fmt: skip
