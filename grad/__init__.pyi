@@ -740,6 +740,9 @@ def matmul(x: Any, y: Any) -> Tensor:
 def mm(x: Any, mat2: Any) -> Tensor:
     """Product of two matrices."""
 
+def _int_mm(x: Any, mat2: Any) -> Tensor:
+    """Product of two int8 matrices with sums in int32, which is the result's type."""
+
 def bmm(x: Any, mat2: Any) -> Tensor:
     """Products of two batches of matrices of equal size, which do not broadcast."""
 

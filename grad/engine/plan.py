@@ -30,6 +30,7 @@ from grad.schedule.facts import renumbered
 from grad.schedule.group import group
 from grad.schedule.program import Leaf, Program
 from grad.schedule.simplify import simplify
+from grad.schedule.split import split_deep_products
 from grad.schedule.verify import verify_grouping, verify_program
 from grad.settings import settings
 
@@ -177,7 +178,7 @@ def make_plan(program: Program, backend: Backend) -> Plan:
     scalars = sorted(
         (e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None
     )
-    program = simplify(program)
+    program = simplify(split_deep_products(program))
     grouping = group(program)
     if settings.debug >= 3:
         print(program, *explain(program, grouping), sep="\n", file=sys.stderr)

@@ -198,6 +198,33 @@ class Mm(Function):
 
 
 @op(
+    function="_int_mm",
+    reference=lambda x, mat2: np.matmul(x.astype(np.int32), mat2.astype(np.int32)),
+    samples=(*operands(((3, 4), (4, 2))), *operands(((5, 300), (300, 17)))),
+    errors=(
+        Failure(((2, 3), (3,)), match="2-D", dtype=dtypes.int8),
+        Failure(((2, 3), (2, 3)), match="do not fit", dtype=dtypes.int8),
+        Failure(((2, 3), (3, 2)), error=DTypeError, match="int8"),
+    ),
+    dtypes=(dtypes.int8,),
+    gradient=False,
+)
+class IntMm(Function):
+    """Product of two int8 matrices with sums in int32, which is the result's type."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, mat2: Any) -> Any:
+        _ranked("_int_mm", (2, 2), x, mat2)
+        if x.dtype is not dtypes.int8 or mat2.dtype is not dtypes.int8:
+            raise DTypeError(
+                f"_int_mm: operands are {x.dtype.name} and {mat2.dtype.name}, needs int8 for both; "
+                f"use x @ mat2 for a product in their own type."
+            )
+        _check_shapes(x.shape, mat2.shape)
+        return x._wrap(contract(cast(x.node, dtypes.int32), cast(mat2.node, dtypes.int32)))
+
+
+@op(
     method="bmm",
     reference=np.matmul,
     samples=operands(((2, 3, 4), (2, 4, 2))),
