@@ -100,11 +100,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """``parameter[index] = value``."""
+    """``parameter[index] = value``; one that `streams` may go past the caches, line by line."""
 
     parameter: int
     index: Index
     value: int
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +311,8 @@ def _print_statement(
             condition = f" if {_print_guards(s.guards)} else 0" if s.guards else ""
             return f"v{s.value} = {names[s.parameter]}[{show(s.index)}]{condition}"
         case Store():
-            return f"{names[s.parameter]}[{show(s.index)}] = v{s.value}"
+            past = "  # streams" if s.streams else ""
+            return f"{names[s.parameter]}[{show(s.index)}] = v{s.value}{past}"
         case Declare():
             accumulators[s.value] = s.op
             return f"v{s.value} = identity({s.op.name}, {s.dtype.name})"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from grad.graph.index import Index, add, const, scale
 from grad.graph.positions import Position, flatten, unflatten
@@ -35,7 +36,8 @@ from grad.kernel.keep import keep_values
 from grad.kernel.lower_attention import lower_attention
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
 from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
-from grad.kernel.tiles import find_tiling, tiled_loops
+from grad.kernel.streams import stream_stores
+from grad.kernel.tiles import tiled
 from grad.kernel.writer import InMemory, Writer
 from grad.schedule.demand import Group, Grouping
 from grad.schedule.facts import PARTED, root_variables
@@ -123,6 +125,8 @@ def finish(
     ]
     size = "x".join(map(str, program.entries[group.root].shape)) or "scalar"
     name = "_".join([*(words[-6:] or ["copy"]), size])
+    if group.overwrites is None and group.contraction is None:
+        phases = stream_stores(phases, parameters)
     kept = tuple(tuple(phase) for phase in phases)
     return Lowered(Kernel(name, parameters, kept), tuple(writer.parameters))
 
@@ -228,11 +232,9 @@ class _Nest:
         ops = {self.program.entries[number].op for number in self.group.inlined}
         if not ops & {PERMUTE, AS_STRIDED}:
             return
-        shape = self.entry.shape
-        tiling = find_tiling(Writer(self.program, self.in_memory), shape, self.store_all)
-        if tiling is not None:
-            writer = Writer(self.program, self.in_memory)
-            tiled_loops(writer, tiling, self.store_all, self.entry.dtype.itemsize)
+        make = partial(Writer, self.program, self.in_memory)
+        writer = tiled(make, self.entry, self.store_all)
+        if writer is not None:
             yield writer, [writer.bodies[0]]
 
     # -- rows --------------------------------------------------------------------------------------

@@ -4,8 +4,7 @@ Whichever axis of a transposing kernel is innermost, some access jumps from one 
 next. In a tile all lines that are touched are used up while they are in the first-level cache; and
 the loop over its rows is one of squares (`ir.py`), in which what runs along the rows is read in
 vectors and transposed in registers (`codegen/llvm/transposes.py`). Axes that all accesses walk as
-if they were one are made one before. `lower.py` tries this form beside the others when
-`find_tiling` finds an axis to tile with.
+if they were one are made one before. `lower.py` tries this form beside the others.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from grad.graph.movement import Shape
 from grad.graph.positions import Position, unflatten
 from grad.kernel.ir import Count, Load, Loop, Statement, Store, Test
 from grad.kernel.writer import Writer
+from grad.schedule.program import Entry
 
 # Bytes of a row and of a column of a tile. Where rows begin inside a line, or inside the pair of
 # lines that is fetched together, short ones fetch twice as much as they use.
@@ -53,6 +53,20 @@ class Tiling:
         """Where the element at `indices`, one for each group, is in the result."""
         pairs = zip(indices, self.groups, strict=True)
         return tuple(part for index, group in pairs for part in unflatten(index, group))
+
+
+def tiled(make: Callable[[], Writer], shape: Shape, body: Body, itemsize: int) -> Writer | None:
+    """`body` written for all positions of `shape` in tiles, where that may pay; else None.
+
+    Args:
+        make: gives fresh writers. itemsize: bytes of an element of the result.
+    """
+    tiling = find_tiling(make(), shape, body)
+    if tiling is None:
+        return None
+    writer = make()
+    tiled_loops(writer, tiling, body, entry.dtype.itemsize)
+    return writer
 
 
 def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:

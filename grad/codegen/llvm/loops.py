@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from grad.codegen.llvm.addresses import Addresses, Lanes
-from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of, mangled
+from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
+from grad.codegen.llvm.memory import end_streams, gather, scatter, stream_store
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, stage
 from grad.codegen.llvm.widths import lane_count, registers
@@ -58,6 +59,7 @@ def phase_text(
     emitter.load_parameters(used_parameters(phase))
     for statement in phase:
         emitter.statement(statement)
+    end_streams(b)
     text = b.function(name, SIGNATURE)
     return b.preamble() + text + attributes(vector_bytes)
 
@@ -175,7 +177,7 @@ class Emitter:
             zero = Value("zeroinitializer", type_name)
             if place.jumps is not None:
                 every = mask if mask is not None else b.const(f"<{width} x i1>", True)
-                raw = self._gather(place.jumps, type_name, size, every)
+                raw = gather(b, place.jumps, type_name, size, every)
             elif not place.varies:
                 assert guard is not None
                 any_lane = b.call("i1", f"llvm.vector.reduce.or.v{width}i1", guard)
@@ -193,17 +195,6 @@ class Emitter:
         mask = self.b.convert("bitcast", guard, "<1 x i1>")
         loaded = self.b.masked_load(one, pointer, size, mask, Value("zeroinitializer", one))
         return self.b.emit(storage, f"extractelement {one} {loaded.text}, i32 0")
-
-    def _gather(self, pointers: Value, type_name: str, size: int, mask: Value) -> Value:
-        b = self.b
-        width = lanes_of(type_name)
-        name = f"llvm.masked.gather.{mangled(type_name)}.v{width}p0"
-        b.declare(name, f"{type_name} (<{width} x ptr>, {mask.type}, {type_name})")
-        return b.emit(
-            type_name,
-            f"call {type_name} @{name}(<{width} x ptr> align {size} {pointers.text}, "
-            f"{mask.type} {mask.text}, {type_name} zeroinitializer)",
-        )
 
     def _mask(self, guard: Value | None) -> Value | None:
         """The lanes that are alive and guarded, or None for all."""
@@ -228,14 +219,10 @@ class Emitter:
         raw = b.splat(raw, lanes.count)
         if place.jumps is not None:
             mask = lanes.mask or b.const(f"<{lanes.count} x i1>", True)
-            name = f"llvm.masked.scatter.{mangled(raw.type)}.v{lanes.count}p0"
-            b.declare(name, f"void ({raw.type}, <{lanes.count} x ptr>, {mask.type})")
-            b.line(
-                f"call void @{name}({raw.type} {raw.text}, <{lanes.count} x ptr> align {size} "
-                f"{place.jumps.text}, {mask.type} {mask.text})"
-            )
+            scatter(b, raw, place.jumps, size, mask)
         elif lanes.mask is None:
-            b.store(raw, place.pointer, size)
+            put = stream_store if s.streams else Builder.store
+            put(b, raw, place.pointer, size)
         else:
             b.masked_store(raw, place.pointer, size, lanes.mask)
 

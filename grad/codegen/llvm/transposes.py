@@ -23,7 +23,6 @@ from grad.kernel.ir import Load, Loop
 LARGEST_SQUARE = 16
 # Vectors of the loop may read so many elements beyond a row.
 SLACK = 64
-LINE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,6 @@ def _stage(
     width = -(-across.size // LARGEST_SQUARE) * LARGEST_SQUARE
     array = b.alloca(storage, -(-loop.variable.size // side) * side * width + SLACK)
     squares = _Squares(b, storage, size, side, source, stride, array, width)
-    around = next(reversed(addresses.variables), None)
-    ahead = None if around is None else load.index.coefficient(around)
-    if ahead:
-        squares.prefetch(b.gep(storage, source, ahead), loop.variable.size, columns)
     squares.write(rows, columns)
     return Staged(array, storage, loop.variable, width)
 
@@ -144,19 +139,6 @@ class _Squares:
             whole()
         else:
             b.either(fits, whole, narrow)
-
-    def prefetch(self, following: Value, rows: int, columns: Value) -> None:
-        """Ask for the lines of the tile at `following`; it may lie outside of the operand."""
-        b = self.b
-        into_second_level = [Value(text, "i32") for text in ("0", "2", "1")]
-
-        def column(number: Value, _: list[Value]) -> None:
-            place = b.gep(self.storage, following, b.mul(number, self.stride))
-            for start in range(0, rows, LINE_BYTES // self.size):
-                line = b.gep(self.storage, place, start)
-                b.call("void", "llvm.prefetch.p0", line, *into_second_level)
-
-        b.loop(0, columns, 1, column)
 
     @property
     def has_masks(self) -> bool:
