@@ -55,13 +55,13 @@ class Tiling:
         return tuple(part for index, group in pairs for part in unflatten(index, group))
 
 
-def tiled(make: Callable[[], Writer], shape: Shape, body: Body, itemsize: int) -> Writer | None:
-    """`body` written for all positions of `shape` in tiles, where that may pay; else None.
+def tiled(make: Callable[[], Writer], entry: Entry, body: Body) -> Writer | None:
+    """`body` written for all positions of `entry` in tiles, where that may pay; else None.
 
     Args:
-        make: gives fresh writers. itemsize: bytes of an element of the result.
+        make: gives fresh writers.
     """
-    tiling = find_tiling(make(), shape, body)
+    tiling = find_tiling(make(), entry.shape, body)
     if tiling is None:
         return None
     writer = make()
