@@ -428,6 +428,30 @@ def roll(x: Any, shifts: Any, dims: Any = ...) -> Tensor:
 def pad(x: Any, pad: Any, mode: str = ..., value: _float | None = ...) -> Tensor:
     """x with elements put before and after its last axes."""
 
+def sum(
+    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+) -> Tensor:
+    """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
+
+def mean(
+    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+) -> Tensor:
+    """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""
+
+def prod(
+    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+) -> Tensor:
+    """Product over `dim`; integers and bool are multiplied in int64. Its gradient is exact where elements are 0."""
+
+def any(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    """Whether any element over `dim` is nonzero; of nothing, False."""
+
+def all(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    """Whether all elements over `dim` are nonzero; of nothing, True."""
+
+def count_nonzero(x: Any, dim: Any = ..., **numpy_names: Any) -> Tensor:
+    """How many elements over `dim` are nonzero."""
+
 def relu6(x: Any) -> Tensor:
     """``min(max(x, 0), 6)``."""
 
@@ -560,30 +584,6 @@ def conv_transpose3d(
     dilation: Any = ...,
 ) -> Tensor:
     """The transpose of `conv3d`, over the last 3 axes of ``(N, C, D, H, W)``; see `conv_transpose1d`."""
-
-def sum(
-    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
-) -> Tensor:
-    """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
-
-def mean(
-    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
-) -> Tensor:
-    """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""
-
-def prod(
-    x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
-) -> Tensor:
-    """Product over `dim`; integers and bool are multiplied in int64. Its gradient is exact where elements are 0."""
-
-def any(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
-    """Whether any element over `dim` is nonzero; of nothing, False."""
-
-def all(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
-    """Whether all elements over `dim` are nonzero; of nothing, True."""
-
-def count_nonzero(x: Any, dim: Any = ..., **numpy_names: Any) -> Tensor:
-    """How many elements over `dim` are nonzero."""
 
 def var(
     x: Any,

@@ -383,6 +383,24 @@ class Tensor(Variable):
         """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
     def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
         """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
+    def sum(
+        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+    ) -> Tensor:
+        """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
+    def mean(
+        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+    ) -> Tensor:
+        """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""
+    def prod(
+        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
+    ) -> Tensor:
+        """Product over `dim`; integers and bool are multiplied in int64. Its gradient is exact where elements are 0."""
+    def any(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """Whether any element over `dim` is nonzero; of nothing, False."""
+    def all(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """Whether all elements over `dim` are nonzero; of nothing, True."""
+    def count_nonzero(self, dim: Any = ..., **numpy_names: Any) -> Tensor:
+        """How many elements over `dim` are nonzero."""
     def relu6(self) -> Tensor:
         """``min(max(x, 0), 6)``."""
     def hardtanh(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
@@ -474,24 +492,6 @@ class Tensor(Variable):
         """`x` as another dtype (or like another tensor); `x` itself if nothing changes."""
     def bitcast(self, dtype: Any) -> Tensor:
         """The same bits read as `dtype`, of equal size; a copy."""
-    def sum(
-        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
-    ) -> Tensor:
-        """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
-    def mean(
-        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
-    ) -> Tensor:
-        """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""
-    def prod(
-        self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
-    ) -> Tensor:
-        """Product over `dim`; integers and bool are multiplied in int64. Its gradient is exact where elements are 0."""
-    def any(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
-        """Whether any element over `dim` is nonzero; of nothing, False."""
-    def all(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
-        """Whether all elements over `dim` are nonzero; of nothing, True."""
-    def count_nonzero(self, dim: Any = ..., **numpy_names: Any) -> Tensor:
-        """How many elements over `dim` are nonzero."""
     def var(
         self,
         dim: Any = ...,

@@ -102,9 +102,9 @@ cache = PlanCache()
 _lock = threading.RLock()
 
 # Values that are to be computed with whatever is computed next, if somebody still holds them then:
-# losses that a backward pass started from. A training loop prints them after the step, at no
-# further cost.
-_awaited: deque[weakref.ref[Node]] = deque(maxlen=16)
+# losses that a backward pass started from, which a training loop prints after the step, and running
+# statistics of layers, of which a deep network has hundreds. At no further cost.
+_awaited: deque[weakref.ref[Node]] = deque(maxlen=1024)
 
 
 def compute_soon(node: Node) -> None:

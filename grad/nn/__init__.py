@@ -2,8 +2,8 @@
 
 Read in this order: `parameter.py`, `module.py` (with `hooks.py` and `state.py`), `containers.py`,
 `linear.py`, `convolution.py`, then `functional.py`, which the small modules (`activation.py`,
-`dropout.py`, `loss.py`, `normalization.py`, `padding.py`, `pooling.py`, `shape.py`) wrap, and
-`init.py`.
+`batch_normalization.py`, `dropout.py`, `loss.py`, `normalization.py`, `padding.py`, `pooling.py`,
+`shape.py`) wrap, and `init.py`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ from grad.nn.activation import (
     Softplus,
     Softsign,
     Tanh,
+)
+from grad.nn.batch_normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
 )
 from grad.nn.compiled import CompiledModule
 from grad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
@@ -140,6 +149,13 @@ __all__ = [
     "CircularPad2d",
     "CircularPad3d",
     # normalization
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "LayerNorm",
     "RMSNorm",
     # activations

@@ -22,6 +22,7 @@ from grad.nn.losses import (
     mse_loss,
     smooth_l1_loss,
 )
+from grad.nn.normalizations import batch_norm, group_norm, instance_norm
 from grad.nn.spatial import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -52,6 +53,9 @@ __all__ = [
     "scaled_dot_product_attention",
     "one_hot",
     "dropout",
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
     "layer_norm",
     "rms_norm",
     "normalize",

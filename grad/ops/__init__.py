@@ -8,6 +8,7 @@ from grad.ops import (  # noqa: F401
     attention,
     average_pooling,
     axes,
+    batch_norm,
     clipped,
     comparison,
     convert,

@@ -8,7 +8,7 @@ result's, expanded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,26 @@ def accumulated(x: Any, dtype: Any = None) -> tuple[Node, DType]:
     return (cast(x.node, wide) if x.dtype.is_floating_point else cast(node, wide)), result
 
 
+# A run of reduced axes of this many elements at the end of a row is worth a pass of its own.
+LONG_RUN = 32
+
+
+def total(node: Node, axes: Sequence[int]) -> Node:
+    """The sum over `axes`, in two steps where an axis that stays lies between long runs.
+
+    So it is for the statistics of channels of ``(N, C, H, W)``: first each image's rows, one after
+    the other in memory, then what is left of them, which is little.
+    """
+    last = len(node.shape)
+    while last - 1 in axes:
+        last -= 1
+    run = tuple(axis for axis in axes if axis >= last)
+    rest = tuple(axis for axis in axes if axis < last)
+    if rest and run and reduced_size(node.shape, run) >= LONG_RUN:
+        return reduce(SUM, reduce(SUM, node, run), rest)
+    return reduce(SUM, node, axes)
+
+
 @op(method="sum", reference=numpy_axes(np.sum), samples=axes_samples(), dtypes=ALL)
 class Sum(Function):
     """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
@@ -74,7 +94,7 @@ class Sum(Function):
         axes = normal_axes("sum", dim, len(shape))
         ctx.shape, ctx.axes = shape, axes
         node, result = accumulated(x, dtype)
-        return x._wrap(keep_axes(cast(reduce(SUM, node, axes), result), shape, axes, keepdim))
+        return x._wrap(keep_axes(cast(total(node, axes), result), shape, axes, keepdim))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -94,8 +114,8 @@ class Mean(Function):
         axes = normal_axes("mean", dim, len(shape))
         ctx.shape, ctx.axes, ctx.count = shape, axes, reduced_size(shape, axes)
         node, result = accumulated(x, dtype)
-        total = reduce(SUM, node, axes)
-        mean = pointwise(DIV, total, number(ctx.count, total.dtype))
+        summed = total(node, axes)
+        mean = pointwise(DIV, summed, number(ctx.count, summed.dtype))
         return x._wrap(keep_axes(cast(mean, result), shape, axes, keepdim))
 
     @staticmethod

@@ -1,0 +1,176 @@
+"""Normalisation over a batch, over images and over groups of channels, as functions.
+
+All of them subtract a mean and divide by a standard deviation, taken over some axes of
+``(N, C, *sizes)``, and then scale and shift each channel. In training the work is done by
+`ops/batch_norm.py`. Running statistics are written in place: new values that nobody has asked for,
+so they are computed along with whatever is computed next, such as an optimiser's step.
+"""
+
+from __future__ import annotations
+
+import math
+
+from grad.autograd.modes import no_grad
+from grad.engine import compute_soon
+from grad.errors import ArgumentError, ShapeError
+from grad.ops.batch_norm import Normalize
+from grad.tensor import Tensor
+
+Axes = tuple[int, ...]
+
+
+def _check_channels(name: str, input: Tensor, **tensors: Tensor | None) -> None:
+    """Every one of `tensors` has one number for each channel of the input."""
+    if len(input.shape) < 2:
+        raise ShapeError(
+            f"{name}: got shape {tuple(input.shape)}, needs (N, C, ...); use input.unsqueeze(0)."
+        )
+    for what, tensor in tensors.items():
+        if tensor is not None and tuple(tensor.shape) != (input.shape[1],):
+            raise ShapeError(
+                f"{name}: {what} should contain {input.shape[1]} elements, one for each channel of "
+                f"{tuple(input.shape)}, not {tuple(tensor.shape)}."
+            )
+
+
+def _wide(input: Tensor) -> Tensor:
+    return input.float() if input.dtype.itemsize < 4 else input
+
+
+def _by_channel(values: Tensor, rank: int) -> Tensor:
+    """One number for each channel, to broadcast against a tensor of `rank` dimensions."""
+    return values.reshape(-1, *[1] * (rank - 2))
+
+
+def _affine(value: Tensor, weight: Tensor | None, bias: Tensor | None, input: Tensor) -> Tensor:
+    """``value * weight + bias`` for each channel, in the type of the input."""
+    rank = len(input.shape)
+    if weight is not None:
+        value = value * _by_channel(weight, rank)
+    if bias is not None:
+        value = value + _by_channel(bias, rank)
+    return value if value.dtype is input.dtype else value.to(input.dtype)
+
+
+def _update(running: Tensor, new: Tensor, momentum: float | Tensor) -> None:
+    """Move `running` towards `new` by the part `momentum` of the way, in place."""
+    with no_grad():
+        running += (new.detach().to(running.dtype) - running) * momentum
+        compute_soon(running.node)
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float | Tensor = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel of ``(N, C, *sizes)`` to zero mean and unit variance over batch and sizes.
+
+    In training by its own statistics, towards which the running ones move (with the variance of a
+    sample, divisor n - 1); otherwise by the running ones. Ioffe, Szegedy, "Batch normalization",
+    2015.
+    """
+    _check_channels(
+        "batch_norm",
+        input,
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
+    rank = len(input.shape)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ArgumentError(
+                "batch_norm: running_mean and running_var must be defined in evaluation mode; give "
+                "them, or use training=True."
+            )
+        centered = _wide(input) - _by_channel(running_mean, rank)
+        scale = (_by_channel(running_var, rank) + eps).rsqrt()
+        return _affine(centered * scale, weight, bias, input)
+    axes = (0, *range(2, rank))
+    count = math.prod(input.shape[axis] for axis in axes)
+    if count == 1:
+        raise ArgumentError(
+            f"batch_norm: expected more than 1 value per channel when training, got input size "
+            f"{tuple(input.shape)}; use a larger batch, or eval()."
+        )
+    found = Normalize.apply(input, weight, bias, eps)
+    if count and running_mean is not None:
+        _update(running_mean, found.mean.reshape(-1), momentum)
+    if count and running_var is not None:
+        _update(running_var, found.variance.reshape(-1) * (count / (count - 1)), momentum)
+    return found.result
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel of each image of ``(N, C, *sizes)`` to zero mean and unit variance.
+
+    Running statistics, where there are any, move towards the means over the batch. Ulyanov,
+    Vedaldi, Lempitsky, "Instance normalization", 2016.
+    """
+    _check_channels(
+        "instance_norm",
+        input,
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    count = math.prod(input.shape[2:])
+    if count == 1:
+        raise ArgumentError(
+            f"instance_norm: expected more than 1 spatial element when training, got input size "
+            f"{tuple(input.shape)}."
+        )
+    # Every channel of every image is a channel of one image.
+    images, channels = input.shape[:2]
+    found = Normalize.apply(
+        _wide(input).reshape(1, images * channels, *input.shape[2:]), None, None, eps
+    )
+    if count and images and running_mean is not None:
+        _update(running_mean, found.mean.reshape(images, channels).mean(0), momentum)
+    if count and images and running_var is not None:
+        of_sample = found.variance.reshape(images, channels).mean(0) * (count / (count - 1))
+        _update(running_var, of_sample, momentum)
+    return _affine(found.result.reshape(input.shape), weight, bias, input)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each of `num_groups` groups of channels of each image to zero mean and unit variance.
+
+    Wu, He, "Group normalization", 2018.
+    """
+    _check_channels("group_norm", input, weight=weight, bias=bias)
+    if num_groups < 1 or input.shape[1] % num_groups:
+        raise ShapeError(
+            f"group_norm: expected number of channels to be divisible by num_groups={num_groups}, "
+            f"but got an input of shape {tuple(input.shape)}."
+        )
+    groups = input.shape[0] * num_groups
+    size = math.prod(input.shape[1:]) // num_groups
+    # Every group of every image is a channel of one image.
+    found = Normalize.apply(_wide(input).reshape(1, groups, size), None, None, eps)
+    return _affine(found.result.reshape(input.shape), weight, bias, input)
