@@ -6,6 +6,7 @@ are the backends. `grad/device.py` opens them by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +25,7 @@ class CompiledPhase:
             the offset for parameter -2.
         items: items to share out; grain: items a thread takes at a time.
         scratch_bytes: scratch that every worker needs.
+        nanoseconds: about how long one thread takes for all items; infinite where nobody knows.
     """
 
     entry: object
@@ -31,6 +33,7 @@ class CompiledPhase:
     items: int
     grain: int
     scratch_bytes: int = 0
+    nanoseconds: float = math.inf
 
 
 CONSTANT = -1

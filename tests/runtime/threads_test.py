@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,7 @@ from grad.runtime.cpu import pool_code
 from grad.runtime.cpu.compiler import compile_ir
 from grad.runtime.cpu.replay import Call, NativePlan
 from grad.runtime.cpu.threads import get_num_threads, pool, set_num_threads
-from tests.runtime.native_kernels import WORK, add_plan, adds_right, exit_with_answer, kernel
+from tests.runtime.native_kernels import COUNT, WORK, add_plan, adds_right, exit_with_answer, kernel
 
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX threads and fork")
@@ -137,6 +138,52 @@ def test_idle_threads_burn_nothing():
     assert time.process_time() - before < 0.1
 
 
+def chunks_by_worker(nanoseconds: float, steps: int = 1) -> list[int]:
+    """Run 12 chunks of a few microseconds a step, said to cost so much; how many each worker ran.
+
+    The two calls of a step count and work."""
+    counts = np.zeros((3, 8), np.int64)
+    count = Call(kernel(COUNT, "count"), ((0, 0),), 12, 1, nanoseconds)
+    work = Call(kernel(WORK, "work"), ((1, 0),), 12, 1, 0.0)
+    NativePlan([[count], [work]] * steps, 2).run([counts.ctypes.data, 10_000])
+    return counts[:, 0].tolist()
+
+
+@posix
+def test_little_work_wakes_nobody():
+    """Waking a thread costs more than it would do: the caller runs everything itself."""
+    assert adds_right()
+    for _ in range(5):
+        time.sleep(0.02)  # the others are asleep by now
+        assert chunks_by_worker(5_000) == [12, 0, 0]
+
+
+@posix
+def test_much_work_wakes_the_others():
+    """In one job, and in many small ones that follow each other at once."""
+    for nanoseconds, steps in ((math.inf, 1), (5_000, 300)):
+        deadline = time.monotonic() + 60
+        helped = 0
+        while not helped:
+            assert time.monotonic() < deadline, "nobody ever helped"
+            time.sleep(0.01)
+            counts = chunks_by_worker(nanoseconds, steps)
+            assert sum(counts) == 12 * steps
+            helped = sum(counts[1:])
+
+
+@posix
+def test_many_more_threads_than_cores():
+    set_num_threads(100)
+    for _ in range(3):
+        assert adds_right(items=5000, grain=1, times=5)
+        time.sleep(0.01)
+    assert pool._alive() == 99
+    set_num_threads(2)
+    assert pool._alive() == 1
+    assert adds_right()
+
+
 @posix
 def test_pool_threads_take_no_signals():
     """Each thread but Python's own has every catchable signal blocked."""
@@ -147,7 +194,10 @@ def test_pool_threads_take_no_signals():
     own = {thread.native_id for thread in threading.enumerate()}
     blocking = set()
     for task in Path("/proc/self/task").iterdir():
-        status = (task / "status").read_text().splitlines()
+        try:
+            status = (task / "status").read_text().splitlines()
+        except FileNotFoundError:
+            continue  # a thread that was let go a moment ago
         mask = next(line.split()[1] for line in status if line.startswith("SigBlk"))
         if int(mask, 16) & bit:
             blocking.add(int(task.name))

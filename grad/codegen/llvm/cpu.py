@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch, argument_words
 from grad.codegen.llvm import attention, attention_plan, contraction
@@ -46,6 +47,10 @@ SYMBOL = "kernel"
 # A thread takes at least this much work at a time, in the unit of kernel/cost.py (a vector
 # instruction).
 GRAIN_COST = 12000.0
+# About how long the unit takes, and an operation and an element of a contraction, for the pool.
+COST_NANOSECONDS = 0.5
+OPERATION_NANOSECONDS = 0.006
+ELEMENT_NANOSECONDS = 0.12
 # Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole
 # vectors.
 LANE_GRAIN = 256
@@ -94,7 +99,10 @@ class CpuBackend:
         text = phase_text(kernel, phase, SYMBOL, machine.features, machine.vector_bytes)
         words = argument_words(kernel.parameters)
         _, scratch_bytes = scratch_layout(kernel.parameters)
-        return CompiledPhase(text, words, last.variable.size, grain(phase, last), scratch_bytes)
+        nanoseconds = phase_cost((last,)) * COST_NANOSECONDS
+        return CompiledPhase(
+            text, words, last.variable.size, grain(phase, last), scratch_bytes, nanoseconds
+        )
 
     def _attention(self, kernel: Kernel, s: Attention) -> CompiledPhase:
         machine = self.machine
@@ -142,7 +150,14 @@ class CpuBackend:
         words.append((nest.b_parameter, nest.b.constant * b_memory.itemsize))
         words.append((SCRATCH, 0))
         words.extend((CONSTANT, number) for number in choice.arguments)
-        return CompiledPhase(text, tuple(words), choice.items, choice.grain, choice.scratch_bytes)
+        return CompiledPhase(
+            text,
+            tuple(words),
+            choice.items,
+            choice.grain,
+            choice.scratch_bytes,
+            contraction_nanoseconds(nest),
+        )
 
     def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> NativePlan:
         """The native call list of a plan."""
@@ -152,7 +167,10 @@ class CpuBackend:
             for launch in step:
                 phase = launch.phase
                 assert isinstance(phase.entry, int)
-                row.append(Call(phase.entry, launch.arguments, phase.items, phase.grain))
+                call = Call(
+                    phase.entry, launch.arguments, phase.items, phase.grain, phase.nanoseconds
+                )
+                row.append(call)
             calls.append(row)
         return NativePlan(calls, slot_count)
 
@@ -174,6 +192,14 @@ def stride(index: Index, variable: Variable) -> int:
     found = index.coefficient(variable)
     assert found is not None, f"the operand at {index} is not affine in {variable.name}"
     return found
+
+
+def contraction_nanoseconds(nest: Contraction) -> float:
+    """About how long one thread takes for the arithmetic and for reading the operands."""
+    batch = prod(v.size for v in nest.batch)
+    m, n, k = nest.row.size, nest.column.size, nest.k.size
+    operations, elements = 2.0 * batch * m * n * k, batch * (m * k + k * n + m * n)
+    return operations * OPERATION_NANOSECONDS + elements * ELEMENT_NANOSECONDS
 
 
 def grain(phase: Sequence[Statement], loop: Loop) -> int:

@@ -23,6 +23,7 @@ from grad.runtime.cpu.replay_code import EXECUTE, HEADER_WORDS, REPLAY, STEP_WOR
 from grad.runtime.cpu.threads import get_num_threads
 
 CONSTANT = -1
+LONG = 1 << 60
 WORD_MASK = (1 << 64) - 1
 METH_FASTCALL = 0x80
 
@@ -90,12 +91,15 @@ class Call:
         grain: how many items are worth a thread's while, and make a chunk; may be more than there
             are. Chunks do not depend on the number of threads. Calls of one step that are not worth
             a second thread together run on the caller's.
+        nanoseconds: about how long one thread takes for all items. Sleeping threads are not woken
+            for little.
     """
 
     address: int
     arguments: tuple[tuple[int, int], ...]
     items: int
     grain: int
+    nanoseconds: float = math.inf
 
     def check(self, slot_count: int) -> None:
         """Raise ValueError for numbers that would make native code read or jump anywhere."""
@@ -168,6 +172,7 @@ def plan_table(steps: Sequence[Sequence[Call]], slot_count: int, workers: int) -
     for step in steps:
         first_call, first_argument, chunks = len(call_rows), len(argument_rows), 0
         work = 0.0  # in chunks that are worth a thread
+        nanoseconds = min(sum(call.nanoseconds for call in step), LONG)
         for call in step:
             call.check(slot_count)
             work += call.items / call.grain
@@ -181,7 +186,8 @@ def plan_table(steps: Sequence[Sequence[Call]], slot_count: int, workers: int) -
             )
         count = len(argument_rows) - first_argument
         enough = max(1, min(workers, math.ceil(work)))
-        step_rows.append((first_call, chunks, first_argument, count, enough))
+        row = (first_call, chunks, first_argument, count, enough, int(nanoseconds))
+        step_rows.append(row)
     calls_start = HEADER_WORDS + STEP_WORDS * len(step_rows)
     arguments_start = calls_start + CALL_WORDS * len(call_rows)
     area_words = max((row[3] for row in step_rows), default=0)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from grad.runtime.cpu.pool_code import CALL_WORDS
 
 HEADER_WORDS = 6
-STEP_WORDS = 5
+STEP_WORDS = 6
 ARGUMENT_WORDS = 2
 
 # Header: slots, steps, workers allowed, words of arguments in the largest step, and where in the
 # table the calls and the arguments start. Step: first call, chunks, first argument, count of
-# arguments, how many workers its work is enough for.
+# arguments, how many workers its work is enough for, its cost in nanoseconds.
 EXECUTE = f"""
-declare void @grad_parallel(ptr, i64, ptr, i64)
+declare void @grad_parallel(ptr, i64, ptr, i64, i64)
 define internal void @execute(ptr %plan, ptr %values, ptr %area, i64 %first_step, i64 %last_step) {{
 entry:
   %calls_at = getelementptr i64, ptr %plan, i64 4
@@ -40,10 +40,12 @@ begin:
   %count_at = getelementptr i64, ptr %step, i64 3
   %enough_at = getelementptr i64, ptr %step, i64 4
   %enough = load i64, ptr %enough_at
+  %cost_at = getelementptr i64, ptr %step, i64 5
   %call_number = load i64, ptr %step
   %chunks = load i64, ptr %chunks_at
   %first = load i64, ptr %first_at
   %count = load i64, ptr %count_at
+  %cost = load i64, ptr %cost_at
   %first_word = mul i64 %first, {ARGUMENT_WORDS}
   %step_arguments = getelementptr i64, ptr %all_arguments, i64 %first_word
   br label %next_argument
@@ -67,7 +69,7 @@ bind:
 run:
   %call_word = mul i64 %call_number, {CALL_WORDS}
   %calls = getelementptr i64, ptr %all_calls, i64 %call_word
-  call void @grad_parallel(ptr %calls, i64 %chunks, ptr %area, i64 %enough)
+  call void @grad_parallel(ptr %calls, i64 %chunks, ptr %area, i64 %enough, i64 %cost)
   %step_after = add i64 %step_number, 1
   br label %next_step
 done:
