@@ -44,6 +44,7 @@ from grad.nn.spatial import (
     max_pool3d,
     pad,
 )
+from grad.nn.standardize import Standardize
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 
@@ -276,15 +277,23 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     return _result(input, (input * (1.0 / (1.0 - p))).where(kept, 0.0), inplace)
 
 
-def _last_axes(name: str, input: Tensor, normalized_shape: Sequence[int]) -> tuple[int, ...]:
-    """The axes that `normalized_shape` names, checked against the input."""
+def _normalized_axes(
+    name: str, input: Tensor, normalized_shape: Sequence[int], *factors: Tensor | None
+) -> int:
+    """How many last axes `normalized_shape` names; the input and the factors have to have them."""
     expected = tuple(normalized_shape)
     if not expected or tuple(input.shape[-len(expected) :]) != expected:
         raise ShapeError(
             f"{name}: given normalized_shape={list(expected)}, expected input with shape "
             f"[*, {', '.join(map(str, expected))}], but got input of size {list(input.shape)}."
         )
-    return tuple(range(-len(expected), 0))
+    for factor in factors:
+        if factor is not None and tuple(factor.shape) != expected:
+            raise ShapeError(
+                f"{name}: weight and bias must have the shape normalized_shape={list(expected)}, "
+                f"but one has {list(factor.shape)}; use .reshape({list(expected)})."
+            )
+    return len(expected)
 
 
 def layer_norm(
@@ -299,12 +308,8 @@ def layer_norm(
     Ba, Kiros, Hinton, "Layer normalization", 2016. Half types are computed in float32, as in
     PyTorch.
     """
-    axes = _last_axes("layer_norm", input, normalized_shape)
-    wide = input.float() if input.dtype.itemsize < 4 else input
-    centered = wide - wide.mean(axes, keepdim=True)
-    variance = (centered * centered).mean(axes, keepdim=True)
-    result = _affine(centered * (variance + eps).rsqrt(), weight, bias)
-    return result if wide is input else result.to(input.dtype)
+    count = _normalized_axes("layer_norm", input, normalized_shape, weight, bias)
+    return Standardize.apply(input, weight, bias, count, eps, True)
 
 
 def rms_norm(
@@ -318,19 +323,10 @@ def rms_norm(
     Zhang, Sennrich, "Root mean square layer normalization", 2019. `eps` None: the dtype's machine
     epsilon.
     """
-    axes = _last_axes("rms_norm", input, normalized_shape)
-    wide = input.float() if input.dtype.itemsize < 4 else input
+    count = _normalized_axes("rms_norm", input, normalized_shape, weight)
     if eps is None:
-        eps = 2.0**-23 if wide is not input or input.dtype.itemsize == 4 else 2.0**-52
-    scale = ((wide * wide).mean(axes, keepdim=True) + eps).rsqrt()
-    result = _affine(wide * scale, weight, None)
-    return result if wide is input else result.to(input.dtype)
-
-
-def _affine(value: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    if weight is not None:
-        value = value * weight
-    return value if bias is None else value + bias
+        eps = 2.0**-52 if input.dtype.itemsize == 8 else 2.0**-23
+    return Standardize.apply(input, weight, None, count, eps, False)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

@@ -7,6 +7,7 @@ positions rewritten by movements and reductions. No decision is made here.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -35,6 +36,9 @@ from grad.schedule.facts import (
 )
 from grad.schedule.program import Entry, Program
 
+# How many entries are looked through for one that two reductions share.
+FAR = 64
+
 
 @dataclass(slots=True)
 class Group:
@@ -46,6 +50,7 @@ class Group:
         local: reductions computed inside, once for each row.
         rows: the variables of the root that number the rows (of local reductions).
         nesting: local reductions that have others inside, for each of their elements.
+        siblings: reductions of the same axes of the same shape, accumulated in the same loops.
         contraction: a contraction whose epilogue this group is, if any.
         inlined: all entries computed inside.
         overwrites: the entry whose memory an update or scatter writes into, rather than into a
@@ -57,6 +62,7 @@ class Group:
     local: set[int] = field(default_factory=set)
     rows: frozenset[Variable] | None = None
     nesting: set[int] = field(default_factory=set)
+    siblings: set[int] = field(default_factory=set)
     contraction: int | None = None
     inlined: set[int] = field(default_factory=set)
     overwrites: int | None = None
@@ -150,6 +156,25 @@ class Demand:
             self.ask(root, index, broadcast_position(position, self.entries[index].shape))
             moved[axis] = dynamic(-1 - index, self.entries[source].shape[axis])
         self.ask(root, source, broadcast_position(tuple(moved), self.entries[source].shape))
+
+    def reads_alike(self, root: int, number: int) -> bool:
+        """Whether the group of `root` asks for something of the size of what `number` reduces, that
+        computing `number` would ask for as well.
+        """
+        pending = list(self.entries[number].src)
+        size = math.prod(self.entries[pending[0]].shape)
+        seen: set[int] = set()
+        while pending:
+            below = pending.pop()
+            if below in seen or len(seen) > FAR:
+                continue
+            seen.add(below)
+            entry = self.entries[below]
+            if root in self.asks[below] and math.prod(entry.shape) == size:
+                return True
+            if entry.op.kind in (Kind.POINTWISE, Kind.MOVEMENT) and below not in self.home:
+                pending.extend(entry.src)
+        return False
 
     def want_operands(self, root: int, entry: Entry) -> None:
         """A contraction reads its operands from memory: the buffer below affine views (and a cast,

@@ -119,17 +119,23 @@ def first_parts(program: Program) -> dict[Hashable, int]:
 def prices(program: Program) -> Iterator[float]:
     """For each entry, what computing one element costs when everything pointwise below is
     inlined.
+
+    A source that is repeated (the scale of a row) is computed once for all elements it is used for.
     """
     found: list[float] = []
+    sizes: list[int] = []
     for entry in program.entries:
         kind = entry.op.kind
+        size = max(math.prod(entry.shape), 1)
+        below = sum(found[s] * min(sizes[s] / size, 1) for s in entry.src)
         if kind is Kind.POINTWISE:
-            total = entry.op.cost + sum(found[s] for s in entry.src)
+            total = entry.op.cost + below
         elif kind is Kind.MOVEMENT or entry.op is TAKE:
-            total = sum(found[s] for s in entry.src)
+            total = below
         else:
             total = 0 if kind is Kind.LEAF else 1
         found.append(min(total, 10000))
+        sizes.append(size)
     yield from found
 
 

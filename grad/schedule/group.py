@@ -79,8 +79,7 @@ class _Grouper(Demand):
         if entry.op in PARTED:
             self.join_parts(number)
             return
-        home = self.store_along(number)
-        if home is None:
+        if self.store_along(number) is None and not self.is_sibling(number):
             self.start_group(number)
 
     def start_group(self, number: int) -> None:
@@ -269,12 +268,41 @@ class _Grouper(Demand):
         elif entry.op in CONTRACTIONS:
             if not self.is_epilogue_of(root, number):
                 return None
-        elif entry.op.kind is not Kind.POINTWISE or not self.is_whole(root, entry, position):
+        elif entry.op.kind is not Kind.POINTWISE or not (
+            self.is_whole(root, entry, position) or self.is_row_value(root, entry, position)
+        ):
             return None
         group.stored.append(number)
         self.home[number] = root
         self.take_in(root, number, {position})
         return root
+
+    def is_sibling(self, number: int) -> bool:
+        """Whether reduction `number` is accumulated by a group that reduces what it reads too."""
+        entry = self.entries[number]
+        if entry.op.kind is not Kind.REDUCE:
+            return False
+        source = self.entries[entry.src[0]].shape
+        readers = [*self.asks[number], self.first_reader.get(number, len(self.entries))]
+        for root, group in self.groups.items():
+            other = self.entries[root]
+            if (
+                other.op.kind is Kind.REDUCE
+                and (other.arg, other.shape, other.dtype) == (entry.arg, entry.shape, entry.dtype)
+                and self.entries[other.src[0]].shape == source
+                and not group.local
+                and min(readers) > root
+                and len(group.inlined) < MAX_ENTRIES
+                and self.reads_alike(root, number)
+            ):
+                group.siblings.add(number)
+                group.stored.append(number)
+                group.inlined.add(number)
+                self.home[number] = root
+                position = tuple(variable(f"i{a}", size) for a, size in enumerate(entry.shape))
+                self.ask(root, entry.src[0], self.reduced_position(root, position))
+                return True
+        return False
 
     def is_whole(self, root: int, entry: Entry, position: Position) -> bool:
         """Whether `position` runs through all of `entry`, in order, as `root` runs through
@@ -287,6 +315,17 @@ class _Grouper(Demand):
         return flatten(position, entry.shape) == flatten(own, root_entry.shape) and math.prod(
             entry.shape
         ) == math.prod(root_entry.shape)
+
+    def is_row_value(self, root: int, entry: Entry, position: Position) -> bool:
+        """Whether `entry` is one value for each row that the kernel of `root` walks."""
+        rows, root_entry = self.groups[root].rows, self.entries[root]
+        if root_entry.op.kind is not Kind.POINTWISE and root_entry.op is not CONTIGUOUS:
+            return False
+        return (
+            bool(rows)
+            and plain_variables(entry, {position}) == rows
+            and math.prod(entry.shape) < math.prod(root_entry.shape)
+        )
 
     # -- rule 6: pointwise consumers are the epilogue of a contraction -----------------------------
     def belongs_to_contraction(self, number: int) -> bool:

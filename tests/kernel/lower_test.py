@@ -13,8 +13,8 @@ from grad.engine import realize
 from grad.graph import node as graph
 from grad.graph.evaluate import evaluate
 from grad.graph.node import Node
-from grad.graph.primitives import ADD, MAX, MUL, SUB, SUM
-from grad.kernel.ir import Kernel, Load, Loop, statements
+from grad.graph.primitives import ADD, EXP, MAX, MUL, SUB, SUM
+from grad.kernel.ir import Kernel, Let, Load, Loop, statements
 from grad.kernel.lower import lower_all
 from grad.schedule.group import group
 from grad.schedule.program import Entry, program_of, walk
@@ -152,3 +152,52 @@ def test_padding_around_a_single_row_reads_nothing_outside() -> None:
     with settings.override(verify=True):
         realize([node])
     np.testing.assert_array_equal(values_of(node), [1, 1, array.max() + 1, 1])
+
+
+def column_moments(x: Node) -> list[Node]:
+    """The sums of the columns and of their squares."""
+    return [graph.reduce(SUM, x, (0,)), graph.reduce(SUM, graph.pointwise(MUL, x, x), (0,))]
+
+
+@pytest.mark.parametrize("shape", [(4000, 129), (3, 5), (1, 70), (40_000, 1), (0, 4), (37, 20_000)])
+def test_reductions_of_one_domain_share_their_loops(shape: tuple[int, ...]) -> None:
+    x = whole_numbers(*shape)
+    if x.shape[0]:
+        (kernel,) = kernels(*column_moments(x))
+        assert len({s.index for s, _ in statements(kernel) if isinstance(s, Load)}) <= 3
+    sums, squares = column_moments(x)
+    realize([sums, squares])
+    np.testing.assert_array_equal(values_of(sums), values_of(x).sum(0))
+    np.testing.assert_array_equal(values_of(squares), (values_of(x) ** 2).sum(0))
+
+
+def test_reductions_of_different_values_do_not_share_a_kernel() -> None:
+    x, y = whole_numbers(4000, 33), whole_numbers(4000, 33)
+    assert len(kernels(graph.reduce(SUM, x, (0,)), graph.reduce(SUM, y, (0,)))) == 2
+
+
+def test_a_reduction_that_needs_another_is_not_accumulated_with_it() -> None:
+    """The squares of distances from the mean read the sums, so these come first."""
+    x = whole_numbers(64, 33)
+    sums = graph.reduce(SUM, x, (0,))
+    apart = graph.pointwise(SUB, x, graph.reshape(sums, (1, 33)))
+    spread = graph.reduce(SUM, graph.pointwise(MUL, apart, apart), (0,))
+    realize([spread, sums])
+    array = values_of(x)
+    np.testing.assert_array_equal(values_of(spread), ((array - array.sum(0)) ** 2).sum(0))
+
+
+def test_what_a_row_needs_is_stored_for_kernels_that_walk_columns() -> None:
+    x = whole_numbers(50, 300)
+    total = graph.reshape(graph.reduce(SUM, x, (1,)), (50, 1))
+    scale = graph.pointwise(EXP, graph.pointwise(MUL, total, total))
+    scaled = graph.pointwise(MUL, x, scale)
+    total = graph.reshape(graph.reduce(SUM, scaled, (1,)), (50, 1))
+    scaled = graph.pointwise(ADD, scaled, total)
+    columns = graph.reduce(SUM, graph.pointwise(ADD, x, scale), (0,))
+    found = kernels(scaled, columns)
+    assert len(found) == 2
+    exponentials = [
+        s for kernel in found for s, _ in statements(kernel) if isinstance(s, Let) and s.op is EXP
+    ]
+    assert len(exponentials) == 1

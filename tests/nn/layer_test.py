@@ -116,6 +116,35 @@ def test_rms_norm():
     np.testing.assert_allclose(result.detach().numpy(), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize(("shape", "axes"), [((4, 5), 1), ((2, 3, 2), 2), ((6,), 1)])
+def test_normalizations_have_gradients_of_their_gradients(shape, axes, affine):
+    numbers = np.random.default_rng(4)
+    last = shape[len(shape) - axes :]
+    x = tensor(numbers.standard_normal(shape)).requires_grad_()
+    factors = [tensor(numbers.standard_normal(last)).requires_grad_() for _ in range(2 * affine)]
+
+    def layer(x, weight=None, bias=None):
+        return F.layer_norm(x, last, weight, bias)
+
+    def root(x, weight=None, bias=None):
+        return F.rms_norm(x, last, weight)
+
+    for function, inputs in ((layer, [x, *factors]), (root, [x, *factors[:1]])):
+        assert grad.autograd.gradcheck(function, inputs)
+        assert grad.autograd.gradgradcheck(function, inputs)
+
+
+def test_layer_norm_of_halves_gives_halves():
+    x = tensor(X).to(grad.float16).requires_grad_()
+    weight = Tensor.ones(5, dtype=grad.float16).requires_grad_()
+    result = F.layer_norm(x, (5,), weight)
+    for found in (result, *grad.autograd.grad(result.sum(), [x, weight])):
+        assert found.dtype is grad.float16
+    with pytest.raises(RuntimeError, match="weight and bias must have the shape"):
+        F.layer_norm(x, (5,), weight[:1])
+
+
 def test_normalize_and_one_hot():
     expected = X / np.linalg.norm(X, axis=1, keepdims=True)
     np.testing.assert_allclose(F.normalize(tensor(X)).numpy(), expected, rtol=1e-5)
