@@ -58,7 +58,7 @@ class Standardize(Function):
             if ctx.centered:
                 rest = rest + inner.mean(axes, keepdim=True)
             for_x = ((inner - rest) * scale).to(x.dtype)
-        if needs_weight:
+        if needs_weight and weight is not None:
             for_weight = _over(gradient * unit, leading).to(weight.dtype)
         if needs_bias:
             for_bias = _over(gradient, leading).to(ctx.bias)
