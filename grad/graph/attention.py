@@ -25,7 +25,9 @@ class Attend(NamedTuple):
 
     The sources of `ATTENTION` are query, key and value, with equal leading axes; then, if
     `masked`, a mask of shape (..., L, S), bool or floating; then, if `dropout`, the key of random
-    numbers (uint64). `ATTENTION_GRADIENT` has the output, its rows and its gradient behind value.
+    numbers (uint64). The values have the rows as their last source, so that whoever computes them
+    finds out whether the rows are wanted too. `ATTENTION_GRADIENT` has the output, its rows and its
+    gradient behind value.
 
     Attributes:
         scale: factor of the scores. is_causal: row i attends to columns up to i.
@@ -44,29 +46,27 @@ class Attend(NamedTuple):
     def operands(self) -> tuple[str, ...]:
         """Names of the sources of `ATTENTION`, in order."""
         names = ("query", "key", "value")
-        return names + ("mask",) * self.masked + ("random",) * (self.dropout > 0)
+        names += ("mask",) * self.masked + ("random",) * (self.dropout > 0)
+        return names + ("rows",) * (self.part == "values")
 
     @property
     def gradient_operands(self) -> tuple[str, ...]:
         """Names of the sources of `ATTENTION_GRADIENT`, in order."""
-        first = self.operands
+        first = self._replace(part="rows").operands
         return (*first[:3], "output", "rows", "slope", *first[3:])
 
 
-PARTS = ("values", "rows")
 GRADIENT_PARTS = ("query", "key", "value")
 
 
 def attention_nodes(sources: tuple[Node, ...], how: Attend) -> tuple[Node, Node]:
     """Output and rows. Leading axes are equal already, and so are the types."""
     query, _, value, *_ = sources
-    rows = query.shape[:-1]
-    shapes = {"values": (*rows, value.shape[-1]), "rows": (*rows, 2)}
-    values, summary = (
-        Node(ATTENTION, sources, how._replace(part=part), shapes[part], query.dtype)
-        for part in PARTS
-    )
-    return values, summary
+    lead = query.shape[:-1]
+    rows = Node(ATTENTION, sources, how._replace(part="rows"), (*lead, 2), query.dtype)
+    shape = (*lead, value.shape[-1])
+    how = how._replace(part="values")
+    return Node(ATTENTION, (*sources, rows), how, shape, query.dtype), rows
 
 
 def gradient_nodes(
@@ -91,7 +91,7 @@ def forward(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
     peak = np.where(peak == -np.inf, 0, peak)
     weights = np.exp2(scores - peak)
     total = weights.sum(-1, keepdims=True)
-    inverse = np.where(total == 0, 0, 1 / total)
+    inverse = np.divide(1, total, out=np.zeros_like(total), where=total != 0)
     kept = weights * inverse * _kept(how, arrays, scores.shape)
     rows = np.concatenate([peak, inverse], axis=-1)
     return {"values": kept @ arrays["value"].astype(np.float64), "rows": rows}

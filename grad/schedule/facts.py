@@ -104,7 +104,9 @@ PARTED = (ATTENTION, ATTENTION_GRADIENT)
 
 def part_key(entry: Entry) -> Hashable:
     """What the results of one operation have in common, and with no other."""
-    return entry.op, entry.src, entry.arg[:-1]
+    *how, part = entry.arg
+    # The values of an attention have its rows as a last source.
+    return entry.op, entry.src[:-1] if part == "values" else entry.src, *how
 
 
 def first_parts(program: Program) -> dict[Hashable, int]:

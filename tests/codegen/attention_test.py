@@ -1,0 +1,156 @@
+"""The kernels of attention: blocks and pieces, threads, lesser CPUs, borders of memory, kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import grad
+import grad.nn.functional as F
+from grad.codegen.llvm.attention_plan import choose
+from grad.engine.realize import kernel_count
+from grad.graph.attention import Attend
+from grad.graph.primitives import ATTENTION
+from grad.kernel.ir import Attention, Rows
+from grad.settings import settings
+from tests.codegen.attention_cases import CASES, LONG, Case, check, computed, operands
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def same_thread_count() -> Iterator[None]:
+    before = grad.get_num_threads()
+    yield
+    grad.set_num_threads(before)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_values_and_gradients(case: Case) -> None:
+    with settings.override(verify=True):
+        check(case, grad.tensor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", LONG, ids=str)
+def test_blocks_of_keys(case: Case) -> None:
+    check(case, grad.tensor)
+
+
+@pytest.mark.parametrize("case", CASES[:6] + CASES[9:13], ids=str)
+def test_interpreted(case: Case) -> None:
+    with settings.override(backend="reference", verify=True):
+        check(case, grad.tensor)
+
+
+@pytest.mark.parametrize("case", [CASES[6], CASES[8], LONG[2], LONG[4]], ids=str)
+def test_any_number_of_threads_gives_the_same_bits(case: Case) -> None:
+    arrays = operands(case)
+    found = []
+    for count in (1, 2, 3, 8):
+        grad.set_num_threads(count)
+        found.append(computed(case, arrays, grad.tensor))
+    for others in found[1:]:
+        for first, other in zip(found[0], others, strict=True):
+            np.testing.assert_array_equal(first, other)
+
+
+def run(script: str, **environment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", script, "end"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["avx2", "generic"])
+def test_lesser_cpus(level: str) -> None:
+    run(
+        "import grad; from tests.codegen.attention_cases import *;"
+        "check_all(grad.tensor, CASES + LONG[1:3])",
+        GRAD_CPU_FEATURES=level,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are protected as Linux does it")
+@pytest.mark.parametrize("level", ["native", "avx2", "generic"])
+def test_kernels_stay_inside_their_operands(level: str) -> None:
+    """Operands end where the next page cannot be read (`lent` of borders_test.py)."""
+    script = """
+from tests.codegen import borders_test
+exec(borders_test.CASES[:borders_test.CASES.index("def check")])
+from tests.codegen.attention_cases import *
+types = {"float32": grad.float32, "float64": grad.float64, "bool": grad.bool}
+for at_end in (True, False):
+    check_all(lambda array: lent(array, types[array.dtype.name]), CASES)
+"""
+    run(script, GRAD_CPU_FEATURES=level)
+
+
+def nodes(*shapes: tuple[int, ...]) -> list[Any]:
+    return [grad.randn(*shape).realize().requires_grad_() for shape in shapes]
+
+
+def test_one_kernel_each_way() -> None:
+    """Forward is one kernel, whoever wants its rows; backward is one for all gradients."""
+    q, k, v = nodes((2, 3, 9, 8), (2, 3, 11, 8), (2, 3, 11, 8))
+    result = F.scaled_dot_product_attention(q, k, v)
+    found = grad.autograd.grad(result, (q, k, v), grad.randn(2, 3, 9, 8).realize())
+    assert kernel_count([result.node]) == 1
+    assert kernel_count([g.node for g in found]) == 1
+
+
+def test_strided_operands_are_not_copied() -> None:
+    """Heads cut out of one projection, in place: the kernel reads them through their strides."""
+    (joined,) = nodes((2, 9, 3 * 4 * 8))
+    q, k, v = (part.reshape(2, 9, 4, 8).transpose(1, 2) for part in joined.split(32, -1))
+    assert kernel_count([F.scaled_dot_product_attention(q, k, v).node]) == 1
+
+
+def statement(case: Case) -> Attention:
+    """The kernel IR of a case's forward or backward pass (the parameters do not matter)."""
+    shapes = {
+        "query": (case.heads, case.rows, case.size),
+        "key": (case.heads, case.keys, case.size),
+        "value": (case.heads, case.keys, case.value_size),
+    }
+    kind = grad.float32
+    rows = {name: Rows(0, kind, s, (s[1] * s[2], s[2], 1)) for name, s in shapes.items()}
+    how = Attend(1.0, case.is_causal, False, 0.0, "")
+    return Attention(ATTENTION, how, kind, tuple(rows.items()), (("values", rows["query"]),))
+
+
+def test_code_does_not_depend_on_sizes() -> None:
+    """Heads of 64 elements have one kernel, whatever their number and lengths."""
+    codes = {
+        choose(
+            statement(Case(*sizes, 64, 64, True)), frozenset({"fma", "avx512f"}), 64, 1 << 21
+        ).code
+        for sizes in ((1, 17, 17), (8, 256, 256), (12, 1000, 4001))
+    }
+    assert len(codes) == 1
+
+
+def test_memory_is_linear_in_length() -> None:
+    """Scratch stops growing with the number of keys once a block is full."""
+    sizes = [
+        choose(
+            statement(Case(16, rows, keys, 64, 64)), frozenset({"avx512f"}), 64, 1 << 21
+        ).scratch_bytes
+        for rows, keys in ((4096, 4096), (8192, 8192), (8192, 65536))
+    ]
+    assert sizes[1] < 2.2 * sizes[0] and sizes[2] < 1.2 * sizes[1]
