@@ -19,6 +19,7 @@ from grad.errors import ShapeError
 from grad.graph.primitives import AS_STRIDED, EXPAND, PAD, PERMUTE, RESHAPE, SLICE, Primitive
 
 Shape = tuple[int, ...]
+MOST_ELEMENTS = (1 << 62) - 1
 
 
 class Move(NamedTuple):
@@ -34,6 +35,19 @@ class Layout(NamedTuple):
     shape: Shape
     strides: tuple[int, ...]
     offset: int
+
+
+def bounded(name: str, shape: Shape) -> Shape:
+    """`shape`, unless it has so many elements that numbers of 64 bits might not count them.
+
+    Views may be far larger than memory, so this is the only limit they have.
+    """
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise ShapeError(
+            f"{name}: a tensor of shape {shape} would have {math.prod(shape)} elements, and there "
+            f"can be {MOST_ELEMENTS} at most; use smaller sizes."
+        )
+    return shape
 
 
 def contiguous_strides(shape: Shape) -> tuple[int, ...]:
@@ -70,15 +84,18 @@ def is_contiguous(layout: Layout) -> bool:
 def moved_shape(shape: Shape, move: Move) -> Shape:
     """The shape after `move`; the argument has been checked by whoever made the move."""
     primitive, arg = move
-    if primitive is RESHAPE or primitive is EXPAND:
+    if primitive is RESHAPE:
         return arg
+    if primitive is EXPAND:
+        return bounded("expand", arg)
     if primitive is PERMUTE:
         return tuple(shape[axis] for axis in arg)
     if primitive is SLICE:
         return tuple(size for _, _, size in arg)
     if primitive is PAD:
-        return tuple(
-            before + size + after for size, (before, after) in zip(shape, arg, strict=True)
+        return bounded(
+            "pad",
+            tuple(before + size + after for size, (before, after) in zip(shape, arg, strict=True)),
         )
     if primitive is AS_STRIDED:
         return arg[0]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from grad.dtype import DType, dtypes
 from grad.errors import BroadcastError, DTypeError, ShapeError
-from grad.graph.movement import Move, Shape, moved_shape, path_layout
+from grad.graph.movement import Move, Shape, bounded, moved_shape, path_layout
 from grad.graph.primitives import (
     ARGUMENT,
     AS_STRIDED,
@@ -144,7 +144,7 @@ def argument(value: float | int | bool, dtype: DType) -> Node:
 
 def iota(size: int, dtype: DType = dtypes.int64) -> Node:
     """0, 1, ... size - 1."""
-    return Node(IOTA, (), None, (size,), dtype)
+    return Node(IOTA, (), None, bounded("iota", (size,)), dtype)
 
 
 # -- pointwise -------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
                         f"Use x.unsqueeze(...) or x.reshape(...) to line them up."
                     )
                 result[axis] = size
-    return tuple(result)
+    return bounded(name, tuple(result))
 
 
 def pointwise(op: Primitive, *src: Node, dtype: DType | None = None) -> Node:
@@ -243,7 +243,8 @@ def contract(a: Node, b: Node) -> Node:
         raise DTypeError(
             f"contract: operands are {a.dtype.name}; cast them to float32, float64, int32 or int64."
         )
-    return Node(CONTRACT, (a, b), None, (*a.shape[:-1], b.shape[-1]), a.dtype)
+    shape = bounded("contract", (*a.shape[:-1], b.shape[-1]))
+    return Node(CONTRACT, (a, b), None, shape, a.dtype)
 
 
 def convolve(image: Node, weight: Node, windows: Windows) -> Node:

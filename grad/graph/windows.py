@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from grad.errors import ShapeError
+from grad.graph.movement import Shape, bounded
 
-Shape = tuple[int, ...]
 Array = np.ndarray[Any, Any]
 AXES = 3  # spatial axes of a Geometry
 
@@ -53,6 +53,7 @@ class Windows:
             (before, after), spread = self.padding[axis], self.spread[axis]
             extent = (size - 1) * spread + 1 if size else 0
             padded, reach = extent + before + after, self.dilation[axis] * (taps - 1) + 1
+            bounded("convolve", (max(padded, 0),))
             if taps < 1 or padded < reach:
                 raise ShapeError(
                     f"convolution: along spatial axis {axis} the kernel has {taps} taps and "
@@ -109,7 +110,7 @@ def convolved_shape(image: Shape, weight: Shape, windows: Windows) -> Shape:
             f"convolve: image {image} and weight {weight} in {groups} groups do not fit; needs "
             f"(n, g * c, ...) and (g * o, c, ...)."
         )
-    return (image[0], weight[0], *windows.shape(image[2:], weight[2:]))
+    return bounded("convolve", (image[0], weight[0], *windows.shape(image[2:], weight[2:])))
 
 
 def weight_shape(image: Shape, gradient: Shape, windows: Windows, kernel: Shape) -> Shape:

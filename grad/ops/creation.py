@@ -350,6 +350,7 @@ def linspace(
     kind = default_dtype() if dtype is None else as_dtype(dtype)
     if steps < 0:
         raise ShapeError(f"linspace: the number of steps cannot be negative, got {steps}.")
+    checked_shape("linspace", (steps,), kind)
     wide = dtypes.float64
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     index = iota(steps, dtypes.int64)

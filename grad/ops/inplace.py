@@ -22,6 +22,7 @@ from grad.errors import BroadcastError, DTypeError, InplaceError
 from grad.graph.movement import Move
 from grad.graph.node import PENDING_LIMIT, cast, constant, expand, update
 from grad.graph.storage import write_through
+from grad.ops.promotion import whole_number
 from grad.ops.registry import ALL, Op, op
 
 Path = tuple[Move, ...]
@@ -178,7 +179,7 @@ def number_for(target: Any, value: Any) -> Any:
     if target.dtype.kind == "f":
         return float(value)
     bits = 8 * target.dtype.itemsize
-    whole = int(value) % (1 << bits)
+    whole = whole_number(value) % (1 << bits)
     return whole - (1 << bits) if target.dtype.kind == "i" and whole >> (bits - 1) else whole
 
 

@@ -45,7 +45,7 @@ def number(value: float | int | bool, dtype: DType) -> Node:
         return constant(float(value), dtype)
     if kind == "b":
         return constant(bool(value), dtype)
-    whole = int(value)
+    whole = whole_number(value)
     bits = 8 * dtype.itemsize
     half = 1 << (bits - 1)
     if kind == "u":
@@ -53,6 +53,14 @@ def number(value: float | int | bool, dtype: DType) -> Node:
     elif not -half <= whole < half:
         whole = (whole + half) % (2 * half) - half
     return constant(whole, dtype)
+
+
+def whole_number(value: float | int | bool) -> int:
+    """`value` as an int of at most 64 bits; DTypeError for one that is larger."""
+    whole = int(value)
+    if not -(1 << 63) <= whole < 1 << 64:
+        raise DTypeError(f"{whole} does not fit any integer type; use a float.")
+    return whole
 
 
 def as_node(name: str, value: Operand, dtype: DType) -> Node:

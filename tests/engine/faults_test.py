@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import grad
+import grad.nn.functional as F
 from grad.buffer import clear_buffer_cache, configure_buffer_pool, get_buffer_memory_stats
+from grad.codegen.llvm import cpu
 from grad.device import open_backend
 from grad.engine import cache, realize
-from grad.errors import CompileError, OutOfMemoryError
+from grad.errors import CompileError, DTypeError, OutOfMemoryError, ShapeError
 
 INTERRUPTED = """
 import sys
@@ -118,3 +123,115 @@ def test_refused_code_is_reported_and_nothing_is_kept(monkeypatch: pytest.Monkey
     misses = cache.misses
     np.testing.assert_allclose(y.numpy(), np.cos(np.arange(7.0) * 3 - 1.25), rtol=1e-5)
     assert cache.misses == misses + 1
+
+
+def test_bad_code_names_the_kernel_and_the_file_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = grad.arange(11.0) * 5 + 0.625
+    honest = cpu.phase_text
+
+    def spoiled(*arguments: Any) -> str:
+        return honest(*arguments).replace("ret void", "ret i32 0")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cpu, "phase_text", spoiled)
+        with pytest.raises(CompileError, match=r"LLVM refused the code of .*11") as caught:
+            y.realize()
+    found = re.search(r"The code is in (\S+\.ll)\.", str(caught.value))
+    assert found is not None
+    path = Path(found[1])
+    assert "ret i32 0" in path.read_text()
+    path.unlink()
+    np.testing.assert_allclose(y.numpy(), np.arange(11) * 5 + 0.625)
+
+
+HUGE = 1 << 62
+# One element, or two rows of three, made into far more than 64 bits can count.
+TOO_MANY: dict[str, Callable[[Any, Any], Any]] = {
+    "zeros": lambda x, y: grad.zeros(HUGE),
+    "zeros by product": lambda x, y: grad.zeros(1 << 40, 1 << 40),
+    "randn": lambda x, y: grad.randn(1 << 61),
+    "arange": lambda x, y: grad.arange(0, 1e30),
+    "linspace": lambda x, y: grad.linspace(0, 1, HUGE),
+    "eye": lambda x, y: grad.eye(1 << 40),
+    "expand": lambda x, y: x.expand(HUGE),
+    "expand and sum": lambda x, y: x.expand(1 << 40, 1 << 40).sum(),
+    "broadcast": lambda x, y: x.expand(1 << 33, 1) * x.expand(1, 1 << 33),
+    "compare": lambda x, y: x.expand(1 << 33, 1) < x.expand(1, 1 << 33),
+    "repeat": lambda x, y: y.repeat(1 << 40, 1 << 40),
+    "pad": lambda x, y: F.pad(y, (HUGE, HUGE)),
+    "cat": lambda x, y: grad.cat([x.expand(HUGE - 1)] * 4),
+    "matmul": lambda x, y: x.expand(1 << 40, 1) @ x.expand(1, 1 << 40),
+    "one_hot": lambda x, y: F.one_hot(x.long(), HUGE),
+    "reshape": lambda x, y: y.reshape(1 << 33, 1 << 33),
+    "convolution": lambda x, y: F.conv2d(
+        grad.zeros(1, 1, 4, 4), grad.zeros(1, 1, 2, 2), padding=HUGE
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOO_MANY)
+def test_sizes_that_overflow_are_refused_at_the_call(case: str) -> None:
+    with pytest.raises(ShapeError):
+        TOO_MANY[case](grad.ones(1), grad.ones(2, 3))
+
+
+def test_sizes_beyond_any_memory_are_views_at_most() -> None:
+    wide = grad.ones(1).expand(1 << 61)
+    assert wide.shape == (1 << 61,)
+    with pytest.raises(OutOfMemoryError):
+        (wide[: 1 << 58] + 1).realize()
+    assert grad.zeros(0, HUGE, HUGE).realize().shape == (0, HUGE, HUGE)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: grad.tensor([1]) + (1 << 70),
+        lambda: grad.full((2,), -(1 << 64)),
+        lambda: grad.zeros(3, dtype=grad.int64).fill_(1 << 64),
+        lambda: grad.tensor([1]) * grad.tensor(1 << 70),
+    ],
+)
+def test_integers_beyond_64_bits_are_refused(make: Callable[[], Any]) -> None:
+    with pytest.raises(DTypeError, match="does not fit"):
+        make().realize()
+
+
+BAD_INDICES = ([0, 5], [-6, 0], [0, 1 << 62], [-(1 << 63), 1])
+# What is done to x of five rows of five, with row numbers i and as many rows r of numbers.
+INDEXED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "gather": lambda x, i, r: x.gather(0, i.reshape(2, 1)),
+    "take_along_dim": lambda x, i, r: grad.take_along_dim(x, i.reshape(2, 1), 0),
+    "index_select": lambda x, i, r: x.index_select(0, i),
+    "[i]": lambda x, i, r: x[i],
+    "[:, i]": lambda x, i, r: x[:, i],
+    "[i, i]": lambda x, i, r: x[i, i],
+    "scatter": lambda x, i, r: x.scatter(1, i.reshape(1, 2), r[:1, :2]),
+    "scatter_": lambda x, i, r: x.scatter_(1, i.reshape(1, 2), r[:1, :2]),
+    "scatter_add_": lambda x, i, r: x.scatter_add_(1, i.reshape(1, 2), r[:1, :2]),
+    "index_add_": lambda x, i, r: x.index_add_(0, i, r),
+    "index_fill_": lambda x, i, r: x.index_fill_(0, i, 9.0),
+    "[i] =": lambda x, i, r: x.__setitem__(i, 9.0),
+    "[i] = rows": lambda x, i, r: x.__setitem__(i, r),
+    "[i, i] =": lambda x, i, r: x.__setitem__((i, i), 9.0),
+    "embedding": lambda x, i, r: F.embedding(i, x),
+    "cross_entropy": lambda x, i, r: F.cross_entropy(x[:2], i),
+    "one_hot": lambda x, i, r: F.one_hot(i, 5),
+}
+
+
+@pytest.mark.parametrize("indices", BAD_INDICES, ids=str)
+@pytest.mark.parametrize("case", INDEXED)
+def test_indices_out_of_range_are_refused_and_nothing_is_written(
+    case: str, indices: list[int]
+) -> None:
+    x = grad.arange(25.0).reshape(5, 5)
+    guarded = x.clone()
+    for lazy in (False, True):
+        index = grad.tensor(indices)
+        if lazy:
+            index = index * 1  # not computed yet
+        with pytest.raises(IndexError, match=r"out of (range|bounds)"):
+            result = INDEXED[case](guarded, index, grad.ones(2, 5))
+            (guarded if result is None else result).realize()
+        np.testing.assert_array_equal(guarded.numpy(), x.numpy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import subprocess
 import sys
@@ -148,6 +149,24 @@ def test_a_directory_that_cannot_be_written_is_reported_once(tmp_path):
             address = compile_ir(constant_module(number), ["constant"], "constant")
             assert call(address["constant"], 1) == number + 1
     assert len(caught) == 1
+
+
+def test_a_full_disk_is_reported_once_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    cache = DiskCache(tmp_path)
+    cache.store("abcd", b"before")
+    with (
+        monkeypatch.context() as patch,
+        pytest.warns(RuntimeWarning, match="No space left") as caught,
+    ):
+        patch.setattr(os, "replace", full)
+        for _ in range(3):
+            cache.store("abcd", b"after")
+    assert len(caught) == 1
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert cache.load("abcd") == b"before"
 
 
 def test_the_cache_can_be_turned_off(tmp_path):
