@@ -33,6 +33,7 @@ from grad.settings import settings
 
 # So many recordings of one function are enough to see that there is no end to them.
 MOST_RECORDINGS = 32
+MOST_KINDS = 256
 
 
 def _without_start(move: Move) -> Any:
@@ -48,11 +49,13 @@ class Entry:
     Attributes:
         seen: whether it has been called. hopeless: whether it cannot be replayed.
         record: guards and replay of the last recording, if there is one.
+        others: arguments that the key names by identity, which nobody else may get.
     """
 
-    __slots__ = ("hopeless", "record", "seen")
+    __slots__ = ("hopeless", "others", "record", "seen")
 
-    def __init__(self) -> None:
+    def __init__(self, others: list[Any]) -> None:
+        self.others = others
         self.seen = self.hopeless = False
         self.record: tuple[Guards, Replay] | None = None
 
@@ -109,6 +112,7 @@ class Compiled:
         self._entries: dict[Any, Entry] = {}
         self._shortcut: Shortcut | None = None
         self._hopeless: str | None = None
+        self._reason: str | None = None
         self._lock = threading.RLock()
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -121,7 +125,7 @@ class Compiled:
         shortcut = self._shortcut
         if shortcut is not None and not kwargs and shortcut.fits(args):
             guards, replay = shortcut.record
-            if guards.hold():
+            if guards.broken() is None:
                 result = replay.run(args)
                 if result is not STALE:
                     return result
@@ -130,15 +134,19 @@ class Compiled:
         key = self._key(args, kwargs, tensors, others)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = Entry()
+            if len(self._entries) >= MOST_KINDS:
+                self._lose_hope(f"there have been {MOST_KINDS} kinds of arguments")
+            entry = self._entries[key] = Entry(others)
         if entry.record is not None:
             guards, replay = entry.record
-            if guards.hold():
+            self._reason = guards.broken()
+            if self._reason is None:
                 result = replay.run(tensors)
                 if result is not STALE:
                     self._shortcut = None if kwargs else _shortcut(args, tensors, entry.record)
                     return result
-            self._say("a guard failed")
+                self._reason = "an argument, or memory that it writes, is another one"
+            self._say(self._reason)
         elif not entry.seen or entry.hopeless:
             entry.seen = True
             return self.function(*args, **kwargs)
@@ -175,7 +183,8 @@ class Compiled:
         entry.record = self._shortcut = None
         self.recordings += 1
         if self.recordings > MOST_RECORDINGS:
-            self._lose_hope(f"it has been recorded {MOST_RECORDINGS} times, each time anew")
+            why = "" if self._reason is None else f"; the last time because {self._reason}"
+            self._lose_hope(f"it has been recorded {MOST_RECORDINGS} times{why}")
             return self.function(*args, **kwargs)
         try:
             guards = collect(self.function, others)

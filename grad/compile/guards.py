@@ -4,13 +4,15 @@ A function's Python runs once, so whatever it reads besides its arguments must b
 replay: closure cells, globals, defaults, attributes of objects and modules, lengths and items of
 containers, which tensors there are. `collect` follows these from the function's code: an
 attribute or global counts when some code within reach mentions its name; of a `Module` everything
-counts. `Guards.hold` compares all of it with what it was. Code of the standard library, NumPy and
+counts. `Guards.broken` compares all of it with what it was. Code of the standard library, NumPy and
 of this library is trusted not to change; an object may say itself what matters with
-`_compile_guard`.
+`_compile_guard`. What a function writes is among what it reads: one that counts its calls is never
+replayed.
 """
 
 from __future__ import annotations
 
+import dis
 import functools
 import sys
 import types
@@ -21,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.variable import Variable
-from grad.compile.tree import CONSTANTS
+from grad.compile.tree import CONSTANTS, constant_key
 from grad.ops.generator import Generator
 
 # More than this is no function that one replays.
@@ -30,6 +32,8 @@ SMALL_ARRAY_BYTES = 1 << 16
 _TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
 _MISSING = object()
 _ALWAYS_CALLED = frozenset(("forward", "__call__"))
+_UNSTEADY_MODULES = frozenset(("random", "secrets", "time"))
+_WRITES = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL"))
 
 
 class Unguarded(Exception):
@@ -55,27 +59,30 @@ class Guards:
         self.tensors: list[tuple[Any, Any, bool]] = []
         self.snapshots: list[tuple[Callable[[], Any], Any]] = []
 
-    def hold(self) -> bool:
-        """Whether everything is as it was."""
+    def broken(self) -> str | None:
+        """What is no longer as it was, or None."""
         for dictionary, key, value in self.items:
             now = dictionary.get(key, _MISSING)
             if now is not value and not _same(now, value):
-                return False
+                return f"{key!r} has changed"
         for cell, value in self.cells:
             now = _content(cell)
             if now is not value and not _same(now, value):
-                return False
+                return "a variable of an enclosing function has changed"
         for container, length in self.lengths:
             if len(container) != length:
-                return False
+                return f"the length of a {type(container).__name__} has changed"
         for sequence, index, value in self.entries:
             now = sequence[index]
             if now is not value and not _same(now, value):
-                return False
+                return f"item {index} of a {type(sequence).__name__} has changed"
         for tensor, storage, requires_grad in self.tensors:
             if tensor._storage is not storage or tensor._requires_grad is not requires_grad:
-                return False
-        return all(function() == value for function, value in self.snapshots)
+                return "a tensor has new memory, or its requires_grad has changed"
+        for function, value in self.snapshots:
+            if function() != value:
+                return "an object, a class or an array has changed"
+        return None
 
 
 def _same(now: Any, value: Any) -> bool:
@@ -103,20 +110,25 @@ def collect(function: Any, others: Iterable[Any]) -> Guards:
         Unguarded: on something that cannot be compared.
     """
     names: frozenset[str] = _ALWAYS_CALLED
+    written: frozenset[str] = frozenset()
     while True:
-        collector = _Collector(names)
+        collector = _Collector(names, written)
         collector.run((function, *others))
-        if collector.names == names:
+        if collector.names == names and collector.names_written == written:
             return collector.guards
-        names = frozenset(collector.names)
+        names, written = frozenset(collector.names), frozenset(collector.names_written)
 
 
 class _Collector:
-    """One walk over what is in reach. `names`: what code mentions, as far as it is known."""
+    """One walk over what is in reach.
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self.known = names
-        self.names = set(names)
+    Args:
+        names: what code mentions, as far as it is known. written: what of it code assigns to.
+    """
+
+    def __init__(self, names: frozenset[str], written: frozenset[str]) -> None:
+        self.known, self.written = names, written
+        self.names, self.names_written = set(names), set(written)
         self.guards = Guards()
         self.seen: dict[int, Any] = {}
         self.waiting: deque[Any] = deque()
@@ -155,8 +167,9 @@ class _Collector:
         elif isinstance(value, type):
             self.look_at_class(value)
         elif isinstance(value, types.ModuleType):
-            if not _is_trusted(value.__name__):
-                self.look_at_items(value.__dict__, self.known)
+            self.look_at_module(value)
+        elif hasattr(value, "__next__"):
+            raise Unguarded(f"it draws from an iterator, a {type(value).__name__}")
         elif not isinstance(value, Generator | types.BuiltinFunctionType):
             self.look_at_object(value)
 
@@ -179,6 +192,9 @@ class _Collector:
         while codes:
             code = codes.pop()
             names.update(code.co_names)
+            for instruction in dis.get_instructions(code):
+                if instruction.opname in _WRITES:
+                    self.names_written.add(instruction.argval)
             codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
         self.names.update(names)
         self.look_at_items(function.__globals__, sorted(names))
@@ -188,6 +204,14 @@ class _Collector:
             self.waiting.append(content)
         self.waiting.extend(function.__defaults__ or ())
         self.waiting.extend((function.__kwdefaults__ or {}).values())
+
+    def look_at_module(self, module: types.ModuleType) -> None:
+        if module.__name__ in _UNSTEADY_MODULES:
+            raise Unguarded(f"it uses Python's {module.__name__} module, whose values change")
+        if module.__name__ == "numpy" and "random" in self.known:
+            raise Unguarded("it may use NumPy's random numbers; use those of grad")
+        if not _is_trusted(module.__name__):
+            self.look_at_items(module.__dict__, self.known)
 
     def look_at_class(self, kind: type) -> None:
         """The methods and class attributes that code mentions, of all bases of the user's."""
@@ -212,6 +236,8 @@ class _Collector:
         self.look_at_class(type(value))
         attributes = getattr(value, "__dict__", None)
         if attributes is None:
+            if not _is_trusted(type(value).__module__):
+                self.look_at_slots(value)
             return
         if any(base.__module__.startswith("grad.nn") for base in type(value).__mro__):
             self.guards.lengths.append((attributes, len(attributes)))
@@ -219,8 +245,20 @@ class _Collector:
         elif not _is_trusted(type(value).__module__):
             self.look_at_items(attributes, self.known & attributes.keys())
             for name in self.known - attributes.keys():
-                if hasattr(type(value), name):  # the object may yet get one of its own
+                # The object may yet get one of its own.
+                if name in self.written or hasattr(type(value), name):
                     self.guards.items.append((attributes, name, _MISSING))
+
+    def look_at_slots(self, value: Any) -> None:
+        """Attributes of an object without a dictionary."""
+        for base in type(value).__mro__:
+            slots = base.__dict__.get("__slots__", ())
+            for name in self.known.intersection((slots,) if isinstance(slots, str) else slots):
+                read = functools.partial(getattr, value, name, _MISSING)
+                now = read()
+                self.waiting.append(now)
+                key = constant_key if isinstance(now, CONSTANTS) else id
+                self.guards.snapshots.append((lambda read=read, key=key: key(read()), key(now)))
 
     def look_at_array(self, array: np.ndarray[Any, Any]) -> None:
         if array.nbytes > SMALL_ARRAY_BYTES:

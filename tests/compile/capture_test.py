@@ -7,6 +7,7 @@ that the compiled one really was replayed, so that a fallback does not pass for 
 from __future__ import annotations
 
 import gc
+import random as python_random
 import threading
 import weakref
 from collections.abc import Callable
@@ -222,6 +223,99 @@ def test_a_default_argument_object():
     function.__defaults__[0]["by"] = 5.0
     x = random(3)
     assert same(compiled(x), x * 5.0)
+
+
+class Counter:
+    def __init__(self):
+        self.calls = 0
+
+    def run(self, x):
+        self.calls += 1
+        return x * self.calls
+
+
+class LastSeen:
+    def run(self, x):
+        self.last = x * 2
+        return self.last + 1
+
+
+class Slotted:
+    __slots__ = ("scale",)
+
+
+def test_an_object_that_counts_its_calls():
+    counter, other = Counter(), Counter()
+    compiled = grad.compile(counter.run)
+    for _ in range(5):
+        x = random(3)
+        assert same(compiled(x), other.run(x))
+    assert counter.calls == 5
+
+
+def test_an_attribute_that_the_function_makes():
+    holder, other = LastSeen(), LastSeen()
+    compiled = grad.compile(holder.run)
+    for _ in range(5):
+        x = random(3)
+        assert same(compiled(x), other.run(x)) and same(holder.last, other.last)
+
+
+def test_an_attribute_in_a_slot():
+    settings = Slotted()
+    settings.scale = 2.0
+    compiled = check(lambda x: x * settings.scale, (random(3),))
+    settings.scale = 3.0
+    x = random(3)
+    assert same(compiled(x), x * 3.0)
+
+
+def test_a_variable_that_the_function_counts_up():
+    calls = 0
+
+    def function(x):
+        nonlocal calls
+        calls += 1
+        return x * calls
+
+    compiled = grad.compile(function)
+    for count in range(1, 6):
+        x = random(3)
+        assert same(compiled(x), x * count)
+
+
+NUMBERS = iter(range(99))
+BIG_ARRAY = np.zeros(99_999, np.float32)
+UNGUARDED = {
+    "iterator": lambda x: x * next(NUMBERS),
+    "random module": lambda x: x * python_random.random(),
+    "NumPy's random": lambda x: x * float(np.random.rand()),
+    "NumPy array": lambda x: x + grad.tensor(BIG_ARRAY[:3]),
+}
+
+
+@pytest.mark.parametrize("reason", UNGUARDED)
+def test_what_cannot_be_guarded_runs_uncompiled(reason):
+    compiled = grad.compile(UNGUARDED[reason])
+    with pytest.warns(UserWarning, match=reason):
+        for _ in range(3):
+            compiled(random(3))
+    assert not replays(compiled, random(3))
+
+
+def test_objects_that_come_and_go():
+    class Settings:
+        def __init__(self, scale):
+            self.scale = scale
+
+    compiled = grad.compile(lambda x, settings: x * settings.scale)
+    for scale in (1.0, 2.0, 3.0, 4.0):
+        settings = Settings(scale)
+        for _ in range(3):
+            x = random(2)
+            assert same(compiled(x, settings), x * scale)
+        del settings
+        gc.collect()
 
 
 # -- frozen branches -------------------------------------------------------------------------------
