@@ -68,6 +68,22 @@ for size in (0, 1, 3, 16, 17, 63, 64, 65, 130, 1000):
         check(lent(x)[:, lent(index, grad.int64)], x[:, index])
         check(lent(x, grad.float16).max(1).values.float(), x.astype(np.float16).max(1))
 
+conv2d = grad.nn.functional.conv2d
+for channels, height, width, filters, size, stride, groups in (
+    (3, 9, 17, 33, 3, 1, 1), (32, 6, 5, 40, 3, 2, 1), (5, 7, 31, 5, 3, 1, 5),
+    (40, 5, 7, 34, 1, 1, 1), (1, 12, 12, 32, 5, 1, 1), (40, 13, 13, 8, 1, 1, 1),
+    (6, 8, 9, 4, 2, 3, 2),
+):
+    x = random.standard_normal((2, channels, height, width)).astype(np.float32)
+    w = random.standard_normal((filters, channels // groups, size, size)).astype(np.float32)
+    image, weight = lent(x).requires_grad_(), lent(w).requires_grad_()
+    result = conv2d(image, weight, stride=stride, padding=size // 2, groups=groups)
+    other = conv2d(grad.tensor(x), grad.tensor(w), stride=stride, padding=size // 2, groups=groups)
+    check(result.detach(), other.numpy())
+    g = random.standard_normal(result.shape).astype(np.float32)
+    result.backward(lent(g))
+    assert np.isfinite(image.grad.numpy()).all() and np.isfinite(weight.grad.numpy()).all()
+
 shapes = [(1, 5, 7), (3, 17, 33), (4, 16, 16), (5, 3, 1), (7, 1, 9), (13, 40, 50), (2, 600, 3),
           (33, 65, 129), (70, 520, 47), (6, 0, 4), (64, 64, 64)]
 layouts = (

@@ -3,6 +3,7 @@ sizes, special values, epilogues, threads."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,12 @@ from grad.errors import DTypeError, ShapeError
 from grad.graph import node as graph
 from grad.graph.evaluate import evaluate
 from grad.graph.node import Node
+from grad.graph.primitives import ADD, MAXIMUM
 from grad.graph.windows import Windows
+from grad.runtime.cpu.threads import get_num_threads, set_num_threads
+from grad.schedule.group import group
+from grad.schedule.program import program_of, walk
+from grad.schedule.simplify import simplify
 
 
 @dataclass(frozen=True)
@@ -139,3 +145,147 @@ def test_errors() -> None:
         graph.convolve(image, leaf(np.zeros((6, 4, 3), "f")), windows)
     with pytest.raises(ShapeError, match="needs a gradient"):
         graph.convolve_weight(image, image, windows, (2, 2))
+
+
+def bias_and_activation(sums: Node, bias: Node, residual: Node) -> Node:
+    """``max(sums + bias, 0) + residual``: what usually follows a convolution."""
+    column = graph.reshape(bias, (bias.shape[0], *[1] * (len(sums.shape) - 2)))
+    positive = graph.pointwise(MAXIMUM, graph.pointwise(ADD, sums, column), zero(sums))
+    return graph.pointwise(ADD, positive, residual)
+
+
+def zero(node: Node) -> Node:
+    return graph.constant(0, node.dtype)
+
+
+FUSED = ("many channels", "depthwise", "pointwise", "spread", "volume", "float64", "one position")
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_consumers_are_computed_in_the_kernel(name: str) -> None:
+    case = CASES[name]
+    image = leaf(arrays(case, case.image_shape, 1))
+    weight = leaf(arrays(case, case.weight_shape, 2))
+    sums = graph.convolve(image, weight, case.windows)
+    bias = leaf(arrays(case, (case.filters,), 3))
+    node = bias_and_activation(sums, bias, leaf(arrays(case, sums.shape, 4)))
+    del sums
+    program = simplify(program_of(walk([node])))
+    assert len(group(program).groups) == 1
+    compare(node, int(np.prod(case.weight_shape[1:])))
+
+
+def flipped(weight: Node, groups: int) -> Node:
+    """The weight of the gradient to the image: taps in reverse, filters and channels swapped."""
+    filters, channels, *kernel = weight.shape
+    reverse = [(size - 1, -1, size) for size in kernel]
+    turned = graph.slice_axes(weight, [(0, 1, filters), (0, 1, channels), *reverse])
+    split = graph.reshape(turned, (groups, filters // groups, channels, *kernel))
+    swapped = graph.permute(split, (0, 2, 1, *range(3, 3 + len(kernel))))
+    return graph.reshape(swapped, (groups * channels, filters // groups, *kernel))
+
+
+GRADIENTS = ("many channels", "strided", "large groups", "depthwise, strided", "dilated", "7x7")
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_image_gradient_reads_the_weight_through_its_movements(name: str) -> None:
+    case = CASES[name]
+    out = case.windows.shape(case.sizes, case.kernel)
+    gradient = leaf(arrays(case, (case.images, case.filters, *out), 1))
+    weight = leaf(arrays(case, case.weight_shape, 2))
+    padding = []
+    for size, taps, turns in zip(case.sizes, case.kernel, out, strict=True):
+        before = case.dilation * (taps - 1) - case.before
+        padding.append((before, size - (case.stride * (turns - 1) + 1 - case.before)))
+    rank = len(out)
+    windows = Windows(
+        (1,) * rank, tuple(padding), (case.dilation,) * rank, (case.stride,) * rank, case.groups
+    )
+    node = graph.convolve(gradient, flipped(weight, case.groups), windows)
+    assert node.shape == case.image_shape
+    assert len(group(simplify(program_of(walk([node])))).groups) == 1
+    compare(node, case.filters // case.groups * int(np.prod(case.kernel)))
+
+
+VIEWS: dict[str, Callable[[Node], Node]] = {
+    "channels last": lambda x: graph.permute(x, (0, 3, 1, 2)),
+    "every other column": lambda x: graph.slice_axes(
+        x, [(0, 1, n) for n in x.shape[:3]] + [(1, 2, x.shape[3] // 2)]
+    ),
+    "backwards": lambda x: graph.slice_axes(x, [(n - 1, -1, n) for n in x.shape]),
+    "one row repeated": lambda x: graph.expand(
+        graph.slice_axes(x, [(0, 1, n) for n in x.shape[:2]] + [(1, 1, 1), (0, 1, x.shape[3])]),
+        x.shape,
+    ),
+}
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 1)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("view", VIEWS)
+def test_images_that_are_views(view: str, stride: int, kernel: tuple[int, int]) -> None:
+    image = VIEWS[view](leaf(np.random.default_rng(5).standard_normal((2, 14, 15, 20), "f")))
+    case = Case(
+        2, image.shape[1], image.shape[2:], 34, kernel, stride=stride, before=kernel[0] // 2
+    )
+    weight = leaf(arrays(case, case.weight_shape, 2))
+    compare(graph.convolve(image, weight, case.windows), 14 * 9)
+    out = (2, 34, *case.windows.shape(case.sizes, kernel))
+    gradient = leaf(arrays(case, out[::-1], 3))
+    gradient = graph.permute(gradient, (3, 2, 1, 0))
+    compare(graph.convolve_weight(image, gradient, case.windows, kernel), 2 * 15 * 20)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["many channels", "depthwise", "pointwise", "strided", "spread"])
+def test_special_values_reach_only_their_windows(name: str, value: float) -> None:
+    """What is computed beside the output and dropped must not be seen."""
+    case = CASES[name]
+    pixels = arrays(case, case.image_shape, 1)
+    pixels[0, 0, 2, 3] = value
+    pixels[-1, -1, -1, -1] = value
+    weights = np.abs(arrays(case, case.weight_shape, 2)) + 0.1
+    node = graph.convolve(leaf(pixels), leaf(weights), case.windows)
+    (expected,) = evaluate([node])
+    realize([node])
+    (actual,) = evaluate([node])
+    np.testing.assert_array_equal(np.isfinite(actual), np.isfinite(expected))
+    if case.spread == 1:
+        gradient = np.abs(arrays(case, expected.shape, 3)) + 0.1
+        node = graph.convolve_weight(leaf(pixels), leaf(gradient), case.windows, case.kernel)
+        (expected,) = evaluate([node])
+        realize([node])
+        (actual,) = evaluate([node])
+        np.testing.assert_array_equal(np.isfinite(actual), np.isfinite(expected))
+
+
+LARGE = {
+    "bands": Case(1, 32, (64, 50), 48, (3, 3), before=1),
+    "blocks of filters": Case(1, 64, (7, 7), 256, (3, 3), before=1),
+    "a long line": Case(1, 4, (60000,), 33, (9,), before=4),
+    "positions": Case(1, 64, (120, 121), 64, (1, 1)),
+    "images": Case(20, 16, (30, 30), 40, (3, 3), stride=2),
+    "depthwise planes": Case(2, 64, (60, 60), 64, (3, 3), before=1, groups=64),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_ones_are_the_same_on_any_number_of_threads(name: str) -> None:
+    case = LARGE[name]
+    image = leaf(arrays(case, case.image_shape, 1))
+    weight = leaf(arrays(case, case.weight_shape, 2))
+    out = (case.images, case.filters, *case.windows.shape(case.sizes, case.kernel))
+    gradient = leaf(arrays(case, out, 3))
+    before, found = get_num_threads(), set()
+    for count in (1, 2, 3, 8):
+        set_num_threads(count)
+        forward = graph.convolve(image, weight, case.windows)
+        back = graph.convolve_weight(image, gradient, case.windows, case.kernel)
+        realize([forward, back])
+        found.add(b"".join(array.tobytes() for array in evaluate([forward, back])))
+    set_num_threads(before)
+    assert len(found) == 1
+    compare(graph.convolve(image, weight, case.windows), int(np.prod(case.weight_shape[1:])))
+    node = graph.convolve_weight(image, gradient, case.windows, case.kernel)
+    compare(node, case.images * int(np.prod(out[2:])))

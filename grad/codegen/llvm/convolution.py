@@ -253,6 +253,12 @@ class _Piece:
         left = b.sub(there, self.y)
         return b.intrinsic("smin", left, b.const("i64", self.plan.rows))
 
+    def across(self) -> Value:
+        """Output positions of the band along a row."""
+        b, columns = self.b, self.plan.axes[2]
+        left = b.sub(b.const("i64", columns.out), b.mul(self.x, columns.spread))
+        return b.intrinsic("smin", left, b.const("i64", self.plan.columns * columns.spread))
+
     def position(self, z: Value, ry: Value, row: Value) -> Value:
         """The number of the first position of the band's row `row`."""
         b, (_, rows, columns) = self.b, self.plan.axes
@@ -265,7 +271,7 @@ class _Piece:
         assert plan.copy is not None
         length, spread = plan.copy.row, plan.axes[2].spread
         end = self.last_row(ry)
-        across = b.sub(b.const("i64", plan.axes[2].out), b.mul(self.x, spread))
+        across = self.across()
 
         def row(y: Value, _: list[Value]) -> None:
             first = self.gep(self.scratch, b.mul(y, length))
@@ -304,11 +310,10 @@ class _Piece:
                 self.tile(self.gep(self.scratch, start), self.entry_count, r, stage)
 
         b.loop(0, total, plan.tile, tile)
-        across = b.sub(b.const("i64", plan.axes[2].out), b.mul(self.x, spread))
-        live = b.intrinsic("smin", across, b.const("i64", plan.columns * spread))
+        across = self.across()
 
         def row(y: Value, _: list[Value]) -> None:
-            self.finish(self.gep(self.stage, b.mul(y, length)), self.position(z, ry, y), live)
+            self.finish(self.gep(self.stage, b.mul(y, length)), self.position(z, ry, y), across)
 
         b.loop(0, end, 1, row)
 

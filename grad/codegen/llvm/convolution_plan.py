@@ -288,6 +288,8 @@ def make_plan(
         tall = max(min(most // max(wide, 1), rows), 1)
     if form is ConvolutionForm.FILTERS:
         wide, tall = vectors * lanes, 1
+    if in_place:
+        columns = _ceil_div(columns, wide) * wide
     tiles = _ceil_div(g.filters, filters)
     in_block = _ceil_div(tiles, blocks) if tiles else 1
     copy = None if in_place else PaddedCopy(axes, g.channels, rows, columns)
