@@ -146,8 +146,10 @@ def _update(node: Node, sources: Sequence[Array]) -> Array:
 
 
 def _scan(node: Node, sources: Sequence[Array]) -> Array:
-    op, axis = node.arg
-    return _SCAN[op].accumulate(sources[0], axis=axis, dtype=sources[0].dtype)
+    op, axis, backwards = node.arg
+    source = np.flip(sources[0], axis) if backwards else sources[0]
+    result = _SCAN[op].accumulate(source, axis=axis, dtype=source.dtype)
+    return np.flip(result, axis) if backwards else result
 
 
 def _attention(node: Node, sources: Sequence[Array]) -> Array:

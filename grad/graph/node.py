@@ -320,9 +320,9 @@ def update(base: Node, value: Node, path: Sequence[Move]) -> Node:
     )
 
 
-def scan(op: Primitive, node: Node, axis: int) -> Node:
-    """Running ``op`` (ADD, MUL, MAXIMUM, MINIMUM) along `axis`."""
-    return Node(SCAN, (node,), (op, axis), node.shape, node.dtype)
+def scan(op: Primitive, node: Node, axis: int, backwards: bool = False) -> Node:
+    """Running ``op`` (ADD, MUL, MAXIMUM, MINIMUM) along `axis`, from the end if `backwards`."""
+    return Node(SCAN, (node,), (op, axis, backwards), node.shape, node.dtype)
 
 
 def contiguous(node: Node) -> Node:

@@ -166,7 +166,8 @@ TAKE = Primitive(
 SCATTER = Primitive("scatter", Kind.NAMED, -1)  # arg: (mode, axes); base, values, indices
 # arg: (shape, strides) of a view; sources: base, the view's new values, its offset
 UPDATE = Primitive("update", Kind.NAMED, 3)
-SCAN = Primitive("scan", Kind.NAMED, 1)  # arg: (pointwise primitive, axis); running reduction
+# arg: (pointwise primitive, axis, from the end); running reduction
+SCAN = Primitive("scan", Kind.NAMED, 1)
 # arg: Attend of attention.py, which says what the sources are
 ATTENTION = Primitive("attention", Kind.NAMED, -1)
 ATTENTION_GRADIENT = Primitive("attention_gradient", Kind.NAMED, -1)

@@ -20,6 +20,7 @@ from grad.kernel.ir import (
     Let,
     Load,
     Loop,
+    Running,
     Statement,
     Store,
 )
@@ -32,6 +33,8 @@ from grad.kernel.ir_convolution import (
 LANES = 16
 JUMP = 1.2  # one lane of a gather
 NEAR = 0.5  # one whose cache line is still there from the step before
+REVERSED = 2.0  # a vector read backwards
+RUNNING = 12.0  # the running sums of the lanes of a vector
 TRANSPOSED = 6.0  # a vector that comes out of a transposed square
 SCATTER = 1.7  # a scatter next to a gather
 NEAR_LINES = 256  # so many lines stay in the first-level cache
@@ -45,9 +48,9 @@ def access_cost(index: Index, lanes: Variable | None, around: Loop | None = None
         return 1.0 + divisions
     coefficient = index.coefficient(lanes)
     if index.dynamics():
-        return LANES * JUMP
-    if coefficient == 1 or coefficient == 0:
-        return 1.0 + divisions
+        return LANES * JUMP + (8.0 * divisions if coefficient is None else 0.0)
+    if coefficient in (0, 1, -1):
+        return (1.0 if coefficient != -1 else REVERSED) + divisions
     if coefficient is None:
         return LANES * JUMP * 2 + 4.0 * divisions
     step = None if around is None else index.coefficient(around.variable)
@@ -66,6 +69,8 @@ def statement_cost(statement: Statement, lanes: Variable | None, around: Loop | 
         return price * SCATTER if isinstance(statement, Store) and price >= LANES * NEAR else price
     if isinstance(statement, Count):
         return 2.0
+    if isinstance(statement, Running):
+        return 1.0 if lanes is None else RUNNING
     return 0.5
 
 

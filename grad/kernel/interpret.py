@@ -31,6 +31,7 @@ from grad.kernel.ir import (
     Loop,
     Number,
     Rows,
+    Running,
     Scalar,
     Statement,
     Store,
@@ -214,6 +215,8 @@ class _Runner:
                 self.reductions[s.value] = s.op
             case Accumulate():
                 self.accumulate(s)
+            case Running():
+                self.running(s)
             case _:
                 raise VerifyError(f"unknown statement {s}")
 
@@ -230,6 +233,17 @@ class _Runner:
         combine = COMBINE[op].numpy
         assert combine is not None
         self.values[s.accumulator] = np.asarray(combine(before, value)).astype(dtype.numpy)
+
+    def running(self, s: Running) -> None:
+        """Combine lane after lane, or the one value there is."""
+        before, value = self.values[s.accumulator], np.asarray(self.values[s.operand])
+        combine = COMBINE[self.reductions[s.accumulator]].numpy
+        assert combine is not None
+        lanes = np.broadcast_to(value, (self.lanes or 1,)).copy()
+        for number in range(len(lanes)):
+            before = lanes[number] = combine(before, lanes[number])
+        self.values[s.accumulator] = np.asarray(before).astype(s.dtype.numpy)
+        self.define(s.value, lanes if self.lanes is not None else lanes[0], s.dtype)
 
     # -- indices and memory ------------------------------------------------------------------------
     def index(self, index: Index) -> Any:

@@ -126,6 +126,19 @@ class Accumulate:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """``value = accumulator = op(accumulator, operand)``; in lanes, one lane after the other.
+
+    The lanes of a vector are combined in pairs, so the rounding of sums depends on its width.
+    """
+
+    value: int
+    accumulator: int
+    operand: int
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
 class Loop:
     """``for variable in range(min(size, limit))``.
 
@@ -206,7 +219,7 @@ class Attention:
 
 
 Statement = Union[  # noqa: UP007  (forward references)
-    Let, Number, Scalar, Count, Test, Load, Store, Declare, Accumulate, Loop, Contraction,
+    Let, Number, Scalar, Count, Test, Load, Store, Declare, Accumulate, Running, Loop, Contraction,
     Attention, Convolution, ConvolutionWeight,
 ]  # fmt: skip
 Nest = Loop | Contraction | Convolution | ConvolutionWeight  # statements with a body
@@ -320,6 +333,10 @@ def _print_statement(
             found = accumulators.get(s.accumulator)  # none in a kernel that verify.py refuses
             name = "undeclared" if found is None else found.name
             return f"v{s.accumulator} = {name}(v{s.accumulator}, v{s.value})"
+        case Running():
+            found = accumulators.get(s.accumulator)
+            name = "undeclared" if found is None else found.name
+            return f"v{s.value} = v{s.accumulator} = {name}(v{s.accumulator}, v{s.operand})"
         case Loop():
             bound = (
                 str(s.variable.size)

@@ -25,6 +25,7 @@ from grad.kernel.ir import (
     Load,
     Loop,
     Number,
+    Running,
     Scalar,
     Statement,
     Store,
@@ -201,6 +202,8 @@ def _operands(statement: Statement) -> tuple[int, ...]:
             return (statement.value, *statement.index.dynamics())
         case Accumulate():
             return (statement.value,)
+        case Running():
+            return (statement.operand,)
         case Load() | Count():
             return tuple(statement.index.dynamics())
     return ()

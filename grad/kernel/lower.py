@@ -25,7 +25,8 @@ from grad.kernel.ir import Kernel, Statement
 from grad.kernel.keep import keep_values
 from grad.kernel.lower_attention import lower_attention
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
-from grad.kernel.lower_named import lower_contraction, lower_scan, lower_scatter, lower_update
+from grad.kernel.lower_named import lower_contraction, lower_scatter, lower_update
+from grad.kernel.lower_scan import lower_scan
 from grad.kernel.nest import Candidate, loop_candidates
 from grad.kernel.streams import stream_stores
 from grad.kernel.writer import InMemory, Writer

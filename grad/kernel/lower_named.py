@@ -1,5 +1,6 @@
-"""Loops of the operations that have a kernel of their own kind: scans, scatters, updates,
-contractions.
+"""Loops of the operations that have a kernel of their own kind: scatters, updates, contractions.
+
+Scans are in `lower_scan.py`.
 
 Each function gets a group and gives a writer and its phases, as `lower.py` does for everything
 else. What they read is asked of the same `Writer`, so pointwise producers and views are taken in
@@ -9,8 +10,7 @@ here too.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator
-from contextlib import ExitStack
+from collections.abc import Container
 
 from grad.dtype import DType
 from grad.graph.index import Index, Variable, add, const, dynamic, scale, variable
@@ -18,13 +18,12 @@ from grad.graph.movement import Layout, Move
 from grad.graph.positions import Position, flatten, moved_index, unflatten
 from grad.graph.primitives import (
     ADD,
-    COMBINE,
     MAXIMUM,
     MINIMUM,
     MUL,
     Primitive,
 )
-from grad.kernel.ir import Accumulate, Contraction, Load, Statement
+from grad.kernel.ir import Contraction, Load, Statement
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
 from grad.schedule.facts import operand_base, renumbered
@@ -32,46 +31,10 @@ from grad.schedule.program import Entry, Program
 
 Candidate = tuple[Writer, list[list[Statement]]]
 
-_REDUCTION_OF: dict[Primitive, Primitive] = {
-    combine: reduction for reduction, combine in COMBINE.items()
-}
 # Elements behind the indexed axes that a thread takes at a time.
 SCATTER_BLOCK = 256
 
 _SCATTER: dict[str, Primitive] = {"add": ADD, "prod": MUL, "amax": MAXIMUM, "amin": MINIMUM}
-
-
-def lower_scan(program: Program, group: Group, in_memory: Container[int]) -> Iterator[Candidate]:
-    """A running reduction: rows in parallel (or in lanes), the axis one by one."""
-    entry = program.entries[group.root]
-    op, axis = entry.arg
-    shape = entry.shape
-    rows = [a for a in range(len(shape)) if a != axis]
-    sizes = tuple(shape[a] for a in rows)
-    for lanes in range(len(rows) + 1):
-        writer = Writer(program, in_memory)
-        cut = len(sizes) - lanes
-        front, back = sizes[:cut], sizes[cut:]
-        with ExitStack() as loops:
-            outer: Index = const(0)
-            inner: Index = const(0)
-            if lanes == 0 or math.prod(front) > 1:
-                outer = loops.enter_context(writer.loop(math.prod(front), parallel=True))
-            if lanes > 0:
-                parallel = math.prod(front) == 1
-                inner = loops.enter_context(
-                    writer.loop(math.prod(back), vector=True, parallel=parallel)
-                )
-            row = (*unflatten(outer, front), *unflatten(inner, back))
-            accumulator = writer.accumulator(_REDUCTION_OF[op], entry.dtype)
-            with writer.loop(shape[axis]) as step:
-                position = (*row[:axis], step, *row[axis:])
-                value = writer.value(entry.src[0], position)
-                level = len(writer.bodies) - 1
-                writer.emit(Accumulate(accumulator, value), level)
-                memory = writer.parameter("memory", group.root, entry.dtype, written=True)
-                writer.store(memory, flatten(position, shape), accumulator)
-        yield writer, [writer.bodies[0]]
 
 
 def _target(writer: Writer, group: Group, entry: Entry) -> int:

@@ -22,6 +22,7 @@ from grad.kernel.ir import (
     Loop,
     Nest,
     Number,
+    Running,
     Scalar,
     Statement,
     Store,
@@ -170,6 +171,12 @@ class _Checker:
                     self.fail(
                         f"v{s.value} is stored to {parameter.name}, of another type or read-only"
                     )
+            case Running():
+                if s.accumulator not in self.accumulators:
+                    self.fail(f"v{s.accumulator} is no accumulator")
+                if self.use(s.accumulator) is not self.use(s.operand):
+                    self.fail(f"v{s.operand} is accumulated into another type")
+                self.define(s.value, s.dtype)
             case Accumulate():
                 if s.accumulator not in self.accumulators:
                     self.fail(f"v{s.accumulator} is no accumulator")

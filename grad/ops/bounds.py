@@ -8,12 +8,21 @@ that no memory outside is touched before the check has been made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from grad.dtype import dtypes
+from grad.engine import realize
 from grad.engine.recording import recording
-from grad.graph.node import Node
+from grad.graph.node import Node, bitcast, cast, constant, pointwise, reduce
+from grad.graph.primitives import MAX, SUB, Kind
 from grad.ops.convert import array_view
+
+# From so many elements on it pays to have threads look at them.
+MANY = 1 << 16
 
 
 def index_range(index: Any) -> tuple[int, int]:
@@ -33,7 +42,22 @@ def within(index: Any, low: int, high: int, error: Callable[[int], Exception]) -
         return index.node
     if recording.recorder is not None:
         return recording.recorder.bounded(index.node, low, high, error)
-    least, most = index_range(index)
-    if least < low or most >= high:
-        raise error(least if least < low else most)
+    if not _is_stored_in_full(index) or _furthest(index.node, low) >= high - low:
+        least, most = index_range(index)
+        if least < low or most >= high:
+            raise error(least if least < low else most)
     return index.node
+
+
+def _is_stored_in_full(index: Any) -> bool:
+    """Whether a long index has memory of its own for each element, as far as can be seen."""
+    return math.prod(index.shape) >= MANY and index.node.op.kind is not Kind.MOVEMENT
+
+
+def _furthest(node: Node, low: int) -> int:
+    """The largest of the values less `low`, as numbers without a sign: what lies below is huge."""
+    above = pointwise(SUB, cast(node, dtypes.int64), constant(low, dtypes.int64))
+    most = reduce(MAX, bitcast(above, dtypes.uint64), tuple(range(len(node.shape))))
+    realize([node, most])
+    assert most.buffer is not None
+    return int(most.buffer.numpy(np.dtype(np.uint64), (1,), (8,), 0)[0])

@@ -53,9 +53,21 @@ class CumSum(_Running):
         return _sums_after(grad, ctx.axis)
 
 
-def _sums_after(x: Any, axis: int) -> Any:
+class _SumsAfter(Function):
     """For each element the sum of it and those after it."""
-    return x.flip(axis).cumsum(axis).flip(axis) if x.shape else x
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, axis: int) -> Any:
+        ctx.axis = axis
+        return x._wrap(scan(ADD, x.node, axis, backwards=True)) if x.shape else x
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        return CumSum.apply(grad, ctx.axis), None
+
+
+def _sums_after(x: Any, axis: int) -> Any:
+    return _SumsAfter.apply(x, axis) if x.shape else x
 
 
 @op(

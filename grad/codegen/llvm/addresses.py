@@ -36,13 +36,14 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an access goes: a pointer for lane 0, and pointers for all lanes where they are not in
-    a row.
+    """Where an access goes: a pointer for lane 0 (the last lane, if the lanes lie backwards), and
+    pointers for all lanes where they are not in a row.
     """
 
     pointer: Value
     varies: bool
     jumps: Value | None = None
+    backwards: bool = False
 
 
 class Addresses:
@@ -193,6 +194,9 @@ class Addresses:
         assert lanes is not None
         if len(rest.terms) == 1 and rest.terms[0] == (lanes.variable, 1):
             return Place(b.gep(storage, base, lanes.first), varies=True)
+        if len(rest.terms) == 1 and rest.terms[0] == (lanes.variable, -1):
+            last = b.sub(Value(str(1 - lanes.count), "i64"), lanes.first)
+            return Place(b.gep(storage, base, last), varies=True, backwards=True)
         base, offsets = self.jumps(base, rest, storage, lanes)
         kind = f"<{lanes.count} x ptr>"
         pointers = b.emit(

@@ -12,11 +12,13 @@ under a mask. Read `addresses.py` for how indices become pointers, `instructions
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from grad.codegen.llvm.addresses import Addresses, Lanes
-from grad.codegen.llvm.builder import Builder, Value, attributes, element_of, lanes_of
+from grad.codegen.llvm.builder import Builder, Value, attributes, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
+from grad.codegen.llvm.lanes import across, lane, reverse, running
 from grad.codegen.llvm.memory import end_streams, gather, scatter, stream_store
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, stage
@@ -35,6 +37,7 @@ from grad.kernel.ir import (
     Loop,
     Number,
     Parameter,
+    Running,
     Scalar,
     Statement,
     Store,
@@ -87,6 +90,7 @@ class Emitter:
             Store: self.store,
             Declare: self.declare,
             Accumulate: self.accumulate,
+            Running: self.running,
             Loop: self.loop,
         }
 
@@ -185,7 +189,10 @@ class Emitter:
             elif mask is None:
                 raw = b.load(type_name, place.pointer, size)
             else:
+                mask = reverse(b, mask) if place.backwards else mask
                 raw = b.masked_load(type_name, place.pointer, size, mask, zero)
+            if place.backwards:
+                raw = reverse(b, raw)
         self.define(s.value, from_memory(b, raw, s.dtype), s.dtype)
 
     def _scalar_load(self, pointer: Value, storage: str, size: int, guard: Value | None) -> Value:
@@ -216,15 +223,17 @@ class Emitter:
                 raw = b.emit(storage, f"extractelement {raw.type} {raw.text}, i32 0")
             b.store(raw, place.pointer, size)
             return
-        raw = b.splat(raw, lanes.count)
+        raw, mask = b.splat(raw, lanes.count), lanes.mask
+        if place.backwards:
+            raw, mask = reverse(b, raw), None if mask is None else reverse(b, mask)
         if place.jumps is not None:
-            mask = lanes.mask or b.const(f"<{lanes.count} x i1>", True)
-            scatter(b, raw, place.jumps, size, mask)
-        elif lanes.mask is None:
+            every = mask or b.const(f"<{lanes.count} x i1>", True)
+            scatter(b, raw, place.jumps, size, every)
+        elif mask is None:
             put = stream_store if s.streams else Builder.store
             put(b, raw, place.pointer, size)
         else:
-            b.masked_store(raw, place.pointer, size, lanes.mask)
+            b.masked_store(raw, place.pointer, size, mask)
 
     # -- accumulators ------------------------------------------------------------------------------
     def declare(self, s: Declare) -> None:
@@ -247,21 +256,20 @@ class Emitter:
     def combine(self, op: Primitive, first: Value, second: Value, dtype: DType) -> Value:
         return emit_primitive(self.b, COMBINE[op], [first, second], dtype, dtype)
 
-    def across(self, op: Primitive, value: Value, dtype: DType) -> Value:
-        """All lanes combined, halving by halving."""
-        b = self.b
-        while lanes_of(value.type) > 1:
-            half = lanes_of(value.type) // 2
-            low, high = (
-                b.shuffle(value, None, range(half)),
-                b.shuffle(value, None, range(half, 2 * half)),
-            )
-            if half == 1:
-                element = element_of(value.type)
-                low = b.emit(element, f"extractelement <1 x {element}> {low.text}, i32 0")
-                high = b.emit(element, f"extractelement <1 x {element}> {high.text}, i32 0")
-            value = self.combine(op, low, high, dtype)
-        return value
+    def running(self, s: Running) -> None:
+        dtype, op = self.types[s.accumulator], self.reductions[s.accumulator]
+        before, value = self.values[s.accumulator], self.values[s.operand]
+        combine = partial(self.combine, op, dtype=dtype)
+        if self.lanes is None:
+            total = value = combine(before, value)
+        else:
+            value = self.b.splat(value, self.lanes.count)
+            neutral = self.b.const(value.type, identity(op, dtype))
+            if self.lanes.mask is not None:
+                value = self.b.select(self.lanes.mask, value, neutral)
+            value, total = running(self.b, combine, before, value, neutral)
+        self.values[s.accumulator] = total
+        self.define(s.value, value, s.dtype)
 
     # -- loops -------------------------------------------------------------------------------------
     def loop(self, loop: Loop) -> None:
@@ -295,7 +303,7 @@ class Emitter:
                 stack.extend(statement.body)
             elif isinstance(statement, Declare):
                 declared.add(statement.value)
-            elif isinstance(statement, Accumulate):
+            elif isinstance(statement, Accumulate | Running):
                 changed.append(statement.accumulator)
         return [
             a for a in dict.fromkeys(reversed(changed)) if a in self.values and a not in declared
@@ -324,9 +332,7 @@ class Emitter:
         self.values.update(zip(carried, results, strict=True))
 
     def vector_loop(self, loop: Loop, start: Value, stop: Value, carried: list[int]) -> None:
-        """Whole vectors first, then what is left over under a mask; partial results meet at the
-        end.
-        """
+        """Whole vectors first, then the rest under a mask; partial results meet at the end."""
         narrow = lane_count(loop, self.b.vector_bytes)
         wide = narrow * registers(loop)
         size = loop.variable.size
@@ -361,10 +367,14 @@ class Emitter:
         """One loop over vectors of `width`; folds its partial accumulators into `totals`."""
         b = self.b
         carried = list(totals)
+        in_order = {s.accumulator for s in loop.body if isinstance(s, Running)}
         initial = []
         for accumulator in carried:
             dtype, op = self.types[accumulator], self.reductions[accumulator]
-            initial.append(b.splat(b.const(element_type(dtype), identity(op, dtype)), width))
+            start_value = b.const(element_type(dtype), identity(op, dtype))
+            if accumulator in in_order:
+                start_value = totals[accumulator]
+            initial.append(b.splat(start_value, width))
 
         def body(index: Value, values: list[Value]) -> list[Value]:
             self.lanes = Lanes(loop.variable, index, width)
@@ -382,5 +392,8 @@ class Emitter:
         results = b.loop(start, stop, width, body, initial)
         for accumulator, result in zip(carried, results, strict=True):
             dtype, op = self.types[accumulator], self.reductions[accumulator]
-            total = self.across(op, result, dtype)
+            if accumulator in in_order:
+                totals[accumulator] = lane(b, result, 0)
+                continue
+            total = across(b, partial(self.combine, op, dtype=dtype), result)
             totals[accumulator] = self.combine(op, totals[accumulator], total, dtype)

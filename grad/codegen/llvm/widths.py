@@ -7,7 +7,7 @@ at a time.
 
 from __future__ import annotations
 
-from grad.kernel.ir import Declare, Let, Load, Loop, Statement
+from grad.kernel.ir import Declare, Let, Load, Loop, Running, Statement
 
 # A body with something this dear (in additions) keeps the units busy on one or two registers.
 DEAR = 14
@@ -25,8 +25,13 @@ def lane_count(loop: Loop, vector_bytes: int) -> int:
 
 
 def registers(loop: Loop) -> int:
-    """How many registers long a vector is: more where the body is short."""
+    """How many registers long a vector is: more where the body is short.
+
+    Running sums wait for the vector before in any case, and cost more in longer ones.
+    """
     body = _inside(loop)
+    if any(isinstance(s, Running) for s in body):
+        return 1
     dearest = max((s.op.cost for s in body if isinstance(s, Let)), default=0)
     if dearest >= DEAR:
         return 2 if len(body) <= 12 else 1
