@@ -53,6 +53,7 @@ class Contraction:
         swapped: the narrow operand is B (few columns), so that results are stored one at a time.
         a_memory, b_memory: types of the operands in memory; converted to `element` as they are
             read, which happens while packing in TILED products.
+        long_epilogue: the epilogue computes much, so tiles leave their registers before it.
         prefetch: B, read in place, is larger than the nearer caches: its rows are asked for ahead.
     """
 
@@ -70,6 +71,7 @@ class Contraction:
     split_depth: bool = False
     swapped: bool = False
     prefetch: bool = False
+    long_epilogue: bool = False
     a_memory: DType = dtypes.float32
     b_memory: DType = dtypes.float32
 

@@ -26,6 +26,7 @@ from grad.kernel.ir import (
     Attention,
     Contraction,
     Kernel,
+    Let,
     Load,
     Loop,
     Scalar,
@@ -54,6 +55,8 @@ ELEMENT_NANOSECONDS = 0.12
 # Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole
 # vectors.
 LANE_GRAIN = 256
+# Epilogues that cost more are written once in a loop rather than for every vector of a tile.
+LONG_EPILOGUE = 8
 
 
 class CpuBackend:
@@ -142,8 +145,9 @@ class CpuBackend:
         )
         first = len(kernel.parameters)
         epilogue = _Epilogue(kernel, phase, nest)
+        structure = replace(choice.structure, long_epilogue=epilogue.cost > LONG_EPILOGUE)
         text = contraction.emit(
-            choice.structure, SYMBOL, machine.features, machine.vector_bytes, epilogue.emit, first
+            structure, SYMBOL, machine.features, machine.vector_bytes, epilogue.emit, first
         )
         words = [(p.number, 0) for p in kernel.parameters]
         words.append((nest.a_parameter, nest.a.constant * a_memory.itemsize))
@@ -224,6 +228,11 @@ class _Epilogue:
         self.used = {
             s.parameter for s in (*self.before, *nest.body) if isinstance(s, Load | Store | Scalar)
         }
+
+    @property
+    def cost(self) -> float:
+        """What it computes of each element, in the unit of the primitives' cost."""
+        return sum(s.op.cost for s in self.nest.body if isinstance(s, Let))
 
     def emit(
         self,

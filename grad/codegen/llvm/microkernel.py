@@ -157,11 +157,30 @@ class _Tile:
             self.b.store(value, self._partial(number), self.size)
 
     def _epilogue(self, sums: list[Value], epilogue: Epilogue) -> None:
-        b = self.b
+        """Row by row. A long epilogue is written once, in a loop over rows that reads the sums from
+        the stack: there it has all registers to itself.
+        """
+        b, vectors = self.b, self.vectors
         batch = [self.parameters[f"batch{axis}"] for axis in range(self.structure.batch_rank)]
-        columns = [b.add(self.parameters["column"], j * self.lanes) for j in range(self.vectors)]
-        for i in range(self.rows):
-            row = b.add(self.parameters["row"], i)
-            for j, column in enumerate(columns):
-                mask = self.mask if j == self.vectors - 1 else None
-                epilogue(b, batch, row, column, sums[i * self.vectors + j], mask)
+        columns = [b.add(self.parameters["column"], j * self.lanes) for j in range(vectors)]
+
+        def one_row(number: Value | int, values: list[Value]) -> None:
+            row = b.add(self.parameters["row"], number)
+            for j, (column, value) in enumerate(zip(columns, values, strict=True)):
+                epilogue(b, batch, row, column, value, self.mask if j == vectors - 1 else None)
+
+        if not self.structure.long_epilogue:
+            for i in range(self.rows):
+                one_row(i, sums[i * vectors : (i + 1) * vectors])
+            return
+        width = vectors * self.lanes
+        kept = b.alloca(self.element, self.rows * width)
+        for number, value in enumerate(sums):
+            b.store(value, b.gep(self.element, kept, number * self.lanes), self.size)
+
+        def from_stack(number: Value, _: list[Value]) -> None:
+            start = b.gep(self.element, kept, b.mul(number, width))
+            places = [b.gep(self.element, start, j * self.lanes) for j in range(vectors)]
+            one_row(number, [b.load(self.vector, place, self.size) for place in places])
+
+        b.loop(0, self.rows, 1, from_stack, at_least_once=True)
