@@ -21,8 +21,9 @@ from grad.codegen.llvm.packing import lanes_below, parameter_values, signature
 # stores the result.
 Epilogue: TypeAlias = Callable[[Builder, list[Value], Value, Value, Value, Value | None], None]
 
-# One step would do as well for speed in most tiles; four only make more code.
-UNROLL = 2
+# Steps of k taken together in tiles of less than so many vectors. Larger ones have enough to do in
+# one step to hide the loop around it; more steps would only make more code.
+SMALL_TILE, UNROLL = 16, 2
 # Rows of B from a farther cache take some 150 cycles: 12 steps of the largest tile.
 ROWS_AHEAD = 16
 
@@ -72,6 +73,7 @@ class _Tile:
         if structure.masked:
             live = b.sub(self.parameters["live"], (vectors - 1) * self.lanes)
             self.mask = lanes_below(b, live, self.lanes)
+        self.unroll = UNROLL if rows * vectors < SMALL_TILE else 1
         self.a_rows = self._a_rows()
         self.ahead = (
             b.mul(self.parameters["b_k_stride"], ROWS_AHEAD) if structure.prefetch else None
@@ -88,17 +90,19 @@ class _Tile:
         return self.b.gep(self.element, self.parameters["partial"], number * self.lanes)
 
     def accumulate(self) -> list[Value]:
-        """The sums over this block of k: `UNROLL` steps at a time, then one at a time."""
+        """The sums over this block of k: `unroll` steps at a time, then one at a time."""
         count = self.rows * self.vectors
         if self.structure.split_depth:
             for number in range(count):
                 prefetch(self.b, self._partial(number), for_writing=True)
         sums = [self.b.const(self.vector, 0)] * count
         depth = self.parameters["depth"]
-        whole = self.b.binary("and", depth, -UNROLL)
+        whole = self.b.binary("and", depth, -self.unroll)
         state = [self.parameters["b"], *sums]
-        state = self.b.loop(0, whole, UNROLL, lambda k, s: self._steps(k, s, UNROLL), state)
-        state = self.b.loop(whole, depth, 1, lambda k, s: self._steps(k, s, 1), state)
+        steps = self.unroll
+        state = self.b.loop(0, whole, steps, lambda k, s: self._steps(k, s, steps), state)
+        if steps > 1:
+            state = self.b.loop(whole, depth, 1, lambda k, s: self._steps(k, s, 1), state)
         return state[1:]
 
     def _steps(self, k: Value, state: list[Value], count: int) -> list[Value]:
@@ -107,7 +111,7 @@ class _Tile:
         a_places = [b.gep(self.element, row, k) for row in self.a_rows]
         b_row = state[0]
         for step in range(count):
-            if self.ahead is not None and count > 1:
+            if self.ahead is not None:
                 line = b.gep(self.element, b_row, self.ahead)
                 for j in range(self.vectors):
                     prefetch(b, b.gep(self.element, line, j * self.lanes))
