@@ -45,6 +45,7 @@ DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
 ROWS_IN_PLACE = 256  # more rows pay for packing B
 UNALIGNED_ROWS_IN_PLACE = 64  # the same where most vectors of B lie across two cache lines
+COLUMNS_IN_PLACE = 256  # columns of a transposed A that are read without packing
 ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
 PIECE_OPERATIONS = 1_500_000  # smallest piece of a large product
 # Enough for 8 threads that do not run evenly; half as many where each has to pack its operands.
@@ -204,7 +205,7 @@ def _tiling(problem: Problem) -> _Tiling:
 def _tiled(problem: Problem) -> Choice:
     tiling = _tiling(problem)
     k, lanes = problem.k, problem.lanes
-    pack_a = problem.a_layout is not Layout.K_CONTIGUOUS or problem.converts_a
+    pack_a = problem.converts_a or not _a_in_place(problem)
     in_place = _depth_in_place(problem, tiling.tiles)
     pack_b = in_place == 0
     depth, depth_blocks = k, ceil_div(k, in_place or DEPTH_LIMIT)
@@ -217,7 +218,7 @@ def _tiled(problem: Problem) -> Choice:
         Kind.TILED,
         tiling.heights,
         tiling.widths,
-        problem.a_layout if pack_a else Layout.K_CONTIGUOUS,
+        problem.a_layout,
         problem.b_layout if pack_b else Layout.COLUMN_CONTIGUOUS,
         pack_a,
         pack_b,
@@ -267,6 +268,16 @@ def _scratch(structure: Contraction, tiles: int, panels: int, depth: int) -> dic
         "partial_offset": b_bytes + a_bytes,
         "scratch_bytes": round_up(b_bytes + a_bytes + partial_bytes, 64),
     }
+
+
+def _a_in_place(problem: Problem) -> bool:
+    """Whether tiles read A where it is: along k, or by columns where those of a tile, a line each,
+    stay in the first-level cache.
+    """
+    if problem.a_layout is Layout.ROW_CONTIGUOUS:
+        reach = abs(problem.a_strides[-1]) * problem.k * problem.size
+        return problem.k <= COLUMNS_IN_PLACE and reach <= problem.l2_bytes // 2
+    return problem.a_layout is Layout.K_CONTIGUOUS
 
 
 def _depth_in_place(problem: Problem, tiles: int) -> int:

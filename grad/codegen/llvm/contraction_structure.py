@@ -45,8 +45,8 @@ class Contraction:
             the number of rows of the narrow operand.
         vectors: TILED: widths of the column panels in vectors, the larger first (one or two).
             Otherwise ``(turns,)``: k-steps (STREAM) or matrix rows (DOT) taken at a time.
-        a_layout, b_layout: how packing reads; K_CONTIGUOUS A and COLUMN_CONTIGUOUS B where nothing
-            is packed.
+        a_layout, b_layout: how packing reads. In place, A is K_CONTIGUOUS or ROW_CONTIGUOUS, B is
+            COLUMN_CONTIGUOUS.
         pack_a, pack_b: whether the operand is copied to scratch before use.
         masked: the number of columns is not a multiple of `lanes`.
         split_depth: k is cut in several blocks, whose partial sums stay in scratch.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.contraction_structure import Contraction
+from grad.codegen.llvm.contraction_structure import Contraction, Layout
 from grad.codegen.llvm.operands import multiply_add, plus, prefetch
 from grad.codegen.llvm.packing import lanes_below, parameter_values, signature
 
@@ -43,6 +43,8 @@ def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
         "row": "i64",
         "column": "i64",
     }
+    if by_columns(structure):
+        parameters["a_k_stride"] = "i64"
     if not structure.pack_b:
         parameters["b_k_stride"] = "i64"
     if structure.masked:
@@ -50,6 +52,11 @@ def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
     if structure.split_depth:
         parameters |= {"partial": "ptr noalias", "first": "i1", "last": "i1"}
     return parameters | {f"batch{axis}": "i64" for axis in range(structure.batch_rank)}
+
+
+def by_columns(structure: Contraction) -> bool:
+    """Whether the elements of A that a step of k takes are neighbours, read where they are."""
+    return structure.a_layout is Layout.ROW_CONTIGUOUS and not structure.pack_a
 
 
 def micro_kernel(
@@ -74,7 +81,7 @@ class _Tile:
             live = b.sub(self.parameters["live"], (vectors - 1) * self.lanes)
             self.mask = lanes_below(b, live, self.lanes)
         self.unroll = UNROLL if rows * vectors < SMALL_TILE else 1
-        self.a_rows = self._a_rows()
+        self.a_rows = [] if by_columns(structure) else self._a_rows()
         self.ahead = (
             b.mul(self.parameters["b_k_stride"], ROWS_AHEAD) if structure.prefetch else None
         )
@@ -108,7 +115,7 @@ class _Tile:
     def _steps(self, k: Value, state: list[Value], count: int) -> list[Value]:
         b, sums = self.b, list(state[1:])
         width = self.vectors * self.lanes
-        a_places = [b.gep(self.element, row, k) for row in self.a_rows]
+        a_places = self._a_places(k, count)
         b_row = state[0]
         for step in range(count):
             if self.ahead is not None:
@@ -116,8 +123,8 @@ class _Tile:
                 for j in range(self.vectors):
                     prefetch(b, b.gep(self.element, line, j * self.lanes))
             vectors = [self._load_b(b_row, j) for j in range(self.vectors)]
-            for i, place in enumerate(a_places):
-                scalar = b.load(self.element, b.gep(self.element, place, step), self.size)
+            for i, place in enumerate(a_places[step]):
+                scalar = b.load(self.element, place, self.size)
                 broadcast = b.splat(scalar, self.lanes)
                 for j, vector in enumerate(vectors):
                     at = i * self.vectors + j
@@ -128,6 +135,17 @@ class _Tile:
                 width if self.structure.pack_b else self.parameters["b_k_stride"],
             )
         return [b_row, *sums]
+
+    def _a_places(self, k: Value, count: int) -> list[list[Value]]:
+        """Addresses of A's elements of each row, for each of the steps from `k` on."""
+        b, rows = self.b, range(self.rows)
+        if not by_columns(self.structure):
+            places = [b.gep(self.element, row, k) for row in self.a_rows]
+            return [[b.gep(self.element, p, step) for p in places] for step in range(count)]
+        stride = self.parameters["a_k_stride"]
+        columns = [b.mul(b.add(k, step), stride) for step in range(count)]
+        starts = [b.gep(self.element, self.parameters["a"], column) for column in columns]
+        return [[b.gep(self.element, start, row) for row in rows] for start in starts]
 
     def _load_b(self, row: Value, number: int) -> Value:
         address = self.b.gep(self.element, row, number * self.lanes)

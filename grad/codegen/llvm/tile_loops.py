@@ -169,6 +169,7 @@ class TiledPiece:
                 "first": b.icmp("eq", start, 0),
                 "last": b.icmp("sge", b.add(start, n["depth_block"]), n["k"]),
                 "a_row_stride": n["a_row_stride"],
+                "a_k_stride": n["a_k_stride"],
                 "b_k_stride": n["b_k_stride"],
                 **self.batch,
             }
