@@ -92,6 +92,10 @@ TABLE: tuple[Setting, ...] = (
         "0 neither reads nor writes compiled kernels on disk",
     ),
     Setting(
+        "search", "GRAD_SEARCH", lambda: False, switch,
+        "1 times a few ways to compute each matrix product, once, and keeps the fastest",
+    ),
+    Setting(
         "cpu_features", "GRAD_CPU_FEATURES", lambda: "native",
         one_of("native", "avx512", "avx2", "generic"),
         "the most that code may use of the CPU; avx2 hides AVX-512, generic leaves the baseline",
@@ -116,6 +120,7 @@ class Settings:
     num_threads: int | None
     cache_directory: Path
     cache: bool
+    search: bool
     cpu_features: CpuLevel
 
     def __init__(self, environment: Mapping[str, str]) -> None:

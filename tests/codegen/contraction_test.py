@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.contraction import Choice, Contraction, Kind, choose, emit, store_epilogue
+from grad.codegen.llvm.contraction import (
+    Choice,
+    Contraction,
+    Kind,
+    Problem,
+    choose,
+    emit,
+    store_epilogue,
+)
+from grad.codegen.llvm.contraction_plan import Tuning
+from grad.codegen.llvm.contraction_search import CANDIDATES
 from grad.dtype import as_dtype
 
 pytestmark = pytest.mark.slow  # kept out of `make check`
@@ -87,24 +97,27 @@ def element_strides(array: np.ndarray) -> tuple[int, ...]:
 
 
 def plan(
-    machine: Machine, a: np.ndarray, b: np.ndarray, l2_bytes: int, element: str | None = None
+    machine: Machine,
+    a: np.ndarray,
+    b: np.ndarray,
+    l2_bytes: int,
+    element: str | None = None,
+    tuning: Tuning | None = None,
 ) -> Choice:
     *batch, m, k = a.shape
     features = target(machine)[1]
-    return choose(
+    problem = Problem.on(
+        features,
+        machine.vector_bytes,
+        l2_bytes,
         element or ELEMENTS[a.dtype],
-        batch,
-        m,
-        b.shape[-1],
-        k,
+        (*batch, m, b.shape[-1], k),
         element_strides(a),
         element_strides(b),
-        features=features,
-        vector_bytes=machine.vector_bytes,
-        l2_bytes=l2_bytes,
-        a_memory=as_dtype(a.dtype),
-        b_memory=as_dtype(b.dtype),
+        as_dtype(a.dtype),
+        as_dtype(b.dtype),
     )
+    return choose(problem, tuning)
 
 
 def bias_relu(element: str):
@@ -128,10 +141,11 @@ def product(
     l2_bytes: int = 1 << 20,
     order: Sequence[int] | None = None,
     element: str | None = None,
+    tuning: Tuning | None = None,
 ) -> tuple[np.ndarray, Choice]:
     """Run the emitted code over `a` (batch..., m, k) and `b` (batch..., k, n)."""
     element = element or ELEMENTS[a.dtype]
-    choice = plan(machine, a, b, l2_bytes, element)
+    choice = plan(machine, a, b, l2_bytes, element, tuning)
     apply = None if bias is None else bias_relu(element)
     text = emit(
         choice.structure,
@@ -245,6 +259,15 @@ def test_several_blocks(machine: Machine, a_layout: str, b_layout: str, shape) -
     check(out, a, b, bias)
     order = np.random.default_rng(1).permutation(choice.items).tolist()
     assert (product(machine, a, b, bias, l2_bytes=1 << 16, order=order)[0] == out).all()
+
+
+@pytest.mark.parametrize("tuning", CANDIDATES, ids=str)
+@pytest.mark.parametrize("shape", [(47, 1100, 70), (300, 530, 33), (64, 200, 64)])
+def test_every_tuning_is_right(machine: Machine, tuning: Tuning, shape) -> None:
+    rng = np.random.default_rng(6)
+    m, k, n = shape
+    a, b = strided(rng, (m, k), "rows", np.float32), strided(rng, (k, n), "rows", np.float32)
+    check(product(machine, a, b, tuning=tuning)[0], a, b)
 
 
 CONVERSIONS = {

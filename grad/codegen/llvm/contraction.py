@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from grad.codegen.llvm.builder import Builder, Value, attributes
 from grad.codegen.llvm.contraction_plan import choose
+from grad.codegen.llvm.contraction_problem import Problem
 from grad.codegen.llvm.contraction_structure import (
     ELEMENT_BYTES,
     Choice,
@@ -36,6 +37,7 @@ __all__ = [
     "Epilogue",
     "Kind",
     "Layout",
+    "Problem",
     "choose",
     "emit",
     "store_epilogue",

@@ -15,20 +15,17 @@ inside one piece, so results are the same to the bit on any number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grad.codegen.llvm.contraction_problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction_structure import (
-    ELEMENT_BYTES,
-    ELEMENT_TYPES,
     TILES_PACKED_TOGETHER,
     Choice,
     Contraction,
     Kind,
     Layout,
 )
-from grad.dtype import DType
 
 # Rows of the register tile for a panel of so many vectors, by the number of vector registers.
 # Accumulators, the vectors of B and one broadcast must fit: a 7 x 4 tile (33 registers) halves the
@@ -54,55 +51,33 @@ PIECE_BYTES = 1 << 20  # smallest piece of a large vector product, of matrix rea
 GRAIN_OPERATIONS = 500_000
 
 
-def choose(
-    element: str,
-    batch_sizes: Sequence[int],
-    m: int,
-    n: int,
-    k: int,
-    a_strides: Sequence[int],
-    b_strides: Sequence[int],
-    *,
-    features: frozenset[str],
-    vector_bytes: int,
-    l2_bytes: int = 1 << 20,
-    a_memory: DType | None = None,
-    b_memory: DType | None = None,
-) -> Choice:
-    """Plan ``out[batch..., m, n] = sum_k A[batch..., m, k] * B[batch..., k, n]``.
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a search (`contraction_search.py`) may decide otherwise in tiled products.
 
-    Args:
-        element: what sums are kept in: ``"float"``, ``"double"``, ``"i32"`` or ``"i64"``.
-        a_strides: of A's axes (batch..., m, k) in elements; any sign, 0 where A is broadcast.
-        b_strides: of B's axes (batch..., k, n).
-        features: CPU features that are present; decides the register tile.
-        vector_bytes: bytes of a vector register.
-        l2_bytes: second-level cache of one core.
-        a_memory, b_memory: the types that the operands have in memory, `element`'s when None.
+    Attributes:
+        depth_limit: elements of k in a block, at most.
+        pack_b: whether B is packed where it may be read in place; None lets the rules decide.
+        narrow: tiles of one vector less, and of more rows.
+        pieces: the number of pieces to aim at.
     """
-    problem = Problem(
-        element,
-        vector_bytes // ELEMENT_BYTES[element],
-        32 if "avx512f" in features or "neon" in features else 16,
-        "fma" in features or "neon" in features,
-        tuple(batch_sizes),
-        m,
-        n,
-        k,
-        tuple(a_strides),
-        tuple(b_strides),
-        l2_bytes,
-        a_memory or ELEMENT_TYPES[element],
-        b_memory or ELEMENT_TYPES[element],
-    )
+
+    depth_limit: int = DEPTH_LIMIT
+    pack_b: bool | None = None
+    narrow: bool = False
+    pieces: int = PIECES
+
+
+def choose(problem: Problem, tuning: Tuning | None = None) -> Choice:
+    """Plan ``out[batch..., m, n] = sum_k A[batch..., m, k] * B[batch..., k, n]``."""
     few_rows = _vector_product_kind(problem)
     flipped = problem.transposed()
     few_columns = _vector_product_kind(flipped)
-    if few_rows and (n >= m or not few_columns):
+    if few_rows and (problem.n >= problem.m or not few_columns):
         return _vector_product(problem, few_rows, swapped=False)
     if few_columns:
         return _vector_product(flipped, few_columns, swapped=True)
-    return _tiled(problem)
+    return _tiled(problem, tuning or Tuning())
 
 
 # -- few rows -------------------------------------------------------------------------------------
@@ -191,24 +166,25 @@ class _Tiling:
     wide_panels: int
 
 
-def _tiling(problem: Problem) -> _Tiling:
+def _tiling(problem: Problem, narrow: bool) -> _Tiling:
     m = problem.m
     table = TILE_ROWS[problem.registers] if problem.has_fma else TILE_ROWS_WITHOUT_FMA
     widest = max(table)
-    if m <= 2 * table[widest - 1] and ceil_div(m, table[widest - 1]) < ceil_div(m, table[widest]):
+    few = m <= 2 * table[widest - 1] and ceil_div(m, table[widest - 1]) < ceil_div(m, table[widest])
+    if narrow or few:
         widest -= 1  # fewer passes over B
     widths, panels, wide_panels = _balanced(max(1, ceil_div(problem.n, problem.lanes)), widest)
     heights, tiles, large_tiles = _balanced(max(1, m), table[widths[0]])
     return _Tiling(heights, tiles, large_tiles, widths, panels, wide_panels)
 
 
-def _tiled(problem: Problem) -> Choice:
-    tiling = _tiling(problem)
+def _tiled(problem: Problem, tuning: Tuning) -> Choice:
+    tiling = _tiling(problem, tuning.narrow)
     k, lanes = problem.k, problem.lanes
     pack_a = problem.converts_a or not _a_in_place(problem)
-    in_place = _depth_in_place(problem, tiling.tiles)
+    in_place = _depth_in_place(problem, tiling.tiles, tuning)
     pack_b = in_place == 0
-    depth, depth_blocks = k, ceil_div(k, in_place or DEPTH_LIMIT)
+    depth, depth_blocks = k, ceil_div(k, in_place or tuning.depth_limit)
     if depth_blocks > 1:
         depth = round_up(ceil_div(k, depth_blocks), DEPTH_STEP)
     structure = Contraction(
@@ -228,7 +204,8 @@ def _tiled(problem: Problem) -> Choice:
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
     )
-    tiles, panels = _blocks(problem, tiling, depth, pack_a, pack_b)
+    pieces = tuning.pieces // 2 if pack_a or pack_b else tuning.pieces
+    tiles, panels = _blocks(problem, tiling, depth, pieces, pack_a, pack_b)
     row_blocks, column_blocks = ceil_div(tiling.tiles, tiles), ceil_div(tiling.panels, panels)
     arguments = {
         **problem.arguments(),
@@ -280,7 +257,7 @@ def _a_in_place(problem: Problem) -> bool:
     return problem.a_layout is Layout.K_CONTIGUOUS
 
 
-def _depth_in_place(problem: Problem, tiles: int) -> int:
+def _depth_in_place(problem: Problem, tiles: int, tuning: Tuning) -> int:
     """Elements of k in a block if B is best read where it is, 0 if it is better packed.
 
     So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
@@ -289,22 +266,26 @@ def _depth_in_place(problem: Problem, tiles: int) -> int:
     if problem.b_layout is not Layout.COLUMN_CONTIGUOUS or problem.converts_b:
         return 0
     masked = problem.n % problem.lanes != 0
+    if masked and problem.lanes * problem.size < 32:  # masked loads are emulated
+        return 0
+    if tuning.pack_b is not None:
+        return 0 if tuning.pack_b else tuning.depth_limit
     unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
     if unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE:
         return 0
-    if masked and problem.lanes * problem.size < 32:  # masked loads are emulated
-        return 0
     row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size
     fitting = problem.l2_bytes // 2 // row_bytes // DEPTH_STEP * DEPTH_STEP
-    if problem.k <= min(fitting, DEPTH_LIMIT):
-        return DEPTH_LIMIT
+    if problem.k <= min(fitting, tuning.depth_limit):
+        return tuning.depth_limit
     if problem.m > ROWS_IN_PLACE or (fitting < DEPTH_IN_PLACE and tiles > 2):
         return 0
-    return min(max(fitting, DEPTH_IN_PLACE), DEPTH_LIMIT if tiles > 2 else 2 * DEPTH_IN_PLACE)
+    return min(
+        max(fitting, DEPTH_IN_PLACE), tuning.depth_limit if tiles > 2 else 2 * DEPTH_IN_PLACE
+    )
 
 
 def _blocks(
-    problem: Problem, tiling: _Tiling, depth: int, pack_a: bool, pack_b: bool
+    problem: Problem, tiling: _Tiling, depth: int, pieces: int, pack_a: bool, pack_b: bool
 ) -> tuple[int, int]:
     """Row tiles and column panels of one piece of work.
 
@@ -316,9 +297,7 @@ def _blocks(
     cached = problem.l2_bytes // 2 // max(1, depth * panel_columns * problem.size)
     column_blocks = ceil_div(panels, max(1, cached)) if pack_b else 1
     row_blocks = ceil_div(tiles * tiling.heights[0], ROWS_IN_PIECE)
-    operations = 2 * problem.batch * problem.m * problem.n * problem.k
-    pieces = PIECES // 2 if pack_a or pack_b else PIECES
-    wanted = ceil_div(min(pieces, operations // PIECE_OPERATIONS), max(1, problem.batch))
+    wanted = ceil_div(min(pieces, problem.operations // PIECE_OPERATIONS), max(1, problem.batch))
     least_columns = _least_columns(tiles, panel_columns, pack_a, pack_b)
     least_rows = 256 if pack_b else 48
     while column_blocks * row_blocks < wanted:

@@ -6,6 +6,7 @@ product with the operands exchanged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -53,6 +54,10 @@ class Problem:
         return prod(self.batch_sizes)
 
     @property
+    def operations(self) -> int:
+        return 2 * self.batch * self.m * self.n * self.k
+
+    @property
     def converts_a(self) -> bool:
         return self.a_memory is not ELEMENT_TYPES[self.element]
 
@@ -73,6 +78,46 @@ class Problem:
         if column_stride == 1 or self.n == 1:
             return Layout.COLUMN_CONTIGUOUS
         return Layout.K_CONTIGUOUS if k_stride == 1 else Layout.STRIDED
+
+    @staticmethod
+    def on(
+        features: frozenset[str],
+        vector_bytes: int,
+        l2_bytes: int,
+        element: str,
+        sizes: Sequence[int],
+        a_strides: Sequence[int],
+        b_strides: Sequence[int],
+        a_memory: DType | None = None,
+        b_memory: DType | None = None,
+    ) -> Problem:
+        """The product of `sizes` (batch..., m, n, k) on a processor.
+
+        Args:
+            features: CPU features that are present; they decide the register tile.
+            vector_bytes: bytes of a vector register.
+            l2_bytes: second-level cache of one core.
+            element: what sums are kept in: ``"float"``, ``"double"``, ``"i32"`` or ``"i64"``.
+            a_strides: of A's axes (batch..., m, k) in elements; any sign, 0 where A is broadcast.
+            b_strides: of B's axes (batch..., k, n).
+            a_memory, b_memory: types of the operands in memory, `element`'s when None.
+        """
+        *batch, m, n, k = sizes
+        return Problem(
+            element,
+            vector_bytes // ELEMENT_BYTES[element],
+            32 if "avx512f" in features or "neon" in features else 16,
+            "fma" in features or "neon" in features,
+            tuple(batch),
+            m,
+            n,
+            k,
+            tuple(a_strides),
+            tuple(b_strides),
+            l2_bytes,
+            a_memory or ELEMENT_TYPES[element],
+            b_memory or ELEMENT_TYPES[element],
+        )
 
     def transposed(self) -> Problem:
         """The product of the transposes, ``B.T @ A.T``."""

@@ -17,6 +17,7 @@ from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch, argum
 from grad.codegen.llvm import attention, attention_plan, contraction
 from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
+from grad.codegen.llvm.contraction_search import search
 from grad.codegen.llvm.convolution_phase import convolution_phase, convolution_weight_phase
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter, phase_text
@@ -129,20 +130,19 @@ class CpuBackend:
         a_memory, b_memory = types[nest.a_parameter], types[nest.b_parameter]
         variables = (*nest.batch, nest.row, nest.k)
         b_variables = (*nest.batch, nest.k, nest.column)
-        choice = contraction.choose(
+        problem = contraction.Problem.on(
+            machine.features,
+            machine.vector_bytes,
+            machine.l2_bytes,
             element_type(nest.dtype),
-            [v.size for v in nest.batch],
-            nest.row.size,
-            nest.column.size,
-            nest.k.size,
+            [v.size for v in (*nest.batch, nest.row, nest.column, nest.k)],
             [stride(nest.a, v) for v in variables],
             [stride(nest.b, v) for v in b_variables],
-            features=machine.features,
-            vector_bytes=machine.vector_bytes,
-            l2_bytes=machine.l2_bytes,
-            a_memory=a_memory,
-            b_memory=b_memory,
+            a_memory,
+            b_memory,
         )
+        tuning = search(problem, machine) if settings.search and machine == host() else None
+        choice = contraction.choose(problem, tuning)
         first = len(kernel.parameters)
         epilogue = _Epilogue(kernel, phase, nest)
         structure = replace(choice.structure, long_epilogue=epilogue.cost > LONG_EPILOGUE)
