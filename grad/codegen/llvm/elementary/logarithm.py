@@ -3,6 +3,10 @@
 ``x = m * 2 ** e`` with m in [0.75, 1.5), ``r = m - 1`` exactly, ``log(1 + r) = r + r**2 *
 p(r)``, and the result is ``e * log(2) + log(1 + r)`` with both constants in two parts. The
 interval has 1 inside, so that e is 0 near x = 1 and nothing cancels there.
+
+With AVX-512's instructions m is NaN for negative x and e infinite at 0 and infinity, so that the
+special values come out of the sum: the low part of log(2) is positive for that, since infinity
+times a negative number would cancel it.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from grad.codegen.llvm.elementary.parts import (
     absolute,
     as_integer,
     decompose,
+    fills_avx512,
     format_of,
     polynomial,
     power_of_two,
@@ -34,6 +39,8 @@ class Base:
     of_e: Fraction
     of_2: Fraction
 
+
+SHORTER = 10  # zero bits at the end of the high part of log(2)
 
 NATURAL = Base(Fraction(1), LN2)
 BINARY = Base(LOG2_E, Fraction(1))
@@ -74,14 +81,16 @@ def log1p(b: Builder, x: Value) -> Value:
 
 def _logarithm(b: Builder, x: Value, base: Base) -> Value:
     m, e = decompose(b, x)
-    return _special(b, x, _combine(b, b.fsub(m, 1.0), e, base))
+    y = _combine(b, b.fsub(m, 1.0), e, base)
+    return y if fills_avx512(b, x) else _special(b, x, y)
 
 
 def _combine(b: Builder, r: Value, e: Value, base: Base) -> Value:
     """``log(1 + r) + e * log(2)`` in a base."""
     form = format_of(r)
     tail = b.fmul(polynomial(b, r, LOG_TAIL[form.element]), b.fmul(r, r))
-    two_high, two_low = form.split(base.of_2)
+    # A short high part is rounded down, which leaves a positive low one.
+    two_high, two_low = form.split(base.of_2, 2, 0 if base.of_2 == 1 else SHORTER)
     if base.of_e == 1:
         return b.fma(e, two_high, b.fadd(b.fma(e, two_low, tail), r))
     high, low = form.split(base.of_e)
