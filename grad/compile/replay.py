@@ -21,7 +21,7 @@ from grad.engine.plan import Plan
 from grad.engine.realize import cache, interrupts_held, nobody_computing, realize
 from grad.graph.movement import Layout, Shape
 from grad.graph.node import Node, from_buffer
-from grad.graph.storage import Storage
+from grad.graph.storage import Storage, write_through
 
 STALE: Any = object()
 
@@ -199,7 +199,10 @@ class Replay:
             for argument, storage, fresh in self.writes:
                 if argument >= 0:
                     storage = arguments[argument]._storage
+                before = storage.node
                 storage.write(_node(fresh, buffers, nodes))
+                if storage.shared is not None:
+                    write_through(storage, before)
 
     def tensors(self, arguments: Sequence[Any], nodes: Sequence[Node]) -> list[Any]:
         """The tensors of the result, on new storages that hold `nodes`; sets gradients."""

@@ -579,6 +579,25 @@ def test_memory_shared_with_numpy():
         assert compiled(grad.zeros(3)).tolist() == [float(n)] * 3
 
 
+def test_writes_to_memory_that_is_lent_to_numpy():
+    total = grad.zeros(3)
+
+    def function(x):
+        return total.add_(x) * 1
+
+    compiled = grad.compile(function)
+    for _ in range(3):
+        compiled(grad.ones(3))
+    array = total.numpy()
+    for count in range(4, 7):
+        compiled(grad.ones(3))
+        assert array.tolist() == [float(count)] * 3
+    array[:] = 0
+    assert compiled(grad.ones(3)).tolist() == [1.0] * 3
+    del array
+    assert compiled(grad.ones(3)).tolist() == [2.0] * 3
+
+
 def test_nothing_is_kept_alive_but_what_is_needed():
     compiled = grad.compile(lambda x: (x * 2).exp().sum())
     for _ in range(3):
