@@ -137,13 +137,14 @@ class Compiled:
             if len(self._entries) >= MOST_KINDS:
                 self._lose_hope(f"there have been {MOST_KINDS} kinds of arguments")
             entry = self._entries[key] = Entry(others)
-        if entry.record is not None:
-            guards, replay = entry.record
+        record = entry.record
+        if record is not None:
+            guards, replay = record
             self._reason = guards.broken()
             if self._reason is None:
                 result = replay.run(tensors)
                 if result is not STALE:
-                    self._shortcut = None if kwargs else _shortcut(args, tensors, entry.record)
+                    self._shortcut = None if kwargs else _shortcut(args, tensors, record)
                     return result
                 self._reason = "an argument, or memory that it writes, is another one"
             self._say(self._reason)
@@ -151,7 +152,9 @@ class Compiled:
             entry.seen = True
             return self.function(*args, **kwargs)
         with self._lock:
-            return self._record(entry, args, kwargs, tensors, others)
+            if entry.record is record:
+                return self._record(entry, args, kwargs, tensors, others)
+        return self(*args, **kwargs)  # another thread has recorded it meanwhile
 
     def _key(
         self, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
