@@ -65,7 +65,8 @@ def _accesses(
             continue
         here = substitute(statement.index, {loop.variable: own})
         if isinstance(statement, Store):
-            yield Soon(statement.parameter, here, parameter.dtype, written=True)
+            if not statement.streams:
+                yield Soon(statement.parameter, here, parameter.dtype, written=True)
         else:
             rows_ahead = max(-(-AHEAD_BYTES // row_bytes), 1)
             there = add(here, distance * rows_ahead)
