@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grad.graph.primitives import (
     BUFFER,
@@ -61,10 +61,28 @@ def lower_all(program: Program, grouping: Grouping) -> list[Lowered]:
     """The kernels of all groups, in order."""
     buffers = (number for number, entry in enumerate(program.entries) if entry.op is BUFFER)
     everywhere = frozenset(grouping.home).union(buffers)
-    return [
+    lowered = [
         lower(program, group, InMemory(everywhere, frozenset(group.stored)))
         for group in grouping.groups
     ]
+    pairs = list(zip(grouping.groups, lowered, strict=True))
+    read = {
+        number
+        for group, low in pairs
+        for sort, number in low.bindings
+        if sort == "memory" and number not in group.stored
+    }
+    return [_streamed(group, low, read) for group, low in pairs]
+
+
+def _streamed(group: Group, low: Lowered, read: Container[int]) -> Lowered:
+    """The kernel with its large results stored past the caches; others `read` some of them."""
+    if group.overwrites is not None or group.contraction is not None:
+        return low
+    kernel = low.kernel
+    again = {p for p, (_, number) in enumerate(low.bindings) if number in read}
+    phases = stream_stores(kernel.phases, kernel.parameters, again)
+    return replace(low, kernel=replace(kernel, phases=tuple(tuple(phase) for phase in phases)))
 
 
 def lower(program: Program, group: Group, in_memory: Container[int]) -> Lowered:
@@ -94,8 +112,6 @@ def finish(
     ]
     size = "x".join(map(str, program.entries[group.root].shape)) or "scalar"
     name = "_".join([*(words[-6:] or ["copy"]), size])
-    if group.overwrites is None and group.contraction is None:
-        phases = stream_stores(phases, parameters)
     kept = tuple(tuple(phase) for phase in phases)
     return Lowered(Kernel(name, parameters, kept), tuple(writer.parameters))
 

@@ -2,14 +2,14 @@
 
 An ordinary store reads the line that it writes a part of, and puts it into the caches, out of
 which it drives others. A store of whole lines of a result too large to stay there until somebody
-reads it may go past them (`Store.streams`; docs/design/017). `lower.py` calls `stream_stores` on
+reads it may go past them (`Store.streams`; docs/design/016). `lower.py` calls `stream_stores` on
 kernels that write memory of their own, whose first element begins a line; a tensor that is written
 in place may begin anywhere. `codegen/llvm/loops.py` streams whole vectors only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from grad.graph.index import Index, Variable
@@ -18,24 +18,35 @@ from grad.kernel.ir import Contraction, Load, Loop, Parameter, Statement, Store
 LINE_BYTES = 64
 # A core's share of the last-level cache of a server is a few megabytes.
 LEAST_BYTES = 8 << 20
+# All of it is a few times that. What the same plan reads again, and what a kernel stores that has
+# much to compute and fetches its lines meanwhile, passes through the caches up to here.
+ALL_BYTES = 64 << 20
 
 
 def stream_stores(
-    phases: Sequence[Sequence[Statement]], parameters: Sequence[Parameter]
+    phases: Sequence[Sequence[Statement]],
+    parameters: Sequence[Parameter],
+    read_again: Container[int],
 ) -> list[list[Statement]]:
-    """The phases with their large results streamed."""
+    """The phases with their large results streamed. `read_again`: parameters that others read."""
     read = {s.parameter for phase in phases for s in _flat(phase) if isinstance(s, Load)}
-    itemsizes = {
-        p.number: p.dtype.itemsize for p in parameters if p.written and p.number not in read
+    computes = any(p.elements for p in parameters)
+    results = {
+        p.number: (
+            p.dtype.itemsize,
+            ALL_BYTES if computes or p.number in read_again else LEAST_BYTES,
+        )
+        for p in parameters
+        if p.written and p.number not in read
     }
-    if len(phases) > 1 or not itemsizes:
+    if len(phases) > 1 or not results:
         return [list(phase) for phase in phases]
-    return [[_marked(s, None, itemsizes) for s in phase] for phase in phases]
+    return [[_marked(s, None, results) for s in phase] for phase in phases]
 
 
-def stores_stream(index: Index, lanes: Variable, itemsize: int) -> bool:
+def stores_stream(index: Index, lanes: Variable, itemsize: int, least_bytes: int) -> bool:
     """Whether a store at `index` along `lanes` writes whole lines of a large result, in order."""
-    if (index.high + 1) * itemsize < LEAST_BYTES or index.coefficient(lanes) != 1:
+    if (index.high + 1) * itemsize < least_bytes or index.coefficient(lanes) != 1:
         return False
     if lanes.size * itemsize < LINE_BYTES or index.constant * itemsize % LINE_BYTES:
         return False
@@ -54,14 +65,16 @@ def _flat(statements: Sequence[Statement]) -> list[Statement]:
     return found
 
 
-def _marked(statement: Statement, lanes: Variable | None, itemsizes: dict[int, int]) -> Statement:
+def _marked(
+    statement: Statement, lanes: Variable | None, results: dict[int, tuple[int, int]]
+) -> Statement:
     """The statement with the stores in it marked; kernels nest loops a few levels deep."""
     if isinstance(statement, Loop):
         lanes = statement.variable if statement.vector else lanes
-        body = tuple(_marked(s, lanes, itemsizes) for s in statement.body)
+        body = tuple(_marked(s, lanes, results) for s in statement.body)
         return replace(statement, body=body)
     if not isinstance(statement, Store) or lanes is None:
         return statement
-    itemsize = itemsizes.get(statement.parameter)
-    streams = itemsize is not None and stores_stream(statement.index, lanes, itemsize)
+    result = results.get(statement.parameter)
+    streams = result is not None and stores_stream(statement.index, lanes, *result)
     return replace(statement, streams=True) if streams else statement

@@ -9,9 +9,10 @@ import grad
 from grad.engine import realize
 from grad.graph import node as graph
 from grad.graph.node import Node
-from grad.graph.primitives import ADD
+from grad.graph.primitives import ADD, SUM
 from grad.kernel.ir import Store, statements
 from tests.engine.exact_graphs import leaf, values_of
+from tests.kernel.keep_test import shares
 from tests.kernel.lower_test import kernels
 
 
@@ -44,6 +45,30 @@ def test_what_is_written_in_place_is_not() -> None:
     x.add_(1)
     x[:2_500_000] = x[:2_500_000] * 2
     np.testing.assert_array_equal(x.numpy(), np.repeat([2, 1], [2_500_000, 500_000]))
+
+
+def first_kernel_streams(*nodes: Node) -> list[bool]:
+    first = kernels(*nodes)[0]
+    return [s.streams for s, _ in statements(first) if isinstance(s, Store)]
+
+
+def sums_of_columns(rows: int) -> tuple[Node, Node]:
+    x = doubled(zeros(rows, 1024))
+    return x, graph.reduce(SUM, x, (0,))
+
+
+def test_what_the_plan_reads_again_passes_through_the_caches() -> None:
+    assert first_kernel_streams(*sums_of_columns(4096)) == [False]
+    assert first_kernel_streams(*sums_of_columns(16384)) == [True]
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(4096, False), (16384, True)])
+def test_rows_that_take_long_to_compute_pass_through_the_caches(rows: int, expected: bool) -> None:
+    (kernel,) = kernels(shares(zeros(rows, 1024)))
+    scratch = [p.number for p in kernel.parameters if p.elements]
+    stores = [s for s, _ in statements(kernel) if isinstance(s, Store)]
+    assert [s.streams for s in stores if s.parameter not in scratch] == [expected]
+    assert not any(s.streams for s in stores if s.parameter in scratch)
 
 
 @pytest.mark.parametrize("rows", [2048, 2049])
