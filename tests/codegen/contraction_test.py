@@ -281,8 +281,10 @@ CONVERSIONS = {
 }
 
 
-@pytest.mark.parametrize("b_layout", ["rows", "padded columns", "strided"])
-@pytest.mark.parametrize("a_layout", ["padded", "columns", "reversed"])
+@pytest.mark.parametrize(
+    "a_layout,b_layout",
+    [("padded", "rows"), ("columns", "padded columns"), ("reversed", "strided")],
+)
 @pytest.mark.parametrize("name", CONVERSIONS)
 @pytest.mark.parametrize("shape", [(21, 37, 45), (1, 70, 90), (90, 70, 2), (13, 1100, 33)])
 def test_operands_of_other_types(machine: Machine, shape, name, a_layout, b_layout) -> None:
