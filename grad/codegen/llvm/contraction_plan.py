@@ -168,7 +168,8 @@ class _Tiling:
 
 def _tiling(problem: Problem, narrow: bool) -> _Tiling:
     m = problem.m
-    table = TILE_ROWS[problem.registers] if problem.has_fma else TILE_ROWS_WITHOUT_FMA
+    roomy = problem.has_fma or problem.registers == 32
+    table = TILE_ROWS[problem.registers] if roomy else TILE_ROWS_WITHOUT_FMA
     widest = max(table)
     few = m <= 2 * table[widest - 1] and ceil_div(m, table[widest - 1]) < ceil_div(m, table[widest])
     if narrow or few:

@@ -107,7 +107,7 @@ class Problem:
             element,
             vector_bytes // ELEMENT_BYTES[element],
             32 if "avx512f" in features or "neon" in features else 16,
-            "fma" in features or "neon" in features,
+            element in ("float", "double") and ("fma" in features or "neon" in features),
             tuple(batch),
             m,
             n,
