@@ -43,7 +43,7 @@ from grad.kernel.tiles import Body, find_tiling, tiled_loops
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
 from grad.schedule.facts import renumbered
-from grad.schedule.program import Program
+from grad.schedule.program import Entry, Program
 
 Candidate = tuple[Writer, list[list[Statement]]]
 
@@ -55,6 +55,7 @@ SHORT_SUM = 24
 PARTIAL_BYTES = 1 << 22  # of all partial sums of a weight's gradient
 MOST_BLOCKS = 16
 WIDEST_SPREAD = 4
+LONGEST_ROW = 1024  # positions that a weight's gradient takes as one row
 
 
 def _has_statement(g: Geometry) -> bool:
@@ -202,6 +203,24 @@ def lower_convolution(program: Program, group: Group, in_memory: Container[int])
     return writer, [*phases, [*writer.bodies[0], nest]]
 
 
+def _weight_operands(
+    program: Program, writer: Writer, g: Geometry, entry: Entry
+) -> tuple[Geometry, tuple[tuple[int, Index], tuple[int, Index]]]:
+    """Image and gradient, along one spatial axis where that is short and both allow it."""
+    flat = _flattened(g)
+    for sizes in (flat, g) if g.positions <= LONGEST_ROW else (g,):
+        parts = _Parts(program, writer, sizes)
+        operands = parts.image(entry.src[0]), parts.gradient(entry.src[1])
+        variables = (image_variables(sizes), gradient_variables(sizes))
+        if all(
+            index.coefficient(v) is not None
+            for (_, index), own in zip(operands, variables, strict=True)
+            for v in own
+        ):
+            return sizes, operands
+    raise AssertionError("operands in memory have strides")
+
+
 def lower_convolution_weight(
     program: Program, group: Group, in_memory: Container[int]
 ) -> Candidate:
@@ -213,7 +232,7 @@ def lower_convolution_weight(
     if not _has_statement(g) or max(g.spread) > 1:
         return plain_weight(program, group, in_memory, g)
     writer = Writer(program, in_memory)
-    parts = _Parts(program, writer, g)
+    g, operands = _weight_operands(program, writer, g, entry)
     panel = PANEL_BYTES // entry.dtype.itemsize
     across = -(-g.filters // panel) * panel
     size = g.groups * g.channels * g.taps * across
@@ -232,8 +251,8 @@ def lower_convolution_weight(
         entry.dtype,
         g,
         block,
-        *parts.image(entry.src[0]),
-        *parts.gradient(entry.src[1]),
+        *operands[0],
+        *operands[1],
         partial,
         target,
     )

@@ -103,6 +103,7 @@ def convolution_weight_phase(
         lanes=machine.vector_bytes // size,
         registers=_registers(machine),
         l2_bytes=machine.l2_bytes,
+        gradient_step=g_strides[2],
     )
     text = emit_weight(
         plan,

@@ -4,9 +4,10 @@ A piece of work is a block of images, a group and some of its channels. Image by
 band it copies its channels with zeros around them (`convolution_copy.py`), packs the gradient of
 the output as ``[panel][position][filters]``, and adds to its own partial sums ``[channel,
 taps][filters]``. A tile has several taps (or channels) as rows, whose elements are broadcast from
-the copy, and filters as vectors; it runs over exactly the positions that exist, so that nothing is
-multiplied that is not there. What the blocks of images found is added up by the kernel's next
-phase.
+the copy, and filters as vectors; with few filters (depthwise), lanes are positions of a row instead
+and the gradient is read where it is. Either way it runs over exactly the positions that exist, so
+that nothing is multiplied that is not there. What the blocks of images found is added up by the
+kernel's next phase.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grad.codegen.llvm.builder import Builder, Value, attributes, vector_type
+from grad.codegen.llvm.builder import (
+    Builder,
+    Value,
+    attributes,
+    element_of,
+    lanes_of,
+    vector_type,
+)
 from grad.codegen.llvm.convolution_copy import COPY_PARAMETERS, Source, copy_function, gather
 from grad.codegen.llvm.convolution_weight_plan import WeightPlan
 from grad.codegen.llvm.packing import (
@@ -32,7 +40,7 @@ PACK_PARAMETERS: Mapping[str, str] = {
 }
 SUM_PARAMETERS: Mapping[str, str] = {
     "image": "ptr noalias",  # of the tile's first channel, with the offset of its tap
-    "gradient": "ptr noalias",  # packed
+    "gradient": "ptr noalias",  # packed, or where it is
     "target": "ptr noalias",
     "rows": "i64",
     "channels": "i64",  # that exist from the tile's first one on
@@ -68,9 +76,12 @@ def emit_weight(
     b = Builder(features, vector_bytes)
     texts = [
         copy_function(b.sibling(), f"{name}.copy", plan.copy, source, plan.lanes),
-        _pack_function(b.sibling(), f"{name}.pack", plan, gradient),
-        _sum_function(b.sibling(), f"{name}.sum", plan),
+        _dot_function(b.sibling(), f"{name}.sum", plan, gradient)
+        if plan.dot
+        else _sum_function(b.sibling(), f"{name}.sum", plan),
     ]
+    if not plan.dot:
+        texts.append(_pack_function(b.sibling(), f"{name}.pack", plan, gradient))
     piece = _WeightPiece(b, name, plan, gradient, steps, source.channel, first_argument)
     b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, piece.emit)
     main = b.function(name, "ptr %args, i64 %begin, i64 %end, i64 %worker")
@@ -180,6 +191,75 @@ def _sum_function(b: Builder, name: str, plan: WeightPlan) -> str:
     return b.function(name, signature(SUM_PARAMETERS), "internal")
 
 
+def _dot_function(b: Builder, name: str, plan: WeightPlan, gradient: Gradient) -> str:
+    """The same with positions in lanes; the sums of the lanes are added up at the end."""
+    p = parameter_values(SUM_PARAMETERS)
+    element, lanes, size = plan.element, plan.lanes, plan.size
+    vector, columns = vector_type(element, lanes), plan.copy.columns
+    zero = b.const(vector, 0)
+
+    def products(image: Value, line: Value, sums: list[Value], live: int) -> list[Value]:
+        """A vector of `live` positions times all rows; what lies behind a row is not read."""
+        mask = None if live == lanes else lanes_below(b, b.const("i64", live), lanes)
+
+        def load(place: Value) -> Value:
+            if mask is None:
+                return b.load(vector, place, size)
+            return b.masked_load(vector, place, size, mask, zero)
+
+        factors = [load(b.gep(element, line, j * gradient.filter)) for j in range(plan.vectors)]
+        result = []
+        for channel, offset, _ in plan.rows:
+            value = load(b.gep(element, image, channel * plan.copy.channel + offset))
+            for factor in factors:
+                result.append(b.intrinsic("fmuladd", value, factor, sums[len(result)]))
+        return result
+
+    def row(y: Value, sums: list[Value]) -> list[Value]:
+        image = b.gep(element, p["image"], b.mul(y, plan.copy.row))
+        line = b.gep(element, p["gradient"], b.mul(y, gradient.strides[1]))
+        whole = columns // lanes * lanes
+
+        def chunk(x: Value, sums: list[Value]) -> list[Value]:
+            return products(b.gep(element, image, x), b.gep(element, line, x), sums, lanes)
+
+        sums = b.loop(0, whole, lanes, chunk, sums)
+        if whole < columns:
+            last = [b.gep(element, start, whole) for start in (image, line)]
+            sums = products(*last, sums, columns - whole)
+        return sums
+
+    sums = b.loop(0, p["rows"], 1, row, [zero] * (len(plan.rows) * plan.vectors))
+    for i, value in enumerate(sums):
+        channel, _, tap = plan.rows[i // plan.vectors]
+        place = (channel * plan.sizes.taps + tap) * plan.target_row + i % plan.vectors
+        target = b.gep(element, p["target"], place)
+
+        def add_to(value: Value = value, target: Value = target) -> None:
+            none = b.const(element, 0)
+            before = b.either(p["fresh"], lambda: [none], lambda: [b.load(element, target, size)])[
+                0
+            ]
+            b.store(b.fadd(before, _across(b, value)), target, size)
+
+        b.branch(b.icmp("sgt", p["channels"], channel), add_to)
+    return b.function(name, signature(SUM_PARAMETERS), "internal")
+
+
+def _across(b: Builder, value: Value) -> Value:
+    """The sum of all lanes, half by half."""
+    lanes = lanes_of(value.type)
+    while lanes > 2:
+        lanes //= 2
+        low, high = (b.shuffle(value, None, range(at, at + lanes)) for at in (0, lanes))
+        value = b.fadd(low, high)
+    element = element_of(value.type)
+    first, second = (
+        b.emit(element, f"extractelement {value.type} {value.text}, i32 {i}") for i in range(2)
+    )
+    return b.fadd(first, second)
+
+
 class _WeightPiece:
     def __init__(
         self,
@@ -249,11 +329,15 @@ class _WeightPiece:
         call_internal(b, f"{self.name}.copy", COPY_PARAMETERS, named)
         left = b.sub(b.const("i64", plan.copy.axes[1].turns), y)
         rows = b.intrinsic("smin", left, b.const("i64", plan.copy.rows))
-        packing = {"source": gradient, "target": self.packed, "rows": rows}
-        call_internal(b, f"{self.name}.pack", PACK_PARAMETERS, packing)
+        if not plan.dot:
+            packing = {"source": gradient, "target": self.packed, "rows": rows}
+            call_internal(b, f"{self.name}.pack", PACK_PARAMETERS, packing)
 
         def panel(j: Value, _: list[Value]) -> None:
-            packed = self.gep(self.packed, b.mul(j, plan.band_positions * plan.panel))
+            if plan.dot:
+                factors = self.gep(gradient, b.mul(j, plan.panel * self.gradient.filter))
+            else:
+                factors = self.gep(self.packed, b.mul(j, plan.band_positions * plan.panel))
             column = self.gep(self.target, b.mul(j, plan.panel))
 
             def tile(c: Value, _: list[Value]) -> None:
@@ -265,7 +349,7 @@ class _WeightPiece:
                     offset, tap = (b.load("i64", b.gep("i64", slot, i), 8) for i in range(2))
                     values = {
                         "image": self.gep(image, offset),
-                        "gradient": packed,
+                        "gradient": factors,
                         "target": self.gep(target, b.mul(tap, plan.target_row)),
                         "rows": rows,
                         "channels": b.sub(self.channels, c),

@@ -33,6 +33,8 @@ class WeightPlan:
             of its rows, from where the tile begins.
         starts: (offset in the copy, tap number) at which a tile is run, for each channel.
         target_row: elements from row to row of the partial sums.
+        dot: lanes run along a row of positions, and `vectors` filters are taken at a time; else
+            lanes are filters.
     """
 
     sizes: Geometry
@@ -48,6 +50,7 @@ class WeightPlan:
     rows: tuple[tuple[int, int, int], ...]
     starts: tuple[tuple[int, int], ...]
     target_row: int
+    dot: bool
 
     @property
     def size(self) -> int:
@@ -55,7 +58,7 @@ class WeightPlan:
 
     @property
     def panel(self) -> int:
-        return self.vectors * self.lanes
+        return self.vectors if self.dot else self.vectors * self.lanes
 
     @property
     def panels(self) -> int:
@@ -73,7 +76,8 @@ class WeightPlan:
 
     @property
     def scratch_bytes(self) -> int:
-        elements = self.copy_elements + self.panels * self.panel * self.band_positions
+        packed = 0 if self.dot else self.panels * self.panel * self.band_positions
+        elements = self.copy_elements + packed
         return -(-elements * self.size // 64) * 64
 
     @property
@@ -96,14 +100,26 @@ def make_weight_plan(
     lanes: int,
     registers: int,
     l2_bytes: int,
+    gradient_step: int,
 ) -> WeightPlan:
-    """Plan the weight's gradient; `blocks` and `target_row` are as the kernel has laid them out."""
+    """Plan the weight's gradient; `blocks` and `target_row` are as the kernel has laid them out.
+
+    Args:
+        gradient_step: elements from column to column of the output's gradient.
+    """
     size = 4 if element == "float" else 8
     vectors = min(2, -(-min(g.filters, PANEL_BYTES // size) // lanes))
+    columns = axes[2].turns
+    # Vector operations of either form for a row of positions; loads cost a dot twice as much.
+    dot = gradient_step == 1 and (
+        2 * g.filters * -(-columns // lanes) < -(-g.filters // lanes) * columns
+    )
+    if dot:
+        vectors = 1 if g.filters % 2 else 2
     wanted = max(PIECES // max(blocks * g.groups, 1), 1)
     channels = max(-(-g.channels // wanted), min(CHANNELS_IN_PIECE, g.channels))
     pieces = -(-g.channels // channels)
-    rows_of_copy, columns = axes[1].turns, axes[2].turns
+    rows_of_copy = axes[1].turns
 
     def copy_of(rows: int) -> PaddedCopy:
         return PaddedCopy(axes, channels, rows, columns)
@@ -135,5 +151,5 @@ def make_weight_plan(
         starts = [(s + a, n + x) for s, n in starts for x, a in enumerate(along)]
     return WeightPlan(
         g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
-        together, tuple(rows), tuple(starts), target_row,
+        together, tuple(rows), tuple(starts), target_row, dot,
     )  # fmt: skip
