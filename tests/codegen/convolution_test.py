@@ -65,6 +65,8 @@ class Case:
 CASES = {
     "square": Case(2, 5, (9, 11), 7, (3, 3), before=1),
     "many channels": Case(2, 40, (10, 13), 70, (3, 3), before=1),
+    "few filters": Case(2, 20, (9, 10), 13, (3, 3), before=1),
+    "a narrow tile": Case(2, 6, (9, 10), 50, (3, 3), before=1),
     "one channel": Case(3, 1, (28, 28), 32, (3, 3)),
     "pointwise": Case(2, 67, (9, 7), 33, (1, 1)),
     "pointwise, small": Case(3, 33, (2, 2), 40, (1, 1)),

@@ -56,8 +56,13 @@ def emit(
     texts: list[str] = []
     if plan.copy is not None:
         texts.append(copy_function(b.sibling(), f"{name}.copy", plan.copy, source, plan.lanes))
-    for residue, taps in enumerate(plan.axes[2].classes):
-        texts.append(tile_function(b.sibling(), f"{name}.tile{residue}", plan, taps))
+    widths = {"tile": plan.vectors}
+    if plan.has_narrow_tile:
+        widths["narrow"] = plan.vectors // 2
+    for word, vectors in widths.items():
+        for residue, taps in enumerate(plan.axes[2].classes):
+            function = f"{name}.{word}{residue}"
+            texts.append(tile_function(b.sibling(), function, plan, taps, vectors))
     texts.append(_finish_function(b.sibling(), f"{name}.finish", plan, epilogue))
     piece = _Piece(b, name, plan, source, steps, first_argument)
     b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, piece.emit)
@@ -136,6 +141,7 @@ class _Piece:
         self.stage = b.gep(plan.element, self.scratch, plan.copy_elements)
         self.table, self.ranges = self.tables()
         self.entries, self.entry_count = self.table, b.const("i64", 0)
+        self.word = "tile"  # of the functions to call
 
     def gep(self, pointer: Value, offset: Value | int) -> Value:
         return self.b.gep(self.plan.element, pointer, offset)
@@ -163,6 +169,7 @@ class _Piece:
 
     def emit(self, piece: Value, _: list[Value]) -> None:
         b, plan = self.b, self.plan
+        self.word = "tile"
         rest, block = self.take(piece, plan.blocks)
         rest, across = self.take(rest, plan.bands[1])
         rest, down = self.take(rest, plan.bands[0])
@@ -179,7 +186,13 @@ class _Piece:
         tiles = -(-plan.sizes.filters // plan.filters)
         first = b.mul(block, plan.in_block)
         last = b.intrinsic("smin", b.add(first, plan.in_block), b.const("i64", tiles))
-        b.loop(first, last, 1, self.filters)
+        if not plan.has_narrow_tile:
+            b.loop(first, last, 1, self.filters)
+            return
+        narrow = b.const("i64", tiles - 1)
+        b.loop(first, b.intrinsic("smin", last, narrow), 1, self.filters)
+        self.word = "narrow"
+        b.branch(b.icmp("eq", last, tiles), lambda: self.filters(narrow, []))
 
     def filters(self, tile: Value, _: list[Value]) -> None:
         """All positions of the band for one tile of filters."""
@@ -325,7 +338,7 @@ class _Piece:
             "table": self.entries,
             "entries": entries,
         }
-        call_internal(self.b, f"{self.name}.tile{residue}", TILE_PARAMETERS, values)
+        call_internal(self.b, f"{self.name}.{self.word}{residue}", TILE_PARAMETERS, values)
 
     def finish(self, stage: Value, position: Value, live: Value) -> None:
         values = {

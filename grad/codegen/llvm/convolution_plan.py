@@ -210,6 +210,12 @@ class Plan:
         return self.form is ConvolutionForm.PIXELS
 
     @property
+    def has_narrow_tile(self) -> bool:
+        """Whether the last tile of filters does with half the vectors (PIXELS)."""
+        left = self.sizes.filters % self.filters
+        return self.pixels and self.vectors == 2 and 0 < left <= self.lanes
+
+    @property
     def tile(self) -> int:
         """Positions of a tile."""
         return self.wide * self.tall if self.pixels else self.vectors * self.lanes

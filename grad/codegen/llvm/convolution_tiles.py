@@ -29,9 +29,10 @@ PREFETCH_BYTES = 1 << 18  # packed panels longer than this are fetched ahead
 PREFETCH_STEPS = 48
 
 
-def tile_function(b: Builder, name: str, plan: Plan, taps: Sequence[Tap]) -> str:
+def tile_function(b: Builder, name: str, plan: Plan, taps: Sequence[Tap], vectors: int) -> str:
     """The function for one residue along a row, with its `taps` of a kernel row."""
-    tile = _PixelTile(b, plan, taps) if plan.pixels else _FilterTile(b, plan, taps)
+    form = _PixelTile if plan.pixels else _FilterTile
+    tile = form(b, plan, taps, vectors)
     tile.emit()
     return b.function(name, signature(TILE_PARAMETERS), "internal")
 
@@ -41,8 +42,8 @@ class _Tile:
 
     rows: int
 
-    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap]) -> None:
-        self.b, self.plan, self.taps = b, plan, taps
+    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap], vectors: int) -> None:
+        self.b, self.plan, self.taps, self.vectors = b, plan, taps, vectors
         self.element, self.lanes, self.size = plan.element, plan.lanes, plan.size
         self.vector = vector_type(plan.element, plan.lanes)
         self.p = parameter_values(TILE_PARAMETERS)
@@ -53,7 +54,7 @@ class _Tile:
         first = [taps for axis in plan.axes[:2] for taps in axis.classes]
         self.single = all(len(t) == 1 and not t[0].phase and not t[0].shift for t in first)
         # Equal broadcasts of neighbouring taps would be kept in registers until tiles spill.
-        self.opaque = len(taps) > 1 and self.rows * plan.vectors > 16
+        self.opaque = len(taps) > 1 and self.rows * self.vectors > 16
 
     def gep(self, pointer: Value, offset: Value | int) -> Value:
         return self.b.gep(self.element, pointer, offset)
@@ -64,7 +65,7 @@ class _Tile:
     def sums(self, channel_stride: int, weight_stride: int) -> list[Value]:
         """The finished accumulators, row by row."""
         b = self.b
-        zeros = [b.const(self.vector, 0)] * (self.rows * self.plan.vectors)
+        zeros = [b.const(self.vector, 0)] * (self.rows * self.vectors)
         channels = self.plan.sizes.channels
         if not self.taps:
             return zeros
@@ -125,19 +126,19 @@ class _Tile:
 class _PixelTile(_Tile):
     """Rows are positions: consecutive along a row, or several whole short rows."""
 
-    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap]) -> None:
+    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap], vectors: int) -> None:
         self.rows = plan.tile
-        super().__init__(b, plan, taps)
+        super().__init__(b, plan, taps, vectors)
         row = 0 if plan.copy is None else plan.copy.row
         self.places = [i // plan.wide * row + i % plan.wide for i in range(plan.tile)]
 
     def emit(self) -> None:
         plan, b = self.plan, self.b
         sums = self.sums(self.channel, plan.sizes.taps * plan.panel)
-        for j in range(plan.vectors):
+        for j in range(self.vectors):
             for start in range(0, plan.tile, self.lanes):
                 block = [
-                    sums[i * plan.vectors + j] if i < plan.tile else b.const(self.vector, 0)
+                    sums[i * self.vectors + j] if i < plan.tile else b.const(self.vector, 0)
                     for i in range(start, start + self.lanes)
                 ]
                 for lane, row in enumerate(transpose(b, block, self.size)):
@@ -148,7 +149,7 @@ class _PixelTile(_Tile):
         plan, b = self.plan, self.b
         row = self.gep(weight, tap * plan.panel)
         vectors = []
-        for j in range(plan.vectors):
+        for j in range(self.vectors):
             place = self.gep(row, j * self.lanes)
             if plan.depth * plan.panel * self.size > PREFETCH_BYTES:
                 ahead = self.gep(place, PREFETCH_STEPS * plan.panel)
@@ -163,9 +164,9 @@ class _PixelTile(_Tile):
 class _FilterTile(_Tile):
     """Rows are filters, vectors are positions that lie side by side in the padded copy."""
 
-    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap]) -> None:
+    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap], vectors: int) -> None:
         self.rows = plan.filters
-        super().__init__(b, plan, taps)
+        super().__init__(b, plan, taps, vectors)
         self.opaque = False
         last = b.sub(self.p["filters"], 1)
         # Filters behind the last one repeat it: they are summed and never stored.
@@ -178,14 +179,14 @@ class _FilterTile(_Tile):
         plan = self.plan
         sums = self.sums(self.channel, plan.sizes.taps)
         for i in range(plan.filters):
-            for j in range(plan.vectors):
+            for j in range(self.vectors):
                 place = self.gep(self.p["stage"], i * plan.stage_row + j * self.lanes)
-                self.b.store(sums[i * plan.vectors + j], place, self.size)
+                self.b.store(sums[i * self.vectors + j], place, self.size)
 
     def step(self, image: Value, weight: Value, tap: int, sums: list[Value]) -> list[Value]:
         vectors = [
             self.b.load(self.vector, self.gep(image, j * self.lanes), self.size)
-            for j in range(self.plan.vectors)
+            for j in range(self.vectors)
         ]
         row = self.gep(weight, tap)
         return self.outer(

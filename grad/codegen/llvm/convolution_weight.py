@@ -78,8 +78,10 @@ def emit_weight(
         copy_function(b.sibling(), f"{name}.copy", plan.copy, source, plan.lanes),
         _dot_function(b.sibling(), f"{name}.sum", plan, gradient)
         if plan.dot
-        else _sum_function(b.sibling(), f"{name}.sum", plan),
+        else _sum_function(b.sibling(), f"{name}.sum", plan, plan.vectors),
     ]
+    if plan.has_narrow_panel:
+        texts.append(_sum_function(b.sibling(), f"{name}.narrow", plan, plan.vectors // 2))
     if not plan.dot:
         texts.append(_pack_function(b.sibling(), f"{name}.pack", plan, gradient))
     piece = _WeightPiece(b, name, plan, gradient, steps, source.channel, first_argument)
@@ -138,20 +140,20 @@ def _pack_function(b: Builder, name: str, plan: WeightPlan, gradient: Gradient) 
     return b.function(name, signature(PACK_PARAMETERS), "internal")
 
 
-def _sum_function(b: Builder, name: str, plan: WeightPlan) -> str:
+def _sum_function(b: Builder, name: str, plan: WeightPlan, vectors: int) -> str:
     """Add the products of a band to one tile of partial sums."""
     p = parameter_values(SUM_PARAMETERS)
     element, lanes, size = plan.element, plan.lanes, plan.size
     vector, taps = vector_type(element, lanes), plan.sizes.taps
-    count = len(plan.rows) * plan.vectors
+    count = len(plan.rows) * vectors
 
     def place(i: int) -> Value:
-        channel, _, tap = plan.rows[i // plan.vectors]
+        channel, _, tap = plan.rows[i // vectors]
         row = (channel * taps + tap) * plan.target_row
-        return b.gep(element, p["target"], row + i % plan.vectors * lanes)
+        return b.gep(element, p["target"], row + i % vectors * lanes)
 
     def row_exists(i: int) -> Value:
-        return b.icmp("sgt", p["channels"], plan.rows[i // plan.vectors][0])
+        return b.icmp("sgt", p["channels"], plan.rows[i // vectors][0])
 
     zeros = [b.const(vector, 0)] * count
 
@@ -171,16 +173,16 @@ def _sum_function(b: Builder, name: str, plan: WeightPlan) -> str:
         def position(x: Value, sums: list[Value]) -> list[Value]:
             here = b.gep(element, image, x)
             line = b.gep(element, gradient, b.mul(x, plan.panel))
-            vectors = [
-                b.load(vector, b.gep(element, line, j * lanes), size) for j in range(plan.vectors)
+            factors = [
+                b.load(vector, b.gep(element, line, j * lanes), size) for j in range(vectors)
             ]
             result = []
             for r, (channel, offset, _) in enumerate(plan.rows):
                 number = b.gep(element, here, channel * plan.copy.channel + offset)
                 value = b.splat(b.load(element, number, size), lanes)
-                for j, v in enumerate(vectors):
-                    before = sums[r * plan.vectors + j]
-                    result.append(b.intrinsic("fmuladd", value, v, before))
+                for j, factor in enumerate(factors):
+                    before = sums[r * vectors + j]
+                    result.append(b.intrinsic("fmuladd", value, factor, before))
             return result
 
         return b.loop(0, plan.copy.columns, 1, position, state, at_least_once=True)
@@ -333,7 +335,7 @@ class _WeightPiece:
             packing = {"source": gradient, "target": self.packed, "rows": rows}
             call_internal(b, f"{self.name}.pack", PACK_PARAMETERS, packing)
 
-        def panel(j: Value, _: list[Value]) -> None:
+        def panel(j: Value, _: list[Value], word: str = "sum") -> None:
             if plan.dot:
                 factors = self.gep(gradient, b.mul(j, plan.panel * self.gradient.filter))
             else:
@@ -355,10 +357,13 @@ class _WeightPiece:
                         "channels": b.sub(self.channels, c),
                         "fresh": fresh,
                     }
-                    call_internal(b, f"{self.name}.sum", SUM_PARAMETERS, values)
+                    call_internal(b, f"{self.name}.{word}", SUM_PARAMETERS, values)
 
                 b.loop(0, len(plan.starts), 1, start)
 
             b.loop(0, self.channels, plan.tile_channels, tile)
 
-        b.loop(0, plan.panels, 1, panel)
+        wide = plan.panels - plan.has_narrow_panel
+        b.loop(0, wide, 1, panel)
+        if plan.has_narrow_panel:
+            panel(b.const("i64", wide), [], "narrow")

@@ -65,6 +65,12 @@ class WeightPlan:
         return -(-self.sizes.filters // self.panel)
 
     @property
+    def has_narrow_panel(self) -> bool:
+        """Whether the last panel does with half the vectors."""
+        left = self.sizes.filters % self.panel
+        return not self.dot and self.vectors == 2 and 0 < left <= self.lanes
+
+    @property
     def band_positions(self) -> int:
         return self.copy.rows * self.copy.columns
 
