@@ -227,8 +227,8 @@ def _dot_function(b: Builder, name: str, plan: WeightPlan, gradient: Gradient) -
 
         sums = b.loop(0, whole, lanes, chunk, sums)
         if whole < columns:
-            last = [b.gep(element, start, whole) for start in (image, line)]
-            sums = products(*last, sums, columns - whole)
+            image, line = b.gep(element, image, whole), b.gep(element, line, whole)
+            sums = products(image, line, sums, columns - whole)
         return sums
 
     sums = b.loop(0, p["rows"], 1, row, [zero] * (len(plan.rows) * plan.vectors))
