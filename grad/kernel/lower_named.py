@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container
+from contextlib import ExitStack
 
 from grad.dtype import DType
 from grad.graph.index import Index, Variable, add, const, dynamic, scale, variable
@@ -33,6 +34,10 @@ Candidate = tuple[Writer, list[list[Statement]]]
 
 # Elements behind the indexed axes that a thread takes at a time.
 SCATTER_BLOCK = 256
+# Less, down to SHORTEST_BLOCK, where there would be fewer items than SCATTER_ITEMS.
+SHORTEST_BLOCK = 64
+SCATTER_ITEMS = 4
+LINE = 16
 
 _SCATTER: dict[str, Primitive] = {"add": ADD, "prod": MUL, "amax": MAXIMUM, "amin": MINIMUM}
 
@@ -102,27 +107,37 @@ def lower_scatter(program: Program, group: Group, in_memory: Container[int]) -> 
     )
     memory = _target(writer, group, entry)
     length = math.prod(back)
-    block = SCATTER_BLOCK if length > SCATTER_BLOCK else length
+    block = _scatter_block(length, math.prod(lead))
     blocks = -(-length // block) if block else 1
-    with writer.loop(math.prod(lead) * blocks, parallel=True) as item:
-        outer, part = unflatten(item, (math.prod(lead), blocks))
+    items = (math.prod(lead), blocks)
+    with writer.loop(math.prod(items), parallel=True) as item, ExitStack() as loops:
+        outer, part = unflatten(item, items)
         start = scale(part, block)
         limit = add(scale(start, -1), length) if block and length % block else None
-        with (
-            writer.loop(math.prod(middle)) as step,
-            writer.loop(block, vector=in_lanes, limit=limit) as inner,
-        ):
-            place_in_back = unflatten(add(start, inner), back)
-            position = (*unflatten(outer, lead), *unflatten(step, middle), *place_in_back)
-            target = list(position)
-            for axis, index in zip(axes, indices, strict=True):
-                target[axis] = dynamic(writer.value(index, position), entry.shape[axis])
-            place = flatten(target, entry.shape)
-            value = writer.value(values, position)
-            if mode != "set":
-                value = _combined(writer, _SCATTER[mode], memory, place, value, entry.dtype)
-            writer.store(memory, place, value)
+        step = loops.enter_context(writer.loop(math.prod(middle)))
+        inner = const(0)
+        if length != 1:
+            inner = loops.enter_context(writer.loop(block, vector=in_lanes, limit=limit))
+        place_in_back = unflatten(add(start, inner), back)
+        position = (*unflatten(outer, lead), *unflatten(step, middle), *place_in_back)
+        target = list(position)
+        for axis, index in zip(axes, indices, strict=True):
+            target[axis] = dynamic(writer.value(index, position), entry.shape[axis])
+        place = flatten(target, entry.shape)
+        value = writer.value(values, position)
+        if mode != "set":
+            value = _combined(writer, _SCATTER[mode], memory, place, value, entry.dtype)
+        writer.store(memory, place, value)
     return writer, [*phases, next_phase(writer)]
+
+
+def _scatter_block(length: int, others: int) -> int:
+    """Elements of the axes behind, of `length`, that an item writes; `others` items there are
+    anyway.
+    """
+    wanted = -(-length // max(SCATTER_ITEMS // max(others, 1), 1))
+    lines = -(-wanted // LINE) * LINE
+    return min(max(lines, SHORTEST_BLOCK), SCATTER_BLOCK, length)
 
 
 def _combined(

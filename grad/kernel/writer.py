@@ -157,6 +157,12 @@ class Writer:
         self.emit(Number(value, number, dtype), 0)
         return value
 
+    def count(self, index: Index, dtype: DType) -> int:
+        """An index expression as a number."""
+        value = self.fresh_value(self.level_of(index))
+        self.emit(Count(value, index, dtype), self.levels[value])
+        return value
+
     def load(
         self, parameter: int, index: Index, dtype: DType, guards: tuple[Guard, ...] = ()
     ) -> int:
@@ -292,9 +298,7 @@ class Writer:
             self.emit(Scalar(value, self.parameter("scalar", number, entry.dtype), entry.dtype), 0)
             return value
         if op is IOTA:
-            value = self.fresh_value(self.level_of(position[0]))
-            self.emit(Count(value, position[0], entry.dtype), self.levels[value])
-            return value
+            return self.count(position[0], entry.dtype)
         if op.kind is Kind.REDUCE:
             return self.reduction(number, position)
         answers = [self.memo[question] for question in self.sources(key)]

@@ -33,6 +33,14 @@ class Lanes:
         """0, 1, 2 ... one a lane."""
         return b.vector("i64", range(self.count))
 
+    def keep(self, b: Builder, begin: Value | None, stop: Value) -> None:
+        """Mask all lanes but those of the turns from `begin` (None: any) up to `stop`."""
+        left = b.splat(b.sub(stop, self.first), self.count)
+        self.mask = b.icmp("slt", self.numbers(b), left)
+        if begin is not None:
+            before = b.splat(b.sub(begin, self.first), self.count)
+            self.mask = b.binary("and", self.mask, b.icmp("sge", self.numbers(b), before))
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -21,8 +21,8 @@ from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
 from grad.codegen.llvm.memory import end_streams, gather, scatter, stream_store
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
-from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, stage
-from grad.codegen.llvm.widths import lane_count, registers
+from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, past_a_line, stage
+from grad.codegen.llvm.widths import accumulated, lane_count, registers
 from grad.dtype import DType, dtypes
 from grad.graph.index import Variable
 from grad.graph.positions import Guard
@@ -79,6 +79,7 @@ class Emitter:
         self.addresses = Addresses(b, self.values, self.types)
         self.lanes: Lanes | None = None
         self.staged: dict[int, Staged] = {}
+        self.columns: Loop | None = None
         self.soon: dict[Variable, tuple[Soon, ...]] = {}
         self.actions: dict[type, Callable[..., None]] = {
             Let: self.let,
@@ -274,9 +275,10 @@ class Emitter:
     # -- loops -------------------------------------------------------------------------------------
     def loop(self, loop: Loop) -> None:
         start, stop = self.bounds(loop)
-        carried = self.carried(loop)
+        carried = [a for a in accumulated(loop) if a in self.values]
         if loop.squares:
-            _, columns = self.bounds(columns_of(loop))
+            self.columns = columns_of(loop)
+            _, columns = self.bounds(self.columns)
             self.staged |= stage(self.b, self.addresses, loop, stop, columns)
         if loop.vector and self.lanes is None:
             self.vector_loop(loop, start, stop, carried)
@@ -291,23 +293,6 @@ class Emitter:
             return Value("0", "i64"), size
         limit = self.addresses.number(loop.limit, None)
         return Value("0", "i64"), self.b.select(self.b.icmp("slt", limit, size), limit, size)
-
-    def carried(self, loop: Loop) -> list[int]:
-        """Accumulators declared outside that the loop changes."""
-        changed: list[int] = []
-        declared: set[int] = set()
-        stack: list[Statement] = list(loop.body)
-        while stack:
-            statement = stack.pop()
-            if isinstance(statement, Loop):
-                stack.extend(statement.body)
-            elif isinstance(statement, Declare):
-                declared.add(statement.value)
-            elif isinstance(statement, Accumulate | Running):
-                changed.append(statement.accumulator)
-        return [
-            a for a in dict.fromkeys(reversed(changed)) if a in self.values and a not in declared
-        ]
 
     def body(self, loop: Loop, index: Value) -> None:
         outside = set(self.values)
@@ -344,16 +329,26 @@ class Emitter:
         totals = dict(before)
         b = self.b
         rest = start
-        if not static or size >= wide:
+        aligned = self.aligned(loop, start, narrow)
+        if aligned is not None:
+            self.pass_over(loop, aligned, stop, narrow, True, totals, start)
+        elif not static or size >= wide:
             whole = b.sub(stop, start)
             whole = b.binary("and", whole, -wide)
             middle = b.add(start, whole)
             self.pass_over(loop, start, middle, wide, False, totals)
             rest = middle
-        if not static or size % wide:
+        if aligned is None and (not static or size % wide):
             self.pass_over(loop, rest, stop, narrow, True, totals)
         for accumulator in carried:
             self.values[accumulator] = totals[accumulator]
+
+    def aligned(self, loop: Loop, start: Value, lanes: int) -> Value | None:
+        """Where vectors of a loop over columns begin so that what they store begins a line."""
+        if loop is not self.columns:
+            return None
+        past = past_a_line(self.b, self.addresses, self.parameters, loop, start, lanes)
+        return None if past is None else self.b.sub(start, past)
 
     def pass_over(
         self,
@@ -363,6 +358,7 @@ class Emitter:
         width: int,
         masked: bool,
         totals: dict[int, Value],
+        begin: Value | None = None,
     ) -> None:
         """One loop over vectors of `width`; folds its partial accumulators into `totals`."""
         b = self.b
@@ -379,8 +375,7 @@ class Emitter:
         def body(index: Value, values: list[Value]) -> list[Value]:
             self.lanes = Lanes(loop.variable, index, width)
             if masked:
-                left = b.splat(b.sub(stop, index), width)
-                self.lanes.mask = b.icmp("slt", self.lanes.numbers(b), left)
+                self.lanes.keep(b, begin, stop)
             self.values.update(zip(carried, values, strict=True))
             emit_prefetches(
                 b, self.addresses, self.soon.get(loop.variable, ()), loop.variable, index, width

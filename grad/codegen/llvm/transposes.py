@@ -10,6 +10,7 @@ element by element where the CPU has no masks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grad.codegen.llvm.addresses import Addresses, Lanes
@@ -17,11 +18,12 @@ from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.conversions import STORAGE
 from grad.codegen.llvm.packing import lanes_below, transpose
 from grad.graph.index import Index, Variable
-from grad.kernel.ir import Load, Loop
+from grad.kernel.ir import Load, Loop, Parameter, Store
 
+LINE_BYTES = 64
 # More rows than this do not fit into the registers.
 LARGEST_SQUARE = 16
-# Vectors of the loop may read so many elements beyond a row.
+# Vectors of the loop may read so many elements before and beyond a row.
 SLACK = 64
 
 
@@ -79,7 +81,8 @@ def _stage(
     source = addresses.pointer(load.parameter, Index(fixed, load.index.constant), storage)
     side = _side(b, size, loop.variable.size, across.size)
     width = -(-across.size // LARGEST_SQUARE) * LARGEST_SQUARE
-    array = b.alloca(storage, -(-loop.variable.size // side) * side * width + SLACK)
+    rows_held = -(-loop.variable.size // side) * side
+    array = b.gep(storage, b.alloca(storage, rows_held * width + 2 * SLACK), SLACK)
     squares = _Squares(b, storage, size, side, source, stride, array, width)
     squares.write(rows, columns)
     return Staged(array, storage, loop.variable, width)
@@ -90,6 +93,34 @@ def load_staged(b: Builder, staged: Staged, addresses: Addresses, lanes: Lanes) 
     row = b.mul(addresses.variables[staged.row], staged.width)
     place = b.gep(staged.storage, staged.array, b.add(row, lanes.first))
     return b.load(vector_type(staged.storage, lanes.count), place, 1)
+
+
+def past_a_line(
+    b: Builder,
+    addresses: Addresses,
+    parameters: Mapping[int, Parameter],
+    columns: Loop,
+    start: Value,
+    lanes: int,
+) -> Value | None:
+    """How many elements the first store of a loop over columns is past a multiple of a vector.
+
+    None where that is 0 in every row, or where masks cost too much for it to matter.
+    """
+    store = next((s for s in columns.body if isinstance(s, Store)), None)
+    if store is None or b.vector_bytes < LINE_BYTES:
+        return None
+    if store.index.coefficient(columns.variable) != 1 or store.index.dynamics():
+        return None
+    steps = [c for atom, c in store.index.terms if atom != columns.variable]
+    if all(number % lanes == 0 for number in (*steps, store.index.constant)):
+        return None
+    dtype = parameters[store.parameter].dtype
+    with addresses.inside(columns.variable, start):
+        place = addresses.pointer(store.parameter, store.index, STORAGE[dtype])
+    address = b.emit("i64", f"ptrtoint ptr {place.text} to i64")
+    number = b.binary("udiv", address, dtype.itemsize)
+    return b.binary("and", number, lanes - 1)
 
 
 def _side(b: Builder, size: int, rows: int, columns: int) -> int:

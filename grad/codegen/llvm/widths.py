@@ -1,4 +1,4 @@
-"""How wide a vector loop is written: how many lanes, in how many registers.
+"""How wide a vector loop is written: how many lanes, in how many registers; and what it carries.
 
 `loops.py` asks. A vector holds as many elements as one register has of the widest type in the
 loop, and is several registers long where the body is short, so that enough operations are under way
@@ -7,7 +7,7 @@ at a time.
 
 from __future__ import annotations
 
-from grad.kernel.ir import Declare, Let, Load, Loop, Running, Statement
+from grad.kernel.ir import Accumulate, Declare, Let, Load, Loop, Running, Statement
 
 # A body with something this dear (in additions) keeps the units busy on one or two registers.
 DEAR = 14
@@ -36,6 +36,14 @@ def registers(loop: Loop) -> int:
     if dearest >= DEAR:
         return 2 if len(body) <= 12 else 1
     return 4 if len(body) <= 14 else 2 if len(body) <= 40 else 1
+
+
+def accumulated(loop: Loop) -> list[int]:
+    """The accumulators that the loop changes and does not declare."""
+    inside = _inside(loop)
+    declared = {s.value for s in inside if isinstance(s, Declare)}
+    changed = [s.accumulator for s in reversed(inside) if isinstance(s, Accumulate | Running)]
+    return [a for a in dict.fromkeys(changed) if a not in declared]
 
 
 def _inside(loop: Loop) -> list[Statement]:
