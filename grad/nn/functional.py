@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from grad.dtype import DType
 from grad.errors import ShapeError
 from grad.nn.classification import cross_entropy, nll_loss
+from grad.nn.embeddings import embedding
 from grad.nn.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -220,21 +221,6 @@ def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``: input ``(..., in)``, weight ``(out, in)``, bias ``(out,)``."""
     return REGISTRY["linear"](input, weight, bias)
-
-
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Rows of `weight` ``(count, size)`` at the integers `input` ``(...)``: ``(..., size)``.
-
-    The row `padding_idx` gets no gradient.
-
-    Raises:
-        IndexError: an integer is not below `count`.
-    """
-    rows = weight[input]
-    if padding_idx is None:
-        return rows
-    padding = (input == padding_idx % weight.shape[0]).unsqueeze(-1)
-    return rows.masked_fill(padding, 0) + weight.detach()[input].masked_fill(~padding, 0)
 
 
 def scaled_dot_product_attention(

@@ -88,10 +88,26 @@ def test_embedding():
     np.testing.assert_array_equal(result.detach().numpy(), layer.weight.detach().numpy()[numbers])
     result.sum().backward()
     assert layer.weight.grad[:, 0].tolist() == [1.0, 2.0, 0, 0, 0, 0, 0]
-    with pytest.raises(IndexError):
-        layer(tensor(np.array([7])))
+    for wrong in (7, -1):
+        with pytest.raises(IndexError, match=f"index {wrong} is out of range"):
+            layer(tensor(np.array([wrong])))
+    with pytest.raises(RuntimeError, match="count, size"):
+        nn.functional.embedding(tensor(numbers), layer.weight[0])
     with pytest.raises(ValueError, match="padding_idx"):
         nn.Embedding(3, 1, padding_idx=3)
+
+
+def test_embedding_of_no_numbers_and_twice_differentiated():
+    table = tensor(X[:, :3]).requires_grad_(True)
+    assert nn.functional.embedding(grad.zeros(0, 2, dtype=grad.int64), table).shape == (0, 2, 3)
+    index = tensor(np.array([[2, 0], [2, 2]]))
+    rows = nn.functional.embedding(index, table, padding_idx=0)
+    (first,) = grad.autograd.grad((rows**2).sum(), table, create_graph=True)
+    x = table.detach().numpy()
+    counts = np.array([0, 0, 3, *[0] * (len(x) - 3)])[:, None]
+    np.testing.assert_allclose(first.detach().numpy(), 2 * x * counts, rtol=1e-5)
+    (second,) = grad.autograd.grad(first.sum(), table)
+    np.testing.assert_allclose(second.numpy(), np.broadcast_to(2.0 * counts, x.shape), rtol=1e-5)
 
 
 def test_layer_norm():
