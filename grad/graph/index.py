@@ -114,6 +114,24 @@ class Index:
         return total
 
 
+def repetition(index: Index, lanes: Variable) -> Quotient | None:
+    """The quotient ``(lanes + constant) // divisor`` by a small power of two, if it is all of
+    `index` that changes with `lanes`: then neighbours read the same.
+    """
+    changing = [
+        (atom, coefficient)
+        for atom, coefficient in index.terms
+        if atom == lanes
+        or (isinstance(atom, Quotient | Remainder) and lanes in atom.index.variables())
+    ]
+    if len(changing) != 1:
+        return None
+    atom, coefficient = changing[0]
+    if not isinstance(atom, Quotient) or coefficient != 1 or atom.divisor not in (2, 4, 8):
+        return None
+    return atom if atom.index.terms == ((lanes, 1),) else None
+
+
 def atom_range(atom: Atom) -> tuple[int, int]:
     """Smallest and largest value of an atom."""
     if isinstance(atom, Variable | Dynamic):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from grad.graph.index import Index, Quotient, Remainder, Variable
+from grad.graph.index import Index, Quotient, Remainder, Variable, repetition
 from grad.kernel.ir import (
     Accumulate,
     Attention,
@@ -36,6 +36,7 @@ NEAR = 0.5  # one whose cache line is still there from the step before
 REVERSED = 2.0  # a vector read backwards
 RUNNING = 12.0  # the running sums of the lanes of a vector
 TRANSPOSED = 6.0  # a vector that comes out of a transposed square
+REPEATED = 4.0  # a vector in which neighbouring lanes are the same
 SCATTER = 1.7  # a scatter next to a gather
 NEAR_LINES = 256  # so many lines stay in the first-level cache
 LOOP = 3.0  # starting a loop
@@ -52,6 +53,8 @@ def access_cost(index: Index, lanes: Variable | None, around: Loop | None = None
     if coefficient in (0, 1, -1):
         return (1.0 if coefficient != -1 else REVERSED) + divisions
     if coefficient is None:
+        if repetition(index, lanes) is not None:
+            return REPEATED
         return LANES * JUMP * 2 + 4.0 * divisions
     step = None if around is None else index.coefficient(around.variable)
     if step == 1 and around is not None and around.squares:

@@ -21,13 +21,14 @@ from grad.kernel.ir import Load, Loop, Statement, Store
 @dataclass(slots=True)
 class Lanes:
     """The vector loop being written: its variable, the scalar value of lane 0, the lane count, the
-    mask.
+    mask, and whether lane 0 is always at a multiple of the lane count.
     """
 
     variable: Variable
     first: Value
     count: int
     mask: Value | None = None
+    aligned: bool = False
 
     def numbers(self, b: Builder) -> Value:
         """0, 1, 2 ... one a lane."""

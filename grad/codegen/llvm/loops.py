@@ -21,6 +21,7 @@ from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
 from grad.codegen.llvm.memory import end_streams, gather, scatter, stream_store
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
+from grad.codegen.llvm.repeats import find_repeat, load_repeat
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, past_a_line, stage
 from grad.codegen.llvm.widths import accumulated, lane_count, registers
 from grad.dtype import DType, dtypes
@@ -169,9 +170,14 @@ class Emitter:
             return
         storage = STORAGE[s.dtype]
         guard = self.condition(s.guards) if s.guards else None
-        place = self.addresses.place(s.parameter, s.index, storage, self.lanes)
         b, lanes = self.b, self.lanes
         size = max(s.dtype.itemsize, 1)
+        repeat = find_repeat(self.addresses, s.parameter, s.index, storage, lanes)
+        if repeat is not None:
+            raw = load_repeat(b, repeat, storage, size, self._mask(guard))
+            self.define(s.value, from_memory(b, raw, s.dtype), s.dtype)
+            return
+        place = self.addresses.place(s.parameter, s.index, storage, lanes)
         if not place.varies and (guard is None or lanes_of(guard.type) == 1):
             raw = self._scalar_load(place.pointer, storage, size, guard)
         else:
@@ -373,7 +379,8 @@ class Emitter:
             initial.append(b.splat(start_value, width))
 
         def body(index: Value, values: list[Value]) -> list[Value]:
-            self.lanes = Lanes(loop.variable, index, width)
+            steady = not loop.parallel and begin is None
+            self.lanes = Lanes(loop.variable, index, width, aligned=steady)
             if masked:
                 self.lanes.keep(b, begin, stop)
             self.values.update(zip(carried, values, strict=True))

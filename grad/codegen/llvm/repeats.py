@@ -1,0 +1,71 @@
+"""Loads in which neighbouring lanes read the same element: ``x[(i + c) // 2]`` along lanes i.
+
+So gradients of pooling and enlarged images read. Instead of gathering, the few elements are loaded
+side by side and a shuffle repeats them. `find_repeat` recognises such a load, for which the first
+lane must be at a multiple of the divisor; `load_repeat` writes it. An element is read only if one
+of its lanes is alive, so nothing outside a buffer is touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grad.codegen.llvm.addresses import Addresses, Lanes
+from grad.codegen.llvm.builder import Builder, Value
+from grad.graph.index import Index, repetition
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A pointer to the element of lane 0, and which element after it each lane reads."""
+
+    pointer: Value
+    elements: tuple[int, ...]
+
+
+def find_repeat(
+    addresses: Addresses, parameter: int, index: Index, storage: str, lanes: Lanes | None
+) -> Repeat | None:
+    """The load of ``parameter[index]`` as a repetition, if it is one."""
+    found = repetition(index, lanes.variable) if lanes is not None and lanes.aligned else None
+    if found is None or lanes is None or lanes.count % found.divisor:
+        return None
+    rest = Index(tuple(term for term in index.terms if term[0] != found), index.constant)
+    b, divisor, shift = addresses.b, found.divisor, found.index.constant
+    first = shift // divisor
+    base = addresses.place(parameter, rest, storage, lanes).pointer
+    steps = b.add(b.binary("udiv", lanes.first, divisor), first)
+    elements = tuple((lane + shift) // divisor - first for lane in range(lanes.count))
+    return Repeat(b.gep(storage, base, steps), elements)
+
+
+def load_repeat(b: Builder, repeat: Repeat, storage: str, size: int, mask: Value | None) -> Value:
+    """One element a lane, zero where `mask` does not hold."""
+    elements = repeat.elements
+    count, width = elements[-1] + 1, 2  # a vector of one is no vector to the builder
+    while width < count:
+        width *= 2
+    loaded, result = f"<{width} x {storage}>", f"<{len(elements)} x {storage}>"
+    if mask is None and width == count:
+        return b.shuffle(b.load(loaded, repeat.pointer, size), None, elements)
+    wanted = b.vector("i1", [number < count for number in range(width)])
+    if mask is not None:
+        wanted = _alive(b, mask, elements, width)
+    zero = Value("zeroinitializer", loaded)
+    few = b.masked_load(loaded, repeat.pointer, size, wanted, zero)
+    every = b.shuffle(few, None, elements)
+    return every if mask is None else b.select(mask, every, Value("zeroinitializer", result))
+
+
+def _alive(b: Builder, mask: Value, elements: tuple[int, ...], width: int) -> Value:
+    """For each element whether one of its lanes is alive."""
+    lanes = len(elements)
+    readers = [[n for n in range(lanes) if elements[n] == number] for number in range(width)]
+    nobody = Value("zeroinitializer", mask.type)
+    result: Value | None = None
+    for turn in range(max(map(len, readers))):
+        chosen = [own[turn] if turn < len(own) else lanes for own in readers]
+        part = b.shuffle(mask, nobody, chosen)
+        result = part if result is None else b.binary("or", result, part)
+    assert result is not None
+    return result
