@@ -19,7 +19,7 @@ from grad.codegen.llvm.builder import Builder, Value, attributes, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
-from grad.codegen.llvm.memory import end_streams, gather, scatter, stream_store
+from grad.codegen.llvm.memory import end_streams, gather, scalar_load, scatter, stream_store
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.repeats import find_repeat, load_repeat
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, past_a_line, stage
@@ -179,7 +179,7 @@ class Emitter:
             return
         place = self.addresses.place(s.parameter, s.index, storage, lanes)
         if not place.varies and (guard is None or lanes_of(guard.type) == 1):
-            raw = self._scalar_load(place.pointer, storage, size, guard)
+            raw = scalar_load(b, place.pointer, storage, size, guard)
         else:
             assert lanes is not None
             width = lanes.count
@@ -192,7 +192,7 @@ class Emitter:
             elif not place.varies:
                 assert guard is not None
                 any_lane = b.call("i1", f"llvm.vector.reduce.or.v{width}i1", guard)
-                raw = b.splat(self._scalar_load(place.pointer, storage, size, any_lane), width)
+                raw = b.splat(scalar_load(b, place.pointer, storage, size, any_lane), width)
             elif mask is None:
                 raw = b.load(type_name, place.pointer, size)
             else:
@@ -201,14 +201,6 @@ class Emitter:
             if place.backwards:
                 raw = reverse(b, raw)
         self.define(s.value, from_memory(b, raw, s.dtype), s.dtype)
-
-    def _scalar_load(self, pointer: Value, storage: str, size: int, guard: Value | None) -> Value:
-        if guard is None:
-            return self.b.load(storage, pointer, size)
-        one = f"<1 x {storage}>"
-        mask = self.b.convert("bitcast", guard, "<1 x i1>")
-        loaded = self.b.masked_load(one, pointer, size, mask, Value("zeroinitializer", one))
-        return self.b.emit(storage, f"extractelement {one} {loaded.text}, i32 0")
 
     def _mask(self, guard: Value | None) -> Value | None:
         """The lanes that are alive and guarded, or None for all."""

@@ -14,6 +14,16 @@ LINE_BYTES = 64
 _MARK = "!{i32 1}"
 
 
+def scalar_load(b: Builder, pointer: Value, storage: str, size: int, guard: Value | None) -> Value:
+    """One element, or zero where `guard` does not hold."""
+    if guard is None:
+        return b.load(storage, pointer, size)
+    one = f"<1 x {storage}>"
+    mask = b.convert("bitcast", guard, "<1 x i1>")
+    loaded = b.masked_load(one, pointer, size, mask, Value("zeroinitializer", one))
+    return b.emit(storage, f"extractelement {one} {loaded.text}, i32 0")
+
+
 def gather(b: Builder, pointers: Value, type_name: str, size: int, mask: Value) -> Value:
     """One element from each address where `mask` holds, zeros elsewhere."""
     lanes = lanes_of(type_name)
