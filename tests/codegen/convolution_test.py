@@ -77,6 +77,8 @@ CASES = {
     "dilated": Case(2, 20, (17, 14), 37, (3, 3), before=2, dilation=2),
     "spread": Case(2, 21, (7, 6), 35, (3, 3), before=1, after=2, spread=2),
     "spread 3": Case(1, 9, (5, 4), 33, (4, 3), before=3, spread=3),
+    "spread, one position": Case(2, 5, (4,), 39, (16,), before=2, after=1, spread=4),
+    "spread, a tap for each residue": Case(2, 5, (16, 12), 36, (3, 1), before=-1, spread=3),
     "spread and strided": Case(1, 5, (7, 6), 6, (3, 3), stride=3, before=1, spread=2),
     "depthwise": Case(2, 19, (13, 21), 19, (3, 3), before=1, groups=19),
     "depthwise, strided": Case(2, 8, (13, 21), 8, (5, 5), stride=2, before=2, groups=8),

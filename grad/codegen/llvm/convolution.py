@@ -88,9 +88,18 @@ def _finish_function(b: Builder, name: str, plan: Plan, epilogue: Epilogue) -> s
             ]
             for w, value in enumerate(_interleaved(b, parts, lanes)):
                 first = b.add(b.mul(start, spread), w * lanes)
-                mask = lanes_below(b, b.sub(p["live"], first), lanes)
+                left = b.sub(p["live"], first)
                 place = b.add(p["position"], first)
-                epilogue(b, p["image"], p["group"], number, place, value, mask)
+
+                def store(value: Value = value, place: Value = place, left: Value = left) -> None:
+                    mask = lanes_below(b, left, lanes)
+                    epilogue(b, p["image"], p["group"], number, place, value, mask)
+
+                # What is the same in all lanes is stored without a mask.
+                if w:
+                    b.branch(b.icmp("sgt", left, 0), store)
+                else:
+                    store()
 
         turns = p["live"] if spread == 1 else b.binary(
             "udiv", b.add(p["live"], spread - 1), spread

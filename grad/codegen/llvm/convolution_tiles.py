@@ -50,9 +50,9 @@ class _Tile:
         copy = plan.copy
         self.channel = plan.channel
         self.offsets = [0 if copy is None else copy.offset(2, tap) for tap in taps]
-        # Only one row of taps, in the middle of nothing: the table would say 0.
-        first = [taps for axis in plan.axes[:2] for taps in axis.classes]
-        self.single = all(len(t) == 1 and not t[0].phase and not t[0].shift for t in first)
+        # Every residue has one row of taps, at no distance: the table would say (0, 0).
+        only = ((Tap(0, 0, 0),),)
+        self.single = all(set(axis.classes) == set(only) for axis in plan.axes[:2])
         # Equal broadcasts of neighbouring taps would be kept in registers until tiles spill.
         self.opaque = len(taps) > 1 and self.rows * self.vectors > 16
 
