@@ -7,12 +7,13 @@ ordinary one does. Read replay.py first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from grad.compile.fresh import Fresh, fresh
 from grad.compile.gradient import GradientPlan, is_spent, record_gradient
 from grad.compile.recorder import Tape
-from grad.compile.replay import Fresh, GradWrite, Handle, Pin, Replay, Source, Write, require
+from grad.compile.replay import GradWrite, Handle, Pin, Replay, Source, Write, require
 from grad.compile.tree import with_places
 from grad.compile.watch import node_slot
 from grad.engine.realize import cache, compute, nobody_computing
@@ -79,14 +80,16 @@ class _Finish:
         with nobody_computing():
             pending = [node for node in dict.fromkeys(roots) if node.buffer is None]
             found = walk(pending)
-            plan, varying = cache.find(found)
-            scalars = [node.arg for node in found.arguments]
-            scalars += [found.constants[number].arg for number in sorted(varying)]
+            plan, scalars = cache.find(found)
             sources = self.sources(found)
             outputs = {found.nodes[n]: i for i, n in enumerate(found.outputs)}
             compute(found, plan, scalars)
-        for check in tape.checks:
-            require(check, check.smallest.buffer, check.largest.buffer)
+        try:
+            for check in tape.checks:
+                require(check, check.smallest.buffer, check.largest.buffer)
+        except Exception:
+            tape.undo()
+            raise
         if sources is None or any(node not in outputs for node in roots):
             return None
         leaves = {
@@ -96,20 +99,23 @@ class _Finish:
         for known in tape.storages.values():  # saved tensors lead to the storage's own node
             if known.leaf in leaves:
                 leaves[known.before] = leaves[known.leaf]
-        spent = [n for n, t in self.with_history().items() if is_spent(t, tape.contexts)]
-        gradient, possible = self.gradient(spent, outputs, leaves)
+        history = self.with_history()
+        spent = [n for n, t in history.items() if is_spent(t, tape.contexts)]
+        alive = {n: t for n, t in history.items() if n not in spent}
+        gradient, possible = self.gradient(alive, outputs, leaves)
         if not possible:
             return None
-        fresh, writes, grads, handles = self.places(outputs)
+        made, writes, grads, handles = self.places(outputs)
         checks = [(outputs[c.smallest], outputs[c.largest], c) for c in tape.checks]
         return Replay(
             plan=plan,
             sources=sources,
             words=plan.words(scalars),
             events=self.events(found),
-            fresh=fresh,
+            fresh=made,
             writes=writes,
             grads=grads,
+            grads_read=tuple((g.tensor, g.before) for g in tape.grads.values() if g.read),
             handles=handles,
             result=self.result,
             checks=tuple(checks),
@@ -118,23 +124,24 @@ class _Finish:
             spent=tuple(spent),
             written=frozenset(id(write.storage) for write in writes if write.argument < 0),
             unwritten=self.unwritten(writes),
-            pure=self.pure(fresh, writes, grads, handles, checks, gradient, spent),
+            pure=self.pure(made, writes, grads, handles, checks, gradient, spent),
         )
 
     def pure(
-        self, fresh: Sequence[Fresh], writes: Any, grads: Any, handles: Any, *others: Any
+        self, made: Sequence[Fresh], writes: Any, grads: Any, handles: Any, *others: Any
     ) -> Fresh | None:
         """The only result, when there is one new tensor and nothing else to do."""
-        if writes or grads or any(others) or len(fresh) != 1 or self.result != 0:
+        if writes or grads or any(others) or len(made) != 1 or self.result != 0:
             return None
-        (handle,) = handles
-        return fresh[0] if not handle.path and fresh[0].output == 0 else None
+        return None if handles[0].path else made[0]
 
     def gradient(
-        self, spent: Container[int], outputs: dict[Node, int], leaves: dict[Any, tuple[int, int]]
+        self,
+        wanted: Mapping[int, Any],
+        outputs: dict[Node, int],
+        leaves: dict[Any, tuple[int, int]],
     ) -> tuple[GradientPlan | None, bool]:
-        """The plan for gradients, if any are needed; and whether that was possible."""
-        wanted = {n: t for n, t in self.with_history().items() if n not in spent}
+        """The plan for the gradients of `wanted`, if any; and whether that was possible."""
         if not wanted:
             return None, True
         if max(wanted) >= self.own_results:
@@ -180,7 +187,7 @@ class _Finish:
 
     def places(self, outputs: dict[Node, int]) -> tuple[Any, Any, Any, Any]:
         """The fresh storages, writes, gradients and handles of the replay."""
-        fresh: list[Fresh] = []
+        made: list[Fresh] = []
         numbers: dict[int, int] = {}
         handles = []
         for tensor in self.results:
@@ -188,8 +195,8 @@ class _Finish:
             if self.tape.is_born(storage):
                 number = numbers.get(id(storage))
                 if number is None:
-                    number = numbers[id(storage)] = len(fresh)
-                    fresh.append(_fresh(outputs, node_slot.__get__(storage)))
+                    number = numbers[id(storage)] = len(made)
+                    made.append(fresh(outputs, node_slot.__get__(storage)))
                 handles.append(Handle(number, -1, None, tensor._path, tensor.shape, tensor._layout))
             else:
                 handles.append(self.outer_handle(tensor))
@@ -197,12 +204,12 @@ class _Finish:
             Write(
                 self.argument_of.get(id(known.storage), -1),
                 known.storage,
-                _fresh(outputs, node_slot.__get__(known.storage)),
+                fresh(outputs, node_slot.__get__(known.storage)),
             )
             for known in self.tape.storages.values()
             if known.written
         )
-        return tuple(fresh), writes, tuple(self.grad_writes), tuple(handles)
+        return tuple(made), writes, tuple(self.grad_writes), tuple(handles)
 
     def pins(self) -> tuple[Pin, ...]:
         known = {id(tensor._storage) for tensor in self.known}
@@ -231,7 +238,3 @@ class _Finish:
         kept = None if number >= 0 else tensor._storage
         whole = tensor if kept is not None and not self.tape.is_inner(tensor) else None
         return Handle(-1, number, kept, tensor._path, tensor.shape, tensor.layout, whole)
-
-
-def _fresh(outputs: dict[Node, int], node: Node) -> Fresh:
-    return Fresh(outputs[node], node.shape, node.dtype)

@@ -17,6 +17,7 @@ from grad.autograd.function import Context, Function, OutputInfo
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.buffer import Buffer
+from grad.compile.fresh import Fresh, Nodes, fresh
 from grad.engine.plan import Plan
 from grad.engine.realize import cache, nobody_computing, realize
 from grad.errors import GradientError
@@ -25,13 +26,20 @@ from grad.schedule.program import walk
 
 
 class Place(NamedTuple):
-    """Where a leaf of the backward plan is: `kind` is "output" (of the forward plan), "leaf" (of
-    it) or "gradient", and `number` says which; `offset` in bytes.
+    """Where a leaf of the backward plan is, from `offset` on (in bytes): in the value `fresh` that
+    the forward plan makes; else in leaf number `leaf` of that plan; else in gradient number
+    `gradient` of those that arrive.
     """
 
-    kind: str
-    number: int
     offset: int
+    fresh: Fresh | None = None
+    leaf: int = -1
+    gradient: int = -1
+
+
+def addresses(places: Sequence[tuple[Node, int]]) -> list[int]:
+    """Where in memory these are: nodes that have been computed, with offsets in bytes."""
+    return [node.buffer.address + offset for node, offset in places]  # type: ignore[union-attr]
 
 
 class Target(NamedTuple):
@@ -51,8 +59,7 @@ class GradientPlan:
     Attributes:
         plan: the computation. places: of its leaves. words: its scalars.
         infos: shape and type of each result that has a gradient; results: their numbers.
-        targets: where gradients go. outputs: for each target the plan's output with its shape and
-            type, or None.
+        targets: where gradients go. outputs: for each target the gradient, or None.
     """
 
     plan: Plan
@@ -61,34 +68,38 @@ class GradientPlan:
     infos: tuple[OutputInfo, ...]
     results: tuple[int, ...]
     targets: tuple[Target, ...]
-    outputs: tuple[tuple[int, OutputInfo] | None, ...]
+    outputs: tuple[Fresh | None, ...]
 
     def link(
         self,
         tensors: Sequence[Any],
         arguments: Sequence[Any],
         buffers: Sequence[Buffer],
-        leaves: Sequence[tuple[Any, int]],
+        nodes: Nodes,
+        leaves: Sequence[tuple[Node, int]],
     ) -> None:
         """Make `tensors`, the results, have gradients.
 
+        What will be read is kept by node: whoever writes to the memory of a node that somebody
+        holds puts a copy in its place first.
+
         Args:
-            buffers: outputs of the forward plan. leaves: (what keeps it alive, address) of each of
-                its leaves.
+            buffers, nodes: outputs of the forward plan. leaves: node and offset of each of its
+                leaves.
         """
         context = Replayed._context()
         context.edges = tuple([target.edge(arguments) for target in self.targets])
         context.needs_input_grad = tuple([edge is not None for edge in context.edges])
         context.outputs = self.infos
         kept: list[Any] = []
-        for kind, number, offset in self.places:
-            if kind == "gradient":
-                kept.append(number)
-            elif kind == "output":
-                kept.append((buffers[number], buffers[number].address + offset))
+        for offset, value, leaf, gradient in self.places:
+            if value is not None:
+                kept.append((value.node(buffers, nodes), offset))
+            elif leaf >= 0:
+                node, start = leaves[leaf]
+                kept.append((node, start + offset))
             else:
-                owner, address = leaves[number]
-                kept.append((owner, address + offset))
+                kept.append((gradient, offset))
         context.save_for_backward(self, *kept)
         for index, number in enumerate(self.results):
             tensor = tensors[number]
@@ -102,26 +113,14 @@ class GradientPlan:
         realize(whole)
         with nobody_computing():
             memory = self.plan.reserve()
-            slots = []
-            for place, (_, _, offset) in zip(kept, self.places, strict=True):
-                if isinstance(place, int):
-                    buffer = whole[place].buffer
-                    assert buffer is not None
-                    slots.append(buffer.address + offset)
-                else:
-                    slots.append(place[1])
-            buffers: Any = self.plan.execute(slots, self.words, memory)
+            found = [(whole[n] if isinstance(n, int) else n, offset) for n, offset in kept]
+            buffers: Any = self.plan.execute(addresses(found), self.words, memory)
             cache.kernels += self.plan.kernel_count
-        made: dict[int, Node] = {}
+        made: Nodes = {}
         results: list[Any] = []
         for output in self.outputs:
-            if output is None:
-                results.append(None)
-                continue
-            number, info = output
-            if number not in made:
-                made[number] = from_buffer(buffers[number], info.shape, info.dtype)
-            results.append(Variable._wrap(made[number]))
+            node = None if output is None else output.node(buffers, made)
+            results.append(None if node is None else Variable._wrap(node))
         return results
 
 
@@ -144,7 +143,7 @@ def record_gradient(
     arguments: Sequence[Any],
     known: Sequence[Any],
     results: Mapping[int, Any],
-    outputs: Mapping[Node, int],
+    outputs: dict[Node, int],
     leaves: Mapping[Node, tuple[int, int]],
 ) -> GradientPlan | None:
     """The gradient plan of a recorded and computed function; None when there can be none.
@@ -170,10 +169,10 @@ def record_gradient(
         return None  # a gradient that is just what arrived, or was there before
     with nobody_computing():
         walked = walk(pending)
-        plan, varying = cache.find(walked)
-    where = {seed: Place("gradient", number, 0) for number, seed in enumerate(seeds)}
-    where |= {node: Place("leaf", number, -start) for node, (number, start) in leaves.items()}
-    where |= {node: Place("output", number, 0) for node, number in outputs.items()}
+        plan, scalars = cache.find(walked)
+    where = {seed: Place(0, gradient=number) for number, seed in enumerate(seeds)}
+    where |= {node: Place(-start, leaf=number) for node, (number, start) in leaves.items()}
+    where |= {node: Place(0, fresh=fresh(outputs, node)) for node in outputs}
     places = []
     for leaf in walked.leaves:
         place = where.get(leaf.source)
@@ -182,8 +181,6 @@ def record_gradient(
         start = leaf.offset * leaf.node.dtype.itemsize
         places.append(place._replace(offset=place.offset + start))
     numbers = {walked.nodes[number]: i for i, number in enumerate(walked.outputs)}
-    scalars = [node.arg for node in walked.arguments]
-    scalars += [walked.constants[number].arg for number in sorted(varying)]
     return GradientPlan(
         plan,
         tuple(places),
@@ -191,10 +188,7 @@ def record_gradient(
         tuple(OutputInfo(t.shape, t.dtype) for t in results.values()),
         tuple(results),
         targets,
-        tuple(
-            None if node is None else (numbers[node], OutputInfo(node.shape, node.dtype))
-            for node in nodes
-        ),
+        tuple(None if node is None else fresh(numbers, node) for node in nodes),
     )
 
 

@@ -26,10 +26,9 @@ from grad.errors import CaptureError
 from grad.graph.movement import Move
 from grad.graph.node import Node, constant, follow, from_buffer, pointwise, reduce
 from grad.graph.primitives import EXPAND, MAX, MAXIMUM, MIN, MINIMUM, PERMUTE, RESHAPE
-from grad.graph.storage import Storage
+from grad.graph.storage import Storage, copied
 
 _LIBRARY = str(Path(__file__).resolve().parent.parent)
-NOTHING = object()
 
 
 @dataclass(slots=True)
@@ -44,12 +43,13 @@ class OuterStorage:
 
 @dataclass(slots=True)
 class OuterGrad:
-    """A tensor whose `.grad` was touched. `before`: what the first touch read (NOTHING: it was a
-    write).
+    """A tensor whose `.grad` was touched. `before`: what it was. `read`: whether it was read before
+    it was written, so that what was done depends on it.
     """
 
     tensor: Any
-    before: Any = NOTHING
+    before: Any
+    read: bool
     written: bool = False
 
 
@@ -120,8 +120,12 @@ class Tape(Recorder):
         before, storage = known.before, known.storage
         if before.buffer is None:
             self.outside(lambda: realize((before,)))
-        assert before.buffer is not None
-        known.leaf = from_buffer(before.buffer, before.shape, before.dtype)
+        buffer = before.buffer
+        assert buffer is not None
+        if storage.shared is not None:
+            # Whoever writes to lent memory looks after the holders of the storage's own node only.
+            buffer = copied(buffer)
+        known.leaf = from_buffer(buffer, before.shape, before.dtype)
         node_slot.__set__(storage, known.leaf)
         storage.stamp += 1  # views made of the former node are made anew
 
@@ -143,6 +147,14 @@ class Tape(Recorder):
                 node_slot.__set__(known.storage, known.before)
                 known.storage.stamp += 1
 
+    def undo(self) -> None:
+        """Storages and gradients that were written are as they were before the function ran."""
+        for known in self.storages.values():
+            if known.written:
+                known.storage.write(known.before)
+        for touched in self.grads.values():
+            touched.tensor._grad = touched.before
+
     def outside(self, action: Callable[[], Any]) -> Any:
         """Do something that is no part of the record."""
         before, recording.recorder = recording.recorder, None
@@ -155,13 +167,14 @@ class Tape(Recorder):
     def read_grad(self, tensor: Any) -> Any:
         value = grad_slot.__get__(tensor)
         if id(tensor) not in self.grads and not self.is_inner(tensor):
-            self.grads[id(tensor)] = OuterGrad(tensor, value)
+            self.grads[id(tensor)] = OuterGrad(tensor, value, read=True)
         return value
 
     def write_grad(self, tensor: Any, value: Any) -> None:
         known = self.grads.get(id(tensor))
         if known is None and not self.is_inner(tensor):
-            known = self.grads[id(tensor)] = OuterGrad(tensor)
+            before = grad_slot.__get__(tensor)
+            known = self.grads[id(tensor)] = OuterGrad(tensor, before, read=False)
         if known is not None:
             known.written = True
         grad_slot.__set__(tensor, value)

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from grad.autograd.variable import Variable
-from grad.buffer import Buffer
-from grad.compile.gradient import GradientPlan, link_spent
+from grad.compile.fresh import Fresh, Nodes
+from grad.compile.gradient import GradientPlan, addresses, link_spent
 from grad.compile.recorder import Check
 from grad.compile.tree import put_together
 from grad.dtype import DType
 from grad.engine.plan import Plan
 from grad.engine.realize import cache, interrupts_held, nobody_computing, realize
 from grad.graph.movement import Layout, Shape
-from grad.graph.node import Node, from_buffer
+from grad.graph.node import Node
 from grad.graph.storage import Storage, write_through
 
 STALE: Any = object()
@@ -39,22 +39,13 @@ class Source(NamedTuple):
     dtype: DType
 
 
-class Fresh(NamedTuple):
-    """A value that a replay makes: the number of the plan's output, and what it is."""
-
-    output: int
-    shape: Shape
-    dtype: DType
-
-
 class Handle(NamedTuple):
     """A tensor of the result.
 
     Attributes:
         fresh: number of the new storage it is on; -1 for storages that were there before.
         argument: number of the argument that it is (a view of), or -1. storage: the storage from
-            outside that it is a view of, or None.
-        same: whether it is that argument or the tensor `tensor` itself.
+            outside that it is a view of, or None. tensor: the tensor from outside that it is.
     """
 
     fresh: int
@@ -99,6 +90,7 @@ class Replay:
         sources: of the plan's leaves. words: the plan's scalars, as recorded.
         events: (function, number of the scalar that its result is, or -1), in order.
         fresh: the new storages. writes: storages that get new values.
+        grads: gradients that are set. grads_read: (tensor, what its gradient must be).
         handles: the tensors of the result; `result` is the result with places for them.
         checks: (smallest, largest as outputs, what they must be).
         pins: arguments that must be where they were.
@@ -116,6 +108,7 @@ class Replay:
     fresh: tuple[Fresh, ...]
     writes: tuple[Write, ...]
     grads: tuple[GradWrite, ...]
+    grads_read: tuple[tuple[Any, Any], ...]
     handles: tuple[Handle, ...]
     result: Any
     checks: tuple[tuple[int, int, Check], ...]
@@ -126,8 +119,13 @@ class Replay:
     written: frozenset[int]
     unwritten: tuple[int, ...]
 
-    def leaves(self, arguments: Sequence[Any]) -> list[tuple[Buffer, int]] | None:
-        """Buffer and address of each leaf, or None if a storage is no longer what it was."""
+    def leaves(self, arguments: Sequence[Any]) -> list[tuple[Node, int]] | None:
+        """The node that each leaf is in, and where in it in bytes; None if a storage or a gradient
+        is no longer what it was.
+        """
+        for tensor, before in self.grads_read:
+            if tensor._grad is not before:
+                return None
         for number, storage, offset in self.pins:
             tensor = arguments[number]
             if tensor._storage is not storage or (tensor._path and tensor.layout.offset != offset):
@@ -135,7 +133,7 @@ class Replay:
         for number in self.unwritten:
             if id(arguments[number]._storage) in self.written:
                 return None
-        found: list[tuple[Buffer, int]] = []
+        found: list[tuple[Node, int]] = []
         for number, storage, offset, shape, dtype in self.sources:
             if storage is None:
                 tensor = arguments[number]
@@ -146,12 +144,9 @@ class Replay:
                 node = storage.node
                 if node.shape != shape or node.dtype is not dtype:
                     return None
-            buffer = node.buffer
-            if buffer is None:
+            if node.buffer is None:
                 realize((node,))
-                buffer = node.buffer
-                assert buffer is not None
-            found.append((buffer, buffer.address + offset))
+            found.append((node, offset))
         return found
 
     def run(self, arguments: Sequence[Any]) -> Any:
@@ -159,24 +154,24 @@ class Replay:
         longer what it was.
         """
         plan = self.plan
-        nodes: dict[int, Node] = {}
+        nodes: Nodes = {}
         with nobody_computing():
             leaves = self.leaves(arguments)
             if leaves is None:
                 return STALE
             memory = plan.reserve()
             words = self.words_now() if self.events else self.words
-            buffers: Any = plan.execute([leaf[1] for leaf in leaves], words, memory)
+            buffers: Any = plan.execute(addresses(leaves), words, memory)
             cache.kernels += plan.kernel_count
             for smallest, largest, check in self.checks:
                 require(check, buffers[smallest], buffers[largest])
             if self.writes:
                 self.write(arguments, buffers, nodes)
         if self.pure is not None:
-            return Variable._wrap(from_buffer(buffers[0], self.pure.shape, self.pure.dtype))
-        tensors = self.tensors(arguments, [_node(fresh, buffers, nodes) for fresh in self.fresh])
+            return Variable._wrap(self.pure.node(buffers, nodes))
+        tensors = self.tensors(arguments, [fresh.node(buffers, nodes) for fresh in self.fresh])
         if self.gradient is not None:
-            self.gradient.link(tensors, arguments, buffers, leaves)
+            self.gradient.link(tensors, arguments, buffers, nodes, leaves)
         for number in self.spent:
             link_spent(tensors[number])
         return put_together(self.result, tensors)
@@ -191,16 +186,14 @@ class Replay:
                 words[number] = packers[number](value)
         return words
 
-    def write(
-        self, arguments: Sequence[Any], buffers: Sequence[Any], nodes: dict[int, Node]
-    ) -> None:
+    def write(self, arguments: Sequence[Any], buffers: Sequence[Any], nodes: Nodes) -> None:
         """Give storages from outside their new values."""
         with interrupts_held():
             for argument, storage, fresh in self.writes:
                 if argument >= 0:
                     storage = arguments[argument]._storage
                 before = storage.node
-                storage.write(_node(fresh, buffers, nodes))
+                storage.write(fresh.node(buffers, nodes))
                 if storage.shared is not None:
                     write_through(storage, before)
 
@@ -227,15 +220,6 @@ def _tensor(handle: Handle, arguments: Sequence[Any], bases: Sequence[Any]) -> A
     whole = Variable._wrap(storage.node)
     whole._storage = storage
     return whole if not path else whole._alias(path, shape, layout)
-
-
-def _node(fresh: Fresh, buffers: Sequence[Any], nodes: dict[int, Node]) -> Node:
-    """The node of a plan's output; those who have the same output share it."""
-    found = nodes.get(fresh.output)
-    if found is None:
-        found = from_buffer(buffers[fresh.output], fresh.shape, fresh.dtype)
-        nodes[fresh.output] = found
-    return found
 
 
 def _number(buffer: Any, dtype: DType) -> int:

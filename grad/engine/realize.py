@@ -54,8 +54,16 @@ class PlanCache:
         self.misses = 0
         self.kernels = 0
 
-    def find(self, found: Walk) -> tuple[Plan, frozenset[int]]:
-        """The plan for a walk, made if need be, and which of its constants are arguments."""
+    def find(self, found: Walk) -> tuple[Plan, list[Any]]:
+        """The plan for a walk, made if need be, and the numbers that it takes."""
+        plan, varying = self._find(found)
+        scalars = [node.arg for node in found.arguments]
+        if varying:
+            scalars.extend([found.constants[number].arg for number in sorted(varying)])
+        return plan, scalars
+
+    def _find(self, found: Walk) -> tuple[Plan, frozenset[int]]:
+        """The plan for a walk, and which of its constants are arguments."""
         backend = open_backend(settings.backend)
         # Plans have scratch for each worker, so they hold for one number of them.
         key = (settings.backend, backend.workers(), found.key)
@@ -164,10 +172,7 @@ def realize(nodes: Sequence[Node]) -> None:
         if _awaited:
             pending += _due()
         found = walk(pending)
-        plan, varying = cache.find(found)
-        scalars = [node.arg for node in found.arguments]
-        if varying:
-            scalars.extend([found.constants[number].arg for number in sorted(varying)])
+        plan, scalars = cache.find(found)
         if found.donated:
             # A value that was overwritten must not be left looking pending: it would be written
             # again.

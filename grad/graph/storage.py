@@ -94,7 +94,7 @@ def write_through(storage: Storage, before: Node) -> None:
         storage.shared = None
         return
     if before.buffer is shared.buffer and sys.getrefcount(before) > _ALONE:
-        before.buffer = _copied(shared.buffer)
+        before.buffer = copied(shared.buffer)
     _bytes(shared.buffer)[...] = _bytes(after.buffer)
     storage.node = from_buffer(shared.buffer, after.shape, after.dtype)
     shared.watch(storage.node)
@@ -106,7 +106,8 @@ def _bytes(buffer: Buffer) -> np.ndarray[Any, Any]:
     )
 
 
-def _copied(buffer: Buffer) -> Buffer:
+def copied(buffer: Buffer) -> Buffer:
+    """A buffer of its own with the bytes of `buffer`."""
     copy = Buffer(buffer.nbytes)
     _bytes(copy)[...] = _bytes(buffer)
     return copy

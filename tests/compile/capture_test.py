@@ -665,6 +665,25 @@ def test_a_failed_check_writes_nothing():
     assert count.item() == 3
 
 
+def test_a_failed_check_in_the_recorded_call_writes_nothing():
+    table, count = random(5, 3), grad.zeros(1)
+    weight = grad.ones(3).requires_grad_()
+
+    def function(index):
+        count.add_(1)
+        (table[index] * weight).sum().backward()
+        return count * 1
+
+    compiled = grad.compile(function)
+    compiled(grad.tensor([0, 4]))
+    kept = weight.grad
+    before = kept.clone()
+    with pytest.raises(IndexError):
+        compiled(grad.tensor([0, 5]))
+    assert count.item() == 1 and weight.grad is kept and same(kept, before)
+    assert compiled(grad.tensor([0, 4])).item() == 2
+
+
 def test_computed_indices():
     table = random(5, 3)
     compiled = grad.compile(lambda x: table[x.argmax(1)])
@@ -779,6 +798,25 @@ def test_gradients_belong_to_the_values_of_their_call():
         result.sum().backward()
         np.testing.assert_allclose(weight.grad.numpy(), wanted.numpy(), rtol=1e-6)
         weight.grad = None
+
+
+def test_gradients_keep_values_that_are_overwritten_in_lent_memory():
+    weights = [grad.tensor([1.0, 2.0, 3.0]).requires_grad_() for _ in range(2)]
+    calls = [lambda x: (x * weights[0]).exp(), grad.compile(lambda x: (x * weights[1]).exp())]
+    lent = [weight.detach().numpy() for weight in weights]
+    for _ in range(4):
+        x = random(3, requires_grad=True)
+        found = []
+        for call, weight in zip(calls, weights, strict=True):
+            result = call(x)
+            with grad.no_grad():
+                weight.add_(0.5)
+            result.sum().backward()
+            found.append((x.grad.numpy().copy(), weight.grad.numpy().copy()))
+            x.grad = weight.grad = None
+        for eager, compiled in zip(*found, strict=True):
+            np.testing.assert_allclose(compiled, eager, rtol=1e-6)
+    assert np.array_equal(*lent)
 
 
 def test_a_frozen_parameter():
@@ -924,6 +962,22 @@ def test_gradients_that_are_added_up():
     runs[0].call = lambda x, y: accumulate(runs[0], x, y)
     runs[1].call = grad.compile(lambda x, y: accumulate(runs[1], x, y))
     compare(runs, batches(6))
+
+
+def test_gradients_that_are_dropped_outside_now_and_then():
+    weights = [grad.ones(3).requires_grad_() for _ in range(2)]
+
+    def backward(weight: grad.Tensor, x: grad.Tensor) -> None:
+        (x * weight).sum().backward()
+
+    calls = [lambda x: backward(weights[0], x), grad.compile(lambda x: backward(weights[1], x))]
+    for drop in (1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 1):
+        x = random(3)
+        for call, weight in zip(calls, weights, strict=True):
+            if drop:
+                weight.grad = None
+            call(x)
+        assert same(weights[0].grad, weights[1].grad)
 
 
 def test_a_kept_gradient_is_not_overwritten():
