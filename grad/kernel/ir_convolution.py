@@ -1,6 +1,6 @@
 """The statements of convolutions in kernel IR, and the variables that they are written in.
 
-`ir.py` has the others; `lower_convolution.py` makes these, `codegen/llvm/convolution_phase.py`
+`ir.py` has the others; `lower_convolution.py` makes these, `codegen/llvm/convolution/phase.py`
 makes code of them.
 """
 

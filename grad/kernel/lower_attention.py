@@ -2,7 +2,7 @@
 
 Operands are read where they are when their rows lie in one run each (`rows_base`), so that heads
 cut out of one projection, or transposed views, are not copied. Everything else is left to the
-backend: `codegen/llvm/attention.py` writes loops, `interpret.py` runs the definition.
+backend: `codegen/llvm/attention/emit.py` writes loops, `interpret.py` runs the definition.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 
 import grad
 import grad.nn.functional as F
-from grad.codegen.llvm.attention_plan import choose
+from grad.codegen.llvm.attention.plan import choose
 from grad.engine.realize import kernel_count
 from grad.graph.attention import Attend
 from grad.graph.primitives import ATTENTION

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.contraction import (
+from grad.codegen.llvm.contraction.emit import (
     Choice,
     Contraction,
     Kind,
@@ -23,8 +23,8 @@ from grad.codegen.llvm.contraction import (
     emit,
     store_epilogue,
 )
-from grad.codegen.llvm.contraction_plan import Tuning
-from grad.codegen.llvm.contraction_search import CANDIDATES
+from grad.codegen.llvm.contraction.plan import Tuning
+from grad.codegen.llvm.contraction.search import CANDIDATES
 from grad.dtype import as_dtype
 
 pytestmark = pytest.mark.slow  # kept out of `make check`

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import grad
-from grad.codegen.llvm import contraction_search
-from grad.codegen.llvm.contraction import Problem
-from grad.codegen.llvm.contraction_search import CANDIDATES, search
+from grad.codegen.llvm.contraction import search as contraction_search
+from grad.codegen.llvm.contraction.emit import Problem
+from grad.codegen.llvm.contraction.search import CANDIDATES, search
 from grad.runtime.cpu.host import host
 from grad.settings import settings
 

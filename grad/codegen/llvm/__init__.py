@@ -2,5 +2,5 @@
 
 Read cpu.py (the backend), builder.py (how text is written), loops.py with addresses.py (loops and
 lanes), instructions.py, conversions.py and elementary/ (arithmetic). Matrix products are a story of
-their own that begins in contraction.py.
+their own that begins in contraction/emit.py.
 """

@@ -5,7 +5,7 @@ writes a counted loop with carried values (phis), which is the only control flow
 `Types` of
 vectors follow from a lane count: one lane means a scalar, so the same emitting code serves both.
 `elementary.py` builds functions such as exp on top of this, `pointwise.py` whole loop nests,
-`contraction.py` matrix products.
+`contraction/emit.py` matrix products.
 """
 
 from __future__ import annotations

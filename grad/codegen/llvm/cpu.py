@@ -1,6 +1,6 @@
 """The CPU backend: kernels to machine code through LLVM, plans to native call lists.
 
-Each phase of a kernel becomes one function (`loops.py`, or `contraction.py` with the kernel's
+Each phase of a kernel becomes one function (`loops.py`, or `contraction/emit.py` with the kernel's
 statements as its epilogue). The text is the same for equal kernels, so equal kernels share code, in
 this process and on disk. How much of the parallel loop a thread takes at a time follows from the
 cost of an item.
@@ -14,11 +14,13 @@ from dataclasses import replace
 from math import prod
 
 from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch, argument_words
-from grad.codegen.llvm import attention, attention_plan, contraction
 from grad.codegen.llvm.addresses import Lanes
+from grad.codegen.llvm.attention import emit as attention
+from grad.codegen.llvm.attention import plan as attention_plan
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
-from grad.codegen.llvm.contraction_search import search
-from grad.codegen.llvm.convolution_phase import convolution_phase, convolution_weight_phase
+from grad.codegen.llvm.contraction import emit as contraction
+from grad.codegen.llvm.contraction.search import search
+from grad.codegen.llvm.convolution.phase import convolution_phase, convolution_weight_phase
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter, phase_text
 from grad.graph.index import Index, Variable

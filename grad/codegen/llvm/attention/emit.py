@@ -7,20 +7,19 @@ values, which it keeps in scratch while more blocks of keys follow. Nothing of t
 scores is ever stored; with `is_causal`, blocks and tiles after the row are left out.
 
 Arguments are read from slot `first_argument` of ``args`` on: `Code.pointers`, then `Code.integers`.
-To read on: `attention_plan.py`, `attention_heads.py`, `attention_rows.py`; the gradient is in
-`attention_gradient.py`.
+To read on: `plan.py`, `heads.py`, `rows.py`; the gradient is in `gradient.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grad.codegen.llvm import attention_rows
-from grad.codegen.llvm.attention_gradient import gradient_piece
-from grad.codegen.llvm.attention_heads import ROW_BLOCK, Block, Heads
-from grad.codegen.llvm.attention_structure import Code
+from grad.codegen.llvm.attention import rows as attention_rows
+from grad.codegen.llvm.attention.gradient import gradient_piece
+from grad.codegen.llvm.attention.heads import ROW_BLOCK, Block, Heads
+from grad.codegen.llvm.attention.structure import Code
 from grad.codegen.llvm.builder import Builder, Value, attributes
-from grad.codegen.llvm.contraction_structure import Layout
+from grad.codegen.llvm.contraction.structure import Layout
 
 
 class Rows:

@@ -1,6 +1,6 @@
 """Decide how the gradient of a convolution's weight is computed.
 
-`convolution_weight.py` writes the code of a plan; `convolution_plan.py` has the axes and the padded
+`weight.py` writes the code of a plan; `plan.py` has the axes and the padded
 copy that both directions share.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grad.codegen.llvm.convolution_plan import (
+from grad.codegen.llvm.convolution.plan import (
     GRAIN_OPERATIONS,
     PIXEL_TILES,
     Axis,

@@ -3,7 +3,7 @@
 Blocks of k outermost; in each, the block of B is packed (if it is), then **row tile outside, column
 panel inside**: a tile of A stays in the first-level cache, the block of B in the second. Row tiles
 and panels come in two sizes at most, the larger ones first, so every loop over them is one or two
-loops that call a micro-kernel of fixed size (`microkernel.py`, `packing.py`). `contraction.py`
+loops that call a micro-kernel of fixed size (`microkernel.py`, `packing.py`). `emit.py`
 writes the function around this.
 """
 
@@ -12,15 +12,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.contraction_structure import TILES_PACKED_TOGETHER, Contraction
-from grad.codegen.llvm.microkernel import Epilogue, micro_kernel, micro_kernel_parameters
-from grad.codegen.llvm.packing import (
+from grad.codegen.llvm.contraction.microkernel import (
+    Epilogue,
+    micro_kernel,
+    micro_kernel_parameters,
+)
+from grad.codegen.llvm.contraction.packing import (
     PACK_A_PARAMETERS,
     PACK_B_PARAMETERS,
     call_internal,
     pack_a_function,
     pack_b_function,
 )
+from grad.codegen.llvm.contraction.structure import TILES_PACKED_TOGETHER, Contraction
 
 SLOT_BYTES = 8
 

@@ -3,7 +3,7 @@
 STREAM keeps the results of one block of columns in scratch and adds a few rows of the matrix to
 them at a time. DOT multiplies along k and sums across lanes at the end, a few matrix rows at a
 time. Both leave sums ``[few][columns_per_block]`` in scratch; `finish` runs the caller's epilogue
-over them. Which one to use is decided in `contraction_plan.py`; `contraction.py` writes the loop
+over them. Which one to use is decided in `plan.py`; `emit.py` writes the loop
 over pieces around `vector_product`.
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grad.codegen.llvm.builder import Builder, Value, element_of, vector_type
-from grad.codegen.llvm.contraction_structure import ELEMENT_TYPES, Contraction, Kind
+from grad.codegen.llvm.contraction.microkernel import Epilogue
+from grad.codegen.llvm.contraction.operands import load, multiply_add, plus
+from grad.codegen.llvm.contraction.packing import lanes_below
+from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES, Contraction, Kind
 from grad.codegen.llvm.conversions import STORAGE
-from grad.codegen.llvm.microkernel import Epilogue
-from grad.codegen.llvm.operands import load, multiply_add, plus
-from grad.codegen.llvm.packing import lanes_below
 from grad.dtype import DType
 
 

@@ -2,7 +2,7 @@
 
 A block is some rows of query against some keys; `Heads` holds the arguments of the kernel and
 writes the loops over tiles, which leave out what no row of a tile may attend to. It calls the
-functions of `attention_tiles.py` and `attention_rows.py`.
+functions of `tiles.py` and `rows.py`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from grad.codegen.llvm.attention_rows import GROUP
-from grad.codegen.llvm.attention_structure import Code, Mask
-from grad.codegen.llvm.attention_tiles import Module
+from grad.codegen.llvm.attention.rows import GROUP
+from grad.codegen.llvm.attention.structure import Code, Mask
+from grad.codegen.llvm.attention.tiles import Module
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.contraction_structure import ELEMENT_TYPES, Contraction, Kind, Layout
-from grad.codegen.llvm.packing import PACK_B_PARAMETERS, call_internal, pack_b_function
+from grad.codegen.llvm.contraction.packing import PACK_B_PARAMETERS, call_internal, pack_b_function
+from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES, Contraction, Kind, Layout
 
 SLOT_BYTES = 8
-ROW_BLOCK = 60  # rows of scores at a time: whole tiles, and whole groups of attention_rows
+ROW_BLOCK = 60  # rows of scores at a time: whole tiles, and whole groups of rows.py
 DEPTH = 128  # keys at a time in the product with the values, so that these stay in the first cache
 
 Stage: TypeAlias = Callable[[Code, Builder, Mapping[str, Value]], None]
@@ -241,7 +241,7 @@ class Heads:
         stage: tuple[str, Mapping[str, str], Stage],
         more: Callable[[Value], Mapping[str, Value]],
     ) -> None:
-        """Run a stage of attention_rows over all rows of a block.
+        """Run a stage of rows.py over all rows of a block.
 
         `places` are the block's first row, its number of rows and its first key; `more` gives the
         arguments of the stage that are its own, for the group at a row.

@@ -1,8 +1,8 @@
 """What is decided about an attention before its code is written: the shape of the code, the sizes.
 
 A `Code` says which code to emit; kernels of one `Code` differ in integers alone, which they read
-from their arguments. `attention_plan.py` chooses both, `attention.py` and `attention_gradient.py`
-emit the code, of the functions in `attention_tiles.py` and `attention_rows.py`.
+from their arguments. `plan.py` chooses both, `emit.py` and `gradient.py`
+emit the code, of the functions in `tiles.py` and `rows.py`.
 """
 
 from __future__ import annotations

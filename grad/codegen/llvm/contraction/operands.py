@@ -4,14 +4,13 @@ An operand may lie in memory in another type than the product's: halves, small i
 under a float64 product. `load` converts on the way, so that a cast in front of a matrix product is
 never a pass over memory of its own. `multiply_add` and `plus` are the arithmetic of sums, for
 floating-point numbers and for integers (which wrap); `prefetch` asks for what is read next.
-`packing.py`, `microkernel.py` and
-`vector_product.py` read through here.
+`packing.py`, `microkernel.py` and `vector_product.py` read through here.
 """
 
 from __future__ import annotations
 
 from grad.codegen.llvm.builder import Builder, Value, element_of, vector_type
-from grad.codegen.llvm.contraction_structure import ELEMENT_TYPES
+from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory
 from grad.dtype import DType
 

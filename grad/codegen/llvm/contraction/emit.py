@@ -9,7 +9,7 @@ From slot `first_argument` of ``args`` (8 bytes each) on it reads: pointer to A,
 pointer to the scratch of all workers (64-byte aligned, worker w uses the w-th
 `Choice.scratch_bytes`), then `Choice.arguments`.
 
-To read on: `contraction_plan.py` (what is decided and why), `contraction_structure.py` (what is
+To read on: `plan.py` (what is decided and why), `structure.py` (what is
 handed over), `tile_loops.py` with `microkernel.py` and `packing.py`, `vector_product.py`.
 """
 
@@ -18,18 +18,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from grad.codegen.llvm.builder import Builder, Value, attributes
-from grad.codegen.llvm.contraction_plan import choose
-from grad.codegen.llvm.contraction_problem import Problem
-from grad.codegen.llvm.contraction_structure import (
+from grad.codegen.llvm.contraction.microkernel import Epilogue
+from grad.codegen.llvm.contraction.plan import choose
+from grad.codegen.llvm.contraction.problem import Problem
+from grad.codegen.llvm.contraction.structure import (
     ELEMENT_BYTES,
     Choice,
     Contraction,
     Kind,
     Layout,
 )
-from grad.codegen.llvm.microkernel import Epilogue
-from grad.codegen.llvm.tile_loops import SLOT_BYTES, Inputs, TiledPiece, TileFunctions, minimum
-from grad.codegen.llvm.vector_product import Piece, vector_product
+from grad.codegen.llvm.contraction.tile_loops import (
+    SLOT_BYTES,
+    Inputs,
+    TiledPiece,
+    TileFunctions,
+    minimum,
+)
+from grad.codegen.llvm.contraction.vector_product import Piece, vector_product
 
 __all__ = [
     "Choice",

@@ -4,7 +4,7 @@ With weights P, the gradient G of the output and ``D = sum(G * output)`` a row, 
 scores is ``S = P * (G @ value.T - D)``; then query gets ``S @ key``, key ``S.T @ query`` and value
 ``P.T @ G`` (Dao and others, "FlashAttention", 2022). One piece of work is all of one head, which
 makes five products; when there are few heads, pieces are some keys or some rows of a head, which
-make seven, but no two pieces ever add to the same memory. `attention.py` is the forward half.
+make seven, but no two pieces ever add to the same memory. `emit.py` is the forward half.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from grad.codegen.llvm import attention_rows
-from grad.codegen.llvm.attention_heads import ROW_BLOCK, Block, Heads
+from grad.codegen.llvm.attention import rows as attention_rows
+from grad.codegen.llvm.attention.heads import ROW_BLOCK, Block, Heads
 from grad.codegen.llvm.builder import Value
-from grad.codegen.llvm.contraction_structure import Layout
+from grad.codegen.llvm.contraction.structure import Layout
 from grad.graph.attention import LOG2_E
 
 

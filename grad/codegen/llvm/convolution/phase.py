@@ -1,7 +1,7 @@
 """A convolution statement of kernel IR as a phase to compile.
 
 Reads sizes and strides off the statement, makes a plan for the machine and has its code written by
-`convolution.py` or `convolution_weight.py`; the statement's body becomes the epilogue. `cpu.py`
+`emit.py` or `weight.py`; the statement's body becomes the epilogue. `cpu.py`
 calls the two functions for the phases that end with such a statement.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grad.codegen.backend import SCRATCH, CompiledPhase
-from grad.codegen.llvm import convolution
 from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
-from grad.codegen.llvm.convolution_copy import Source
-from grad.codegen.llvm.convolution_plan import axis_of, make_plan
-from grad.codegen.llvm.convolution_weight import Gradient, emit_weight
-from grad.codegen.llvm.convolution_weight_plan import make_weight_plan
+from grad.codegen.llvm.convolution import emit as convolution
+from grad.codegen.llvm.convolution.copy import Source
+from grad.codegen.llvm.convolution.plan import axis_of, make_plan
+from grad.codegen.llvm.convolution.weight import Gradient, emit_weight
+from grad.codegen.llvm.convolution.weight_plan import make_weight_plan
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter
 from grad.graph.index import Index, Variable

@@ -1,6 +1,6 @@
 """Time a few ways to compute a matrix product, once a shape, and remember the fastest.
 
-Off unless ``GRAD_SEARCH=1``. The rules of `contraction_plan.py` choose well on the machines that
+Off unless ``GRAD_SEARCH=1``. The rules of `plan.py` choose well on the machines that
 they were measured on; a search finds what is better on another. Each `Tuning` in `CANDIDATES` is
 compiled with an epilogue that only stores, run on operands of the same sizes and strides, and the
 number of the fastest is kept in the cache on disk. Results differ between tunings by rounding
@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from grad.buffer import Buffer
-from grad.codegen.llvm.contraction import emit, store_epilogue
-from grad.codegen.llvm.contraction_plan import Tuning, choose
-from grad.codegen.llvm.contraction_problem import Problem
-from grad.codegen.llvm.contraction_structure import Choice
+from grad.codegen.llvm.contraction.emit import emit, store_epilogue
+from grad.codegen.llvm.contraction.plan import Tuning, choose
+from grad.codegen.llvm.contraction.problem import Problem
+from grad.codegen.llvm.contraction.structure import Choice
 from grad.graph.movement import contiguous_strides
 from grad.runtime.cpu.compiler import compile_ir, disk_cache, versions
 from grad.runtime.cpu.host import Host

@@ -3,7 +3,7 @@
 With positions as rows (PIXELS) each step broadcasts one element of the image a position and
 multiplies it with vectors of packed weights; the tile is transposed in registers at the end. With
 filters as rows (FILTERS) it broadcasts one weight a filter and multiplies it with vectors of the
-image. Either way the sums end in the stage, one row a filter, from where `convolution.py` takes
+image. Either way the sums end in the stage, one row a filter, from where `emit.py` takes
 them through the epilogue. Taps of one kernel row are written out; the others come from a table of
 (offset in the image, offset in the weight).
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.convolution_plan import Plan, Tap
-from grad.codegen.llvm.packing import parameter_values, signature, transpose
+from grad.codegen.llvm.contraction.packing import parameter_values, signature, transpose
+from grad.codegen.llvm.convolution.plan import Plan, Tap
 
 TILE_PARAMETERS: Mapping[str, str] = {
     "image": "ptr noalias",  # where the tile's first position meets a tap of offset 0

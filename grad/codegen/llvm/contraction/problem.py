@@ -1,4 +1,4 @@
-"""A matrix product and the machine it is for: what `contraction_plan.py` decides by.
+"""A matrix product and the machine it is for: what `plan.py` decides by.
 
 `Problem` holds sizes, strides and types, and answers for layouts; its `transposed` is the same
 product with the operands exchanged.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from grad.codegen.llvm.contraction_structure import (
+from grad.codegen.llvm.contraction.structure import (
     BATCH_ARGUMENTS,
     ELEMENT_BYTES,
     ELEMENT_TYPES,

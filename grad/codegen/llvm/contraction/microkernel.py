@@ -4,7 +4,7 @@ of k.
 Each step of k loads the vectors of one row of B, broadcasts one element of every row of A and adds
 their products to the accumulators. B is read from a packed panel or in place, A from its own rows
 or a packed tile (`packing.py`). Afterwards the accumulators go to the caller's epilogue, or, while
-blocks of k remain, to scratch. `contraction.py` writes the loops around it.
+blocks of k remain, to scratch. `emit.py` writes the loops around it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.contraction_structure import Contraction, Layout
-from grad.codegen.llvm.operands import multiply_add, plus, prefetch
-from grad.codegen.llvm.packing import lanes_below, parameter_values, signature
+from grad.codegen.llvm.contraction.operands import multiply_add, plus, prefetch
+from grad.codegen.llvm.contraction.packing import lanes_below, parameter_values, signature
+from grad.codegen.llvm.contraction.structure import Contraction, Layout
 
 # epilogue(builder, batch indices, row, column of lane 0, accumulator, mask of live lanes or None):
 # stores the result.

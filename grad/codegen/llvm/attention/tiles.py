@@ -1,17 +1,22 @@
 """Functions that attention kernels are made of: products of tiles, and copies with padding.
 
-`product` keeps a tile of the result in registers, as `microkernel.py` does for matrix products; it
-is simpler, since here all operands but one are scratch of whole tiles. `grid` runs it over row
-tiles and column panels of any number. Every function serves all sizes.
+`product` keeps a tile of the result in registers, as `contraction/microkernel.py` does for matrix
+products; it is simpler, since here all operands but one are scratch of whole tiles. `grid` runs it
+over row tiles and column panels of any number. Every function serves all sizes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from grad.codegen.llvm.attention_structure import Code
+from grad.codegen.llvm.attention.structure import Code
 from grad.codegen.llvm.builder import Builder, Value, mangled, vector_type
-from grad.codegen.llvm.packing import call_internal, lanes_below, parameter_values, signature
+from grad.codegen.llvm.contraction.packing import (
+    call_internal,
+    lanes_below,
+    parameter_values,
+    signature,
+)
 
 Parameters = Mapping[str, str]
 

@@ -6,7 +6,7 @@ The part of the image that a band needs is first copied to scratch with its zero
 innermost loops; a stride of s becomes s * s interleaved copies, within which neighbours lie side by
 side. Where there is nothing to pad, the image is read in place.
 
-`convolution.py` writes the code of a plan. Work is cut by shape only, never by the number of
+`emit.py` writes the code of a plan. Work is cut by shape only, never by the number of
 threads, and each result is summed inside one piece, channel by channel and tap by tap.
 """
 

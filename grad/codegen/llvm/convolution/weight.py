@@ -1,7 +1,7 @@
 """The gradient of a convolution's weight: for each tap and filter, a sum over all positions.
 
 A piece of work is a block of images, a group and some of its channels. Image by image and band by
-band it copies its channels with zeros around them (`convolution_copy.py`), packs the gradient of
+band it copies its channels with zeros around them (`copy.py`), packs the gradient of
 the output as ``[panel][position][filters]``, and adds to its own partial sums ``[channel,
 taps][filters]``. A tile has several taps (or channels) as rows, whose elements are broadcast from
 the copy, and filters as vectors; with few filters (depthwise), lanes are positions of a row instead
@@ -23,15 +23,15 @@ from grad.codegen.llvm.builder import (
     lanes_of,
     vector_type,
 )
-from grad.codegen.llvm.convolution_copy import COPY_PARAMETERS, Source, copy_function, gather
-from grad.codegen.llvm.convolution_weight_plan import WeightPlan
-from grad.codegen.llvm.packing import (
+from grad.codegen.llvm.contraction.packing import (
     call_internal,
     lanes_below,
     parameter_values,
     signature,
     transpose,
 )
+from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function, gather
+from grad.codegen.llvm.convolution.weight_plan import WeightPlan
 
 PACK_PARAMETERS: Mapping[str, str] = {
     "source": "ptr noalias",  # the gradient's first position of the band, of the first filter

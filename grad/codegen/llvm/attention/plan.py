@@ -11,9 +11,9 @@ import math
 import struct
 from collections.abc import Mapping
 
-from grad.codegen.llvm.attention_heads import ROW_BLOCK
-from grad.codegen.llvm.attention_structure import ELEMENT_BYTES, Choice, Code, Mask
-from grad.codegen.llvm.contraction_plan import TILE_ROWS, TILE_ROWS_WITHOUT_FMA
+from grad.codegen.llvm.attention.heads import ROW_BLOCK
+from grad.codegen.llvm.attention.structure import ELEMENT_BYTES, Choice, Code, Mask
+from grad.codegen.llvm.contraction.plan import TILE_ROWS, TILE_ROWS_WITHOUT_FMA
 from grad.codegen.llvm.instructions import element_type
 from grad.dtype import dtypes
 from grad.graph.attention import LOG2_E

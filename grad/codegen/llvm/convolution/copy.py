@@ -1,6 +1,6 @@
 """Copy the part of an image that a band of a convolution needs, with zeros where there is none.
 
-The layout is `PaddedCopy` of `convolution_plan.py`; `convolution.py` and `convolution_weight.py`
+The layout is `PaddedCopy` of `plan.py`; `emit.py` and `weight.py`
 call the function that is written here at the beginning of each piece of work. Elements outside the
 image are never read: rows outside are only filled, and vectors are loaded under a mask.
 """
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.convolution_plan import Axis, PaddedCopy
-from grad.codegen.llvm.packing import parameter_values, signature
+from grad.codegen.llvm.contraction.packing import parameter_values, signature
+from grad.codegen.llvm.convolution.plan import Axis, PaddedCopy
 
 # inner(source, target, whether the image has elements there)
 Inner: TypeAlias = Callable[[Value, Value, Value], None]

@@ -7,7 +7,7 @@ tables PACK_A and PACK_B): contiguous runs are copied as vectors, a transposed B
 square transpose in registers, anything else is copied one element at a time. Columns past the last
 one repeat it: they are computed and never stored, so what they hold does not matter.
 
-`contraction.py` calls the functions written here before it runs `microkernel.py` over the block.
+`emit.py` calls the functions written here before it runs `microkernel.py` over the block.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.contraction_structure import Contraction, Layout
+from grad.codegen.llvm.contraction.operands import load, masked_loads_are_fast
+from grad.codegen.llvm.contraction.structure import Contraction, Layout
 from grad.codegen.llvm.conversions import STORAGE
-from grad.codegen.llvm.operands import load, masked_loads_are_fast
 from grad.dtype import DType
 
 PACK_B_PARAMETERS: Mapping[str, str] = {

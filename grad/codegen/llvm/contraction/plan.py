@@ -1,7 +1,7 @@
 """Decide how a matrix product is computed: which kernel, which tiles, which pieces of work.
 
-`choose` looks at sizes and strides and returns a `Choice` (`contraction_structure.py`), from which
-`contraction.py` emits the code. Three kinds of kernel:
+`choose` looks at sizes and strides and returns a `Choice` (`structure.py`), from which
+`emit.py` emits the code. Three kinds of kernel:
 
 * TILED: a register tile of rows x vectors, blocks of B packed for the second-level cache. Rows are
   cut in tiles whose sizes differ by at most one, columns in panels whose widths differ by at most
@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grad.codegen.llvm.contraction_problem import Problem, ceil_div, round_up
-from grad.codegen.llvm.contraction_structure import (
+from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
+from grad.codegen.llvm.contraction.structure import (
     TILES_PACKED_TOGETHER,
     Choice,
     Contraction,
@@ -53,7 +53,7 @@ GRAIN_OPERATIONS = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What a search (`contraction_search.py`) may decide otherwise in tiled products.
+    """What a search (`search.py`) may decide otherwise in tiled products.
 
     Attributes:
         depth_limit: elements of k in a block, at most.

@@ -1,8 +1,8 @@
 """What the code of a matrix product depends on, and what it reads at run time.
 
 A `Contraction` is the structure: equal structures have equal text, and share one object file. A
-`Choice` adds the run-time integers of one shape, by the names below. `contraction_plan.py` makes
-them, `contraction.py` emits the code, `tile_loops.py`, `microkernel.py`, `packing.py` and
+`Choice` adds the run-time integers of one shape, by the names below. `plan.py` makes
+them, `emit.py` emits the code, `tile_loops.py`, `microkernel.py`, `packing.py` and
 `vector_product.py` are its parts.
 """
 

@@ -1,14 +1,13 @@
 """Convolutions: the loops of one piece of work, and the epilogue.
 
 `emit` writes ``void NAME(ptr %args, i64 %begin, i64 %end, i64 %worker)``, which computes the pieces
-begin .. end - 1 of a plan (`convolution_plan.py`). From slot `first_argument` of ``args`` on it
-finds the image, the weight in the order of its form, and the scratch of all workers.
+begin .. end - 1 of a plan (`plan.py`). From slot `first_argument` of ``args`` on it finds the
+image, the weight in the order of its form, and the scratch of all workers.
 
-A piece copies its part of the image with zeros around it (`convolution_copy.py`), then goes through
-its filters; tiles of sums (`convolution_tiles.py`) are left in a stage that fits the first-level
-cache, and the epilogue takes each filter's run of positions from there as vectors. Filters are
-outermost: their weights stay near while the whole band passes by. The gradient of the weight is in
-`convolution_weight.py`.
+A piece copies its part of the image with zeros around it (`copy.py`), then goes through its
+filters; tiles of sums (`tiles.py`) are left in a stage that fits the first-level cache, and the
+epilogue takes each filter's run of positions from there as vectors. Filters are outermost: their
+weights stay near while the whole band passes by. The gradient of the weight is in `weight.py`.
 """
 
 from __future__ import annotations
@@ -17,10 +16,15 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, attributes, vector_type
-from grad.codegen.llvm.convolution_copy import COPY_PARAMETERS, Source, copy_function
-from grad.codegen.llvm.convolution_plan import Plan
-from grad.codegen.llvm.convolution_tiles import TILE_PARAMETERS, tile_function
-from grad.codegen.llvm.packing import call_internal, lanes_below, parameter_values, signature
+from grad.codegen.llvm.contraction.packing import (
+    call_internal,
+    lanes_below,
+    parameter_values,
+    signature,
+)
+from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function
+from grad.codegen.llvm.convolution.plan import Plan
+from grad.codegen.llvm.convolution.tiles import TILE_PARAMETERS, tile_function
 
 # epilogue(builder, image, group, filter in the group, position of lane 0, sums, mask or None)
 Epilogue: TypeAlias = Callable[[Builder, Value, Value, Value, Value, Value, Value | None], None]
