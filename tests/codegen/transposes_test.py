@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.contraction.packing import transpose
+from grad.codegen.llvm.squares import transpose
 from grad.dtype import ALL_DTYPES, DType, dtypes
 from grad.engine import realize
 from grad.graph import node as graph

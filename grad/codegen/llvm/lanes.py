@@ -1,7 +1,7 @@
 """The lanes of one vector among themselves: all combined, each with those before it, backwards.
 
 `loops.py` calls these at the end of a reduction in lanes, for running sums, and for accesses that
-go through memory backwards.
+go through memory backwards. `lanes_below` is the mask of a vector that is not full.
 """
 
 from __future__ import annotations
@@ -48,3 +48,9 @@ def running(
 def reverse(b: Builder, value: Value) -> Value:
     """The lanes in the opposite order."""
     return b.shuffle(value, None, range(lanes_of(value.type) - 1, -1, -1))
+
+
+def lanes_below(b: Builder, count: Value, lanes: int) -> Value:
+    """A mask of the lanes whose number is less than `count` (i64, may be negative)."""
+    numbers = b.vector("i64", range(lanes))
+    return b.icmp("slt", numbers, b.splat(count, lanes))

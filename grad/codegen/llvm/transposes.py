@@ -2,7 +2,7 @@
 
 In a loop of squares (`kernel/ir.py`) some loads run along the rows' variable and jump in lanes.
 Before such a loop their elements are read in vectors along memory, a square at a time, transposed
-by shuffles (`contraction/packing.py`) and left in a small array on the stack, row by row; in the
+by shuffles (`squares.py`) and left in a small array on the stack, row by row; in the
 loop the load reads from there. `loops.py` calls `stage` and `load_staged`. A square may lie over
 the one before it where the tile is no multiple; only what is narrower than a square is read under
 masks, or element by element where the CPU has no masks.
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from grad.codegen.llvm.addresses import Addresses, Lanes
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.contraction.packing import lanes_below, transpose
 from grad.codegen.llvm.conversions import STORAGE
+from grad.codegen.llvm.lanes import lanes_below
+from grad.codegen.llvm.squares import transpose
 from grad.graph.index import Index, Variable
 from grad.kernel.ir import Load, Loop, Parameter, Store
 

@@ -14,8 +14,9 @@ from grad.codegen.llvm.attention.rows import GROUP
 from grad.codegen.llvm.attention.structure import Code, Mask
 from grad.codegen.llvm.attention.tiles import Module
 from grad.codegen.llvm.builder import Builder, Value
-from grad.codegen.llvm.contraction.packing import PACK_B_PARAMETERS, call_internal, pack_b_function
+from grad.codegen.llvm.contraction.packing import PACK_B_PARAMETERS, pack_b_function
 from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES, Contraction, Kind, Layout
+from grad.codegen.llvm.functions import call_internal
 
 SLOT_BYTES = 8
 ROW_BLOCK = 60  # rows of scores at a time: whole tiles, and whole groups of rows.py

@@ -18,10 +18,10 @@ import numpy as np
 
 from grad.codegen.llvm.attention.structure import Code, Mask
 from grad.codegen.llvm.builder import Builder, Value, lanes_of, mangled, vector_type
-from grad.codegen.llvm.contraction.packing import lanes_below
 from grad.codegen.llvm.elementary.coefficients import EXP2_SLOPE
 from grad.codegen.llvm.elementary.exponential import EXP2_LIMITS
 from grad.codegen.llvm.elementary.parts import nearest_integer, polynomial, scale
+from grad.codegen.llvm.lanes import lanes_below
 from grad.graph.attention import LOG2_E
 
 GROUP = 4

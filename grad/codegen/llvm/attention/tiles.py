@@ -11,12 +11,8 @@ from collections.abc import Callable, Mapping
 
 from grad.codegen.llvm.attention.structure import Code
 from grad.codegen.llvm.builder import Builder, Value, mangled, vector_type
-from grad.codegen.llvm.contraction.packing import (
-    call_internal,
-    lanes_below,
-    parameter_values,
-    signature,
-)
+from grad.codegen.llvm.functions import call_internal, parameter_values, signature
+from grad.codegen.llvm.lanes import lanes_below
 
 Parameters = Mapping[str, str]
 

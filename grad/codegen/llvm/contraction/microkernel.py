@@ -14,8 +14,9 @@ from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.contraction.operands import multiply_add, plus, prefetch
-from grad.codegen.llvm.contraction.packing import lanes_below, parameter_values, signature
 from grad.codegen.llvm.contraction.structure import Contraction, Layout
+from grad.codegen.llvm.functions import parameter_values, signature
+from grad.codegen.llvm.lanes import lanes_below
 
 # epilogue(builder, batch indices, row, column of lane 0, accumulator, mask of live lanes or None):
 # stores the result.

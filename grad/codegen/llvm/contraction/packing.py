@@ -18,6 +18,9 @@ from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction.operands import load, masked_loads_are_fast
 from grad.codegen.llvm.contraction.structure import Contraction, Layout
 from grad.codegen.llvm.conversions import STORAGE
+from grad.codegen.llvm.functions import parameter_values, signature
+from grad.codegen.llvm.lanes import lanes_below
+from grad.codegen.llvm.squares import transpose
 from grad.dtype import DType
 
 PACK_B_PARAMETERS: Mapping[str, str] = {
@@ -39,93 +42,6 @@ PACK_A_PARAMETERS: Mapping[str, str] = {
     "k_stride": "i64",
     "target_stride": "i64",
 }
-
-
-def parameter_values(parameters: Mapping[str, str]) -> dict[str, Value]:
-    """The parameters as operands inside the function that has them."""
-    return {name: Value(f"%{name}", kind.split()[0]) for name, kind in parameters.items()}
-
-
-def signature(parameters: Mapping[str, str]) -> str:
-    """The parameter list of a definition."""
-    return ", ".join(f"{kind} %{name}" for name, kind in parameters.items())
-
-
-def call_internal(
-    b: Builder, name: str, parameters: Mapping[str, str], values: Mapping[str, Value]
-) -> None:
-    """Call a function of the same module with `values` for its `parameters`, by name."""
-    operands = ", ".join(f"{kind.split()[0]} {values[p].text}" for p, kind in parameters.items())
-    b.line(f"call void @{name}({operands})")
-
-
-def lanes_below(b: Builder, count: Value, lanes: int) -> Value:
-    """A mask of the lanes whose number is less than `count` (i64, may be negative)."""
-    numbers = b.vector("i64", range(lanes))
-    return b.icmp("slt", numbers, b.splat(count, lanes))
-
-
-# -- square transposes ----------------------------------------------------------------------------
-def transpose(b: Builder, rows: list[Value], element_bytes: int) -> list[Value]:
-    """Transpose n vectors of n lanes.
-
-    Within 16-byte groups it interleaves pairs (single-cycle unpack instructions on x86), between
-    groups it swaps blocks.
-    """
-    lanes = len(rows)
-    group = min(lanes, 16 // element_bytes)
-    distance = 1
-    while distance < group:
-        rows = _interleave_stage(b, rows, group, distance)
-        distance *= 2
-    # The interleaves leave the rows of each group in the order of their number's bits, reversed.
-    order = _bits_reversed(group)
-    rows = [rows[i - i % group + order[i % group]] for i in range(lanes)]
-    while distance < lanes:
-        rows = _swap_stage(b, rows, distance)
-        distance *= 2
-    return rows
-
-
-def _bits_reversed(count: int) -> list[int]:
-    """The numbers below `count`, a power of two, each with its bits the other way around."""
-    order = [0]
-    while len(order) < count:
-        order = [2 * number for number in order] + [2 * number + 1 for number in order]
-    return order
-
-
-def _interleave_stage(b: Builder, rows: list[Value], group: int, distance: int) -> list[Value]:
-    """Interleave, inside each group of lanes, runs of `distance` lanes of rows that far apart."""
-    lanes = len(rows)
-    result = list(rows)
-    halves = []
-    for half in (0, group // 2):
-        order: list[int] = []
-        for start in range(half, lanes, group):
-            for run in range(start, start + group // 2, distance):
-                order += [*range(run, run + distance), *range(lanes + run, lanes + run + distance)]
-        halves.append(order)
-    for first in range(lanes):
-        if not first & distance:
-            second = first + distance
-            result[first] = b.shuffle(rows[first], rows[second], halves[0])
-            result[second] = b.shuffle(rows[first], rows[second], halves[1])
-    return result
-
-
-def _swap_stage(b: Builder, rows: list[Value], distance: int) -> list[Value]:
-    """Exchange the off-diagonal blocks of `distance` lanes of rows that far apart."""
-    lanes = len(rows)
-    low = [i if not i & distance else lanes + i - distance for i in range(lanes)]
-    high = [i + distance if not i & distance else lanes + i for i in range(lanes)]
-    result = list(rows)
-    for first in range(lanes):
-        if not first & distance:
-            second = first + distance
-            result[first] = b.shuffle(rows[first], rows[second], low)
-            result[second] = b.shuffle(rows[first], rows[second], high)
-    return result
 
 
 def _transpose_rows(

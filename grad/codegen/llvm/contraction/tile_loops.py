@@ -20,11 +20,11 @@ from grad.codegen.llvm.contraction.microkernel import (
 from grad.codegen.llvm.contraction.packing import (
     PACK_A_PARAMETERS,
     PACK_B_PARAMETERS,
-    call_internal,
     pack_a_function,
     pack_b_function,
 )
 from grad.codegen.llvm.contraction.structure import TILES_PACKED_TOGETHER, Contraction
+from grad.codegen.llvm.functions import call_internal
 
 SLOT_BYTES = 8
 

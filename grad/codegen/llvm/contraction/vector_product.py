@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from grad.codegen.llvm.builder import Builder, Value, element_of, vector_type
 from grad.codegen.llvm.contraction.microkernel import Epilogue
 from grad.codegen.llvm.contraction.operands import load, multiply_add, plus
-from grad.codegen.llvm.contraction.packing import lanes_below
 from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES, Contraction, Kind
 from grad.codegen.llvm.conversions import STORAGE
+from grad.codegen.llvm.lanes import lanes_below
 from grad.dtype import DType
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.contraction.packing import parameter_values, signature
 from grad.codegen.llvm.convolution.plan import Axis, PaddedCopy
+from grad.codegen.llvm.functions import parameter_values, signature
 
 # inner(source, target, whether the image has elements there)
 Inner: TypeAlias = Callable[[Value, Value, Value], None]

@@ -16,15 +16,11 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, attributes, vector_type
-from grad.codegen.llvm.contraction.packing import (
-    call_internal,
-    lanes_below,
-    parameter_values,
-    signature,
-)
 from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function
 from grad.codegen.llvm.convolution.plan import Plan
 from grad.codegen.llvm.convolution.tiles import TILE_PARAMETERS, tile_function
+from grad.codegen.llvm.functions import call_internal, parameter_values, signature
+from grad.codegen.llvm.lanes import lanes_below
 
 # epilogue(builder, image, group, filter in the group, position of lane 0, sums, mask or None)
 Epilogue: TypeAlias = Callable[[Builder, Value, Value, Value, Value, Value, Value | None], None]

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.contraction.packing import parameter_values, signature, transpose
 from grad.codegen.llvm.convolution.plan import Plan, Tap
+from grad.codegen.llvm.functions import parameter_values, signature
+from grad.codegen.llvm.squares import transpose
 
 TILE_PARAMETERS: Mapping[str, str] = {
     "image": "ptr noalias",  # where the tile's first position meets a tap of offset 0

@@ -23,15 +23,11 @@ from grad.codegen.llvm.builder import (
     lanes_of,
     vector_type,
 )
-from grad.codegen.llvm.contraction.packing import (
-    call_internal,
-    lanes_below,
-    parameter_values,
-    signature,
-    transpose,
-)
 from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function, gather
 from grad.codegen.llvm.convolution.weight_plan import WeightPlan
+from grad.codegen.llvm.functions import call_internal, parameter_values, signature
+from grad.codegen.llvm.lanes import lanes_below
+from grad.codegen.llvm.squares import transpose
 
 PACK_PARAMETERS: Mapping[str, str] = {
     "source": "ptr noalias",  # the gradient's first position of the band, of the first filter
