@@ -20,6 +20,7 @@ from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
 from grad.codegen.llvm.memory import end_streams, gather, scalar_load, scatter, stream_store
+from grad.codegen.llvm.named_rows import foresee, look_ahead
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.repeats import find_repeat, load_repeat
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, past_a_line, stage
@@ -305,8 +306,12 @@ class Emitter:
         self.addresses.prepare(loop, self.lanes)
         if self.lanes is None:
             self.soon.update(prefetches(loop, self.parameters))
+        foreseen = foresee(loop, self.parameters, self.values)
 
         def body(index: Value, values: list[Value]) -> list[Value]:
+            if foreseen is not None:
+                turn = (loop.variable, index, stop)
+                look_ahead(self.b, self.addresses, foreseen, self.statement, turn)
             self.values.update(zip(carried, values, strict=True))
             self.body(loop, index)
             return [self.values[a] for a in carried]
