@@ -16,7 +16,6 @@ from grad.codegen.backend import CompiledPhase, Launch, argument_words
 from grad.kernel.interpret import interpret
 from grad.kernel.ir import (
     Attention,
-    Contraction,
     Kernel,
     Load,
     Nest,
@@ -24,7 +23,9 @@ from grad.kernel.ir import (
     Statement,
     Store,
     scratch_layout,
+    statements_inside,
 )
+from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import (
     Convolution,
     ConvolutionWeight,
@@ -95,15 +96,13 @@ def reach(kernel: Kernel, parameter: int) -> int:
     while stack:
         s = stack.pop()
         if isinstance(s, Nest):
-            stack.extend(s.body)
+            stack.extend(statements_inside(s))
         if isinstance(s, Attention):
             every = (rows for _, rows in (*s.operands, *s.results) if rows.parameter == parameter)
             size = max([size, *(rows.reach for rows in every)])
         if isinstance(s, Contraction):
-            if s.a_parameter == parameter:
-                size = max(size, s.a.high + 1)
-            if s.b_parameter == parameter:
-                size = max(size, s.b.high + 1)
+            operands = ((o.parameter, o.index) for o in (s.a, s.b))
+            size = max([size, *(index.high + 1 for p, index in operands if p == parameter)])
         elif isinstance(s, Convolution):
             operands = ((s.image_parameter, s.image), (s.weight_parameter, s.weight))
             size = max([size, *(index.high + 1 for p, index in operands if p == parameter)])

@@ -1,6 +1,6 @@
 """From groups to loops: kernel IR, which prints like Python.
 
-Read ir.py (the language), lower.py (the order of loops), writer.py (what goes into them),
-lower_named.py (contractions, scans, scatters), cost.py (which form is cheapest). interpret.py runs
-kernels with NumPy, verify.py checks them.
+Read ir.py (the language), lower.py (the order of loops), writer.py (what goes into them), cost.py
+(which form is cheapest); lower_contraction.py, lower_scan.py, lower_named.py (scatters) and others
+write what has loops of its own. interpret.py runs kernels with NumPy, verify.py checks them.
 """

@@ -14,7 +14,6 @@ from grad.graph.index import Index, Quotient, Remainder, Variable, repetition
 from grad.kernel.ir import (
     Accumulate,
     Attention,
-    Contraction,
     Count,
     Kernel,
     Let,
@@ -24,6 +23,7 @@ from grad.kernel.ir import (
     Statement,
     Store,
 )
+from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import (
     Convolution,
     ConvolutionWeight,

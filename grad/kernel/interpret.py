@@ -22,7 +22,6 @@ from grad.graph.windows import correlate, correlate_weight
 from grad.kernel.ir import (
     Accumulate,
     Attention,
-    Contraction,
     Count,
     Declare,
     Kernel,
@@ -37,6 +36,7 @@ from grad.kernel.ir import (
     Store,
     Test,
 )
+from grad.kernel.ir_contraction import Contraction, Operand
 from grad.kernel.ir_convolution import (
     Convolution,
     ConvolutionWeight,
@@ -63,6 +63,7 @@ class _Runner:
     def __init__(self, kernel: Kernel, arguments: Sequence[Array]) -> None:
         self.kernel = kernel
         self.memory = dict(zip((p.number for p in kernel.parameters), arguments, strict=True))
+        self.dtypes = {p.number: p.dtype for p in kernel.parameters}
         self.values: dict[int, Any] = {}
         self.types: dict[int, DType] = {}
         self.reductions: dict[int, Primitive] = {}
@@ -116,8 +117,7 @@ class _Runner:
         ):
             self.variables[variable] = grid
         wide = np.float64 if s.dtype.kind == "f" else s.dtype.numpy
-        a = self.gather(s.a_parameter, s.a).astype(s.dtype.numpy).astype(wide)
-        b = self.gather(s.b_parameter, s.b).astype(s.dtype.numpy).astype(wide)
+        a, b = (self.matrix(o).astype(s.dtype.numpy).astype(wide) for o in (s.a, s.b))
         product = np.broadcast_to(a * b, [v.size for v in axes]).sum(axis=-1).astype(s.dtype.numpy)
         for place in np.ndindex(*product.shape[:-1]):
             for variable, value in zip((*s.batch, s.row), place, strict=True):
@@ -128,6 +128,15 @@ class _Runner:
             self.values[s.accumulator] = product[place]
             self.run(s.body)
         self.lanes = None
+
+    def matrix(self, operand: Operand) -> Array:
+        """The elements of an operand for all values of the variables, which are set."""
+        elements = self.gather(operand.parameter, operand.index)
+        if not operand.prologue:
+            return elements
+        self.define(operand.element, elements, self.dtypes[operand.parameter])
+        self.run(operand.prologue)
+        return np.asarray(self.values[operand.value])
 
     def attention(self, s: Attention) -> None:
         """By its definition, on views of the operands."""

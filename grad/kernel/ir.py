@@ -18,6 +18,7 @@ from grad.graph.attention import Attend
 from grad.graph.index import Index, Variable, show
 from grad.graph.positions import Guard
 from grad.graph.primitives import Primitive
+from grad.kernel.ir_contraction import Contraction, print_contraction
 from grad.kernel.ir_convolution import Convolution, ConvolutionWeight, print_convolution
 
 
@@ -158,29 +159,6 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class Contraction:
-    """For all rows and columns: ``accumulator = sum over k of a[...] * b[...]``, then `body` once
-    each.
-
-    `batch`, `row` and `column` are the variables that `body` may use; `a` and `b` are element
-    offsets in terms of these and `k`, linear in each. Operands that lie in memory in another type
-    are converted to `dtype` as they are read.
-    """
-
-    accumulator: int
-    dtype: DType
-    batch: tuple[Variable, ...]
-    row: Variable
-    column: Variable
-    k: Variable
-    a_parameter: int
-    a: Index
-    b_parameter: int
-    b: Index
-    body: tuple[Statement, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Rows:
     """A strided value in a parameter's memory: the element at an index is ``offset + sum(index *
     stride)``.
@@ -271,6 +249,13 @@ def used_parameters(phase: Sequence[Statement]) -> set[int]:
     return used
 
 
+def statements_inside(nest: Nest) -> tuple[Statement, ...]:
+    """What is computed inside `nest`: its body, after the prologues of a contraction."""
+    if isinstance(nest, Contraction):
+        return (*nest.a.prologue, *nest.b.prologue, *nest.body)
+    return nest.body
+
+
 def statements(kernel: Kernel) -> Iterator[tuple[Statement, tuple[Nest, ...]]]:
     """All statements in order, each with the loops around it."""
     stack: list[tuple[Statement, tuple[Nest, ...]]] = [
@@ -281,7 +266,7 @@ def statements(kernel: Kernel) -> Iterator[tuple[Statement, tuple[Nest, ...]]]:
         yield statement, around
         if isinstance(statement, Nest):
             inside = (*around, statement)
-            stack.extend((inner, inside) for inner in reversed(statement.body))
+            stack.extend((inner, inside) for inner in reversed(statements_inside(statement)))
 
 
 _SYMBOLS = {
@@ -351,13 +336,7 @@ def _print_statement(
         case Convolution() | ConvolutionWeight():
             return print_convolution(s, names)
         case Contraction():
-            around = ", ".join(v.name for v in (*s.batch, s.row, s.column))
-            sizes = ", ".join(str(v.size) for v in (*s.batch, s.row, s.column))
-            return (
-                f"for {around} in ndrange({sizes}):  # contraction, v{s.accumulator} = sum of "
-                f"{names[s.a_parameter]}[{show(s.a)}] * {names[s.b_parameter]}[{show(s.b)}] "
-                f"for {s.k.name} in range({s.k.size})"
-            )
+            return print_contraction(s, names)
 
 
 def _print_attention(s: Attention, names: dict[int, str]) -> str:

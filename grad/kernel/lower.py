@@ -24,8 +24,9 @@ from grad.kernel.cost import kernel_cost
 from grad.kernel.ir import Kernel, Statement
 from grad.kernel.keep import keep_values
 from grad.kernel.lower_attention import lower_attention
+from grad.kernel.lower_contraction import lower_contraction
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
-from grad.kernel.lower_named import lower_contraction, lower_scatter, lower_update
+from grad.kernel.lower_named import lower_scatter, lower_update
 from grad.kernel.lower_scan import lower_scan
 from grad.kernel.nest import Candidate, loop_candidates
 from grad.kernel.streams import stream_stores

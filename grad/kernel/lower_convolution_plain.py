@@ -21,7 +21,8 @@ from grad.kernel.ir import (
     Statement,
     Test,
 )
-from grad.kernel.lower_named import next_phase, offset_of
+from grad.kernel.lower_contraction import offset_of
+from grad.kernel.lower_named import next_phase
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
 from grad.schedule.facts import renumbered, strided_base

@@ -1,6 +1,6 @@
-"""Loops of the operations that have a kernel of their own kind: scatters, updates, contractions.
+"""Loops of the operations that write into memory: scatters and updates.
 
-Scans are in `lower_scan.py`.
+Scans are in `lower_scan.py`, matrix products in `lower_contraction.py`.
 
 Each function gets a group and gives a writer and its phases, as `lower.py` does for everything
 else. What they read is asked of the same `Writer`, so pointwise producers and views are taken in
@@ -15,8 +15,8 @@ from contextlib import ExitStack
 
 from grad.dtype import DType
 from grad.graph.index import Index, Variable, add, const, dynamic, scale, variable
-from grad.graph.movement import Layout, Move
-from grad.graph.positions import Position, flatten, moved_index, unflatten
+from grad.graph.movement import Move
+from grad.graph.positions import flatten, moved_index, unflatten
 from grad.graph.primitives import (
     ADD,
     MAXIMUM,
@@ -24,10 +24,9 @@ from grad.graph.primitives import (
     MUL,
     Primitive,
 )
-from grad.kernel.ir import Contraction, Load, Statement
+from grad.kernel.ir import Load, Statement
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
-from grad.schedule.facts import operand_base, renumbered
 from grad.schedule.program import Entry, Program
 
 Candidate = tuple[Writer, list[list[Statement]]]
@@ -167,83 +166,3 @@ def _index_is_constant_along(program: Program, indices: list[int], axis: int) ->
         if any(Variable(f"a{axis}", shape[axis]) in index.variables() for index in position):
             return False
     return True
-
-
-def lower_contraction(program: Program, group: Group, in_memory: Container[int]) -> Candidate:
-    """A matrix product with its epilogue: the group's root, computed of each accumulated
-    element.
-    """
-    assert group.contraction is not None
-    entry = program.entries[group.contraction]
-    *leading, rows, columns = entry.shape
-    depth = program.entries[entry.src[0]].shape[-1]
-    writer = Writer(program, in_memory)
-    k, column = Variable("k", depth), Variable("n", columns)
-    batch = tuple(Variable(f"b{axis}", size) for axis, size in enumerate(leading))
-    row = Variable("m", rows)
-    outer = tuple(variable(v.name, v.size) for v in (*batch, row))
-    a_number, a, b_number, b = _operands(program, writer, entry, outer, k, column)
-    if leading:
-        # One matrix for all of the batch: the batch is more rows.
-        long = Variable("m", math.prod((*leading, rows)))
-        parts = unflatten(variable(long.name, long.size), (*leading, rows))
-        _, folded_a, _, folded_b = _operands(program, writer, entry, parts, k, column)
-        if folded_a.coefficient(long) is not None and long not in folded_b.variables():
-            batch, row, outer, a, b = (), long, parts, folded_a, folded_b
-    for v in (*batch, row, column):
-        writer.variable_levels[v] = 1
-    writer.bodies.append([])
-    accumulator = writer.fresh_value(1)
-    writer.given[group.contraction] = accumulator
-    position = (*outer, variable(column.name, column.size))
-    here = flatten(position, entry.shape)
-    for number in group.stored:
-        shape = program.entries[number].shape
-        value = writer.value(number, unflatten(here, shape))
-        memory = writer.parameter("memory", number, program.entries[number].dtype, written=True)
-        writer.store(memory, here, value)
-    body = tuple(writer.bodies.pop())
-    nest = Contraction(
-        accumulator, entry.dtype, batch, row, column, k, a_number, a, b_number, b, body
-    )
-    return writer, [[*writer.bodies[0], nest]]
-
-
-def _operands(
-    program: Program,
-    writer: Writer,
-    entry: Entry,
-    outer: Position,
-    k: Variable,
-    column: Variable,
-) -> tuple[int, Index, int, Index]:
-    """Parameters and element offsets of both operands, for rows (and batches) at `outer`."""
-    depth, across = variable(k.name, k.size), variable(column.name, column.size)
-    a_number, a = _operand(program, writer, entry.src[0], (*outer, depth))
-    b_number, b = _operand(program, writer, entry.src[1], (*outer[:-1], depth, across))
-    return a_number, a, b_number, b
-
-
-def _operand(
-    program: Program, writer: Writer, number: int, position: Position
-) -> tuple[int, Index]:
-    """The parameter and the element offset of an operand, which is a strided view of memory
-    (to be converted, maybe) or memory.
-    """
-    base = operand_base(program, number)
-    if base is None or number in writer.in_memory:
-        entry = program.entries[number]
-        source = renumbered(program, number)
-        return writer.parameter("memory", source, entry.dtype), flatten(position, entry.shape)
-    source, layout = base
-    return writer.parameter("memory", source, program.entries[source].dtype), offset_of(
-        layout, position
-    )
-
-
-def offset_of(layout: Layout, position: Position) -> Index:
-    """The element offset of `position` in a strided layout."""
-    offset = const(layout.offset)
-    for index, stride in zip(position, layout.strides, strict=True):
-        offset = add(offset, scale(index, stride))
-    return offset

@@ -13,7 +13,8 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from grad.graph.index import Index, Variable
-from grad.kernel.ir import Contraction, Load, Loop, Parameter, Statement, Store
+from grad.kernel.ir import Load, Loop, Parameter, Statement, Store
+from grad.kernel.ir_contraction import Contraction
 
 LINE_BYTES = 64
 # A core's share of the last-level cache of a server is a few megabytes.

@@ -7,13 +7,13 @@ other.
 
 from __future__ import annotations
 
+from grad.dtype import DType
 from grad.errors import VerifyError
 from grad.graph.index import Index, Variable
 from grad.graph.primitives import COMBINE, Rule
 from grad.kernel.ir import (
     Accumulate,
     Attention,
-    Contraction,
     Count,
     Declare,
     Kernel,
@@ -28,6 +28,7 @@ from grad.kernel.ir import (
     Store,
     Test,
 )
+from grad.kernel.ir_contraction import Contraction, Operand
 from grad.kernel.ir_convolution import (
     Convolution,
     ConvolutionWeight,
@@ -88,10 +89,26 @@ class _Checker:
         elif isinstance(loop, Convolution | ConvolutionWeight):
             self.convolution(loop)
         else:
-            self.variables.update((*loop.batch, loop.row, loop.column, loop.k))
-            self.index(loop.a)
-            self.index(loop.b)
+            for operand, variables in loop.operands:
+                self.operand(operand, variables, loop.dtype)
+            self.variables.update((*loop.batch, loop.row, loop.column))
             self.define(loop.accumulator, loop.dtype)
+
+    def operand(self, operand: Operand, variables: tuple[Variable, ...], dtype: DType) -> None:
+        """An operand of a contraction, and its prologue, know its own variables and no others."""
+        before = set(self.types), set(self.variables)
+        self.variables.update(variables)
+        self.index(operand.index)
+        if operand.prologue:
+            self.define(operand.element, self.parameters[operand.parameter].dtype)
+            for statement in operand.prologue:
+                if isinstance(statement, Store):
+                    self.fail(f"v{statement.value} is stored by the prologue of an operand")
+                self.statement(statement)
+            if self.use(operand.value) is not dtype:
+                self.fail(f"v{operand.value} has another type than the contraction")
+        self.types = {v: t for v, t in self.types.items() if v in before[0]}
+        self.variables = before[1]
 
     def convolution(self, nest: Convolution | ConvolutionWeight) -> None:
         """Offsets are in terms of the statement's own variables, and so is the body."""

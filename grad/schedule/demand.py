@@ -35,6 +35,7 @@ from grad.schedule.facts import (
     volumes,
 )
 from grad.schedule.program import Entry, Program
+from grad.schedule.prologue import Prologue, find_prologue
 
 # How many entries are looked through for one that two reductions share.
 FAR = 64
@@ -55,6 +56,7 @@ class Group:
         inlined: all entries computed inside.
         overwrites: the entry whose memory an update or scatter writes into, rather than into a
             copy.
+        prologues: how operands of `contraction` are computed that are not read as they are.
     """
 
     root: int
@@ -66,6 +68,7 @@ class Group:
     contraction: int | None = None
     inlined: set[int] = field(default_factory=set)
     overwrites: int | None = None
+    prologues: dict[int, Prologue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +180,11 @@ class Demand:
         return False
 
     def want_operands(self, root: int, entry: Entry) -> None:
-        """A contraction reads its operands from memory: the buffer below affine views (and a cast,
-        for matrix products), or a copy. A convolution reads its weight once, to pack it: what the
-        weight is made of is computed there.
+        """A contraction reads its operands from memory: the buffer below affine views (and, for
+        matrix products, a cast or a little arithmetic), or a copy. A convolution reads its weight
+        once, to pack it: what the weight is made of is computed there.
         """
-        sources = entry.src
+        sources = [s for which, s in enumerate(entry.src) if not self.computes(root, entry, which)]
         if entry.op is CONVOLVE:
             *sources, weight = sources
             sizes = enumerate(self.entries[weight].shape)
@@ -190,6 +193,20 @@ class Demand:
         for source in sources:
             base = view(self.program, source)
             self.want_memory(source if base is None else base[0], root)
+
+    def computes(self, root: int, entry: Entry, which: int) -> bool:
+        """Whether operand `which` of a matrix product is computed in the kernel of `root`."""
+        if entry.op is not CONTRACT:
+            return False
+        found = find_prologue(self.program, self.readers, self.over_contraction, entry, which)
+        if found is None:
+            return False
+        group = self.groups[root]
+        group.prologues[entry.src[which]] = found
+        group.inlined.update(found.inside)
+        for number in (found.base, *found.others):
+            self.want_memory(number, root)
+        return True
 
     def want_rows(self, root: int, entry: Entry) -> None:
         """As `want_operands`, for an attention, which reads rows that lie in one run each."""

@@ -58,7 +58,7 @@ def reason(program: Program, grouping: Grouping, number: int) -> str:
         return "it was asked for, or is held and costly"
     readers = [n for n, e in enumerate(program.entries) if number in e.src]
     if any(program.entries[reader].op in MULTIPLIES for reader in _through_views(program, readers)):
-        return "a contraction reads it, and reads memory only"
+        return "a contraction reads it: it has other readers, or costs too much to compute inside"
     if entry.op in (ATTENTION, ATTENTION_GRADIENT):
         return f"{entry.op.name} has a kernel of its own, which stores all its results"
     if entry.op in MULTIPLIES or entry.op in (SCAN, SCATTER, UPDATE, CONTIGUOUS):

@@ -1,7 +1,7 @@
 """The CPU backend: kernels to machine code through LLVM, plans to native call lists.
 
-Each phase of a kernel becomes one function (`loops.py`, or `contraction/emit.py` with the kernel's
-statements as its epilogue). The text is the same for equal kernels, so equal kernels share code, in
+Each phase of a kernel becomes one function (`loops.py`, or the `phase.py` of what has code of its
+own). The text is the same for equal kernels, so equal kernels share code, in
 this process and on disk. How much of the parallel loop a thread takes at a time follows from the
 cost of an item.
 """
@@ -11,32 +11,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
 
 from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch, argument_words
-from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.attention import emit as attention
 from grad.codegen.llvm.attention import plan as attention_plan
-from grad.codegen.llvm.builder import Builder, Value, lanes_of
-from grad.codegen.llvm.contraction import emit as contraction
-from grad.codegen.llvm.contraction.search import search
+from grad.codegen.llvm.contraction.phase import contraction_phase
 from grad.codegen.llvm.convolution.phase import convolution_phase, convolution_weight_phase
-from grad.codegen.llvm.instructions import element_type
-from grad.codegen.llvm.loops import Emitter, phase_text
-from grad.graph.index import Index, Variable
+from grad.codegen.llvm.loops import phase_text
 from grad.kernel.cost import phase_cost
 from grad.kernel.ir import (
     Attention,
-    Contraction,
     Kernel,
-    Let,
-    Load,
     Loop,
-    Scalar,
     Statement,
-    Store,
     scratch_layout,
 )
+from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import (
     Convolution,
     ConvolutionWeight,
@@ -51,15 +41,11 @@ SYMBOL = "kernel"
 # A thread takes at least this much work at a time, in the unit of kernel/cost.py (a vector
 # instruction).
 GRAIN_COST = 12000.0
-# About how long the unit takes, and an operation and an element of a contraction, for the pool.
+# About how long the unit takes, for the pool.
 COST_NANOSECONDS = 0.5
-OPERATION_NANOSECONDS = 0.006
-ELEMENT_NANOSECONDS = 0.12
 # Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole
 # vectors.
 LANE_GRAIN = 256
-# Epilogues that cost more are written once in a loop rather than for every vector of a tile.
-LONG_EPILOGUE = 8
 
 
 class CpuBackend:
@@ -93,7 +79,7 @@ class CpuBackend:
     def _phase(self, kernel: Kernel, phase: Sequence[Statement]) -> CompiledPhase:
         last = phase[-1]
         if isinstance(last, Contraction):
-            return self._contraction(kernel, phase, last)
+            return contraction_phase(self.machine, SYMBOL, kernel, phase, last)
         if isinstance(last, Attention):
             return self._attention(kernel, last)
         if isinstance(last, Convolution):
@@ -124,47 +110,6 @@ class CpuBackend:
         words.extend((CONSTANT, number) for number in choice.arguments)
         return CompiledPhase(text, tuple(words), choice.items, choice.grain, choice.scratch_bytes)
 
-    def _contraction(
-        self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction
-    ) -> CompiledPhase:
-        machine = self.machine
-        types = {p.number: p.dtype for p in kernel.parameters}
-        a_memory, b_memory = types[nest.a_parameter], types[nest.b_parameter]
-        variables = (*nest.batch, nest.row, nest.k)
-        b_variables = (*nest.batch, nest.k, nest.column)
-        problem = contraction.Problem.on(
-            machine.features,
-            machine.vector_bytes,
-            machine.l2_bytes,
-            element_type(nest.dtype),
-            [v.size for v in (*nest.batch, nest.row, nest.column, nest.k)],
-            [stride(nest.a, v) for v in variables],
-            [stride(nest.b, v) for v in b_variables],
-            a_memory,
-            b_memory,
-        )
-        tuning = search(problem, machine) if settings.search and machine == host() else None
-        choice = contraction.choose(problem, tuning)
-        first = len(kernel.parameters)
-        epilogue = _Epilogue(kernel, phase, nest)
-        structure = replace(choice.structure, long_epilogue=epilogue.cost > LONG_EPILOGUE)
-        text = contraction.emit(
-            structure, SYMBOL, machine.features, machine.vector_bytes, epilogue.emit, first
-        )
-        words = [(p.number, 0) for p in kernel.parameters]
-        words.append((nest.a_parameter, nest.a.constant * a_memory.itemsize))
-        words.append((nest.b_parameter, nest.b.constant * b_memory.itemsize))
-        words.append((SCRATCH, 0))
-        words.extend((CONSTANT, number) for number in choice.arguments)
-        return CompiledPhase(
-            text,
-            tuple(words),
-            choice.items,
-            choice.grain,
-            choice.scratch_bytes,
-            contraction_nanoseconds(nest),
-        )
-
     def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> NativePlan:
         """The native call list of a plan."""
         calls = []
@@ -193,21 +138,6 @@ def _compile(text: str, label: str, machine: Host) -> int:
     return compile_ir(text, [SYMBOL], label, machine=machine)[SYMBOL]
 
 
-def stride(index: Index, variable: Variable) -> int:
-    """Elements that an operand's index moves with one step of `variable`."""
-    found = index.coefficient(variable)
-    assert found is not None, f"the operand at {index} is not affine in {variable.name}"
-    return found
-
-
-def contraction_nanoseconds(nest: Contraction) -> float:
-    """About how long one thread takes for the arithmetic and for reading the operands."""
-    batch = prod(v.size for v in nest.batch)
-    m, n, k = nest.row.size, nest.column.size, nest.k.size
-    operations, elements = 2.0 * batch * m * n * k, batch * (m * k + k * n + m * n)
-    return operations * OPERATION_NANOSECONDS + elements * ELEMENT_NANOSECONDS
-
-
 def grain(phase: Sequence[Statement], loop: Loop) -> int:
     """Items that are worth handing to a thread together; may be more than there are."""
     items = max(loop.variable.size, 1)
@@ -216,49 +146,6 @@ def grain(phase: Sequence[Statement], loop: Loop) -> int:
     if loop.vector:
         wanted = -(-wanted // LANE_GRAIN) * LANE_GRAIN
     return min(wanted, 1 << 40)
-
-
-class _Epilogue:
-    """Writes what becomes of a contraction's sums: the statements of the kernel, one vector at a
-    time.
-    """
-
-    def __init__(self, kernel: Kernel, phase: Sequence[Statement], nest: Contraction) -> None:
-        self.kernel = kernel
-        self.before = phase[:-1]
-        self.nest = nest
-        self.used = {
-            s.parameter for s in (*self.before, *nest.body) if isinstance(s, Load | Store | Scalar)
-        }
-
-    @property
-    def cost(self) -> float:
-        """What it computes of each element, in the unit of the primitives' cost."""
-        return sum(s.op.cost for s in self.nest.body if isinstance(s, Let))
-
-    def emit(
-        self,
-        b: Builder,
-        batch: list[Value],
-        row: Value,
-        column: Value,
-        accumulator: Value,
-        mask: Value | None,
-    ) -> None:
-        nest = self.nest
-        emitter = Emitter(b, self.kernel.parameters)
-        emitter.load_parameters(self.used)
-        for statement in self.before:
-            emitter.statement(statement)
-        emitter.define(nest.accumulator, accumulator, nest.dtype)
-        emitter.addresses.variables.update(zip(nest.batch, batch, strict=True))
-        emitter.addresses.variables[nest.row] = row
-        emitter.addresses.variables[nest.column] = column
-        lanes = lanes_of(accumulator.type)
-        if lanes > 1:
-            emitter.lanes = Lanes(nest.column, column, lanes, mask)
-        for statement in nest.body:
-            emitter.statement(statement)
 
 
 def open_backend() -> CpuBackend:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from grad.codegen.llvm.builder import Builder, Value, attributes
 from grad.codegen.llvm.contraction.microkernel import Epilogue
+from grad.codegen.llvm.contraction.operands import Prologues, matrix
 from grad.codegen.llvm.contraction.plan import choose
 from grad.codegen.llvm.contraction.problem import Problem
 from grad.codegen.llvm.contraction.structure import (
@@ -57,19 +58,23 @@ def emit(
     vector_bytes: int,
     epilogue: Epilogue,
     first_argument: int = 0,
+    prologues: Prologues = (None, None),
 ) -> str:
     """The text of a module that defines `name` for `structure`.
 
     `epilogue(b, batch, row, column, accumulator, mask)` emits what becomes of one vector of sums
     (lanes along n from `column` on; `mask` tells the lanes that exist, None means all) or, in
     swapped vector products, of one scalar sum. It stores the result itself; its own pointers are in
-    other slots of ``%args``.
+    other slots of ``%args``. `prologues` compute the operands, the first and the second one, whose
+    elements are not just those in memory.
     """
+    if structure.swapped:
+        prologues = (prologues[1], prologues[0])
     b = Builder(features, vector_bytes)
     inputs = Inputs(b, structure, first_argument)
     texts: list[str] = []
     if structure.kind is Kind.TILED:
-        functions = TileFunctions(structure, name, b, epilogue)
+        functions = TileFunctions(structure, name, b, epilogue, prologues)
         texts = functions.texts
 
         def one_piece(piece: Value, _: list[Value]) -> None:
@@ -77,7 +82,7 @@ def emit(
     else:
 
         def one_piece(piece: Value, _: list[Value]) -> None:
-            _vector_piece(b, structure, inputs, epilogue, piece)
+            _vector_piece(b, structure, inputs, epilogue, prologues, piece)
 
     b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, one_piece)
     main = b.function(name, "ptr %args, i64 %begin, i64 %end, i64 %worker")
@@ -119,12 +124,24 @@ def store_epilogue(
 
 
 def _vector_piece(
-    b: Builder, structure: Contraction, inputs: Inputs, epilogue: Epilogue, piece: Value
+    b: Builder,
+    structure: Contraction,
+    inputs: Inputs,
+    epilogue: Epilogue,
+    prologues: Prologues,
+    piece: Value,
 ) -> None:
     n = inputs.integers
     block = b.binary("urem", piece, n["column_blocks"])
-    batch, a, matrix = inputs.batch(b, structure, b.binary("udiv", piece, n["column_blocks"]))
+    batch, a, wide_start = inputs.batch(b, structure, b.binary("udiv", piece, n["column_blocks"]))
     first = b.mul(block, n["columns_per_block"])
     count = minimum(b, b.sub(n["n"], first), n["columns_per_block"])
-    start = b.gep(structure.b_storage, matrix, b.mul(first, n["b_column_stride"]))
-    vector_product(b, structure, Piece(a, start, inputs.scratch, first, count, batch, n), epilogue)
+    start = b.gep(structure.b_storage, wide_start, b.mul(first, n["b_column_stride"]))
+    here = {"outer": first, **{f"batch{axis}": index for axis, index in enumerate(batch)}}
+    narrow, wide = (prologue and prologue(b) for prologue in prologues)
+    operands = (
+        matrix(structure, structure.a_memory, narrow, {**here, "outer": b.const("i64", 0)}),
+        matrix(structure, structure.b_memory, wide, here),
+    )
+    data = Piece(a, start, *operands, inputs.scratch, first, count, batch, n)
+    vector_product(b, structure, data, epilogue)

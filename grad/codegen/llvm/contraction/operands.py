@@ -1,33 +1,99 @@
 """Read elements of a matrix operand as the numbers that a product computes with.
 
-An operand may lie in memory in another type than the product's: halves, small integers, float32
-under a float64 product. `load` converts on the way, so that a cast in front of a matrix product is
-never a pass over memory of its own. `multiply_add` and `plus` are the arithmetic of sums, for
+An operand may lie in memory in another type than the product's (halves, small integers, float32
+under a float64 product), and its elements may be computed of those in memory (integers times their
+scales). `Matrix.load` does either on the way, so that what stands in front of a matrix product is
+not a pass over memory of its own. `multiply_add` and `plus` are the arithmetic of sums, for
 floating-point numbers and for integers (which wrap); `prefetch` asks for what is read next.
-`packing.py`, `microkernel.py` and `vector_product.py` read through here.
+`packing.py` and `vector_product.py` read through here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
 from grad.codegen.llvm.builder import Builder, Value, element_of, vector_type
-from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES
+from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES, Contraction
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory
 from grad.dtype import DType
 
 
-def load(
-    b: Builder, element: str, memory: DType, address: Value, lanes: int, mask: Value | None = None
-) -> Value:
-    """`lanes` neighbours of type `memory` at `address`, as numbers of type `element`.
-
-    Lanes outside `mask` are not read, and are 0.
+class Place(NamedTuple):
+    """Which elements of an operand a vector holds: from `outer` (the row of A, the column of B) and
+    `k` on, its lanes along one of them.
     """
-    storage = vector_type(STORAGE[memory], lanes)
-    if mask is None:
-        raw = b.load(storage, address, memory.itemsize)
-    else:
-        raw = b.masked_load(storage, address, memory.itemsize, mask, b.const(storage, 0))
-    return cast(b, from_memory(b, raw, memory), memory, ELEMENT_TYPES[element])
+
+    outer: Value
+    k: Value
+    along_k: bool
+
+
+# compute(place, batch indices, elements as they are in memory, mask of live lanes or None): the
+# elements of the operand.
+Compute: TypeAlias = Callable[[Place, list[Value], Value, "Value | None"], Value]
+# Called once where a function begins; what it gives writes code inside that function.
+Prologue: TypeAlias = Callable[[Builder], Compute]
+Prologues: TypeAlias = tuple[Prologue | None, Prologue | None]  # of A and of B
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """An operand as a function reads it.
+
+    Attributes:
+        element: what the product computes with.
+        memory: the type of the elements in memory.
+        compute: makes elements of what is in memory; None where they are only converted.
+        outer, k: where the function's part of the operand begins; places are counted from there.
+        batch: batch indices.
+    """
+
+    element: str
+    memory: DType
+    compute: Compute | None
+    outer: Value
+    k: Value
+    batch: list[Value]
+
+    @property
+    def storage(self) -> str:
+        """LLVM's type of the elements in memory."""
+        return STORAGE[self.memory]
+
+    def load(
+        self, b: Builder, address: Value, lanes: int, place: Place, mask: Value | None = None
+    ) -> Value:
+        """`lanes` neighbours at `address`, those at `place`. Lanes outside `mask` are not read."""
+        storage = vector_type(self.storage, lanes)
+        if mask is None:
+            raw = b.load(storage, address, self.memory.itemsize)
+        else:
+            raw = b.masked_load(storage, address, self.memory.itemsize, mask, b.const(storage, 0))
+        found = from_memory(b, raw, self.memory)
+        if self.compute is None:
+            return cast(b, found, self.memory, ELEMENT_TYPES[self.element])
+        place = Place(b.add(self.outer, place.outer), b.add(self.k, place.k), place.along_k)
+        return self.compute(place, self.batch, found, mask)
+
+
+def coordinate_parameters(structure: Contraction) -> dict[str, str]:
+    """Parameters that tell a function which part of a computed operand it reads."""
+    batch = {f"batch{axis}": "i64" for axis in range(structure.batch_rank)}
+    return {"args": "ptr", "outer": "i64", "k": "i64", **batch}
+
+
+def matrix(
+    structure: Contraction, memory: DType, compute: Compute | None, values: Mapping[str, Value]
+) -> Matrix:
+    """An operand as a function reads it whose parameters, `coordinate_parameters` among them if
+    elements are computed, are `values`.
+    """
+    start = Value("0", "i64")
+    outer, k = (values.get(name, start) for name in ("outer", "k"))
+    batch = [values[f"batch{axis}"] for axis in range(structure.batch_rank)] if compute else []
+    return Matrix(structure.element, memory, compute, outer, k, batch)
 
 
 def masked_loads_are_fast(b: Builder, memory: DType, lanes: int) -> bool:

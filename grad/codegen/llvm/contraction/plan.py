@@ -106,7 +106,8 @@ def _turns(problem: Problem, kind: Kind) -> int:
 
 def _vector_product(problem: Problem, kind: Kind, *, swapped: bool) -> Choice:
     m, n, k, lanes, size = problem.m, problem.n, problem.k, problem.lanes, problem.size
-    pack_a = kind is Kind.DOT and problem.a_layout is not Layout.K_CONTIGUOUS
+    in_place = problem.a_layout is Layout.K_CONTIGUOUS and not problem.a_computed
+    pack_a = kind is Kind.DOT and not in_place
     structure = Contraction(
         problem.element,
         lanes,
@@ -119,6 +120,8 @@ def _vector_product(problem: Problem, kind: Kind, *, swapped: bool) -> Choice:
         swapped=swapped,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
+        a_computed=problem.a_computed,
+        b_computed=problem.b_computed,
     )
     # A streamed block reads a page of a matrix row in one run; a dotted one has whole rows.
     step = 1024 if kind is Kind.STREAM else 32
@@ -204,6 +207,8 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         prefetch=not pack_b and k * problem.n * problem.size > problem.l2_bytes // 4,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
+        a_computed=problem.a_computed,
+        b_computed=problem.b_computed,
     )
     pieces = tuning.pieces // 2 if pack_a or pack_b else tuning.pieces
     tiles, panels = _blocks(problem, tiling, depth, pieces, pack_a, pack_b)

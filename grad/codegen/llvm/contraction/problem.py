@@ -44,6 +44,8 @@ class Problem:
     l2_bytes: int
     a_memory: DType
     b_memory: DType
+    a_computed: bool
+    b_computed: bool
 
     @property
     def size(self) -> int:
@@ -59,11 +61,13 @@ class Problem:
 
     @property
     def converts_a(self) -> bool:
-        return self.a_memory is not ELEMENT_TYPES[self.element]
+        """Whether A must be copied before the products of a tile can read it."""
+        return self.a_computed or self.a_memory is not ELEMENT_TYPES[self.element]
 
     @property
     def converts_b(self) -> bool:
-        return self.b_memory is not ELEMENT_TYPES[self.element]
+        """The same of B."""
+        return self.b_computed or self.b_memory is not ELEMENT_TYPES[self.element]
 
     @property
     def a_layout(self) -> Layout:
@@ -90,6 +94,8 @@ class Problem:
         b_strides: Sequence[int],
         a_memory: DType | None = None,
         b_memory: DType | None = None,
+        a_computed: bool = False,
+        b_computed: bool = False,
     ) -> Problem:
         """The product of `sizes` (batch..., m, n, k) on a processor.
 
@@ -101,6 +107,7 @@ class Problem:
             a_strides: of A's axes (batch..., m, k) in elements; any sign, 0 where A is broadcast.
             b_strides: of B's axes (batch..., k, n).
             a_memory, b_memory: types of the operands in memory, `element`'s when None.
+            a_computed, b_computed: whether elements are computed of those in memory.
         """
         *batch, m, n, k = sizes
         return Problem(
@@ -117,6 +124,8 @@ class Problem:
             l2_bytes,
             a_memory or ELEMENT_TYPES[element],
             b_memory or ELEMENT_TYPES[element],
+            a_computed,
+            b_computed,
         )
 
     def transposed(self) -> Problem:
@@ -135,6 +144,8 @@ class Problem:
             self.l2_bytes,
             self.b_memory,
             self.a_memory,
+            self.b_computed,
+            self.a_computed,
         )
 
     def arguments(self) -> dict[str, int]:

@@ -55,6 +55,8 @@ class Contraction:
             read, which happens while packing in TILED products.
         long_epilogue: the epilogue computes much, so tiles leave their registers before it.
         prefetch: B, read in place, is larger than the nearer caches: its rows are asked for ahead.
+        a_computed, b_computed: elements of the operand are computed of those in memory, which
+            happens while packing in TILED products.
     """
 
     element: str
@@ -74,6 +76,8 @@ class Contraction:
     long_epilogue: bool = False
     a_memory: DType = dtypes.float32
     b_memory: DType = dtypes.float32
+    a_computed: bool = False
+    b_computed: bool = False
 
     @property
     def size(self) -> int:

@@ -17,11 +17,12 @@ from grad.codegen.llvm.contraction.microkernel import (
     micro_kernel,
     micro_kernel_parameters,
 )
+from grad.codegen.llvm.contraction.operands import Prologues
 from grad.codegen.llvm.contraction.packing import (
-    PACK_A_PARAMETERS,
-    PACK_B_PARAMETERS,
     pack_a_function,
+    pack_a_parameters,
     pack_b_function,
+    pack_b_parameters,
 )
 from grad.codegen.llvm.contraction.structure import TILES_PACKED_TOGETHER, Contraction
 from grad.codegen.llvm.functions import call_internal
@@ -32,7 +33,14 @@ SLOT_BYTES = 8
 class TileFunctions:
     """The internal functions of the module, by the size that they are written for."""
 
-    def __init__(self, structure: Contraction, name: str, b: Builder, epilogue: Epilogue) -> None:
+    def __init__(
+        self,
+        structure: Contraction,
+        name: str,
+        b: Builder,
+        epilogue: Epilogue,
+        prologues: Prologues,
+    ) -> None:
         self.texts: list[str] = []
         self.kernel: dict[tuple[int, int], str] = {}
         self.pack_a, self.pack_b = f"{name}.pack_a", f"{name}.pack_b"
@@ -43,9 +51,9 @@ class TileFunctions:
                     micro_kernel(structure, kernel, rows, vectors, b.sibling(), epilogue)
                 )
         if structure.pack_b:
-            self.texts.append(pack_b_function(structure, self.pack_b, b.sibling()))
+            self.texts.append(pack_b_function(structure, self.pack_b, b.sibling(), prologues[1]))
         if structure.pack_a:
-            self.texts.append(pack_a_function(structure, self.pack_a, b.sibling()))
+            self.texts.append(pack_a_function(structure, self.pack_a, b.sibling(), prologues[0]))
 
 
 class Inputs:
@@ -181,38 +189,45 @@ class TiledPiece:
                 self.structure.b_storage, self.matrix, b.mul(start, n["b_k_stride"])
             )
             if self.structure.pack_b:
-                self.pack_b(matrix, depth, panels)
+                self.pack_b(values, matrix, start, panels)
             for size, first, last in rows:
                 self.row_tiles(values, matrix, start, size, first, last, panels)
 
         # One turn even when k is 0, so that the epilogue sees zeros.
         b.loop(0, n["k"], n["depth_block"], depth_block, at_least_once=True)
 
-    def pack_b(self, matrix: Value, depth: Value, panels: list[tuple[int, Value, Value]]) -> None:
+    def pack_b(
+        self,
+        values: Mapping[str, Value],
+        matrix: Value,
+        start: Value,
+        panels: list[tuple[int, Value, Value]],
+    ) -> None:
         b, n, lanes = self.b, self.integers, self.structure.lanes
+        parameters, depth = pack_b_parameters(self.structure), values["depth"]
         for size, first, last in panels:
             vector = self.vector_of(first)
             offset = b.mul(b.sub(vector, self.first_vector), lanes)
             count = b.sub(last, first)
-            exist = b.sub(n["n"], b.mul(vector, lanes))
-            values = {
+            column = b.mul(vector, lanes)
+            pack = {
+                **values,
+                "outer": column,
+                "k": start,
                 "source": b.gep(
                     self.structure.b_storage, matrix, b.mul(offset, n["b_column_stride"])
                 ),
                 "target": b.gep(self.element, self.scratch, b.mul(offset, depth)),
-                "depth": depth,
                 "panels": count,
                 "vectors": b.const("i64", size),
-                "columns": minimum(b, b.mul(count, size * lanes), exist),
+                "columns": minimum(b, b.mul(count, size * lanes), b.sub(n["n"], column)),
                 "k_stride": n["b_k_stride"],
                 "column_stride": n["b_column_stride"],
             }
             # An empty range has no last panel, which masked packing would write.
             b.branch(
                 b.icmp("sgt", count, 0),
-                lambda values=values: call_internal(
-                    b, self.functions.pack_b, PACK_B_PARAMETERS, values
-                ),
+                lambda pack=pack: call_internal(b, self.functions.pack_b, parameters, pack),
             )
 
     def row_tiles(
@@ -243,16 +258,19 @@ class TiledPiece:
 
         def group(group_first: Value, _: list[Value]) -> None:
             count = minimum(b, b.sub(last, group_first), b.const("i64", TILES_PACKED_TOGETHER))
+            row = self.row_of(group_first)
             pack = {
-                "source": place(self.row_of(group_first)),
+                **values,
+                "outer": row,
+                "k": start,
+                "source": place(row),
                 "target": packed,
-                "depth": values["depth"],
                 "rows": b.mul(count, size),
                 "row_stride": n["a_row_stride"],
                 "k_stride": n["a_k_stride"],
                 "target_stride": n["packed_row_stride"],
             }
-            call_internal(b, self.functions.pack_a, PACK_A_PARAMETERS, pack)
+            call_internal(b, self.functions.pack_a, pack_a_parameters(self.structure), pack)
 
             def tile(index: Value, _: list[Value]) -> None:
                 a = b.gep(self.element, packed, b.mul(b.mul(index, size), n["packed_row_stride"]))

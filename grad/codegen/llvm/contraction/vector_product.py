@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from grad.codegen.llvm.builder import Builder, Value, element_of, vector_type
 from grad.codegen.llvm.contraction.microkernel import Epilogue
-from grad.codegen.llvm.contraction.operands import load, multiply_add, plus
+from grad.codegen.llvm.contraction.operands import Matrix, Place, matrix, multiply_add, plus
 from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES, Contraction, Kind
-from grad.codegen.llvm.conversions import STORAGE
 from grad.codegen.llvm.lanes import lanes_below
-from grad.dtype import DType
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,8 @@ class Piece:
     """Operands of one piece of work.
 
     Attributes:
-        a, b: the narrow operand and the block of the matrix (its first column).
+        a, b: where the narrow operand and the block of the matrix (its first column) begin.
+        narrow, wide: how they are read.
         scratch: of this worker.
         first, count: number of the block's first column, and how many there are.
         batch: batch indices.
@@ -35,11 +35,21 @@ class Piece:
 
     a: Value
     b: Value
+    narrow: Matrix
+    wide: Matrix
     scratch: Value
     first: Value
     count: Value
     batch: list[Value]
     arguments: Mapping[str, Value]
+
+
+class _Row(NamedTuple):
+    """A row of an operand that lies along k: where it begins, and its number."""
+
+    operand: Matrix
+    start: Value
+    number: Value
 
 
 def vector_product(b: Builder, structure: Contraction, piece: Piece, epilogue: Epilogue) -> None:
@@ -100,7 +110,11 @@ def _stream_steps(
             b.gep(structure.a_storage, start, b.mul(number, arguments["a_k_stride"]))
             for number in numbers
         ]
-        loaded = [load(b, element, structure.a_memory, place, 1) for place in places]
+        here = [Place(b.const("i64", row), number, True) for number in numbers]
+        loaded = [
+            piece.narrow.load(b, address, 1, place)
+            for address, place in zip(places, here, strict=True)
+        ]
         factors.append([b.splat(factor, lanes) for factor in loaded])
 
     def add(column: Value, mask: Value | None) -> None:
@@ -108,7 +122,8 @@ def _stream_steps(
         totals = [b.load(vector, place, size) for place in places]
         for step, matrix_row in enumerate(matrix_rows):
             address = b.gep(structure.b_storage, matrix_row, column)
-            loaded = load(b, element, structure.b_memory, address, lanes, mask)
+            place = Place(column, numbers[step], False)
+            loaded = piece.wide.load(b, address, lanes, place, mask)
             totals = [
                 multiply_add(b, factors[row][step], loaded, total)
                 for row, total in enumerate(totals)
@@ -141,10 +156,11 @@ def _dot(b: Builder, structure: Contraction, piece: Piece) -> None:
     def matrix_rows(column: Value, _: list[Value]) -> None:
         # Rows past the last one repeat it and write the same sum again.
         numbers = [b.intrinsic("smin", b.add(column, i), last) for i in range(together)]
-        rows = [
+        starts = [
             b.gep(structure.b_storage, piece.b, b.mul(number, arguments["b_column_stride"]))
             for number in numbers
         ]
+        rows = [_Row(piece.wide, *row) for row in zip(starts, numbers, strict=True)]
         totals = _dot_products(b, structure, narrow, rows, arguments["k"])
         for row in range(few):
             for i, number in enumerate(numbers):
@@ -155,50 +171,52 @@ def _dot(b: Builder, structure: Contraction, piece: Piece) -> None:
     b.loop(0, piece.count, together, matrix_rows)
 
 
-def _narrow_rows(b: Builder, structure: Contraction, piece: Piece) -> list[Value]:
-    """Where the rows of the narrow operand begin, contiguous along k (copied to scratch when they
-    are not)."""
+def _narrow_rows(b: Builder, structure: Contraction, piece: Piece) -> list[_Row]:
+    """The rows of the narrow operand, contiguous along k (copied to scratch when they are not, or
+    are computed)."""
     element, size, arguments = structure.element, structure.size, piece.arguments
     few, k = structure.rows[0], arguments["k"]
     storage = structure.a_storage
     rows = [b.gep(storage, piece.a, b.mul(arguments["a_row_stride"], row)) for row in range(few)]
+    numbers = [b.const("i64", row) for row in range(few)]
     if not structure.pack_a:
-        return rows
+        return [_Row(piece.narrow, *row) for row in zip(rows, numbers, strict=True)]
     packed = b.gep("i8", piece.scratch, arguments["a_offset"])
     targets = [b.gep(element, packed, b.mul(k, row)) for row in range(few)]
 
     def copy(index: Value, _: list[Value]) -> None:
         offset = b.mul(index, arguments["a_k_stride"])
-        for row, target in zip(rows, targets, strict=True):
-            value = load(b, element, structure.a_memory, b.gep(storage, row, offset), 1)
+        for number, row, target in zip(numbers, rows, targets, strict=True):
+            value = piece.narrow.load(b, b.gep(storage, row, offset), 1, Place(number, index, True))
             b.store(value, b.gep(element, target, index), size)
 
     b.loop(0, k, 1, copy)
-    return targets
+    copied = matrix(structure, ELEMENT_TYPES[element], None, {})
+    return [_Row(copied, *row) for row in zip(targets, numbers, strict=True)]
 
 
 def _dot_products(
-    b: Builder, structure: Contraction, narrow: list[Value], rows: list[Value], k: Value
+    b: Builder, structure: Contraction, narrow: list[_Row], rows: list[_Row], k: Value
 ) -> list[Value]:
     """The dot product of every narrow row with every matrix row, as scalars."""
     element, lanes = structure.element, structure.lanes
     vector = vector_type(element, lanes)
-    narrow_memory = ELEMENT_TYPES[element] if structure.pack_a else structure.a_memory
     pairs = len(narrow) * len(rows)
     # Enough independent sums to hide the latency of the addition.
     copies = 4 if pairs <= 2 else 2 if pairs <= 4 else 1
 
     def step(index: Value, sums: list[Value], mask: Value | None, count: int) -> list[Value]:
-        def read(row: Value, memory: DType, part: int) -> Value:
-            storage = STORAGE[memory]
-            address = b.gep(storage, b.gep(storage, row, index), part * lanes)
-            return load(b, element, memory, address, lanes, mask)
+        def read(row: _Row, part: int) -> Value:
+            storage = row.operand.storage
+            address = b.gep(storage, b.gep(storage, row.start, index), part * lanes)
+            place = Place(row.number, b.add(index, part * lanes), True)
+            return row.operand.load(b, address, lanes, place, mask)
 
         sums = list(sums)
         for part in range(count):
-            factors = [read(row, narrow_memory, part) for row in narrow]
+            factors = [read(row, part) for row in narrow]
             for i, row in enumerate(rows):
-                loaded = read(row, structure.b_memory, part)
+                loaded = read(row, part)
                 for j, factor in enumerate(factors):
                     at = part * pairs + j * len(rows) + i
                     sums[at] = multiply_add(b, factor, loaded, sums[at])
