@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.contraction.operands import multiply_add, plus, prefetch
+from grad.codegen.llvm.contraction.operands import SECOND, multiply_add, plus, prefetch
 from grad.codegen.llvm.contraction.structure import Contraction, Layout
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.lanes import lanes_below
@@ -33,7 +33,8 @@ def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
     """Parameters of the function, by name, with their LLVM types.
 
     ``row`` and ``column`` number the tile's first output element, ``live`` counts the columns that
-    exist from there on, ``partial`` is the tile's place for partial sums.
+    exist from there on, ``partial`` is the tile's place for partial sums. A line of memory is asked
+    for in each step of k: `ahead`, and from step to step ``ahead_stride`` elements farther.
     """
     parameters = {
         "args": "ptr",
@@ -48,6 +49,8 @@ def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
         parameters["a_k_stride"] = "i64"
     if not structure.pack_b:
         parameters["b_k_stride"] = "i64"
+    if structure.prefetch_blocks:
+        parameters |= {"ahead": "ptr", "ahead_stride": "i64"}
     if structure.masked:
         parameters["live"] = "i64"
     if structure.split_depth:
@@ -119,6 +122,10 @@ class _Tile:
         a_places = self._a_places(k, count)
         b_row = state[0]
         for step in range(count):
+            if self.structure.prefetch_blocks:
+                distance = b.mul(b.add(k, step), self.parameters["ahead_stride"])
+                line = b.gep(self.structure.b_storage, self.parameters["ahead"], distance)
+                prefetch(b, line, nearness=SECOND)
             if self.ahead is not None:
                 line = b.gep(self.element, b_row, self.ahead)
                 for j in range(self.vectors):

@@ -117,8 +117,13 @@ def plus(b: Builder, first: Value, second: Value) -> Value:
     return b.fadd(first, second)
 
 
-def prefetch(b: Builder, address: Value, for_writing: bool = False) -> None:
-    """Ask for the line at `address`, which need not be valid memory, in the nearest cache."""
-    nearest, data = 3, 1
-    hints = (Value(str(n), "i32") for n in (int(for_writing), nearest, data))
+NEAREST, SECOND = 3, 2  # what `llvm.prefetch` calls the first- and the second-level cache
+
+
+def prefetch(
+    b: Builder, address: Value, for_writing: bool = False, nearness: int = NEAREST
+) -> None:
+    """Ask for the line at `address`, which need not be valid memory, in a cache."""
+    data = 1
+    hints = (Value(str(n), "i32") for n in (int(for_writing), nearness, data))
     b.call("void", "llvm.prefetch.p0", address, *hints)

@@ -40,10 +40,11 @@ FEW_ROWS = 4  # at most so many rows make a vector product
 DEPTH_LIMIT = 512  # elements of k in a block: 6 rows of it stay in the first-level cache
 DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
-ROWS_IN_PLACE = 256  # more rows pay for packing B
+ROWS_IN_PLACE = 96  # more rows pay for packing B
 UNALIGNED_ROWS_IN_PLACE = 64  # the same where most vectors of B lie across two cache lines
 COLUMNS_IN_PLACE = 256  # columns of a transposed A that are read without packing
 ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
+BLOCK_SHARE = 4  # of the second-level cache, for a packed block of B beside the next one
 PIECE_OPERATIONS = 1_500_000  # smallest piece of a large product
 # Enough for 8 threads that do not run evenly; half as many where each has to pack its operands.
 PIECES = 16
@@ -205,6 +206,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         masked=problem.n % lanes != 0,
         split_depth=depth < k,
         prefetch=not pack_b and k * problem.n * problem.size > problem.l2_bytes // 4,
+        prefetch_blocks=pack_b and problem.b_layout is Layout.COLUMN_CONTIGUOUS,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
         a_computed=problem.a_computed,
@@ -213,10 +215,12 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     pieces = tuning.pieces // 2 if pack_a or pack_b else tuning.pieces
     tiles, panels = _blocks(problem, tiling, depth, pieces, pack_a, pack_b)
     row_blocks, column_blocks = ceil_div(tiling.tiles, tiles), ceil_div(tiling.panels, panels)
+    at_once = _panels_at_once(problem, structure, panels, depth)
     arguments = {
         **problem.arguments(),
         "column_blocks": column_blocks,
         "columns_per_block": panels,
+        "panels_at_once": at_once,
         "tiles": tiling.tiles,
         "large_tiles": tiling.large_tiles,
         "row_blocks": row_blocks,
@@ -224,7 +228,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         "panels": tiling.panels,
         "wide_panels": tiling.wide_panels,
         "depth_block": max(1, depth),
-        **_scratch(structure, tiles, panels, depth),
+        **_scratch(structure, tiles, at_once, depth),
     }
     items = row_blocks * column_blocks * problem.batch if problem.m and problem.n else 0
     operations = 2 * tiles * tiling.heights[0] * panels * tiling.widths[0] * lanes * k
@@ -232,6 +236,17 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     return Choice(
         structure, items, grain, arguments["scratch_bytes"], _ordered(structure, arguments)
     )
+
+
+def _panels_at_once(problem: Problem, structure: Contraction, panels: int, depth: int) -> int:
+    """Column panels of a block of B: so few that the next block fits beside it, but all of a piece
+    where A would be packed again for each block.
+    """
+    if structure.pack_a or not structure.prefetch_blocks:
+        return panels
+    panel_bytes = max(1, depth * structure.vectors[0] * structure.lanes * structure.size)
+    fitting = max(1, problem.l2_bytes // BLOCK_SHARE // panel_bytes)
+    return ceil_div(panels, ceil_div(panels, fitting))
 
 
 def _scratch(structure: Contraction, tiles: int, panels: int, depth: int) -> dict[str, int]:

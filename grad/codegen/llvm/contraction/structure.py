@@ -57,6 +57,7 @@ class Contraction:
         prefetch: B, read in place, is larger than the nearer caches: its rows are asked for ahead.
         a_computed, b_computed: elements of the operand are computed of those in memory, which
             happens while packing in TILED products.
+        prefetch_blocks: while a packed block of B is used, the next one is asked for.
     """
 
     element: str
@@ -73,6 +74,7 @@ class Contraction:
     split_depth: bool = False
     swapped: bool = False
     prefetch: bool = False
+    prefetch_blocks: bool = False
     long_epilogue: bool = False
     a_memory: DType = dtypes.float32
     b_memory: DType = dtypes.float32
@@ -149,6 +151,7 @@ TILED_ARGUMENTS = (
     "tiles_per_block",
     "panels",
     "wide_panels",  # panels with vectors[0] vectors, the others have one less
+    "panels_at_once",  # of a piece of work, in a block of B
     "depth_block",
     "packed_row_stride",  # of packed A
     "partial_offset",  # of partial sums in scratch, in bytes

@@ -1,15 +1,17 @@
 """The loops of one piece of work of a tiled matrix product.
 
-Blocks of k outermost; in each, the block of B is packed (if it is), then **row tile outside, column
-panel inside**: a tile of A stays in the first-level cache, the block of B in the second. Row tiles
-and panels come in two sizes at most, the larger ones first, so every loop over them is one or two
-loops that call a micro-kernel of fixed size (`microkernel.py`, `packing.py`). `emit.py`
-writes the function around this.
+Blocks of columns outermost, then blocks of k; in each, the block of B is packed (if it is), then
+**row tile outside, column panel inside**: a tile of A stays in the first-level cache, the block of
+B in the second. While a packed block is used, the next one is asked for, a line of memory in a step
+of k, so that packing finds it in the second-level cache. Row tiles and panels come in two sizes at
+most, the larger ones first, so every loop over them is one or two loops that call a micro-kernel of
+fixed size (`microkernel.py`, `packing.py`). `emit.py` writes the function around this.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction.microkernel import (
@@ -100,6 +102,29 @@ def minimum(b: Builder, first: Value, second: Value) -> Value:
     return b.intrinsic("smin", first, second)
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The block of B that tiles are computed with.
+
+    Attributes:
+        panels: ``(width in vectors, first, last)`` of its column panels, for each width.
+        first_column: of the first panel.
+        k: of the first row.
+        columns: in all panels.
+        matrix: where its first element is in memory.
+        next_matrix: the same of the block that is used next.
+        next_stride: elements from a row of the next block to the one after it, 0 if there is none.
+    """
+
+    panels: list[tuple[int, Value, Value]]
+    first_column: Value
+    k: Value
+    columns: Value
+    matrix: Value
+    next_matrix: Value
+    next_stride: Value
+
+
 class TiledPiece:
     """The loops of one piece of work of a TILED product."""
 
@@ -125,16 +150,12 @@ class TiledPiece:
             column_block, n["columns_per_block"], n["panels"]
         )
         self.first_row = self.row_of(self.first_tile)
-        self.first_vector = self.vector_of(self.first_panel)
-        self.block_columns = b.mul(
-            b.sub(self.vector_of(self.last_panel), self.first_vector), structure.lanes
-        )
-        self.first_column = b.mul(self.first_vector, structure.lanes)
-        self.a = a
-        self.matrix = b.gep(
-            structure.b_storage, matrix, b.mul(self.first_column, n["b_column_stride"])
-        )
+        self.a, self.matrix = a, matrix
         self.scratch = inputs.scratch
+        if structure.prefetch_blocks:
+            # Spread over the row tiles: one vector of each panel at a time.
+            whole = b.binary("udiv", n["tiles_per_block"], structure.vectors[0])
+            self.tiles_per_request = b.intrinsic("smax", whole, b.const("i64", 1))
 
     def _range(self, block: Value, per_block: Value, total: Value) -> tuple[Value, Value]:
         first = self.b.mul(block, per_block)
@@ -145,10 +166,19 @@ class TiledPiece:
         large = minimum(self.b, tile, self.integers["large_tiles"])
         return self.b.add(self.b.mul(tile, self.structure.rows[-1]), large)
 
-    def vector_of(self, panel: Value) -> Value:
-        """Number of the first vector of a column panel."""
+    def column_of(self, panel: Value) -> Value:
+        """Number of the first column of a column panel."""
         wide = minimum(self.b, panel, self.integers["wide_panels"])
-        return self.b.add(self.b.mul(panel, self.structure.vectors[-1]), wide)
+        vectors = self.b.add(self.b.mul(panel, self.structure.vectors[-1]), wide)
+        return self.b.mul(vectors, self.structure.lanes)
+
+    def place_in_b(self, column: Value, k: Value) -> Value:
+        """Address of an element of B."""
+        n = self.integers
+        offset = self.b.add(
+            self.b.mul(column, n["b_column_stride"]), self.b.mul(k, n["b_k_stride"])
+        )
+        return self.b.gep(self.structure.b_storage, self.matrix, offset)
 
     def kinds(
         self, sizes: tuple[int, ...], first: Value, last: Value, larger: Value
@@ -164,16 +194,22 @@ class TiledPiece:
             self.structure.rows, self.first_tile, self.last_tile, self.integers["large_tiles"]
         )
 
-    def panel_kinds(self) -> list[tuple[int, Value, Value]]:
-        return self.kinds(
-            self.structure.vectors, self.first_panel, self.last_panel, self.integers["wide_panels"]
-        )
-
     def emit(self) -> None:
         b, n = self.b, self.integers
-        rows, panels = self.row_kinds(), self.panel_kinds()
+        rows = self.row_kinds()
 
-        def depth_block(start: Value, _: list[Value]) -> None:
+        def columns(first_panel: Value, _: list[Value]) -> None:
+            last_panel = minimum(b, b.add(first_panel, n["panels_at_once"]), self.last_panel)
+            # One turn even when k is 0, so that the epilogue sees zeros.
+            b.loop(
+                0,
+                n["k"],
+                n["depth_block"],
+                lambda start, _: depth_block(first_panel, last_panel, start),
+                at_least_once=True,
+            )
+
+        def depth_block(first_panel: Value, last_panel: Value, start: Value) -> None:
             depth = minimum(b, b.sub(n["k"], start), n["depth_block"])
             values = {
                 "args": Value("%args", "ptr"),
@@ -185,37 +221,51 @@ class TiledPiece:
                 "b_k_stride": n["b_k_stride"],
                 **self.batch,
             }
-            matrix = self.b.gep(
-                self.structure.b_storage, self.matrix, b.mul(start, n["b_k_stride"])
-            )
+            block = self.block(first_panel, last_panel, start)
             if self.structure.pack_b:
-                self.pack_b(values, matrix, start, panels)
+                self.pack_b(values, block)
             for size, first, last in rows:
-                self.row_tiles(values, matrix, start, size, first, last, panels)
+                self.row_tiles(values, block, size, first, last)
 
-        # One turn even when k is 0, so that the epilogue sees zeros.
-        b.loop(0, n["k"], n["depth_block"], depth_block, at_least_once=True)
+        b.loop(self.first_panel, self.last_panel, n["panels_at_once"], columns)
 
-    def pack_b(
-        self,
-        values: Mapping[str, Value],
-        matrix: Value,
-        start: Value,
-        panels: list[tuple[int, Value, Value]],
-    ) -> None:
+    def block(self, first_panel: Value, last_panel: Value, start: Value) -> Block:
+        """The block of B from panel `first_panel` and row `start` on."""
+        b, n = self.b, self.integers
+        column, next_column = self.column_of(first_panel), self.column_of(last_panel)
+        matrix = next_matrix = self.place_in_b(column, start)
+        next_stride = b.const("i64", 0)
+        if self.structure.prefetch_blocks:
+            later = b.add(start, n["depth_block"])
+            deeper = b.icmp("slt", later, n["k"])
+            exists = b.binary("or", deeper, b.icmp("slt", last_panel, self.last_panel))
+            next_matrix = b.select(
+                deeper, self.place_in_b(column, later), self.place_in_b(next_column, next_stride)
+            )
+            next_stride = b.select(exists, n["b_k_stride"], next_stride)
+        return Block(
+            self.kinds(self.structure.vectors, first_panel, last_panel, n["wide_panels"]),
+            column,
+            start,
+            b.sub(next_column, column),
+            matrix,
+            next_matrix,
+            next_stride,
+        )
+
+    def pack_b(self, values: Mapping[str, Value], block: Block) -> None:
         b, n, lanes = self.b, self.integers, self.structure.lanes
         parameters, depth = pack_b_parameters(self.structure), values["depth"]
-        for size, first, last in panels:
-            vector = self.vector_of(first)
-            offset = b.mul(b.sub(vector, self.first_vector), lanes)
+        for size, first, last in block.panels:
+            column = self.column_of(first)
+            offset = b.sub(column, block.first_column)
             count = b.sub(last, first)
-            column = b.mul(vector, lanes)
             pack = {
                 **values,
                 "outer": column,
-                "k": start,
+                "k": block.k,
                 "source": b.gep(
-                    self.structure.b_storage, matrix, b.mul(offset, n["b_column_stride"])
+                    self.structure.b_storage, block.matrix, b.mul(offset, n["b_column_stride"])
                 ),
                 "target": b.gep(self.element, self.scratch, b.mul(offset, depth)),
                 "panels": count,
@@ -233,23 +283,21 @@ class TiledPiece:
     def row_tiles(
         self,
         values: Mapping[str, Value],
-        matrix: Value,
-        start: Value,
+        block: Block,
         size: int,
         first: Value,
         last: Value,
-        panels: list[tuple[int, Value, Value]],
     ) -> None:
         """All tiles of one size: in place, or group by group through a packed copy."""
         b, n = self.b, self.integers
 
         def place(row: Value) -> Value:
-            offset = b.add(b.mul(row, n["a_row_stride"]), b.mul(start, n["a_k_stride"]))
+            offset = b.add(b.mul(row, n["a_row_stride"]), b.mul(block.k, n["a_k_stride"]))
             return b.gep(self.structure.a_storage, self.a, offset)
 
         def tiles_in_place(tile: Value, _: list[Value]) -> None:
             row = self.row_of(tile)
-            self.panels({**values, "a": place(row), "row": row}, matrix, size, panels)
+            self.panels({**values, "a": place(row), "row": row}, block, tile, size)
 
         if not self.structure.pack_a:
             b.loop(first, last, 1, tiles_in_place)
@@ -262,7 +310,7 @@ class TiledPiece:
             pack = {
                 **values,
                 "outer": row,
-                "k": start,
+                "k": block.k,
                 "source": place(row),
                 "target": packed,
                 "rows": b.mul(count, size),
@@ -272,42 +320,44 @@ class TiledPiece:
             }
             call_internal(b, self.functions.pack_a, pack_a_parameters(self.structure), pack)
 
-            def tile(index: Value, _: list[Value]) -> None:
+            def tile_of_group(index: Value, _: list[Value]) -> None:
                 a = b.gep(self.element, packed, b.mul(b.mul(index, size), n["packed_row_stride"]))
-                row = self.row_of(b.add(group_first, index))
-                here = {**values, "a": a, "a_row_stride": n["packed_row_stride"], "row": row}
-                self.panels(here, matrix, size, panels)
+                tile = b.add(group_first, index)
+                here = {
+                    **values,
+                    "a": a,
+                    "a_row_stride": n["packed_row_stride"],
+                    "row": self.row_of(tile),
+                }
+                self.panels(here, block, tile, size)
 
-            b.loop(0, count, 1, tile)
+            b.loop(0, count, 1, tile_of_group)
 
         b.loop(first, last, TILES_PACKED_TOGETHER, group)
 
-    def panels(
-        self,
-        values: Mapping[str, Value],
-        matrix: Value,
-        rows: int,
-        panels: list[tuple[int, Value, Value]],
-    ) -> None:
-        """All column panels under one row tile."""
-        b, lanes = self.b, self.structure.lanes
+    def panels(self, values: Mapping[str, Value], block: Block, tile: Value, rows: int) -> None:
+        """All column panels of a block under one row tile."""
+        b = self.b
         parameters = micro_kernel_parameters(self.structure)
         partial_rows = b.gep("i8", self.scratch, self.integers["partial_offset"])
         partial_rows = b.gep(
-            self.element,
-            partial_rows,
-            b.mul(b.sub(values["row"], self.first_row), self.block_columns),
+            self.element, partial_rows, b.mul(b.sub(values["row"], self.first_row), block.columns)
         )
-        for size, first, last in panels:
+        for size, first, last in block.panels:
+            request = self.request(block, tile, size) if self.structure.prefetch_blocks else None
 
-            def panel(number: Value, _: list[Value], size: int = size) -> None:
-                vector = self.vector_of(number)
-                column = b.mul(vector, lanes)
-                offset = b.sub(column, self.first_column)
+            def panel(
+                number: Value,
+                _: list[Value],
+                size: int = size,
+                request: tuple[Value, Value] | None = request,
+            ) -> None:
+                column = self.column_of(number)
+                offset = b.sub(column, block.first_column)
                 if self.structure.pack_b:
                     start = b.gep(self.element, self.scratch, b.mul(offset, values["depth"]))
                 else:
-                    start = b.gep(self.element, matrix, offset)
+                    start = b.gep(self.element, block.matrix, offset)
                 mine = {
                     **values,
                     "b": start,
@@ -315,6 +365,24 @@ class TiledPiece:
                     "live": b.sub(self.integers["n"], column),
                     "partial": b.gep(self.element, partial_rows, b.mul(offset, rows)),
                 }
+                if request:
+                    mine["ahead"] = b.gep(self.structure.b_storage, request[0], offset)
+                    mine["ahead_stride"] = request[1]
                 call_internal(b, self.functions.kernel[rows, size], parameters, mine)
 
             b.loop(first, last, 1, panel)
+
+    def request(self, block: Block, tile: Value, vectors: int) -> tuple[Value, Value]:
+        """Which part of the next block the panels under a row tile ask for: the address in the
+        first panel, and the elements to the next row; the same place again and again when there is
+        nothing left to ask for.
+        """
+        b = self.b
+        index = b.sub(tile, self.first_tile)
+        vector = b.binary("udiv", index, self.tiles_per_request)
+        due = b.icmp("eq", b.binary("urem", index, self.tiles_per_request), 0)
+        asks = b.binary("and", due, b.icmp("slt", vector, vectors))
+        offset = b.mul(vector, self.structure.lanes)
+        place = b.gep(self.structure.b_storage, block.next_matrix, offset)
+        stride = b.select(asks, block.next_stride, b.const("i64", 0))
+        return b.select(asks, place, block.next_matrix), stride
