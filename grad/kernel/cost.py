@@ -52,13 +52,13 @@ def access_cost(index: Index, lanes: Variable | None, around: Loop | None = None
         return LANES * JUMP + (8.0 * divisions if coefficient is None else 0.0)
     if coefficient in (0, 1, -1):
         return (1.0 if coefficient != -1 else REVERSED) + divisions
+    step = None if around is None else index.coefficient(around.variable)
+    if step == 1 and around is not None and around.squares:
+        return TRANSPOSED
     if coefficient is None:
         if repetition(index, lanes) is not None:
             return REPEATED
         return LANES * JUMP * 2 + 4.0 * divisions
-    step = None if around is None else index.coefficient(around.variable)
-    if step == 1 and around is not None and around.squares:
-        return TRANSPOSED
     if step in (1, -1) and lanes.size <= NEAR_LINES:
         return LANES * NEAR
     return LANES * JUMP

@@ -144,8 +144,7 @@ class Nest:
         if not ops & {PERMUTE, AS_STRIDED}:
             return
         make = partial(Writer, self.program, self.in_memory)
-        writer = tiled(make, self.entry, self.store_all)
-        if writer is not None:
+        for writer in tiled(make, self.entry, self.store_all):
             yield writer, [writer.bodies[0]]
 
     # -- rows --------------------------------------------------------------------------------------

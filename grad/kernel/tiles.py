@@ -24,6 +24,7 @@ from grad.schedule.program import Entry
 # Bytes of a row and of a column of a tile. Where rows begin inside a line, or inside the pair of
 # lines that is fetched together, short ones fetch twice as much as they use.
 SIDE_BYTES = 256
+LINE_BYTES = 64
 LONGEST_SIDE = 64
 # Smaller results are in the first-level cache anyway.
 SMALLEST = 256
@@ -55,18 +56,19 @@ class Tiling:
         return tuple(part for index, group in pairs for part in unflatten(index, group))
 
 
-def tiled(make: Callable[[], Writer], entry: Entry, body: Body) -> Writer | None:
-    """`body` written for all positions of `entry` in tiles, where that may pay; else None.
+def tiled(make: Callable[[], Writer], entry: Entry, body: Body) -> Iterator[Writer]:
+    """`body` written for all positions of `entry` in tiles, in the ways that may pay.
 
     Args:
         make: gives fresh writers.
     """
     tiling = find_tiling(make(), entry.shape, body)
     if tiling is None:
-        return None
-    writer = make()
-    tiled_loops(writer, tiling, body, entry.dtype.itemsize)
-    return writer
+        return
+    for each in dict.fromkeys((_widened(tiling), tiling)):
+        writer = make()
+        tiled_loops(writer, each, body, entry.dtype.itemsize)
+        yield writer
 
 
 def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:
@@ -97,6 +99,17 @@ def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:
         return None
     sizes = tuple(tuple(v.size for v in group) for group in groups)
     return Tiling(sizes, max(found, key=lambda axis: (math.prod(sizes[axis]), axis)))
+
+
+def _widened(tiling: Tiling) -> Tiling:
+    """With rows of results as long as a tile can have, over several of the last axes if need be.
+
+    What is read across is as good as before; other operands may have to jump.
+    """
+    groups = list(tiling.groups)
+    while tiling.axis < len(groups) - 2 and math.prod(groups[-1]) < LONGEST_SIDE:
+        groups[-2:] = [groups[-2] + groups[-1]]
+    return Tiling(tuple(groups), tiling.axis)
 
 
 def _runs_across(index: Index, rows: Variable, columns: Variable) -> bool:
@@ -161,7 +174,7 @@ def tiled_loops(writer: Writer, tiling: Tiling, body: Body, itemsize: int) -> No
     """Write `body` for all positions, tile by tile, for elements of `itemsize` bytes."""
     sizes, axis = tiling.sizes, tiling.axis
     rows, columns = sizes[axis], sizes[-1]
-    height, width = _side(rows, itemsize), _side(columns, itemsize)
+    height, width = _side(rows, itemsize), _side(columns, itemsize, tiling.groups[-1][-1])
     strips = -(-columns // width)
     blocks = (*sizes[:axis], -(-rows // height), *sizes[axis + 1 : -1])
     together = math.prod(blocks) < FEW_BLOCKS
@@ -177,10 +190,16 @@ def tiled_loops(writer: Writer, tiling: Tiling, body: Body, itemsize: int) -> No
             body(writer, tiling.position((*outer, column)))
 
 
-def _side(size: int, itemsize: int) -> int:
-    """Elements of a tile along an axis; one that is little longer is not cut."""
+def _side(size: int, itemsize: int, inner: int = 1) -> int:
+    """Elements of a tile along an axis; one that is little longer is not cut.
+
+    It is cut between runs of `inner` elements where the parts are whole lines all the same.
+    """
     side = min(SIDE_BYTES // itemsize, LONGEST_SIDE)
-    return size if size <= side * 3 // 2 else side
+    if size <= side * 3 // 2:
+        return size
+    runs = side // inner * inner
+    return runs if runs and runs * itemsize % LINE_BYTES == 0 else side
 
 
 @contextmanager

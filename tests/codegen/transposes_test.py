@@ -79,3 +79,23 @@ def test_operands_of_different_orders_and_types() -> None:
     node = graph.pointwise(ADD, node, leaf(z))
     realize([node])
     np.testing.assert_array_equal(values_of(node), x.T.astype(np.float64) + y + z)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("last", [1, 2, 3, 7, 16, 24, 31, 40, 63])
+def test_rows_of_results_over_several_axes(last: int, backend: str) -> None:
+    with settings.override(backend=backend):
+        for before, dtype in itertools.product((3, 11), (dtypes.float32, dtypes.int8)):
+            x = numbers((2, last, before, 3, 21), dtype)
+            node = graph.contiguous(graph.permute(leaf(x), (4, 3, 0, 2, 1)))
+            y = numbers((21, 3, 2, before, last), dtype)
+            total = graph.pointwise(ADD, node, leaf(y))
+            realize([node, total])
+            expected = x.transpose(4, 3, 0, 2, 1)
+            np.testing.assert_array_equal(values_of(node), expected)
+            np.testing.assert_array_equal(values_of(total), expected + y)
+            scaled = graph.pointwise(
+                ADD, graph.permute(leaf(x), (4, 3, 0, 2, 1)), leaf(y[:1, :, :, :1])
+            )
+            realize([scaled])
+            np.testing.assert_array_equal(values_of(scaled), expected + y[:1, :, :, :1])

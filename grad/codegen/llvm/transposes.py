@@ -10,8 +10,9 @@ masks, or element by element where the CPU has no masks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from grad.codegen.llvm.addresses import Addresses, Lanes
 from grad.codegen.llvm.builder import Builder, Value, vector_type
@@ -55,7 +56,7 @@ def staged_loads(loop: Loop) -> list[Load]:
         and not s.guards
         and not s.index.dynamics()
         and s.index.coefficient(loop.variable) == 1
-        and s.index.coefficient(columns.variable) not in (0, 1, None)
+        and s.index.coefficient(columns.variable) not in (0, 1)
     ]
 
 
@@ -75,18 +76,30 @@ def _stage(
     b: Builder, addresses: Addresses, loop: Loop, load: Load, rows: Value, columns: Value
 ) -> Staged:
     across = columns_of(loop).variable
-    stride = load.index.coefficient(across)
-    assert stride is not None
     storage, size = STORAGE[load.dtype], max(load.dtype.itemsize, 1)
-    fixed = tuple(t for t in load.index.terms if t[0] not in (loop.variable, across))
-    source = addresses.pointer(load.parameter, Index(fixed, load.index.constant), storage)
+    terms = tuple(t for t in load.index.terms if t[0] != loop.variable)
+    first = Index(terms, load.index.constant)
+    source = partial(_column, addresses, load.parameter, first, storage, across)
     side = _side(b, size, loop.variable.size, across.size)
     width = -(-across.size // LARGEST_SQUARE) * LARGEST_SQUARE
     rows_held = -(-loop.variable.size // side) * side
     array = b.gep(storage, b.alloca(storage, rows_held * width + 2 * SLACK), SLACK)
-    squares = _Squares(b, storage, size, side, source, stride, array, width)
+    squares = _Squares(b, storage, size, side, source, array, width)
     squares.write(rows, columns)
     return Staged(array, storage, loop.variable, width)
+
+
+def _column(
+    addresses: Addresses,
+    parameter: int,
+    first: Index,
+    storage: str,
+    across: Variable,
+    column: Value,
+) -> Value:
+    """Where `column` begins: at the index `first`, in which it is the value of `across`."""
+    with addresses.inside(across, column):
+        return addresses.pointer(parameter, first, storage)
 
 
 def load_staged(b: Builder, staged: Staged, addresses: Addresses, lanes: Lanes) -> Value:
@@ -135,28 +148,33 @@ def _side(b: Builder, size: int, rows: int, columns: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Squares:
-    """``array[row * width + column] = source[row + column * stride]``, square by square."""
+    """``array[row * width + column] = source(column)[row]``, square by square."""
 
     b: Builder
     storage: str
     size: int
     side: int
-    source: Value
-    stride: int
+    source: Callable[[Value], Value]
     array: Value
     width: int
 
     def write(self, rows: Value, columns: Value) -> None:
         b, side = self.b, self.side
         last_row, last_column = b.sub(rows, side), b.sub(columns, side)
+        kind = vector_type(self.storage, side)
 
-        def square(row: Value, column: Value) -> None:
+        def square(row: Value, column: Value, sources: list[Value]) -> None:
             row = b.intrinsic("smin", row, last_row)
+            places = [b.gep(self.storage, source, row) for source in sources]
+            self.transposed(row, column, [b.load(kind, place, self.size) for place in places])
+
+        def strip(column: Value, _: object) -> None:
             column = b.intrinsic("smin", column, last_column)
-            self.transposed(row, column, [self.whole(row, b.add(column, i)) for i in range(side)])
+            sources = [self.source(b.add(column, i)) for i in range(side)]
+            b.loop(0, rows, side, lambda row, _: square(row, column, sources))
 
         def whole() -> list[Value]:
-            b.loop(0, columns, side, lambda c, _: b.loop(0, rows, side, lambda r, _: square(r, c)))
+            b.loop(0, columns, side, strip)
             return []
 
         def narrow() -> list[Value]:
@@ -178,12 +196,8 @@ class _Squares:
         needed = "avx512bw" if self.size < 4 else "avx2"
         return needed in features and (self.side * self.size >= 16 or "avx512vl" in features)
 
-    def whole(self, row: Value, column: Value) -> Value:
-        return self.b.load(vector_type(self.storage, self.side), self.at(row, column), self.size)
-
     def at(self, row: Value, column: Value) -> Value:
-        b = self.b
-        return b.gep(self.storage, self.source, b.add(row, b.mul(column, self.stride)))
+        return self.b.gep(self.storage, self.source(column), row)
 
     def transposed(self, row: Value, column: Value, vectors: list[Value]) -> None:
         b = self.b
