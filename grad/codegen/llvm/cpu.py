@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch, argument_words
 from grad.codegen.llvm.attention import emit as attention
@@ -46,6 +47,8 @@ COST_NANOSECONDS = 0.5
 # Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole
 # vectors.
 LANE_GRAIN = 256
+# Fewer chunks than this are evened out.
+EVEN_CHUNKS = 32
 
 
 class CpuBackend:
@@ -139,12 +142,19 @@ def _compile(text: str, label: str, machine: Host) -> int:
 
 
 def grain(phase: Sequence[Statement], loop: Loop) -> int:
-    """Items that are worth handing to a thread together; may be more than there are."""
+    """Items that are worth handing to a thread together; may be more than there are.
+
+    Few chunks are a power of two of about the same size, so that two, four or eight threads have
+    as much to do each.
+    """
     items = max(loop.variable.size, 1)
     each = phase_cost((loop,)) / items
     wanted = max(int(GRAIN_COST / max(each, 1e-6)), 1)
+    chunks = ceil(items / wanted)
+    if 1 < chunks < EVEN_CHUNKS:
+        wanted = ceil(items / (1 << (chunks - 1).bit_length()))
     if loop.vector:
-        wanted = -(-wanted // LANE_GRAIN) * LANE_GRAIN
+        wanted = ceil(wanted / LANE_GRAIN) * LANE_GRAIN
     return min(wanted, 1 << 40)
 
 

@@ -5,11 +5,15 @@ threads.py compiles the text and is the Python side of it; replay.py writes the 
 `drain` walks.
 
 A dispatch works by claims. The caller publishes its job and makes the epoch odd; whoever is awake
-joins and claims chunk after chunk from one counter, the caller too. When the caller finds no more
-it makes the epoch even and waits for the workers that joined, never for one that did not wake up
-in time. A worker counts itself in (`active`) and then looks at the epoch again: either it sees the
-job closed and leaves, or the caller sees it counted in and waits. So a late worker can never claim
-chunks of one job with the functions of another.
+joins and claims chunk after chunk, the caller too. When the caller finds no more it makes the epoch
+even and waits for the workers that joined, never for one that did not wake up in time. A worker
+counts itself in (`active`) and then looks at the epoch again: either it sees the job closed and
+leaves, or the caller sees it counted in and waits. So a late worker can never claim chunks of one
+job with the functions of another.
+
+Chunks are cut into one run for each worker, which has a counter of its own, in the caller's stack.
+A worker claims those of its own run first and then what others have left: what a kernel wrote, the
+next one over the same elements reads on the same core, whose cache still has it.
 """
 
 from __future__ import annotations
@@ -27,10 +31,11 @@ CLOSELY = 200_000
 # Words of 8 bytes a call: function, first argument, items, grain, number of the chunk after its
 # last.
 CALL_WORDS = 5
+# Counters lie on cache lines of their own.
+COUNTER_WORDS = 8
 
 STATE = """
 @epoch = internal global i32 0, align 64
-@next = internal global i64 0, align 64
 @active = internal global i32 0, align 64
 @sleepers = internal global i32 0, align 64
 @busy = internal global i32 0, align 64
@@ -38,24 +43,50 @@ STATE = """
 @alive = internal global i64 0, align 8
 @owed = internal global i64 0, align 64
 @last_job = internal global i64 0, align 8
-@job = internal global { ptr, i64, ptr, i64 } zeroinitializer, align 64
+@job = internal global { ptr, i64, ptr, i64, ptr } zeroinitializer, align 64
 @grad_pool_missing = global i64 0, align 64
 declare i64 @llvm.umin.i64(i64, i64)
 declare i64 @llvm.uadd.sat.i64(i64, i64)
 """
 
-# Run chunks claimed from `counter` until there are none: chunk c of a call computes the items from
-# c * grain on. Chunk numbers run through all calls, and rise, so the search never goes back.
+# Run chunks claimed from the worker's own run and then from the next ones, until there are none:
+# chunk c of a call computes the items from c * grain on. Chunk numbers go through all calls, and
+# rise within a run, so the search goes back for a new run only.
 DRAIN = f"""
-define internal void @drain(ptr %counter, i64 %chunks, ptr %calls, ptr %area, i64 %worker) {{
+define internal void @drain(ptr %counters, i64 %workers, i64 %chunks, ptr %calls, ptr %area,
+    i64 %worker) {{
 entry:
-  br label %claim
+  br label %enter
+enter:
+  %visited = phi i64 [0, %entry], [%visits, %leave]
+  %sum = add i64 %worker, %visited
+  %around = icmp uge i64 %sum, %workers
+  %wrapped = sub i64 %sum, %workers
+  %owner = select i1 %around, i64 %wrapped, i64 %sum
+  %after_owner = add i64 %owner, 1
+  %start_product = mul i64 %owner, %chunks
+  %start = udiv i64 %start_product, %workers
+  %limit_product = mul i64 %after_owner, %chunks
+  %limit = udiv i64 %limit_product, %workers
+  %counter_word = mul i64 %owner, {COUNTER_WORDS}
+  %counter = getelementptr i64, ptr %counters, i64 %counter_word
+  br label %peek
+peek:
+  %last_call = phi ptr [%calls, %enter], [%call, %run]
+  %last_first = phi i64 [0, %enter], [%first, %run]
+  %taken = load atomic i64, ptr %counter monotonic, align 8
+  %expected = add i64 %start, %taken
+  %open = icmp ult i64 %expected, %limit
+  br i1 %open, label %claim, label %leave
 claim:
-  %last_call = phi ptr [%calls, %entry], [%call, %run]
-  %last_first = phi i64 [0, %entry], [%first, %run]
-  %chunk = atomicrmw add ptr %counter, i64 1 acq_rel
-  %some = icmp ult i64 %chunk, %chunks
-  br i1 %some, label %seek, label %done
+  %claimed = atomicrmw add ptr %counter, i64 1 acq_rel
+  %chunk = add i64 %start, %claimed
+  %some = icmp ult i64 %chunk, %limit
+  br i1 %some, label %seek, label %leave
+leave:
+  %visits = add i64 %visited, 1
+  %others = icmp ult i64 %visits, %workers
+  br i1 %others, label %enter, label %done
 seek:
   %call = phi ptr [%last_call, %claim], [%following, %skip]
   %first = phi i64 [%last_first, %claim], [%end, %skip]
@@ -80,7 +111,7 @@ run:
   %full = add i64 %begin, %grain
   %stop = call i64 @llvm.umin.i64(i64 %full, i64 %items)
   call void %function(ptr %arguments, i64 %begin, i64 %stop, i64 %worker)
-  br label %claim
+  br label %peek
 done:
   ret void
 }}
@@ -129,10 +160,11 @@ permitted:
   %chunks = load i64, ptr getelementptr (i8, ptr @job, i64 8)
   %area = load ptr, ptr getelementptr (i8, ptr @job, i64 16)
   %workers = load i64, ptr getelementptr (i8, ptr @job, i64 24)
+  %counters = load ptr, ptr getelementptr (i8, ptr @job, i64 32)
   %wanted = icmp ult i64 %self, %workers
   br i1 %wanted, label %work, label %out
 work:
-  call void @drain(ptr @next, i64 %chunks, ptr %calls, ptr %area, i64 %self)
+  call void @drain(ptr %counters, i64 %workers, i64 %chunks, ptr %calls, ptr %area, i64 %self)
   br label %out
 out:
   %parted = atomicrmw sub ptr @active, i32 1 seq_cst
@@ -145,30 +177,43 @@ leave:
 }}
 """
 
-# Run all chunks of a job, by at most `workers` threads, the caller included; `cost` estimates what
+# Run all chunks of a job, by at most `enough` threads, the caller included; `cost` estimates what
 # one thread would need. One caller has the pool at a time; another, and any that wants no help,
 # runs its chunks alone as worker 0.
 PARALLEL = f"""
-define void @grad_parallel(ptr %calls, i64 %chunks, ptr %area, i64 %workers, i64 %cost) {{
+define void @grad_parallel(ptr %calls, i64 %chunks, ptr %area, i64 %enough, i64 %cost) {{
 entry:
   %alone = alloca i64, align 8
   %alive = load atomic i64, ptr @alive monotonic, align 8
   %some = icmp ne i64 %alive, 0
   %many = icmp ugt i64 %chunks, 1
-  %allowed = icmp ugt i64 %workers, 1
+  %allowed = icmp ugt i64 %enough, 1
   %useful = and i1 %some, %many
   %parallel = and i1 %useful, %allowed
   br i1 %parallel, label %take, label %serial
 take:
   %pair = cmpxchg ptr @busy, i32 0, i32 1 acq_rel monotonic
   %taken = extractvalue {{ i32, i1 }} %pair, 1
-  br i1 %taken, label %publish, label %serial
+  br i1 %taken, label %count, label %serial
+count:
+  %with_caller = add i64 %alive, 1
+  %workers = call i64 @llvm.umin.i64(i64 %enough, i64 %with_caller)
+  %words = mul i64 %workers, {COUNTER_WORDS}
+  %counters = alloca i64, i64 %words, align 64
+  br label %clear
+clear:
+  %word = phi i64 [0, %count], [%next_word, %clear]
+  %counter = getelementptr i64, ptr %counters, i64 %word
+  store i64 0, ptr %counter
+  %next_word = add i64 %word, {COUNTER_WORDS}
+  %uncleared = icmp ult i64 %next_word, %words
+  br i1 %uncleared, label %clear, label %publish
 publish:
   store ptr %calls, ptr @job
   store i64 %chunks, ptr getelementptr (i8, ptr @job, i64 8)
   store ptr %area, ptr getelementptr (i8, ptr @job, i64 16)
   store i64 %workers, ptr getelementptr (i8, ptr @job, i64 24)
-  store atomic i64 0, ptr @next monotonic, align 8
+  store ptr %counters, ptr getelementptr (i8, ptr @job, i64 32)
   %opened = atomicrmw add ptr @epoch, i32 1 seq_cst
   %sleepers = load atomic i32, ptr @sleepers seq_cst, align 4
   %sleeping = icmp ne i32 %sleepers, 0
@@ -192,7 +237,7 @@ rouse:
   call void @wake(i64 %bounded)
   br label %run
 run:
-  call void @drain(ptr @next, i64 %chunks, ptr %calls, ptr %area, i64 0)
+  call void @drain(ptr %counters, i64 %workers, i64 %chunks, ptr %calls, ptr %area, i64 0)
   %closed = atomicrmw add ptr @epoch, i32 1 seq_cst
   br label %finish
 finish:
@@ -215,7 +260,7 @@ release:
   ret void
 serial:
   store i64 0, ptr %alone
-  call void @drain(ptr %alone, i64 %chunks, ptr %calls, ptr %area, i64 0)
+  call void @drain(ptr %alone, i64 1, i64 %chunks, ptr %calls, ptr %area, i64 0)
   ret void
 }}
 """
