@@ -9,8 +9,10 @@ time.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from grad.graph.index import Index, Quotient, Remainder, Variable, repetition
+from grad.graph.positions import Guard
 from grad.kernel.ir import (
     Accumulate,
     Attention,
@@ -22,6 +24,7 @@ from grad.kernel.ir import (
     Running,
     Statement,
     Store,
+    Test,
 )
 from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import (
@@ -39,6 +42,8 @@ TRANSPOSED = 6.0  # a vector that comes out of a transposed square
 REPEATED = 4.0  # a vector in which neighbouring lanes are the same
 SCATTER = 1.7  # a scatter next to a gather
 NEAR_LINES = 256  # so many lines stay in the first-level cache
+GUARD = 2.0  # lanes of 64 bits are compared with both bounds
+DIVISION = 8.0  # of such lanes
 LOOP = 3.0  # starting a loop
 
 
@@ -64,11 +69,25 @@ def access_cost(index: Index, lanes: Variable | None, around: Loop | None = None
     return LANES * JUMP
 
 
+def guards_cost(guards: Sequence[Guard], lanes: Variable | None) -> float:
+    """What asking costs that is not the same for all of a vector along `lanes`."""
+    total = 0.0
+    for guard in guards:
+        if lanes in guard.index.variables():
+            divisions = sum(isinstance(atom, Quotient | Remainder) for atom, _ in guard.index.terms)
+            total += GUARD + DIVISION * divisions
+    return total
+
+
 def statement_cost(statement: Statement, lanes: Variable | None, around: Loop | None) -> float:
     if isinstance(statement, Let):
         return statement.op.cost
+    if isinstance(statement, Test):
+        return 0.5 + guards_cost(statement.guards, lanes)
     if isinstance(statement, Load | Store):
         price = access_cost(statement.index, lanes, around)
+        if isinstance(statement, Load):
+            price += guards_cost(statement.guards, lanes)
         return price * SCATTER if isinstance(statement, Store) and price >= LANES * NEAR else price
     if isinstance(statement, Count):
         return 2.0

@@ -29,6 +29,7 @@ from grad.kernel.lower_convolution import lower_convolution, lower_convolution_w
 from grad.kernel.lower_named import lower_scatter, lower_update
 from grad.kernel.lower_scan import lower_scan
 from grad.kernel.nest import Candidate, loop_candidates
+from grad.kernel.pieces import cut_phases
 from grad.kernel.streams import stream_stores
 from grad.kernel.writer import InMemory, Writer
 from grad.schedule.demand import Group, Grouping
@@ -122,7 +123,7 @@ def _cheapest(candidates: Iterator[Candidate]) -> Candidate:
     best: Candidate | None = None
     least = math.inf
     for writer, written in candidates:
-        phases = [keep_values(writer, phase) for phase in written]
+        phases = cut_phases([keep_values(writer, phase) for phase in written])
         price = kernel_cost(Kernel("", (), tuple(tuple(p) for p in phases)))
         if price < least:
             best, least = (writer, phases), price

@@ -40,7 +40,9 @@ def stream_stores(
         for p in parameters
         if p.written and p.number not in read
     }
-    if len(phases) > 1 or not results:
+    # A phase may change what the one before it stored, but not if all are pieces of one loop.
+    pieces = all(isinstance(phase[-1], Loop) and phase[-1].vector for phase in phases)
+    if (len(phases) > 1 and not pieces) or not results:
         return [list(phase) for phase in phases]
     return [[_marked(s, None, results) for s in phase] for phase in phases]
 

@@ -1,8 +1,8 @@
 """Check that a kernel obeys the rules of the IR (``GRAD_VERIFY=1``, and always in the tests).
 
-Every value is defined once, before it is used and in a loop that is still open; element types
-agree; indices stay inside what the variables allow; the last loop of a phase is parallel, and no
-other.
+Every value is defined once in its phase, before it is used and in a loop that is still open;
+element types agree; indices stay inside what the variables allow; the last loop of a phase is
+parallel, and no other.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class _Checker:
         raise VerifyError(f"{message} in kernel\n{self.kernel}")
 
     def phase(self, phase: tuple[Statement, ...]) -> None:
+        # Each phase is a function of its own: it knows nothing that others have computed.
+        self.types, self.accumulators = {}, set()
         if not phase or not isinstance(phase[-1], Nest | Attention):
             self.fail("a phase does not end with its loop")
         work: list[tuple[str, object]] = [("statement", s) for s in reversed(phase)]

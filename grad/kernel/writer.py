@@ -315,9 +315,12 @@ class Writer:
         _, conditions = moved_index(Move(entry.op, entry.arg), self.entries[source].shape, position)
         if not conditions:
             return inside
-        level = self.level_of_position((), conditions)
-        test = self.fresh_value(level)
-        self.emit(Test(test, conditions, dtypes.bool), level)
+        asked = (-1, (), conditions)
+        test = self.memo.get(asked)
+        if test is None:
+            level = self.level_of_position((), conditions)
+            test = self.memo[asked] = self.fresh_value(level)
+            self.emit(Test(test, conditions, dtypes.bool), level)
         return self.let(WHERE, (test, inside, self.number(0, entry.dtype)), entry.dtype)
 
     # -- reductions --------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Putting tensors together and taking them apart: `cat`, `stack`, `split`, `chunk`, `unbind`,
 `repeat` ...
 
-`Concatenate` is the one new operation: each part is written to its place in a new value. The others
-are made of it, of views and of indexing.
+`Concatenate` is the one new operation: each element is chosen from its part, or, of many parts,
+each is written to its place in a new value. The others are made of it, of views and of indexing.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
-from grad.dtype import DType, promote_types
+from grad.dtype import DType, dtypes, promote_types
 from grad.errors import ShapeError
 from grad.graph.movement import Move
-from grad.graph.node import Node, constant, expand, update
-from grad.graph.primitives import SLICE
+from grad.graph.node import Node, constant, expand, pad, pointwise, update
+from grad.graph.primitives import SLICE, WHERE
 from grad.ops.axes import normal_axis
 from grad.ops.registry import ALL, Failure, Sample, op
 from grad.ops.view import sizes_of
@@ -44,16 +44,49 @@ class Concatenate(Function):
         return None, *parts
 
 
+# So many parts are one choice, which fuses with what makes and reads them; loops are cut at the
+# borders of parts where they can (kernel/pieces.py).
+MOST_CHOICES = 8
+
+
 def concatenated(nodes: Sequence[Node], axis: int, shape: tuple[int, ...]) -> Node:
+    """The values of all nodes side by side."""
+    parts = [node for node in nodes if node.size]
+    if 1 < len(parts) <= MOST_CHOICES:
+        return _chosen(parts, axis, shape)
+    return _written(parts or nodes[:1], axis, shape)
+
+
+def _chosen(parts: Sequence[Node], axis: int, shape: tuple[int, ...]) -> Node:
+    """A choice between the parts, each padded to all of the result."""
+    result: Node | None = None
+    stop = shape[axis]
+    for part in reversed(parts):
+        start = stop - part.shape[axis]
+        amounts = [(0, 0)] * len(shape)
+        amounts[axis] = (start, shape[axis] - stop)
+        padded = pad(part, amounts)
+        if result is None:
+            result = padded
+        else:
+            here = pad(expand(constant(True, dtypes.bool), part.shape), amounts)
+            result = pointwise(WHERE, here, padded, result)
+        stop = start
+    assert result is not None
+    return result
+
+
+def _written(parts: Sequence[Node], axis: int, shape: tuple[int, ...]) -> Node:
     """One write for each part, into a value that starts empty."""
-    result = expand(constant(0, nodes[0].dtype), shape)
+    result = expand(constant(0, parts[0].dtype), shape)
     start = 0
-    for node in nodes:
+    for part in parts:
+        if not part.size:
+            continue
         ranges = [(0, 1, size) for size in shape]
-        ranges[axis] = (start, 1, node.shape[axis])
-        start += node.shape[axis]
-        if node.size:
-            result = update(result, node, (Move(SLICE, tuple(ranges)),))
+        ranges[axis] = (start, 1, part.shape[axis])
+        start += part.shape[axis]
+        result = update(result, part, (Move(SLICE, tuple(ranges)),))
     return result
 
 

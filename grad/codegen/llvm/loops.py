@@ -19,7 +19,15 @@ from grad.codegen.llvm.builder import Builder, Value, attributes, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
-from grad.codegen.llvm.memory import end_streams, gather, scalar_load, scatter, stream_store
+from grad.codegen.llvm.memory import (
+    end_streams,
+    gather,
+    row_load,
+    scalar_load,
+    scatter,
+    stream_store,
+    where_held,
+)
 from grad.codegen.llvm.named_rows import foresee, look_ahead
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.repeats import find_repeat, load_repeat
@@ -185,22 +193,18 @@ class Emitter:
             assert lanes is not None
             width = lanes.count
             type_name = f"<{width} x {storage}>"
+            pointer = place.pointer
+            if guard is not None and lanes_of(guard.type) == 1 and place.jumps is None:
+                pointer, guard = where_held(b, pointer, guard, width * size), None
             mask = self._mask(guard)
-            zero = Value("zeroinitializer", type_name)
             if place.jumps is not None:
-                every = mask if mask is not None else b.const(f"<{width} x i1>", True)
-                raw = gather(b, place.jumps, type_name, size, every)
+                raw = gather(b, place.jumps, type_name, size, mask)
             elif not place.varies:
                 assert guard is not None
                 any_lane = b.call("i1", f"llvm.vector.reduce.or.v{width}i1", guard)
                 raw = b.splat(scalar_load(b, place.pointer, storage, size, any_lane), width)
-            elif mask is None:
-                raw = b.load(type_name, place.pointer, size)
             else:
-                mask = reverse(b, mask) if place.backwards else mask
-                raw = b.masked_load(type_name, place.pointer, size, mask, zero)
-            if place.backwards:
-                raw = reverse(b, raw)
+                raw = row_load(b, pointer, type_name, size, mask, place.backwards)
         self.define(s.value, from_memory(b, raw, s.dtype), s.dtype)
 
     def _mask(self, guard: Value | None) -> Value | None:
@@ -227,8 +231,7 @@ class Emitter:
         if place.backwards:
             raw, mask = reverse(b, raw), None if mask is None else reverse(b, mask)
         if place.jumps is not None:
-            every = mask or b.const(f"<{lanes.count} x i1>", True)
-            scatter(b, raw, place.jumps, size, every)
+            scatter(b, raw, place.jumps, size, mask)
         elif mask is None:
             put = stream_store if s.streams else Builder.store
             put(b, raw, place.pointer, size)
@@ -309,9 +312,8 @@ class Emitter:
         foreseen = foresee(loop, self.parameters, self.values)
 
         def body(index: Value, values: list[Value]) -> list[Value]:
-            if foreseen is not None:
-                turn = (loop.variable, index, stop)
-                look_ahead(self.b, self.addresses, foreseen, self.statement, turn)
+            turn = (loop.variable, index, stop)
+            look_ahead(self.b, self.addresses, foreseen, self.statement, turn)
             self.values.update(zip(carried, values, strict=True))
             self.body(loop, index)
             return [self.values[a] for a in carried]

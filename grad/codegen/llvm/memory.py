@@ -9,24 +9,45 @@ that follow them, and the thread pool tells others that a chunk is done with an 
 from __future__ import annotations
 
 from grad.codegen.llvm.builder import Builder, Value, lanes_of, mangled
+from grad.codegen.llvm.lanes import reverse
 
 LINE_BYTES = 64
 _MARK = "!{i32 1}"
 
 
+def where_held(b: Builder, pointer: Value, guard: Value, nbytes: int) -> Value:
+    """`pointer` where `guard` holds, and zeros to read elsewhere.
+
+    A masked load reads nothing under an empty mask, but takes hundreds of cycles to find that out
+    where there is no memory at its address.
+    """
+    zeros = b.table("i64", [0] * -(-nbytes // 8))
+    return b.select(guard, pointer, zeros)
+
+
 def scalar_load(b: Builder, pointer: Value, storage: str, size: int, guard: Value | None) -> Value:
     """One element, or zero where `guard` does not hold."""
-    if guard is None:
-        return b.load(storage, pointer, size)
-    one = f"<1 x {storage}>"
-    mask = b.convert("bitcast", guard, "<1 x i1>")
-    loaded = b.masked_load(one, pointer, size, mask, Value("zeroinitializer", one))
-    return b.emit(storage, f"extractelement {one} {loaded.text}, i32 0")
+    if guard is not None:
+        pointer = where_held(b, pointer, guard, size)
+    return b.load(storage, pointer, size)
 
 
-def gather(b: Builder, pointers: Value, type_name: str, size: int, mask: Value) -> Value:
+def row_load(
+    b: Builder, pointer: Value, type_name: str, size: int, mask: Value | None, backwards: bool
+) -> Value:
+    """Elements side by side, from the last lane's on if `backwards`."""
+    if mask is None:
+        row = b.load(type_name, pointer, size)
+    else:
+        alive = reverse(b, mask) if backwards else mask
+        row = b.masked_load(type_name, pointer, size, alive, Value("zeroinitializer", type_name))
+    return reverse(b, row) if backwards else row
+
+
+def gather(b: Builder, pointers: Value, type_name: str, size: int, mask: Value | None) -> Value:
     """One element from each address where `mask` holds, zeros elsewhere."""
     lanes = lanes_of(type_name)
+    mask = mask or b.const(f"<{lanes} x i1>", True)
     name = f"llvm.masked.gather.{mangled(type_name)}.v{lanes}p0"
     b.declare(name, f"{type_name} (<{lanes} x ptr>, {mask.type}, {type_name})")
     return b.emit(
@@ -36,9 +57,10 @@ def gather(b: Builder, pointers: Value, type_name: str, size: int, mask: Value) 
     )
 
 
-def scatter(b: Builder, value: Value, pointers: Value, size: int, mask: Value) -> None:
+def scatter(b: Builder, value: Value, pointers: Value, size: int, mask: Value | None) -> None:
     """Store each lane at its own address where `mask` holds."""
     lanes = lanes_of(value.type)
+    mask = mask or b.const(f"<{lanes} x i1>", True)
     name = f"llvm.masked.scatter.{mangled(value.type)}.v{lanes}p0"
     b.declare(name, f"void ({value.type}, <{lanes} x ptr>, {mask.type})")
     b.line(

@@ -109,7 +109,7 @@ def _named_rows(loop: Loop, parameters: Mapping[int, Parameter]) -> Iterator[Nam
 def look_ahead(
     b: Builder,
     addresses: Addresses,
-    foreseen: Foresight,
+    foreseen: Foresight | None,
     compute: Callable[[Statement], None],
     turn: tuple[Variable, Value, Value],
 ) -> None:
@@ -119,6 +119,8 @@ def look_ahead(
         compute: writes a statement.
         turn: the loop's variable, its value now, and where it stops.
     """
+    if foreseen is None:
+        return
     variable, index, stop = turn
     later = b.intrinsic("smin", b.add(index, foreseen.distance), b.sub(stop, 1))
     with addresses.inside(variable, later):
