@@ -658,6 +658,15 @@ def max(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Ten
 def min(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
 
+def select(x: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
+    """The view at one position of axis `dim`, which disappears."""
+
+def nonzero(x: Any, as_tuple: _bool = ...) -> Tensor:
+    """The positions of all elements that are not zero, one row each; computes `x`."""
+
+def masked_select(x: Any, mask: Any) -> Tensor:
+    """The elements of `x` where `mask` holds, as a vector."""
+
 def gather(
     x: Any, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any
 ) -> Tensor:
@@ -684,7 +693,10 @@ def index_add(
     """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
 
 def index_fill(x: Any, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
-    """x with the number `value` at ``x[index]`` for ``dim=0``; index has one dimension."""
+    """x with `value`, a number or a 0-dimensional tensor, at ``x[index]`` for ``dim=0``; index has one dimension, and negative numbers in it count from the end."""
+
+def index_copy(x: Any, dim: _int, index: Any, source: Any, **numpy_names: Any) -> Tensor:
+    """x with ``x[index[i]] = source[i]`` for ``dim=0``; index has one dimension."""
 
 def index_select(x: Any, dim: _int, index: Any, **numpy_names: Any) -> Tensor:
     """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
@@ -694,15 +706,6 @@ def take_along_dim(x: Any, indices: Any, dim: _int | None = ..., **numpy_names: 
 
 def one_hot(x: Any, num_classes: _int = ...) -> Tensor:
     """int64 with 1 at each class number on a new last axis of size `num_classes` (-1: one more than the largest)."""
-
-def select(x: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
-    """The view at one position of axis `dim`, which disappears."""
-
-def nonzero(x: Any, as_tuple: _bool = ...) -> Tensor:
-    """The positions of all elements that are not zero, one row each; computes `x`."""
-
-def masked_select(x: Any, mask: Any) -> Tensor:
-    """The elements of `x` where `mask` holds, as a vector."""
 
 def bitwise_and(x: Any, y: Any) -> Tensor:
     """``x & y``."""

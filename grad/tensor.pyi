@@ -303,12 +303,6 @@ class Tensor(Variable):
         """Linear interpolation ``start + weight * (end - start)``."""
     def lerp_(self, end: Any, weight: Any) -> Tensor:
         """`lerp` in place."""
-    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
-        """Write the values of `other`, broadcast and converted; returns `x`."""
-    def fill_(self, value: Any) -> Tensor:
-        """Write one number everywhere; returns `x`."""
-    def zero_(self) -> Tensor:
-        """Write zeros everywhere; returns `x`."""
     def rand_like(
         self,
         *,
@@ -554,6 +548,24 @@ class Tensor(Variable):
         """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
     def min(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
+        """Write the values of `other`, broadcast and converted; returns `x`."""
+    def fill_(self, value: Any) -> Tensor:
+        """Write one number everywhere; returns `x`."""
+    def zero_(self) -> Tensor:
+        """Write zeros everywhere; returns `x`."""
+    def __getitem__(self, index: Any) -> Tensor:
+        """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """``x[index] = value``; the value broadcasts to what is indexed and is converted to the type of `x`."""
+    def index_put_(self, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
+        """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
+    def select(self, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
+        """The view at one position of axis `dim`, which disappears."""
+    def nonzero(self, as_tuple: _bool = ...) -> Tensor:
+        """The positions of all elements that are not zero, one row each; computes `x`."""
+    def masked_select(self, mask: Any) -> Tensor:
+        """The elements of `x` where `mask` holds, as a vector."""
     def gather(
         self, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any
     ) -> Tensor:
@@ -593,25 +605,17 @@ class Tensor(Variable):
     ) -> Tensor:
         """`index_add` in place."""
     def index_fill(self, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
-        """x with the number `value` at ``x[index]`` for ``dim=0``; index has one dimension."""
+        """x with `value`, a number or a 0-dimensional tensor, at ``x[index]`` for ``dim=0``; index has one dimension, and negative numbers in it count from the end."""
     def index_fill_(self, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
         """`index_fill` in place."""
+    def index_copy(self, dim: _int, index: Any, source: Any, **numpy_names: Any) -> Tensor:
+        """x with ``x[index[i]] = source[i]`` for ``dim=0``; index has one dimension."""
+    def index_copy_(self, dim: _int, index: Any, source: Any, **numpy_names: Any) -> Tensor:
+        """`index_copy` in place."""
     def index_select(self, dim: _int, index: Any, **numpy_names: Any) -> Tensor:
         """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
     def take_along_dim(self, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
         """`gather`, but the other axes of x and the index broadcast; without `dim`, of both flattened."""
-    def __getitem__(self, index: Any) -> Tensor:
-        """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
-    def __setitem__(self, index: Any, value: Any) -> None:
-        """``x[index] = value``; the value broadcasts to what is indexed and is converted to the type of `x`."""
-    def index_put_(self, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
-        """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
-    def select(self, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
-        """The view at one position of axis `dim`, which disappears."""
-    def nonzero(self, as_tuple: _bool = ...) -> Tensor:
-        """The positions of all elements that are not zero, one row each; computes `x`."""
-    def masked_select(self, mask: Any) -> Tensor:
-        """The elements of `x` where `mask` holds, as a vector."""
     def bitwise_and(self, y: Any) -> Tensor:
         """``x & y``."""
     def bitwise_and_(self, y: Any) -> Tensor:

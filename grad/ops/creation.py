@@ -21,7 +21,7 @@ from grad.graph.arrays import node_of
 from grad.graph.movement import Shape
 from grad.graph.node import Node, argument, cast, constant, expand, iota, pointwise, reshape
 from grad.graph.primitives import ADD, EQ, LT, MUL, SUB, WHERE
-from grad.ops.inplace import number_for
+from grad.ops.promotion import element
 
 CREATORS: dict[str, Callable[..., Any]] = {}
 Size = Any
@@ -261,7 +261,7 @@ def full(
         raise DTypeError(f"full: needs a number to fill with, got {fill_value!r}.")
     kind = _kind_of(fill_value) if dtype is None else as_dtype(dtype)
     shape = checked_shape("full", (size,), kind)
-    value = number_for_dtype(fill_value, kind)
+    value = element("full", fill_value, kind)
     return finished(filled(value, shape, kind), requires_grad, device)
 
 
@@ -269,19 +269,6 @@ def full(
 def full_like(input: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Any:
     """A tensor of the size and type of `input` that holds `fill_value` everywhere."""
     return full(input.shape, fill_value, dtype=dtype or input.dtype, **options)
-
-
-def number_for_dtype(value: Any, dtype: DType) -> Any:
-    return number_for(_Typed(dtype), value)
-
-
-class _Typed:
-    """Something that has a type only."""
-
-    __slots__ = ("dtype",)
-
-    def __init__(self, dtype: DType) -> None:
-        self.dtype = dtype
 
 
 def _kind_of(*numbers: Any) -> DType:

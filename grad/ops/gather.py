@@ -28,8 +28,10 @@ from grad.graph.node import (
 from grad.graph.primitives import EQ
 from grad.ops.axes import normal_axis
 from grad.ops.bounds import index_range, within
+from grad.ops.index import Put
+from grad.ops.index_plan import from_the_front
 from grad.ops.movement import Place
-from grad.ops.promotion import as_node, is_tensor, unsupported
+from grad.ops.promotion import as_elements, as_node, is_tensor, unsupported
 from grad.ops.registry import ALL, op
 
 Shape = tuple[int, ...]
@@ -141,7 +143,7 @@ def _written(name: str, mode: str, x: Any, dim: int, index: Any, values: Any) ->
         _require_smaller(name, index.shape, values.shape)
         source = _corner(_vector(values.node), _vector(index.node).shape)
     else:
-        source = expand(as_node(name, values, x.dtype), _vector(index.node).shape)
+        source = expand(as_elements(name, values, x.dtype), _vector(index.node).shape)
     positions = _vector(checked(name, index, x.shape[axis] if x.shape else 1))
     written = scatter(mode, _vector(x.node), source, (axis,), (positions,))
     return axis, reshape(written, x.shape)
@@ -237,23 +239,64 @@ class IndexAdd(Function):
 
 @op(method="index_fill", inplace=True, dtypes=ALL, composite=True)
 class IndexFill(Function):
-    """x with the number `value` at ``x[index]`` for ``dim=0``; index has one dimension."""
+    """x with `value`, a number or a 0-dimensional tensor, at ``x[index]`` for ``dim=0``; index has
+    one dimension, and negative numbers in it count from the end.
+    """
 
     @staticmethod
     def forward(x: Any, dim: int, index: Any, value: Any) -> Any:
         axis = normal_axis("index_fill", dim, len(x.shape))
-        shape = tuple(index.size(0) if a == axis else size for a, size in enumerate(x.shape))
-        return Scatter.apply(x, axis, _along("index_fill", shape, axis, index), value)
+        _require_vector("index_fill", index)
+        lines = x if x.shape else x.reshape(1)
+        positions = _vector(from_the_front(index, axis, lines.shape[axis]))
+        if is_tensor(value):
+            value = value.to(x.dtype)
+        else:
+            value = x._wrap(as_elements("index_fill", value, x.dtype))
+        shape = (*lines.shape[:axis], positions.shape[0], *lines.shape[axis + 1 :])
+        return Put.apply(lines, value.expand(shape), axis, positions, "set").reshape(x.shape)
 
 
-def _along(name: str, shape: Shape, axis: int, index: Any) -> Any:
-    """A vector of indices as one that says the same for every line along `axis` of `shape`."""
+@op(method="index_copy", inplace=True, dtypes=ALL, composite=True)
+class IndexCopy(Function):
+    """x with ``x[index[i]] = source[i]`` for ``dim=0``; index has one dimension.
+
+    Where a number occurs twice in the index the later slice stays.
+    """
+
+    @staticmethod
+    def forward(x: Any, dim: int, index: Any, source: Any) -> Any:
+        axis = normal_axis("index_copy", dim, len(x.shape))
+        _require_vector("index_copy", index)
+        lines = x if x.shape else x.reshape(1)
+        slices = source if source.shape else source.reshape(1)
+        positions = _vector(checked("index_copy", index, lines.shape[axis]))
+        shape = (*lines.shape[:axis], positions.shape[0], *lines.shape[axis + 1 :])
+        if slices.shape != shape:
+            raise ShapeError(
+                f"index_copy: the source has shape {tuple(source.shape)}, needs {shape}: that of "
+                f"the tensor with one slice for each index."
+            )
+        if source.dtype is not x.dtype:
+            raise DTypeError(
+                f"index_copy: the tensor is {x.dtype.name} and the source {source.dtype.name}; use "
+                f"source.to(x.dtype)."
+            )
+        return Put.apply(lines, slices, axis, positions, "set").reshape(x.shape)
+
+
+def _require_vector(name: str, index: Any) -> None:
     _require_index(name, index)
     if len(index.shape) > 1:
         raise ShapeError(
             f"{name}: the index has shape {tuple(index.shape)}, needs 1 dimension; use "
             f"index.reshape(-1)."
         )
+
+
+def _along(name: str, shape: Shape, axis: int, index: Any) -> Any:
+    """A vector of indices as one that says the same for every line along `axis` of `shape`."""
+    _require_vector(name, index)
     if not shape:
         return index.reshape(())
     return index.reshape((-1, *[1] * (len(shape) - axis - 1))).expand(

@@ -205,7 +205,7 @@ def position_of(index: int, axis: int, size: int) -> int:
 def _wrapped(item: Any, axis: int, size: int) -> Node:
     """The positions of an advanced index along `axis`, checked, counted from the front."""
     if isinstance(item, Variable):
-        return _wrapped_tensor(item, axis, size)
+        return from_the_front(item, axis, size)
     array = item.positions if isinstance(item, _FromMask) else item
     if array.size:
         low, high = int(array.min()), int(array.max())
@@ -222,7 +222,10 @@ def _out_of_range(index: int, axis: int, size: int) -> Exception:
     )
 
 
-def _wrapped_tensor(item: Any, axis: int, size: int) -> Node:
+def from_the_front(item: Any, axis: int, size: int) -> Node:
+    """The node of the index tensor `item` along `axis`, checked, with negative numbers counted
+    from the end.
+    """
     node = within(item, -size, size, lambda found: _out_of_range(found, axis, size))
     node = cast(node, dtypes.int64)
     if item.dtype.kind == "u":

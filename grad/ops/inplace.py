@@ -15,14 +15,13 @@ from typing import Any
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable, gradient_edge
-from grad.dtype import dtypes
 from grad.engine import realize, settle
 from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, InplaceError
 from grad.graph.movement import Move
 from grad.graph.node import PENDING_LIMIT, cast, constant, expand, update
 from grad.graph.storage import write_through
-from grad.ops.promotion import whole_number
+from grad.ops.promotion import element
 from grad.ops.registry import ALL, Op, op
 
 Path = tuple[Move, ...]
@@ -167,20 +166,9 @@ def overwrite(name: str, target: Any, value: Any) -> None:
     """Write `value` (a tensor of any type, or a number) to all of `target`."""
     check_writable(name, target)
     if not isinstance(value, Variable):
-        value = target._wrap(constant(number_for(target, value), target.dtype))
+        value = target._wrap(constant(element(name, value, target.dtype), target.dtype))
     fitted_shape(name, target, value)
     write(target, Overwrite.apply(target, value))
-
-
-def number_for(target: Any, value: Any) -> Any:
-    """A Python number as one of `target`'s type; fractions are cut off, integers wrap."""
-    if target.dtype is dtypes.bool:
-        return bool(value)
-    if target.dtype.kind == "f":
-        return float(value)
-    bits = 8 * target.dtype.itemsize
-    whole = whole_number(value) % (1 << bits)
-    return whole - (1 << bits) if target.dtype.kind == "i" and whole >> (bits - 1) else whole
 
 
 @op(method="copy_", function=False, dtypes=ALL, composite=True)

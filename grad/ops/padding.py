@@ -28,12 +28,15 @@ Amounts = tuple[tuple[int, int], ...]
 
 def padded(node: Node, amounts: Sequence[tuple[int, int]], value: float) -> Node:
     """`value` put ``(before, after)`` each axis; negative amounts take elements away."""
-    ranges = []
+    ranges, grown = [], []
     for size, (before, after) in zip(node.shape, amounts, strict=True):
         first = min(max(-before, 0), size)
-        ranges.append((first, 1, max(size - first - max(-after, 0), 0)))
+        count = max(size - first - max(-after, 0), 0)
+        ranges.append((first, 1, count))
+        # Where nothing is left, more may be taken away than there was: off what the other end got.
+        empty = (max(size + before + after, 0), 0)
+        grown.append((max(before, 0), max(after, 0)) if count else empty)
     node = slice_axes(node, ranges)
-    grown = [(max(before, 0), max(after, 0)) for before, after in amounts]
     result = zeros_around(node, grown)
     if value == 0 or result is node:
         return result

@@ -114,6 +114,8 @@ def max_samples(rank: int) -> tuple[Sample, ...]:
         *operands((shape,), (3, 2, 1), first=distinct),
         *operands((shape[1:],), (2, 1, 1, 2), first=distinct),
         *operands((shape,), (3, 2), {"ceil_mode": True}, first=distinct),
+        # Fewer elements than windows reach over, so that some windows hold none of them.
+        *operands(((2, 3, *[2] * rank),), (3, 2, 1, 2), {"ceil_mode": True}, first=distinct),
     )
 
 

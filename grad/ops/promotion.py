@@ -15,7 +15,7 @@ import numpy as np
 
 from grad.autograd.variable import Variable
 from grad.dtype import DType, as_dtype, combine, default_dtype, dtypes, promote_types, scalar_dtype
-from grad.errors import DTypeError
+from grad.errors import ArgumentError, DTypeError
 from grad.graph.arrays import node_of
 from grad.graph.node import Node, cast, constant, expand, pointwise
 from grad.graph.primitives import ADD, AND, MAXIMUM, MINIMUM, MUL, OR, Primitive
@@ -55,6 +55,25 @@ def number(value: float | int | bool, dtype: DType) -> Node:
     return constant(whole, dtype)
 
 
+def element(name: str, value: float | int | bool, dtype: DType) -> float | int | bool:
+    """`value` as a tensor of type `dtype` stores it: fractions are cut off, and a negative number
+    of an unsigned type counts from the end, as in PyTorch; ArgumentError for one that does not fit.
+    """
+    if dtype.kind == "b":
+        return bool(value)
+    if dtype.kind == "f":
+        return float(value)
+    signed = dtype.kind == "i"
+    most = (1 << (8 * dtype.itemsize - signed)) - 1
+    least = -most - signed
+    if not least <= value <= most:  # nor is NaN
+        raise ArgumentError(
+            f"{name}: {value} does not fit {dtype.name}, which ends at {most}; use a tensor of "
+            f"another type, x.to(...)."
+        )
+    return int(value) if signed else int(value) & most
+
+
 def whole_number(value: float | int | bool) -> int:
     """`value` as an int of at most 64 bits; DTypeError for one that is larger."""
     whole = int(value)
@@ -70,6 +89,13 @@ def as_node(name: str, value: Operand, dtype: DType) -> Node:
     if is_number(value):
         return number(value, dtype)
     raise unsupported(name, value)
+
+
+def as_elements(name: str, value: Operand, dtype: DType) -> Node:
+    """As `as_node`, for a value that is stored: a number has to fit (see `element`)."""
+    if is_number(value):
+        return constant(element(name, value, dtype), dtype)
+    return as_node(name, value, dtype)
 
 
 def unsupported(name: str, value: Any) -> DTypeError:

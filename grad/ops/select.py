@@ -15,7 +15,7 @@ from grad.dtype import DType, dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import Node, cast, iota, pointwise, reshape
 from grad.graph.primitives import ADD, LE, MAXIMUM, MINIMUM, WHERE
-from grad.ops.promotion import as_node, is_tensor, number, result_type
+from grad.ops.promotion import as_elements, as_node, is_tensor, number, result_type
 from grad.ops.registry import ALL, NUMERIC, SIGNED, Array, Failure, Sample, op
 from grad.ops.samples import between, operands
 
@@ -124,7 +124,7 @@ class MaskedFill(Function):
                 f"use grad.where(mask, value, x) for one value per element."
             )
         ctx.save_for_backward(mask)
-        chosen = as_node("masked_fill", value, x.dtype)
+        chosen = as_elements("masked_fill", value, x.dtype)
         return x._wrap(pointwise(WHERE, _mask_node("masked_fill", mask), chosen, x.node))
 
     @staticmethod

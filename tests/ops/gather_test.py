@@ -90,6 +90,63 @@ def test_index_select_add_and_fill() -> None:
     np.testing.assert_array_equal(x.index_fill(1, pick, 9).numpy(), filled)
 
 
+def test_index_fill_counts_from_the_end_too() -> None:
+    x = grad.tensor(X)
+    filled = X.copy()
+    filled[:, [-1, 0, -3]] = 9
+    np.testing.assert_array_equal(x.index_fill(1, grad.tensor([-1, 0, -3]), 9).numpy(), filled)
+    value = grad.tensor(9.0, requires_grad=True)
+    result = x.index_fill(-1, grad.tensor([-1, 0, 1]), value)
+    np.testing.assert_array_equal(result.detach().numpy(), filled)
+    result.sum().backward()
+    assert value.grad is not None and value.grad.item() == 9.0
+    assert grad.tensor(1.0).index_fill(0, grad.tensor(-1), 5).item() == 5.0
+    for number in (4, -5):
+        with pytest.raises(IndexOutOfRangeError, match=rf"{number} .*size 4"):
+            x.index_fill(1, grad.tensor([number]), 0)
+
+
+def test_index_copy() -> None:
+    x, source = grad.tensor(X), _numbers(3, 2, seed=1)
+    copied = X.copy()
+    copied[:, [3, 1]] = source
+    pick = grad.tensor([3, 1])
+    np.testing.assert_array_equal(x.index_copy(-1, pick, grad.tensor(source)).numpy(), copied)
+    assert grad.zeros(2).index_copy_(0, grad.tensor(1), grad.tensor(4.0)).tolist() == [0.0, 4.0]
+    assert x.index_copy(0, grad.tensor([], dtype=dtypes.int64), x[:0]).tolist() == X.tolist()
+    with pytest.raises(ShapeError, match=r"needs \(3, 2\)"):
+        x.index_copy(1, pick, x)
+    with pytest.raises(DTypeError, match="float32"):
+        x.index_copy(1, pick, grad.tensor(source).float())
+
+
+STORED: dict[str, Callable[[Any, Any], Any]] = {
+    "fill_": lambda x, value: x.fill_(value),
+    "setitem": lambda x, value: x.__setitem__(0, value) or x,
+    "full": lambda x, value: grad.full((1,), value, dtype=x.dtype),
+    "full_like": lambda x, value: grad.full_like(x, value),
+    "masked_fill": lambda x, value: x.masked_fill(grad.tensor([True]), value),
+    "index_fill": lambda x, value: x.index_fill(0, grad.tensor([0]), value),
+    "scatter": lambda x, value: x.scatter(0, grad.tensor([0]), value),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_stored_number_has_to_fit(name: str) -> None:
+    store = STORED[name]
+    outside = [("int8", 128), ("int8", -129), ("uint8", 256), ("int32", 2**31), ("int64", 2**63)]
+    for kind, value in [*outside, ("int8", float("nan")), ("int64", float("inf"))]:
+        with pytest.raises(RuntimeError, match=f"does not fit {kind}"):
+            store(grad.zeros(1, dtype=kind), value)
+    inside = [("int8", -128, -128), ("uint8", 255, 255), ("uint8", -1, 255), ("int16", 2.7, 2)]
+    for kind, value, expected in [
+        *inside,
+        ("float16", float("inf"), float("inf")),
+        ("bool", 300, True),
+    ]:
+        assert store(grad.zeros(1, dtype=kind), value).tolist() == [expected]
+
+
 def test_take_along_dim_broadcasts() -> None:
     x = grad.tensor(X)
     index = np.array([[1], [0], [2]])
@@ -121,6 +178,7 @@ DIFFERENTIABLE: dict[str, Call] = {
     "index_select": lambda x, y: (x * y).index_select(0, grad.tensor(PICK)),
     "index_add": lambda x, y: x.index_add(0, grad.tensor(PICK), x * y, alpha=2),
     "index_fill": lambda x, y: (x * y).index_fill(1, grad.tensor(PICK), 3.0),
+    "index_copy": lambda x, y: (x * x).index_copy(0, grad.tensor([2, 0]), (y * y)[1:]),
     "take_along_dim": lambda x, y: (x * y).take_along_dim(grad.tensor([[1], [0], [2]]), 1),
     "cummax": lambda x, y: (x * y).cummax(1).values,
     "cummin": lambda x, y: (x * y).cummin(0).values,
@@ -145,6 +203,7 @@ OUTSIDE: dict[str, Call] = {
     "scatter_add": lambda x, index: x.scatter_add(1, index, x[:1, :1]),
     "index_select": lambda x, index: x.index_select(1, index[0]),
     "index_add": lambda x, index: x.index_add(1, index[0], x[:, :1]),
+    "index_copy": lambda x, index: x.index_copy(1, index[0], x[:, :1]),
     "take_along_dim": lambda x, index: x.take_along_dim(index, 1),
     "one_hot": lambda x, index: grad.one_hot(index, 4),
 }
