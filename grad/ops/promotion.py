@@ -55,7 +55,7 @@ def number(value: float | int | bool, dtype: DType) -> Node:
     return constant(whole, dtype)
 
 
-def element(name: str, value: float | int | bool, dtype: DType) -> float | int | bool:
+def element(name: str, value: Operand, dtype: DType) -> float | int | bool:
     """`value` as a tensor of type `dtype` stores it: fractions are cut off, and a negative number
     of an unsigned type counts from the end, as in PyTorch; ArgumentError for one that does not fit.
     """
