@@ -39,7 +39,15 @@ _KINDS = {"b": dtypes.bool, "i": dtypes.int64}
 
 def test_registry_has_samples_for_what_can_be_differentiated() -> None:
     """Nothing differentiable escapes the loop below without being tested elsewhere by name."""
-    elsewhere = {"gather", "scatter", "scatter_add", "index_add", "index_fill", "index_select"}
+    elsewhere = {
+        "gather",
+        "scatter",
+        "scatter_add",
+        "index_add",
+        "index_fill",
+        "index_copy",
+        "index_select",
+    }
     elsewhere |= {"take_along_dim", "where_self", "cummax", "cummin", "var_mean", "std_mean"}
     ours = {"arithmetic", "unary", "comparison", "reduction", "extremum", "scan", "matmul"}
     ours |= {"activation", "gather", "select", "power", "rounding", "softmax", "deviation", "blend"}
