@@ -15,7 +15,7 @@ import numpy as np
 
 from grad.autograd.variable import Variable
 from grad.dtype import DType, as_dtype, combine, default_dtype, dtypes, promote_types, scalar_dtype
-from grad.errors import ArgumentError, DTypeError
+from grad.errors import DTypeError
 from grad.graph.arrays import node_of
 from grad.graph.node import Node, cast, constant, expand, pointwise
 from grad.graph.primitives import ADD, AND, MAXIMUM, MINIMUM, MUL, OR, Primitive
@@ -57,7 +57,7 @@ def number(value: float | int | bool, dtype: DType) -> Node:
 
 def element(name: str, value: Operand, dtype: DType) -> float | int | bool:
     """`value` as a tensor of type `dtype` stores it: fractions are cut off, and a negative number
-    of an unsigned type counts from the end, as in PyTorch; ArgumentError for one that does not fit.
+    of an unsigned type counts from the end, as in PyTorch; DTypeError for one that does not fit.
     """
     if dtype.kind == "b":
         return bool(value)
@@ -67,7 +67,7 @@ def element(name: str, value: Operand, dtype: DType) -> float | int | bool:
     most = (1 << (8 * dtype.itemsize - signed)) - 1
     least = -most - signed
     if not least <= value <= most:  # nor is NaN
-        raise ArgumentError(
+        raise DTypeError(
             f"{name}: {value} does not fit {dtype.name}, which ends at {most}; use a tensor of "
             f"another type, x.to(...)."
         )
