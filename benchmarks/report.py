@@ -1,7 +1,9 @@
 """Write results into docs/performance.md: `python -m benchmarks.report build/bench/results.json`.
 
-What stands between the two marks in the document is replaced: machine, tables, the limits, and for
-each target not reached the reason and the next thing to try, from reasons.toml.
+The document has a section for each kind of processor, between two marks that carry LLVM's name of
+it; the section of the results' machine is replaced, or comes last if there was none: machine,
+tables, the limits, and for each target not reached the reason and the next thing to try, from
+reasons.toml.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from benchmarks.workloads import WORKLOADS
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 REASONS = Path(__file__).with_name("reasons.toml")
-BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
+BEGIN, END = "<!-- results on {} begin -->", "<!-- results on {} end -->"
 NOT_EXPLAINED = "not explained yet"
 COLUMNS = ("grad", "grad.compile", "torch", "torch.compile", "jax", "tinygrad", "numpy")
 
@@ -163,24 +165,34 @@ def reason(name: str, reasons: Mapping[str, str]) -> str:
 
 def body(results: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
     scores = all_scores(results)
-    lines = machine_lines(results) + limit_lines(results)
+    lines = [f"## Results on {results['machine']['llvm_processor']}", ""]
+    lines += machine_lines(results) + limit_lines(results)
     for threads in sorted({score.threads for score in scores}, reverse=True):
         lines += table_lines(scores, threads)
     lines += import_lines(results) + reason_lines(scores, reasons)
     return "\n".join(lines)
 
 
-def rewritten(document: str, text: str) -> str:
-    """The document with `text` between its marks.
+def rewritten(document: str, processor: str, text: str) -> str:
+    """The document with `text` between the marks of `processor`; at its end where it has none.
 
     Raises:
-        ValueError: when the marks are not there.
+        ValueError: when only one of the marks is there.
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document needs the lines {BEGIN} and {END}, results go between them")
-    return f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}"
+    begin, end = BEGIN.format(processor), END.format(processor)
+    if (begin in document) != (end in document):
+        raise ValueError(f"the document needs both lines, {begin} and {end}, or none of them")
+    section = f"{begin}\n\n{text.strip()}\n\n{end}"
+    if begin not in document:
+        return f"{document.rstrip()}\n\n{section}\n"
+    before, _, rest = document.partition(begin)
+    return f"{before}{section}{rest.partition(end)[2]}"
+
+
+def reasons_on(processor: str) -> dict[str, str]:
+    """The reasons that hold on every machine, then those of `processor` in their place."""
+    tables = tomllib.loads(REASONS.read_text(encoding="utf-8"))
+    return tables["any"] | tables.get(processor, {})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -189,9 +201,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     options = parser.parse_args(arguments)
     results = json.loads(options.results.read_text())
-    reasons = tomllib.loads(REASONS.read_text())["reasons"]
+    processor = results["machine"]["llvm_processor"]
+    text = body(results, reasons_on(processor))
     document = options.document.read_text(encoding="utf-8")
-    options.document.write_text(rewritten(document, body(results, reasons)), encoding="utf-8")
+    options.document.write_text(rewritten(document, processor, text), encoding="utf-8")
     print(f"{options.document}: rewritten")
     return 0
 

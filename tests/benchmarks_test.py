@@ -351,23 +351,41 @@ def test_report_tells_results_and_reasons() -> None:
     assert "* **matmul 128** (3.00 with 2; reach 1.0): because of this; next: that" in text
 
 
-def test_report_rewrites_between_its_marks() -> None:
-    document = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    once = report.rewritten(document, "new")
-    assert "old" not in once and once.startswith("before") and once.endswith("after\n")
-    assert report.rewritten(once, "new") == once
-    with pytest.raises(ValueError, match="needs the lines"):
-        report.rewritten("no marks", "new")
+def test_report_rewrites_the_section_of_its_processor() -> None:
+    once = report.rewritten("before\n", "znver3", "old")
+    both = report.rewritten(once, "emeraldrapids", "another")
+    renewed = report.rewritten(both, "znver3", "new")
+    assert renewed.startswith("before") and "old" not in renewed and "another" in renewed
+    assert renewed.index("new") < renewed.index("another")
+    assert report.rewritten(renewed, "znver3", "new") == renewed
+    with pytest.raises(ValueError, match="needs both lines"):
+        report.rewritten(report.BEGIN.format("znver3"), "znver3", "new")
 
 
-def test_document_has_the_marks() -> None:
-    report.rewritten(report.DOCUMENT.read_text(encoding="utf-8"), "")
+def test_document_has_a_section_of_results() -> None:
+    document = report.DOCUMENT.read_text(encoding="utf-8")
+    processors = re.findall(report.BEGIN.format(r"(\w+)"), document)
+    assert processors
+    for processor in processors:
+        assert report.rewritten(document, processor, "").count(processor) < document.count(
+            processor
+        )
+
+
+def test_reasons_of_a_processor_come_before_those_of_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "reasons.toml"
+    path.write_text('[any]\na = "1"\nb = "2"\n[znver3]\nb = "3"\n', encoding="utf-8")
+    monkeypatch.setattr(report, "REASONS", path)
+    assert report.reasons_on("znver3") == {"a": "1", "b": "3"}
+    assert report.reasons_on("znver4") == {"a": "1", "b": "2"}
 
 
 def test_reasons_are_of_lines_that_exist() -> None:
-    reasons = tomllib.loads(report.REASONS.read_text(encoding="utf-8"))["reasons"]
+    tables = tomllib.loads(report.REASONS.read_text(encoding="utf-8"))
     lines = [w.name + target.label for w in WORKLOADS.values() for target in w.targets]
-    for key in reasons:
+    for key in (key for reasons in tables.values() for key in reasons):
         pattern = re.escape(key.removesuffix("*")) + (".*" if key.endswith("*") else "")
         assert any(re.fullmatch(pattern, line) for line in lines), key
 
