@@ -22,7 +22,9 @@ class ConvolutionForm(Enum):
     """What lies side by side in a convolution's registers, and so how its weight is stored.
 
     PIXELS: rows of a tile are output positions, its vectors filters; the weight is stored as
-        ``[group][panel][channel, taps][filters of a panel]``, with `PANEL_BYTES` to a panel's row.
+        ``[group][panel][channel, taps][filters of a panel]``, with `WEIGHT_PANEL_BYTES` to a
+        panel's row: rows of whole cache lines, one behind the other, so that the panel in use
+        spreads over all sets of the first-level cache.
     FILTERS: rows of a tile are filters, its vectors output positions; the weight is stored as
         ``[group][filter][channel, taps]``.
     """
@@ -31,7 +33,8 @@ class ConvolutionForm(Enum):
     FILTERS = "filters"
 
 
-PANEL_BYTES = 128
+WEIGHT_PANEL_BYTES = 64
+PANEL_BYTES = 128  # of the packed gradient that a weight's gradient is made of
 
 
 @dataclass(frozen=True, slots=True)

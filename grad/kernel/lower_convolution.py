@@ -24,6 +24,7 @@ from grad.kernel.ir import (
 )
 from grad.kernel.ir_convolution import (
     PANEL_BYTES,
+    WEIGHT_PANEL_BYTES,
     Convolution,
     ConvolutionForm,
     ConvolutionWeight,
@@ -110,7 +111,7 @@ class _Parts:
         k = flatten((c, *taps), (g.channels, *g.kernel))
         depth = g.channels * g.taps
         if form is ConvolutionForm.PIXELS:
-            panel = PANEL_BYTES // entry.dtype.itemsize
+            panel = WEIGHT_PANEL_BYTES // entry.dtype.itemsize
             panels = -(-g.filters // panel)
             row = add(scale(add(scale(part, panels), floordiv(o, panel)), depth), k)
             size = g.groups * panels * depth * panel

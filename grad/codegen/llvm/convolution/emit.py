@@ -7,7 +7,9 @@ image, the weight in the order of its form, and the scratch of all workers.
 A piece copies its part of the image with zeros around it (`copy.py`), then goes through its
 filters; tiles of sums (`tiles.py`) are left in a stage that fits the first-level cache, and the
 epilogue takes each filter's run of positions from there as vectors. Filters are outermost: their
-weights stay near while the whole band passes by. The gradient of the weight is in `weight.py`.
+weights stay near while the whole band passes by, in chunks of positions; if the weights of all
+channels are too many for the first-level cache, a chunk passes by once for each block of channels,
+and its sums wait in memory meanwhile. The gradient of the weight is in `weight.py`.
 """
 
 from __future__ import annotations
@@ -148,6 +150,10 @@ class _Piece:
         self.image, self.weight = slots[:2]
         self.scratch = b.gep("i8", slots[2], b.mul(Value("%worker", "i64"), plan.scratch_bytes))
         self.stage = b.gep(plan.element, self.scratch, plan.copy_elements)
+        self.waiting = b.gep(plan.element, self.stage, plan.residue * plan.axes[2].spread)
+        none = plan.tile * plan.filters if plan.pixels else 1
+        self.zeros = b.table(plan.element, [0.0] * none)
+        self.first_channel, self.channels = (b.const("i64", n) for n in (0, plan.sizes.channels))
         self.table, self.ranges = self.tables()
         self.entries, self.entry_count = self.table, b.const("i64", 0)
         self.word = "tile"  # of the functions to call
@@ -211,10 +217,9 @@ class _Piece:
         count = b.intrinsic("smin", live, b.const("i64", plan.filters))
         if plan.pixels:
             panels = -(-plan.sizes.filters // plan.panel)
-            in_panel = plan.panel // plan.filters
-            panel, part = self.take(tile, in_panel)
+            panel, lane = self.take(first, plan.panel)
             row = b.mul(b.add(b.mul(self.g, panels), panel), plan.depth * plan.panel)
-            weight = self.gep(self.weight, b.add(row, b.mul(part, plan.filters)))
+            weight = self.gep(self.weight, b.add(row, lane))
         else:
             row = b.add(b.mul(self.g, plan.sizes.filters), first)
             weight = self.gep(self.weight, b.mul(row, plan.depth))
@@ -231,12 +236,73 @@ class _Piece:
         total = plan.axes[2].turns
         end = b.intrinsic("smin", b.add(self.x, plan.columns), b.const("i64", total))
 
-        def tile(x: Value, _: list[Value]) -> None:
+        def tile(x: Value, stage: Value, slot: Value) -> None:
             place = b.intrinsic("smin", x, b.const("i64", total - plan.tile))
-            self.tile(self.gep(self.here, place), b.const("i64", 0), 0, self.stage)
-            self.finish(self.stage, place, b.const("i64", plan.tile))
+            stage = self.gep(stage, b.sub(place, x))
+            self.tile(self.gep(self.here, place), 0, stage, slot)
 
-        b.loop(self.x, end, plan.tile, tile)
+        self.runs(self.x, end, tile, b.const("i64", 0))
+
+    def across_rows(self, z: Value, ry: Value) -> None:
+        """The tiles of a band whose rows follow each other without a gap in the output."""
+        b, plan = self.b, self.plan
+        assert plan.copy is not None
+        length = plan.copy.row
+
+        def tile(x: Value, stage: Value, slot: Value) -> None:
+            row, column = self.take(x, plan.columns)
+            first = self.gep(self.scratch, b.add(b.mul(row, length), column))
+            self.tile(first, 0, stage, slot, column)
+
+        end = b.mul(self.last_row(ry), plan.columns)
+        position = self.position(z, ry, b.const("i64", 0))
+        self.runs(b.const("i64", 0), end, tile, position)
+
+    def runs(
+        self,
+        begin: Value,
+        end: Value,
+        tile: Callable[[Value, Value, Value], None],
+        position: Value,
+    ) -> None:
+        """Chunks of positions begin .. end - 1; ``tile(position, stage, number in the chunk)``.
+
+        Args:
+            position: the output's, of position 0.
+        """
+        b, plan = self.b, self.plan
+        stage = self.gep(self.stage, plan.tile)
+
+        def chunk(start: Value, _: list[Value]) -> None:
+            stop = b.intrinsic("smin", b.add(start, plan.chunk), end)
+
+            def tiles() -> None:
+                def one(x: Value, slot: list[Value]) -> list[Value]:
+                    tile(x, self.gep(stage, b.sub(x, start)), slot[0])
+                    return [b.add(slot[0], 1)]
+
+                b.loop(start, stop, plan.tile, one, [b.const("i64", 0)])
+
+            self.channel_blocks(tiles)
+            self.finish(stage, b.add(position, start), b.sub(stop, start))
+
+        b.loop(begin, end, plan.chunk, chunk)
+
+    def channel_blocks(self, tiles: Callable[[], None]) -> None:
+        """All tiles of a chunk, for one block of channels after the other."""
+        b, plan = self.b, self.plan
+        channels = b.const("i64", plan.sizes.channels)
+        if not plan.waiting:
+            tiles()
+            return
+
+        def block(first: Value, _: list[Value]) -> None:
+            left = b.sub(channels, first)
+            self.first_channel = first
+            self.channels = b.intrinsic("smin", left, b.const("i64", plan.channels))
+            tiles()
+
+        b.loop(0, channels, plan.channels, block)
 
     def classes(self) -> None:
         """The band for each residue of z and y."""
@@ -252,7 +318,9 @@ class _Piece:
                 first, count = (b.load("i64", b.gep("i64", pair, i), 8) for i in range(2))
                 self.entries = b.gep("i64", self.table, first)
                 self.entry_count = count
-                if plan.pixels:
+                if plan.across_rows:
+                    self.across_rows(z, ry)
+                elif plan.pixels:
                     self.pixel_rows(z, ry)
                 else:
                     self.flat(z, ry)
@@ -289,34 +357,48 @@ class _Piece:
         return b.add(flat, b.mul(self.x, columns.spread))
 
     def pixel_rows(self, z: Value, ry: Value) -> None:
+        """The rows of a band, each cut into tiles for itself, or several short rows to a tile."""
         b, plan = self.b, self.plan
         assert plan.copy is not None
         length, spread = plan.copy.row, plan.axes[2].spread
         end = self.last_row(ry)
         across = self.across()
+        left = b.sub(b.const("i64", plan.axes[2].turns), self.x)
+        columns = b.intrinsic("smin", left, b.const("i64", plan.columns))
 
-        def row(y: Value, _: list[Value]) -> None:
-            first = self.gep(self.scratch, b.mul(y, length))
-            position = self.position(z, ry, y)
+        def chunk(start: Value, _: list[Value]) -> None:
+            stop = b.intrinsic("smin", b.add(start, plan.chunk), end)
 
-            def tile(x: Value, _: list[Value]) -> None:
-                for r in range(spread):
-                    stage = self.gep(self.stage, r * plan.residue)
-                    self.tile(self.gep(first, x), self.entry_count, r, stage)
-                if plan.tall > 1:
-                    live = b.mul(b.sub(end, y), plan.wide)
-                else:
-                    live = b.sub(across, b.mul(x, spread))
-                most = b.const("i64", plan.tile * spread)
-                self.finish(
-                    self.stage, b.add(position, b.mul(x, spread)), b.intrinsic("smin", live, most)
-                )
+            def tiles() -> None:
+                def row(y: Value, slot: list[Value]) -> list[Value]:
+                    first = self.gep(self.scratch, b.mul(y, length))
+                    line = self.gep(self.stage, b.mul(b.sub(y, start), plan.stage_line))
 
-            left = b.sub(b.const("i64", plan.axes[2].turns), self.x)
-            columns = b.intrinsic("smin", left, b.const("i64", plan.columns))
-            b.loop(0, columns, plan.wide, tile)
+                    def tile(x: Value, slot: list[Value]) -> list[Value]:
+                        number = slot[0]
+                        for r in range(spread):
+                            stage = self.gep(line, b.add(x, r * plan.residue))
+                            self.tile(self.gep(first, x), r, stage, number)
+                            number = b.add(number, 1)
+                        return [number]
 
-        b.loop(0, end, plan.tall, row)
+                    return b.loop(0, columns, plan.wide, tile, slot)
+
+                b.loop(start, stop, plan.tall, row, [b.const("i64", 0)])
+
+            self.channel_blocks(tiles)
+            if plan.joined:
+                live = b.mul(b.sub(stop, start), plan.columns)
+                self.finish(self.stage, self.position(z, ry, start), live)
+                return
+
+            def row(y: Value, _: list[Value]) -> None:
+                line = self.gep(self.stage, b.mul(b.sub(y, start), plan.stage_line))
+                self.finish(line, self.position(z, ry, y), across)
+
+            b.loop(start, stop, 1, row)
+
+        b.loop(0, end, plan.chunk, chunk)
 
     def flat(self, z: Value, ry: Value) -> None:
         """Tiles of the whole band, from row to row; then the rows, without what is between them."""
@@ -329,7 +411,7 @@ class _Piece:
         def tile(start: Value, _: list[Value]) -> None:
             for r in range(spread):
                 stage = self.gep(self.stage, b.add(start, r * plan.residue))
-                self.tile(self.gep(self.scratch, start), self.entry_count, r, stage)
+                self.tile(self.gep(self.scratch, start), r, stage, b.const("i64", 0))
 
         b.loop(0, total, plan.tile, tile)
         across = self.across()
@@ -339,13 +421,37 @@ class _Piece:
 
         b.loop(0, end, 1, row)
 
-    def tile(self, image: Value, entries: Value, residue: int, stage: Value) -> None:
-        values = {
+    def tile(
+        self, image: Value, residue: int, stage: Value, slot: Value, column: Value | None = None
+    ) -> None:
+        """The current channels of a tile.
+
+        Args:
+            slot: where among the chunk's sums its own wait.
+        """
+        b, plan = self.b, self.plan
+        weight = self.tile_values["weight"]
+        values = {"begun": self.zeros, "waiting": self.zeros, "last": b.const("i64", 1)}
+        if plan.waiting:
+            first = self.first_channel
+            image = self.gep(image, b.mul(first, plan.channel))
+            weight = self.gep(weight, b.mul(first, plan.sizes.taps * plan.panel))
+            waiting = self.gep(self.waiting, b.mul(slot, plan.tile * plan.filters))
+            end = b.icmp("sge", b.add(first, self.channels), plan.sizes.channels)
+            values = {
+                "begun": b.select(b.icmp("eq", first, 0), self.zeros, waiting),
+                "waiting": waiting,
+                "last": b.convert("zext", end, "i64"),
+            }
+        values |= {
             **self.tile_values,
+            "weight": weight,
             "image": image,
             "stage": stage,
             "table": self.entries,
-            "entries": entries,
+            "entries": self.entry_count,
+            "channels": self.channels,
+            "column": column or b.const("i64", 0),
         }
         call_internal(self.b, f"{self.name}.{self.word}{residue}", TILE_PARAMETERS, values)
 

@@ -64,6 +64,7 @@ def convolution_phase(
         element,
         lanes=lanes,
         registers=_registers(machine),
+        l1_bytes=machine.l1_bytes,
         l2_bytes=machine.l2_bytes,
         column_step=strides[2],
         channel_step=channel,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from grad.graph.windows import AXES, Geometry
 from grad.kernel.ir_convolution import (
-    PANEL_BYTES,
+    WEIGHT_PANEL_BYTES,
     ConvolutionForm,
 )
 
@@ -27,6 +27,11 @@ PIECE_OPERATIONS = 500_000  # smallest piece worth cutting off
 GRAIN_OPERATIONS = 250_000
 ROWS_IN_BAND = 4  # at least, as each band copies the rows around it again
 COLUMNS_IN_BAND = 64
+CHUNK_POSITIONS = 192  # whose sums wait while a block of the weight stays in the first-level cache
+# Positions that are not a fixed distance apart take a register for addresses each.
+MOST_ADDRESSES = 8
+
+CHANNELS_TOGETHER = 4  # channels of a pointwise convolution in one turn
 
 # Filters of a tile whose rows are filters -> vectors of positions, by the vector registers.
 FILTER_TILES: Mapping[int, Mapping[int, int]] = {
@@ -172,6 +177,9 @@ class Plan:
             are.
         in_block: tiles of filters in a block.
         channel: elements from channel to channel, of the copy or of the image read in place.
+        channels: as many of them as go over a chunk of positions before the next ones (PIXELS);
+            their weights stay in the first-level cache, and unfinished sums in memory.
+        across_rows: tiles go on in the next row where one ends (PIXELS).
     """
 
     sizes: Geometry
@@ -190,6 +198,8 @@ class Plan:
     blocks: int
     in_block: int
     channel: int
+    channels: int
+    across_rows: bool
 
     @property
     def size(self) -> int:
@@ -203,7 +213,7 @@ class Plan:
     @property
     def panel(self) -> int:
         """Filters in a panel of the stored weight (PIXELS)."""
-        return PANEL_BYTES // self.size
+        return WEIGHT_PANEL_BYTES // self.size
 
     @property
     def pixels(self) -> bool:
@@ -221,12 +231,55 @@ class Plan:
         return self.wide * self.tall if self.pixels else self.vectors * self.lanes
 
     @property
+    def in_runs(self) -> bool:
+        """Whether the positions of a band are one run, whose tiles do not stop at rows."""
+        return self.copy is None or self.across_rows
+
+    @property
+    def joined(self) -> bool:
+        """Whether the outputs of a band lie side by side in memory."""
+        across, down = self.axes[2], self.axes[1]
+        return across.spread == down.spread == 1 and self.columns >= across.turns
+
+    @property
+    def chunk(self) -> int:
+        """Turns of a chunk, the positions that are summed and then finished together: along the
+        run, or rows (PIXELS)."""
+        if self.in_runs:
+            return max(CHUNK_POSITIONS // self.tile, 1) * self.tile
+        return max(CHUNK_POSITIONS // (self.columns * self.tall), 1) * self.tall
+
+    @property
+    def stage_line(self) -> int:
+        """Elements of the stage from one row of the band to the next (PIXELS, not in runs)."""
+        if self.joined:
+            return self.columns
+        return _ceil_div(self.columns, self.wide) * self.wide + self.lanes
+
+    @property
+    def chunk_tiles(self) -> int:
+        if self.in_runs:
+            return self.chunk // self.tile
+        return _ceil_div(self.columns, self.wide) * (self.chunk // self.tall)
+
+    @property
     def stage_row(self) -> int:
-        """Elements of the stage (where finished sums wait for the epilogue) for one filter."""
-        if self.pixels or self.copy is None:
-            return _ceil_div(self.tile, self.lanes) * self.lanes
+        """Elements of the stage (where finished sums wait for the epilogue) for one filter: an odd
+        number of cache lines. Tiles store whole vectors, and the last one of an image that is read
+        in place begins before its chunk."""
+        if self.in_runs or self.pixels:
+            chunk = self.chunk if self.in_runs else self.chunk * self.stage_line
+            return (_ceil_div(chunk + 2 * self.tile + self.lanes, 16) | 1) * 16
+        assert self.copy is not None
         flat = (self.rows - 1) * self.copy.row + self.columns
         return _ceil_div(flat, self.tile) * self.tile
+
+    @property
+    def waiting(self) -> int:
+        """Elements for the unfinished sums of a chunk."""
+        if self.channels >= self.sizes.channels:
+            return 0
+        return self.chunk_tiles * self.axes[2].spread * self.tile * self.filters
 
     @property
     def residue(self) -> int:
@@ -238,13 +291,15 @@ class Plan:
         """The copy, and what tiles at its end read behind it."""
         if self.copy is None:
             return 0
-        behind = self.copy.row * self.tall + self.tile + self.copy.axes[2].reach + self.lanes
+        rows = self.tall + _ceil_div(self.tile, self.columns)
+        behind = self.copy.row * rows + self.tile + self.copy.axes[2].reach + self.lanes
         return _ceil_div(self.copy.size + behind, 16) * 16
 
     @property
     def scratch_bytes(self) -> int:
         stage = self.residue * self.axes[2].spread
-        return _ceil_div((self.copy_elements + stage + self.lanes) * self.size, 64) * 64
+        elements = self.copy_elements + stage + self.waiting + self.lanes
+        return _ceil_div(elements * self.size, 64) * 64
 
     @property
     def items(self) -> int:
@@ -266,6 +321,7 @@ def make_plan(
     *,
     lanes: int,
     registers: int,
+    l1_bytes: int,
     l2_bytes: int,
     column_step: int,
     channel_step: int,
@@ -280,8 +336,7 @@ def make_plan(
     size = 4 if element == "float" else 8
     in_place = column_step == 1 and is_pointwise(g)
     if form is ConvolutionForm.PIXELS:
-        filters = PANEL_BYTES // size
-        vectors = min(2, _ceil_div(min(g.filters, filters), lanes))
+        vectors = min(2, _ceil_div(g.filters, lanes))
         filters = vectors * lanes
     else:
         filters = balanced(g.filters, max(FILTER_TILES[registers]))
@@ -292,6 +347,11 @@ def make_plan(
     wide, tall = balanced(columns, most), 1
     if wide < most // 2 and columns == axes[2].turns and axes[1].spread == axes[2].spread == 1:
         tall = max(min(most // max(wide, 1), rows), 1)
+    joined = columns == axes[2].turns and axes[1].spread == axes[2].spread == 1
+    across_rows = form is ConvolutionForm.PIXELS and joined and not in_place
+    across_rows = across_rows and most <= MOST_ADDRESSES
+    if across_rows:
+        wide, tall = balanced(rows * columns, most), 1
     if form is ConvolutionForm.FILTERS:
         wide, tall = vectors * lanes, 1
     if in_place:
@@ -303,7 +363,19 @@ def make_plan(
         g, form, element, lanes, axes, copy, rows, columns, wide, tall, filters, vectors,
         (_ceil_div(axes[1].turns, rows), _ceil_div(axes[2].turns, columns)),
         _ceil_div(tiles, in_block), in_block, channel_step if copy is None else copy.channel,
+        _channels_together(g, filters * size, l1_bytes)
+        if form is ConvolutionForm.PIXELS
+        else g.channels,
+        across_rows,
     )  # fmt: skip
+
+
+def _channels_together(g: Geometry, row_bytes: int, l1_bytes: int) -> int:
+    """Channels whose weights, `row_bytes` for each tap, take half of the first-level cache; as
+    many at a time as `CHANNELS_TOGETHER` wants."""
+    most = max(l1_bytes // 2 // (max(g.taps, 1) * row_bytes), CHANNELS_TOGETHER)
+    equal = balanced(g.channels, most)
+    return _ceil_div(equal, CHANNELS_TOGETHER) * CHANNELS_TOGETHER
 
 
 def is_pointwise(g: Geometry) -> bool:

@@ -1,7 +1,8 @@
 """The innermost part of a convolution: a tile of sums kept in registers over all channels and taps.
 
 With positions as rows (PIXELS) each step broadcasts one element of the image a position and
-multiplies it with vectors of packed weights; the tile is transposed in registers at the end. With
+multiplies it with vectors of packed weights; it goes over a block of channels, begins with the sums
+that the block before it left, and after the last block the tile is transposed in registers. With
 filters as rows (FILTERS) it broadcasts one weight a filter and multiplies it with vectors of the
 image. Either way the sums end in the stage, one row a filter, from where `emit.py` takes
 them through the epilogue. Taps of one kernel row are written out; the others come from a table of
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.convolution.plan import Plan, Tap
+from grad.codegen.llvm.convolution.plan import CHANNELS_TOGETHER, Plan, Tap
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.squares import transpose
 
@@ -24,10 +25,12 @@ TILE_PARAMETERS: Mapping[str, str] = {
     "table": "ptr noalias",
     "entries": "i64",  # of the table
     "filters": "i64",  # that exist from the tile's first one on
+    "channels": "i64",
+    "begun": "ptr",  # the sums to begin with (PIXELS)
+    "waiting": "ptr",  # where they wait for more channels (PIXELS)
+    "last": "i64",  # whether there are no more channels (PIXELS)
+    "column": "i64",  # of the tile's first position
 }
-CHANNELS_TOGETHER = 4  # channels of a pointwise convolution in one turn
-PREFETCH_BYTES = 1 << 18  # packed panels longer than this are fetched ahead
-PREFETCH_STEPS = 48
 
 
 def tile_function(b: Builder, name: str, plan: Plan, taps: Sequence[Tap], vectors: int) -> str:
@@ -55,7 +58,7 @@ class _Tile:
         only = ((Tap(0, 0, 0),),)
         self.single = all(set(axis.classes) == set(only) for axis in plan.axes[:2])
         # Equal broadcasts of neighbouring taps would be kept in registers until tiles spill.
-        self.opaque = len(taps) > 1 and self.rows * self.vectors > 16
+        self.opaque = len(taps) > 1
 
     def gep(self, pointer: Value, offset: Value | int) -> Value:
         return self.b.gep(self.element, pointer, offset)
@@ -66,10 +69,9 @@ class _Tile:
     def sums(self, channel_stride: int, weight_stride: int) -> list[Value]:
         """The finished accumulators, row by row."""
         b = self.b
-        zeros = [b.const(self.vector, 0)] * (self.rows * self.vectors)
-        channels = self.plan.sizes.channels
+        begun = self.begun()
         if not self.taps:
-            return zeros
+            return begun
         together = CHANNELS_TOGETHER if self.single and len(self.taps) == 1 else 1
 
         def turn(count: int) -> Callable[[Value, list[Value]], list[Value]]:
@@ -83,11 +85,18 @@ class _Tile:
 
             return body
 
-        whole = channels // together * together
-        sums = b.loop(0, whole, together, turn(together), zeros)
-        if whole < channels:
+        whole = channels = self.p["channels"]
+        left = self.plan.sizes.channels % together
+        if left:
+            whole = b.binary("and", channels, -together)
+        sums = b.loop(0, whole, together, turn(together), begun)
+        if left:
             sums = b.loop(whole, channels, 1, turn(1), sums)
         return sums
+
+    def begun(self) -> list[Value]:
+        """The sums before the first channel."""
+        return [self.b.const(self.vector, 0)] * (self.rows * self.vectors)
 
     def entries(self, image: Value, weight: Value, sums: list[Value]) -> list[Value]:
         """All taps of one channel."""
@@ -125,17 +134,55 @@ class _Tile:
 
 
 class _PixelTile(_Tile):
-    """Rows are positions: consecutive along a row, or several whole short rows."""
+    """Rows are positions: consecutive along a row or from row to row, or several whole short
+    rows."""
 
     def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap], vectors: int) -> None:
         self.rows = plan.tile
         super().__init__(b, plan, taps, vectors)
         row = 0 if plan.copy is None else plan.copy.row
-        self.places = [i // plan.wide * row + i % plan.wide for i in range(plan.tile)]
+        self.places: list[Value | int] = []
+        for i in range(plan.tile):
+            if plan.across_rows:
+                self.places.append(self.place(i))
+            else:
+                self.places.append(i // plan.wide * row + i % plan.wide)
+
+    def place(self, i: int) -> Value | int:
+        """Elements from the tile's first position to its position `i`, behind so many row ends."""
+        b, plan = self.b, self.plan
+        assert plan.copy is not None
+        gap = plan.copy.row - plan.columns
+        column = b.add(self.p["column"], i)
+        place: Value | int = i
+        for end in range(plan.columns, plan.columns + i, plan.columns) if gap else ():
+            behind = b.select(b.icmp("sge", column, end), b.const("i64", gap), b.const("i64", 0))
+            place = b.add(behind, place)
+        return place
+
+    def begun(self) -> list[Value]:
+        b = self.b
+        return [
+            b.load(self.vector, self.gep(self.p["begun"], i * self.lanes), self.size)
+            for i in range(self.rows * self.vectors)
+        ]
 
     def emit(self) -> None:
         plan, b = self.plan, self.b
         sums = self.sums(self.channel, plan.sizes.taps * plan.panel)
+        if plan.waiting:
+            b.branch(b.icmp("eq", self.p["last"], 0), lambda: self.wait(sums))
+            b.branch(b.icmp("ne", self.p["last"], 0), lambda: self.finish(sums))
+        else:
+            self.finish(sums)
+
+    def wait(self, sums: list[Value]) -> None:
+        for i, value in enumerate(sums):
+            self.b.store(value, self.gep(self.p["waiting"], i * self.lanes), self.size)
+
+    def finish(self, sums: list[Value]) -> None:
+        """Store the sums filter by filter."""
+        plan, b = self.plan, self.b
         for j in range(self.vectors):
             for start in range(0, plan.tile, self.lanes):
                 block = [
@@ -151,11 +198,8 @@ class _PixelTile(_Tile):
         row = self.gep(weight, tap * plan.panel)
         vectors = []
         for j in range(self.vectors):
-            place = self.gep(row, j * self.lanes)
-            if plan.depth * plan.panel * self.size > PREFETCH_BYTES:
-                ahead = self.gep(place, PREFETCH_STEPS * plan.panel)
-                b.declare("llvm.prefetch.p0", "void (ptr, i32, i32, i32)")
-                b.line(f"call void @llvm.prefetch.p0(ptr {ahead.text}, i32 0, i32 3, i32 1)")
+            panel, lane = divmod(j * self.lanes, plan.panel)
+            place = self.gep(row, panel * plan.depth * plan.panel + lane)
             vectors.append(b.load(self.vector, place, self.size))
         return self.outer(
             [self.broadcast(self.gep(image, place)) for place in self.places], vectors, sums
