@@ -2,7 +2,7 @@
 
 The layout is `PaddedCopy` of `plan.py`; `emit.py` and `weight.py`
 call the function that is written here at the beginning of each piece of work. Elements outside the
-image are never read: rows outside are only filled, and vectors are loaded under a mask.
+image are never read: rows outside are only filled, vectors that reach over an edge are cut there.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.convolution.plan import Axis, PaddedCopy
+from grad.codegen.llvm.convolution.plan import PaddedCopy
 from grad.codegen.llvm.functions import parameter_values, signature
+from grad.codegen.llvm.memory import scalar_load
 
 # inner(source, target, whether the image has elements there)
 Inner: TypeAlias = Callable[[Value, Value, Value], None]
@@ -99,51 +100,94 @@ class _Copier:
         def phase(p: Value, _: list[Value]) -> None:
             start = self.gep(target, b.mul(p, self.copy.phase_strides[2]))
             first = b.sub(b.add(b.mul(self.p["x"], where.stride), p), where.base)
-
-            def chunk(j: Value, _: list[Value]) -> None:
-                value = b.const(self.vector, 0)
-                if source is not None:
-                    value = self.elements(source, b.add(first, b.mul(j, where.stride)), where)
-                kept = b.icmp(
-                    "slt", self.numbers, b.splat(b.sub(b.const("i64", length), j), self.lanes)
-                )
-                b.masked_store(value, self.gep(start, j), self.source.size, kept)
-
-            b.loop(0, length, self.lanes, chunk)
+            if source is None:
+                self.vectors(start, 0, length, lambda j: b.const(self.vector, 0))
+            elif self.source.strides[2] == 1 and where.stride <= 2:
+                self.bordered(source, start, first)
+            else:
+                self.vectors(start, 0, length, lambda j: self.gathered(source, first, j))
 
         b.loop(0, where.phases, 1, phase)
 
-    def elements(self, source: Value, first: Value, where: Axis) -> Value:
-        """The elements first, first + stride, ... of a row, zeros where there are none."""
-        if self.source.strides[2] == 1 and where.stride <= 2:
-            parts = [
-                self.contiguous(source, self.b.add(first, i * self.lanes), where.size)
-                for i in range(where.stride)
-            ]
-            if where.stride == 1:
-                return parts[0]
-            return self.b.shuffle(parts[0], parts[1], range(0, 2 * self.lanes, 2))
-        return self.gathered(source, first, where)
+    def vectors(
+        self, target: Value, begin: Value | int, end: Value | int, value: Callable[[Value], Value]
+    ) -> None:
+        """Store ``value(j)`` for elements begin .. end - 1, the last vector so that it ends there;
+        under a mask if they are known to be fewer than a vector holds."""
+        b, lanes, size = self.b, self.lanes, self.source.size
+        if isinstance(end, int) and end < lanes:
+            kept = b.vector("i1", [lane < end for lane in range(lanes)])
+            b.masked_store(value(b.const("i64", 0)), target, size, kept)
+            return
+        last = b.sub(end if isinstance(end, Value) else b.const("i64", end), lanes)
 
-    def inside(self, places: Value, size: int) -> Value:
-        return self.b.icmp("ult", places, size)
+        def vector(j: Value, _: list[Value]) -> None:
+            j = b.intrinsic("smin", j, last)
+            b.store(value(j), self.gep(target, j), size)
 
-    def contiguous(self, source: Value, first: Value, size: int) -> Value:
-        b = self.b
-        places = b.add(self.numbers, b.splat(first, self.lanes))
-        zero = b.const(self.vector, 0)
-        pointer = self.gep(source, first)
-        return b.masked_load(
-            self.vector, pointer, self.source.size, self.inside(places, size), zero
-        )
+        b.loop(begin, end, lanes, vector)
 
-    def gathered(self, source: Value, first: Value, where: Axis) -> Value:
-        b, lanes = self.b, self.lanes
+    def bordered(self, source: Value, target: Value, first: Value) -> None:
+        """A row of side-by-side elements: vectors without a mask where the image is, single
+        elements around it. (Masked stores of AVX2 take as long as tens of others.)"""
+        b, where, length = self.b, self.copy.axes[2], self.copy.row
+        zero, most = b.const("i64", 0), b.const("i64", length)
+        # Element j of the row is the image's first + j * stride.
+        before = b.intrinsic("smax", b.sub(zero, first), zero)
+        there = b.intrinsic("smax", b.sub(b.const("i64", where.size), first), zero)
+        if where.stride == 2:
+            before, there = b.binary("lshr", b.add(before, 1), 1), b.binary("lshr", there, 1)
+        begin = b.intrinsic("smin", before, most)
+        end = b.intrinsic("smax", b.intrinsic("smin", there, most), begin)
+        enough = b.icmp("sge", b.sub(end, begin), self.lanes)
+
+        def whole() -> None:
+            self.vectors(target, begin, end, lambda j: self.elements(source, first, j, False))
+            self.singles(source, target, first, zero, begin)
+            self.singles(source, target, first, end, most)
+
+        def masked() -> None:
+            self.vectors(target, 0, length, lambda j: self.elements(source, first, j, True))
+
+        b.branch(enough, whole)
+        b.branch(b.binary("xor", enough, 1), masked)
+
+    def singles(self, source: Value, target: Value, first: Value, begin: Value, end: Value) -> None:
+        b, where, element = self.b, self.copy.axes[2], self.source.element
+
+        def single(j: Value, _: list[Value]) -> None:
+            place = b.add(first, b.mul(j, where.stride))
+            exists = b.icmp("ult", place, where.size)
+            value = scalar_load(b, self.gep(source, place), element, self.source.size, exists)
+            b.store(value, self.gep(target, j), self.source.size)
+
+        b.loop(begin, end, 1, single)
+
+    def elements(self, source: Value, first: Value, j: Value, masked: bool) -> Value:
+        """The elements from j on of a row whose elements are first, first + stride, ... of the
+        image's; zeros where there are none, if `masked`."""
+        b, where = self.b, self.copy.axes[2]
+        parts = []
+        for i in range(where.stride):
+            place = b.add(b.add(first, b.mul(j, where.stride)), i * self.lanes)
+            pointer = self.gep(source, place)
+            if masked:
+                places = b.add(self.numbers, b.splat(place, self.lanes))
+                inside, zero = b.icmp("ult", places, where.size), b.const(self.vector, 0)
+                parts.append(b.masked_load(self.vector, pointer, self.source.size, inside, zero))
+            else:
+                parts.append(b.load(self.vector, pointer, self.source.size))
+        if where.stride == 1:
+            return parts[0]
+        return b.shuffle(parts[0], parts[1], range(0, 2 * self.lanes, 2))
+
+    def gathered(self, source: Value, first: Value, j: Value) -> Value:
+        b, lanes, where = self.b, self.lanes, self.copy.axes[2]
         steps = b.vector("i64", [i * where.stride for i in range(lanes)])
-        places = b.add(steps, b.splat(first, lanes))
+        places = b.add(steps, b.splat(b.add(first, b.mul(j, where.stride)), lanes))
         return gather(
             b, self.vector, source, b.mul(places, self.source.strides[2]),
-            self.inside(places, where.size), self.source.size,
+            b.icmp("ult", places, where.size), self.source.size,
         )  # fmt: skip
 
 

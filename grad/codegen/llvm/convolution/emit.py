@@ -103,10 +103,19 @@ def _finish_function(b: Builder, name: str, plan: Plan, epilogue: Epilogue) -> s
                 else:
                     store()
 
-        turns = p["live"] if spread == 1 else b.binary(
-            "udiv", b.add(p["live"], spread - 1), spread
-        )  # fmt: skip
-        b.loop(0, turns, lanes, run)
+        def whole(start: Value, _: list[Value]) -> None:
+            value = b.load(vector, b.gep(plan.element, row, start), plan.size)
+            epilogue(b, p["image"], p["group"], number, b.add(p["position"], start), value, None)
+
+        if spread > 1:
+            turns = b.binary("udiv", b.add(p["live"], spread - 1), spread)
+            b.loop(0, turns, lanes, run)
+        elif "avx512f" in b.features:
+            b.loop(0, p["live"], lanes, run)
+        else:  # where masked stores take as long as tens of others
+            vectors = b.binary("and", p["live"], -lanes)
+            b.loop(0, vectors, lanes, whole)
+            b.loop(vectors, p["live"], lanes, run)
 
     b.loop(0, p["count"], 1, one_filter)
     return b.function(name, signature(FINISH_PARAMETERS), "internal")
