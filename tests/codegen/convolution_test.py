@@ -65,6 +65,12 @@ class Case:
 CASES = {
     "square": Case(2, 5, (9, 11), 7, (3, 3), before=1),
     "many channels": Case(2, 40, (10, 13), 70, (3, 3), before=1),
+    "blocks of channels": Case(1, 150, (9, 11), 41, (3, 3), before=1),
+    "blocks of channels, narrow rows": Case(2, 150, (13, 2), 40, (3, 3), before=1),
+    "blocks of channels, strided": Case(1, 150, (14, 15), 33, (3, 3), stride=2, before=1),
+    "blocks of channels, spread": Case(1, 150, (7, 6), 33, (3, 3), before=1, after=2, spread=2),
+    "blocks of channels, pointwise": Case(1, 701, (9, 23), 33, (1, 1)),
+    "a wide border": Case(1, 6, (3, 40), 34, (3, 11), before=30),
     "few filters": Case(2, 20, (9, 10), 13, (3, 3), before=1),
     "a narrow tile": Case(2, 6, (9, 10), 50, (3, 3), before=1),
     "one channel": Case(3, 1, (28, 28), 32, (3, 3)),

@@ -105,7 +105,8 @@ class _Copier:
             elif self.source.strides[2] == 1 and where.stride <= 2:
                 self.bordered(source, start, first)
             else:
-                self.vectors(start, 0, length, lambda j: self.gathered(source, first, j))
+                image = source
+                self.vectors(start, 0, length, lambda j: self.gathered(image, first, j))
 
         b.loop(0, where.phases, 1, phase)
 
