@@ -1,6 +1,6 @@
 """Copy the part of an image that a band of a convolution needs, with zeros where there is none.
 
-The layout is `PaddedCopy` of `plan.py`; `emit.py` and `weight.py`
+The layout is `PaddedCopy` of `padded_copy.py`; `emit.py` and `weight.py`
 call the function that is written here at the beginning of each piece of work. Elements outside the
 image are never read: rows outside are only filled, vectors that reach over an edge are cut there.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.convolution.plan import PaddedCopy
+from grad.codegen.llvm.convolution.padded_copy import PaddedCopy
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.memory import scalar_load
 

@@ -14,7 +14,8 @@ from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
 from grad.codegen.llvm.convolution import emit as convolution
 from grad.codegen.llvm.convolution.copy import Source
-from grad.codegen.llvm.convolution.plan import axis_of, make_plan
+from grad.codegen.llvm.convolution.padded_copy import axis_of
+from grad.codegen.llvm.convolution.plan import make_plan
 from grad.codegen.llvm.convolution.weight import Gradient, emit_weight
 from grad.codegen.llvm.convolution.weight_plan import make_weight_plan
 from grad.codegen.llvm.instructions import element_type

@@ -16,6 +16,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from grad.codegen.llvm.convolution.padded_copy import (
+    Axis,
+    PaddedCopy,
+    axis_of,
+    balanced,
+    ceil_div,
+)
 from grad.graph.windows import AXES, Geometry
 from grad.kernel.ir_convolution import (
     WEIGHT_PANEL_BYTES,
@@ -40,127 +47,6 @@ FILTER_TILES: Mapping[int, Mapping[int, int]] = {
 }
 # Positions of a tile whose rows are positions, for two vectors of filters (and for one).
 PIXEL_TILES: Mapping[int, int] = {32: 14, 16: 6}
-
-
-def _ceil_div(a: int, b: int) -> int:
-    return -(-a // b)
-
-
-def balanced(count: int, most: int) -> int:
-    """The size of equal parts of `count`, of which none is larger than `most`."""
-    return _ceil_div(count, _ceil_div(count, most)) if count else 1
-
-
-@dataclass(frozen=True, slots=True)
-class Tap:
-    """A tap of one axis: its number, and where in the padded copy it reads."""
-
-    number: int
-    phase: int
-    shift: int
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """One spatial axis.
-
-    Element j of phase p of the copy that begins at turn t is the image's element
-    ``(t + j) * stride + p - base``.
-
-    Attributes:
-        turns: output positions, counted without their residue modulo `spread`.
-        classes: for each residue, the taps that meet elements of the image there.
-    """
-
-    size: int
-    out: int
-    stride: int
-    spread: int
-    base: int
-    phases: int
-    turns: int
-    classes: tuple[tuple[Tap, ...], ...]
-
-    @property
-    def reach(self) -> int:
-        """Elements of the copy behind those of the turns themselves."""
-        return max((tap.shift for taps in self.classes for tap in taps), default=0)
-
-
-def axis_of(g: Geometry, axis: int) -> Axis:
-    """The axis, of a geometry that is not both strided and spread along it."""
-    stride, spread, dilation = g.stride[axis], g.spread[axis], g.dilation[axis]
-    before, taps, out = g.before[axis], range(g.kernel[axis]), g.out[axis]
-    if spread == 1:
-        steps = [k * dilation for k in taps]
-        only = tuple(
-            Tap(k, step % stride, step // stride) for k, step in zip(taps, steps, strict=True)
-        )
-        phases = max(tap.phase for tap in only) + 1
-        return Axis(g.image[axis], out, stride, 1, before, phases, out, (only,))
-    met = [
-        [(k, (r + k * dilation - before) // spread)
-         for k in taps if (r + k * dilation - before) % spread == 0]
-        for r in range(spread)
-    ]  # fmt: skip
-    lowest = min((shift for taps_of in met for _, shift in taps_of), default=0)
-    classes = tuple(tuple(Tap(k, 0, shift - lowest) for k, shift in taps_of) for taps_of in met)
-    return Axis(g.image[axis], out, 1, spread, -lowest, 1, _ceil_div(out, spread), classes)
-
-
-@dataclass(frozen=True, slots=True)
-class PaddedCopy:
-    """The layout of the copy of a band: ``[channel][phase, plane][phase][phase][row][column]``.
-
-    Attributes:
-        rows, columns: turns of the band.
-    """
-
-    axes: tuple[Axis, Axis, Axis]
-    channels: int
-    rows: int
-    columns: int
-
-    @property
-    def planes_kept(self) -> int:
-        return 1 + self.axes[0].reach
-
-    @property
-    def rows_kept(self) -> int:
-        return self.rows + self.axes[1].reach
-
-    @property
-    def row(self) -> int:
-        """Elements from one row to the next."""
-        return self.columns + self.axes[2].reach
-
-    @property
-    def phase_strides(self) -> tuple[int, int, int]:
-        across = self.rows_kept * self.row
-        down = across * self.axes[2].phases
-        return self.plane * self.planes_kept, down, across
-
-    @property
-    def plane(self) -> int:
-        return self.rows_kept * self.row * self.axes[2].phases * self.axes[1].phases
-
-    @property
-    def strides(self) -> tuple[int, int, int]:
-        return self.plane, self.row, 1
-
-    @property
-    def channel(self) -> int:
-        """Elements from one channel to the next: an odd number of cache lines, so that channels
-        spread over the sets of the caches."""
-        size = self.plane * self.planes_kept * self.axes[0].phases
-        return size if size < 64 else (_ceil_div(size, 16) | 1) * 16
-
-    @property
-    def size(self) -> int:
-        return self.channel * self.channels
-
-    def offset(self, axis: int, tap: Tap) -> int:
-        return tap.phase * self.phase_strides[axis] + tap.shift * self.strides[axis]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +140,13 @@ class Plan:
         """Elements of the stage from one row of the band to the next (PIXELS, not in runs)."""
         if self.joined:
             return self.columns
-        return _ceil_div(self.columns, self.wide) * self.wide + self.lanes
+        return ceil_div(self.columns, self.wide) * self.wide + self.lanes
 
     @property
     def chunk_tiles(self) -> int:
         if self.in_runs:
             return self.chunk // self.tile
-        return _ceil_div(self.columns, self.wide) * (self.chunk // self.tall)
+        return ceil_div(self.columns, self.wide) * (self.chunk // self.tall)
 
     @property
     def stage_row(self) -> int:
@@ -269,10 +155,10 @@ class Plan:
         in place begins before its chunk."""
         if self.in_runs or self.pixels:
             chunk = self.chunk if self.in_runs else self.chunk * self.stage_line
-            return (_ceil_div(chunk + 2 * self.tile + self.lanes, 16) | 1) * 16
+            return (ceil_div(chunk + 2 * self.tile + self.lanes, 16) | 1) * 16
         assert self.copy is not None
         flat = (self.rows - 1) * self.copy.row + self.columns
-        return _ceil_div(flat, self.tile) * self.tile
+        return ceil_div(flat, self.tile) * self.tile
 
     @property
     def waiting(self) -> int:
@@ -291,15 +177,15 @@ class Plan:
         """The copy, and what tiles at its end read behind it."""
         if self.copy is None:
             return 0
-        rows = self.tall + _ceil_div(self.tile, self.columns)
+        rows = self.tall + ceil_div(self.tile, self.columns)
         behind = self.copy.row * rows + self.tile + self.copy.axes[2].reach + self.lanes
-        return _ceil_div(self.copy.size + behind, 16) * 16
+        return ceil_div(self.copy.size + behind, 16) * 16
 
     @property
     def scratch_bytes(self) -> int:
         stage = self.residue * self.axes[2].spread
         elements = self.copy_elements + stage + self.waiting + self.lanes
-        return _ceil_div(elements * self.size, 64) * 64
+        return ceil_div(elements * self.size, 64) * 64
 
     @property
     def items(self) -> int:
@@ -336,7 +222,7 @@ def make_plan(
     size = 4 if element == "float" else 8
     in_place = column_step == 1 and is_pointwise(g)
     if form is ConvolutionForm.PIXELS:
-        vectors = min(2, _ceil_div(g.filters, lanes))
+        vectors = min(2, ceil_div(g.filters, lanes))
         filters = vectors * lanes
     else:
         filters = balanced(g.filters, max(FILTER_TILES[registers]))
@@ -355,14 +241,14 @@ def make_plan(
     if form is ConvolutionForm.FILTERS:
         wide, tall = vectors * lanes, 1
     if in_place:
-        columns = _ceil_div(columns, wide) * wide
-    tiles = _ceil_div(g.filters, filters)
-    in_block = _ceil_div(tiles, blocks) if tiles else 1
+        columns = ceil_div(columns, wide) * wide
+    tiles = ceil_div(g.filters, filters)
+    in_block = ceil_div(tiles, blocks) if tiles else 1
     copy = None if in_place else PaddedCopy(axes, g.channels, rows, columns)
     return Plan(
         g, form, element, lanes, axes, copy, rows, columns, wide, tall, filters, vectors,
-        (_ceil_div(axes[1].turns, rows), _ceil_div(axes[2].turns, columns)),
-        _ceil_div(tiles, in_block), in_block, channel_step if copy is None else copy.channel,
+        (ceil_div(axes[1].turns, rows), ceil_div(axes[2].turns, columns)),
+        ceil_div(tiles, in_block), in_block, channel_step if copy is None else copy.channel,
         _channels_together(g, filters * size, l1_bytes)
         if form is ConvolutionForm.PIXELS
         else g.channels,
@@ -375,7 +261,7 @@ def _channels_together(g: Geometry, row_bytes: int, l1_bytes: int) -> int:
     many at a time as `CHANNELS_TOGETHER` wants."""
     most = max(l1_bytes // 2 // (max(g.taps, 1) * row_bytes), CHANNELS_TOGETHER)
     equal = balanced(g.channels, most)
-    return _ceil_div(equal, CHANNELS_TOGETHER) * CHANNELS_TOGETHER
+    return ceil_div(equal, CHANNELS_TOGETHER) * CHANNELS_TOGETHER
 
 
 def is_pointwise(g: Geometry) -> bool:
@@ -395,7 +281,7 @@ def _bands(
     """Rows and columns of a band, and the number of blocks of filters."""
     rows, columns = max(axes[1].turns, 1), max(axes[2].turns, 1)
     outer = max(g.images * g.groups * axes[0].turns, 1)
-    wanted = max(min(_ceil_div(PIECES, outer), g.operations // (outer * PIECE_OPERATIONS)), 1)
+    wanted = max(min(ceil_div(PIECES, outer), g.operations // (outer * PIECE_OPERATIONS)), 1)
     budget = l2_bytes // 2
 
     def nbytes() -> int:
@@ -404,15 +290,15 @@ def _bands(
         return PaddedCopy(axes, g.channels, rows, columns).size * size
 
     down = min(wanted, max(rows // ROWS_IN_BAND, 1))
-    rows = _ceil_div(rows, down)
+    rows = ceil_div(rows, down)
     while nbytes() > budget and rows > ROWS_IN_BAND:
-        rows = _ceil_div(rows, 2)
-    wanted = _ceil_div(wanted, _ceil_div(axes[1].turns, rows) if rows else 1)
+        rows = ceil_div(rows, 2)
+    wanted = ceil_div(wanted, ceil_div(axes[1].turns, rows) if rows else 1)
     if rows == 1 or nbytes() > 2 * budget:
         across = min(wanted, max(columns // COLUMNS_IN_BAND, 1))
-        columns = _ceil_div(columns, across)
+        columns = ceil_div(columns, across)
         while nbytes() > budget and columns > COLUMNS_IN_BAND:
-            columns = _ceil_div(columns, 2)
-        wanted = _ceil_div(wanted, _ceil_div(axes[2].turns, columns) if columns else 1)
-    tiles = _ceil_div(g.filters, filters)
+            columns = ceil_div(columns, 2)
+        wanted = ceil_div(wanted, ceil_div(axes[2].turns, columns) if columns else 1)
+    tiles = ceil_div(g.filters, filters)
     return rows, columns, max(min(wanted, tiles), 1)

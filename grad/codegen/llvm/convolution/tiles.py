@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.convolution.plan import CHANNELS_TOGETHER, Plan, Tap
+from grad.codegen.llvm.convolution.padded_copy import Tap
+from grad.codegen.llvm.convolution.plan import CHANNELS_TOGETHER, Plan
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.squares import transpose
 

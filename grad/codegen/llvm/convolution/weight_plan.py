@@ -1,20 +1,15 @@
 """Decide how the gradient of a convolution's weight is computed.
 
-`weight.py` writes the code of a plan; `plan.py` has the axes and the padded
-copy that both directions share.
+`weight.py` writes the code of a plan; `padded_copy.py` has the axes and the copy that both
+directions share.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grad.codegen.llvm.convolution.plan import (
-    GRAIN_OPERATIONS,
-    PIXEL_TILES,
-    Axis,
-    PaddedCopy,
-    balanced,
-)
+from grad.codegen.llvm.convolution.padded_copy import Axis, PaddedCopy, balanced
+from grad.codegen.llvm.convolution.plan import GRAIN_OPERATIONS, PIXEL_TILES
 from grad.graph.windows import Geometry
 from grad.kernel.ir_convolution import PANEL_BYTES
 
