@@ -177,13 +177,16 @@ def product(
 
 
 def check(actual: np.ndarray, a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> None:
-    """Compare with float64, within what the rounding of the sums may do."""
-    wide = a.astype(np.float64), b.astype(np.float64)
+    """Compare with a wider type, within what rounding may do at worst: where all products of a sum
+    are equal, its additions round to the same side.
+    """
+    wide_type = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}[a.dtype]
+    wide = a.astype(wide_type), b.astype(wide_type)
     expected = np.matmul(*wide)
     if bias is not None:
-        expected = np.maximum(expected + bias.astype(np.float64), 0)
+        expected = np.maximum(expected + bias.astype(wide_type), 0)
     bound = np.matmul(np.abs(wide[0]), np.abs(wide[1])) + (0 if bias is None else np.abs(bias))
-    tolerance = np.finfo(a.dtype).eps * (4 + a.shape[-1] ** 0.5) * bound + 1e-300
+    tolerance = np.finfo(a.dtype).eps / 2 * (4 + a.shape[-1]) * bound + 1e-300
     assert (np.abs(actual - expected) <= tolerance).all()
 
 
