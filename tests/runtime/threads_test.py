@@ -172,6 +172,46 @@ def test_much_work_wakes_the_others():
             helped = sum(counts[1:])
 
 
+ON_THE_CALLERS_CORE = """
+import os, sys, time
+import numpy as np
+from tests.runtime.threads_test import chunks_by_worker, set_num_threads
+
+allowed = set({cores})
+here = min(allowed)
+os.sched_setaffinity(0, allowed)
+set_num_threads(2)
+before = set(os.listdir("/proc/self/task"))
+chunks_by_worker(1e9)
+(helper,) = (int(t) for t in set(os.listdir("/proc/self/task")) - before)
+os.sched_setaffinity(os.getpid(), {{here}})
+
+def core_of_helper():
+    return int(open(f"/proc/self/task/{{helper}}/stat").read().rsplit(")", 1)[1].split()[36])
+
+for _ in range(5):
+    time.sleep(0.02)  # asleep by now
+    os.sched_setaffinity(helper, {{here}})
+    os.sched_setaffinity(helper, allowed)
+    deadline = time.monotonic() + 60
+    while not chunks_by_worker(1e9)[1]:
+        assert time.monotonic() < deadline, "nobody ever helped"
+    assert (core_of_helper() == here) == (len(allowed) == 1)
+    assert os.sched_getaffinity(helper) == allowed
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads choose no core here")
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_woken_thread_leaves_the_core_of_the_caller(count):
+    """And may be moved again afterwards; with one core for all, they share it."""
+    cores = sorted(os.sched_getaffinity(0))[:count]
+    if len(cores) < count:
+        pytest.skip("this machine has one core")
+    result = run_script(ON_THE_CALLERS_CORE.format(cores=cores))
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @posix
 def test_many_more_threads_than_cores():
     set_num_threads(100)

@@ -31,10 +31,14 @@ CLOSELY = 200_000
 # Words of 8 bytes a call: function, first argument, items, grain, number of the chunk after its
 # last.
 CALL_WORDS = 5
+# As many threads as the pool may have (threads.py).
+MAX_THREADS = 1024
 # Counters lie on cache lines of their own.
 COUNTER_WORDS = 8
 
-STATE = """
+# `places` has the core of each thread that is awake, 1 and up; the caller's is of its last call to
+# the sleeping ones.
+STATE = f"""
 @epoch = internal global i32 0, align 64
 @active = internal global i32 0, align 64
 @sleepers = internal global i32 0, align 64
@@ -43,10 +47,49 @@ STATE = """
 @alive = internal global i64 0, align 8
 @owed = internal global i64 0, align 64
 @last_job = internal global i64 0, align 8
-@job = internal global { ptr, i64, ptr, i64, ptr } zeroinitializer, align 64
+@job = internal global {{ ptr, i64, ptr, i64, ptr }} zeroinitializer, align 64
+@places = internal global [{MAX_THREADS} x i32] zeroinitializer, align 64
 @grad_pool_missing = global i64 0, align 64
 declare i64 @llvm.umin.i64(i64, i64)
 declare i64 @llvm.uadd.sat.i64(i64, i64)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+"""
+
+# A thread that has just been woken takes a core for itself where there is one.
+SPREAD = """
+define internal void @note_core(i64 %self) {
+  %core = call i32 @core()
+  %place = add i32 %core, 1
+  %place_at = getelementptr i32, ptr @places, i64 %self
+  store atomic i32 %place, ptr %place_at monotonic, align 4
+  ret void
+}
+define internal void @spread(i64 %self) {
+entry:
+  %limit = load atomic i64, ptr @limit seq_cst, align 8
+  %mine_at = getelementptr i32, ptr @places, i64 %self
+  store atomic i32 0, ptr %mine_at monotonic, align 4
+  %core = call i32 @core()
+  %mine = add i32 %core, 1
+  br label %look
+look:
+  %i = phi i64 [0, %entry], [%next, %apart]
+  %place_at = getelementptr i32, ptr @places, i64 %i
+  %place = load atomic i32, ptr %place_at monotonic, align 4
+  %shared = icmp eq i32 %place, %mine
+  br i1 %shared, label %leave, label %apart
+apart:
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %limit
+  br i1 %more, label %look, label %note
+leave:
+  call void @leave_core(ptr @places, i64 %limit)
+  br label %note
+note:
+  call void @note_core(i64 %self)
+  ret void
+}
 """
 
 # Run chunks claimed from the worker's own run and then from the next ones, until there are none:
@@ -121,6 +164,8 @@ WORKER = f"""
 define internal ptr @worker(ptr %identity) {{
 entry:
   %self = ptrtoint ptr %identity to i64
+  %place_at = getelementptr i32, ptr @places, i64 %self
+  call void @spread(i64 %self)
   br label %wait
 wait:
   %seen = phi i32 [0, %entry], [%now, %left]
@@ -138,9 +183,11 @@ rest:
   call void @pause()
   br label %spin
 sleep:
+  store atomic i32 0, ptr %place_at monotonic, align 4
   %before = atomicrmw add ptr @sleepers, i32 1 seq_cst
   call void @sleep_while(i32 %now)
   %after = atomicrmw sub ptr @sleepers, i32 1 seq_cst
+  call void @spread(i64 %self)
   br label %spin
 look:
   %limit = load atomic i64, ptr @limit seq_cst, align 8
@@ -172,6 +219,7 @@ out:
 left:
   br label %wait
 leave:
+  store atomic i32 0, ptr %place_at monotonic, align 4
   %gone = atomicrmw sub ptr @alive, i64 1 seq_cst
   ret ptr null
 }}
@@ -232,6 +280,7 @@ weigh:
   store i64 %owed_after, ptr @owed
   br i1 %worth, label %rouse, label %run
 rouse:
+  call void @note_core(i64 0)
   %helpers = sub i64 %chunks, 1
   %bounded = call i64 @llvm.umin.i64(i64 %helpers, i64 2147483647)
   call void @wake(i64 %bounded)
@@ -267,8 +316,8 @@ serial:
 
 # start: a new worker, 0 or an error number. resize: workers from `limit` on end; returns when they
 # have. reset: as if there had never been a thread, for a forked child.
-CONTROL = """
-define i32 @grad_pool_start(i64 %number) {
+CONTROL = f"""
+define i32 @grad_pool_start(i64 %number) {{
   %handle = alloca i64, align 8
   %identity = inttoptr i64 %number to ptr
   %counted = atomicrmw add ptr @alive, i64 1 seq_cst
@@ -282,14 +331,14 @@ started:
 failed:
   %uncounted = atomicrmw sub ptr @alive, i64 1 seq_cst
   ret i32 %error
-}
-define void @grad_pool_resize(i64 %limit) {
+}}
+define void @grad_pool_resize(i64 %limit) {{
 entry:
   %keep = sub i64 %limit, 1
   br label %take
 take:
   %pair = cmpxchg ptr @busy, i32 0, i32 1 acq_rel monotonic
-  %taken = extractvalue { i32, i1 } %pair, 1
+  %taken = extractvalue {{ i32, i1 }} %pair, 1
   br i1 %taken, label %announce, label %yield
 yield:
   %yielded = call i32 @sched_yield()
@@ -309,12 +358,13 @@ patience:
 release:
   store atomic i32 0, ptr @busy release, align 4
   ret void
-}
-define i64 @grad_pool_alive() {
+}}
+define i64 @grad_pool_alive() {{
   %alive = load atomic i64, ptr @alive seq_cst, align 8
   ret i64 %alive
-}
-define void @grad_pool_reset() {
+}}
+define void @grad_pool_reset() {{
+  call void @llvm.memset.p0.i64(ptr @places, i8 0, i64 {4 * MAX_THREADS}, i1 false)
   store atomic i32 0, ptr @epoch seq_cst, align 4
   store atomic i32 0, ptr @active seq_cst, align 4
   store atomic i32 0, ptr @sleepers seq_cst, align 4
@@ -322,10 +372,10 @@ define void @grad_pool_reset() {
   store atomic i64 0, ptr @alive seq_cst, align 8
   call void @reset_wait()
   ret void
-}
+}}
 """
 
 
 def pool_text(triple: str) -> str:
     """The pool's module for the platform that `triple` names (``"x86_64-unknown-linux-gnu"``)."""
-    return STATE + platform_text(triple) + DRAIN + WORKER + PARALLEL + CONTROL
+    return STATE + platform_text(triple) + SPREAD + DRAIN + WORKER + PARALLEL + CONTROL

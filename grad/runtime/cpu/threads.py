@@ -16,12 +16,11 @@ import warnings
 
 from grad.runtime.cpu.compiler import compile_ir, keep_for_ever, register_symbol
 from grad.runtime.cpu.host import core_count, host
-from grad.runtime.cpu.pool_code import pool_text
+from grad.runtime.cpu.pool_code import MAX_THREADS, pool_text
 from grad.settings import settings
 
 # Where there are no POSIX threads (Windows) every run is serial.
 HAS_THREADS = os.name == "posix"
-MAX_THREADS = 1024
 FUNCTIONS = (
     "grad_parallel",
     "grad_pool_start",
