@@ -18,6 +18,7 @@ import pytest
 
 from grad.runtime.cpu import pool_code
 from grad.runtime.cpu.compiler import compile_ir
+from grad.runtime.cpu.host import host
 from grad.runtime.cpu.replay import Call, NativePlan
 from grad.runtime.cpu.threads import get_num_threads, pool, set_num_threads
 from tests.runtime.native_kernels import COUNT, WORK, add_plan, adds_right, exit_with_answer, kernel
@@ -172,44 +173,38 @@ def test_much_work_wakes_the_others():
             helped = sum(counts[1:])
 
 
-ON_THE_CALLERS_CORE = """
-import os, sys, time
-import numpy as np
-from tests.runtime.threads_test import chunks_by_worker, set_num_threads
-
-allowed = set({cores})
-here = min(allowed)
-os.sched_setaffinity(0, allowed)
-set_num_threads(2)
-before = set(os.listdir("/proc/self/task"))
-chunks_by_worker(1e9)
-(helper,) = (int(t) for t in set(os.listdir("/proc/self/task")) - before)
-os.sched_setaffinity(os.getpid(), {{here}})
-
-def core_of_helper():
-    return int(open(f"/proc/self/task/{{helper}}/stat").read().rsplit(")", 1)[1].split()[36])
-
-for _ in range(5):
-    time.sleep(0.02)  # asleep by now
-    os.sched_setaffinity(helper, {{here}})
-    os.sched_setaffinity(helper, allowed)
-    deadline = time.monotonic() + 60
-    while not chunks_by_worker(1e9)[1]:
-        assert time.monotonic() < deadline, "nobody ever helped"
-    assert (core_of_helper() == here) == (len(allowed) == 1)
-    assert os.sched_getaffinity(helper) == allowed
+# As if thread 1 had just been woken while the caller is awake on `core`: where it runs afterwards.
+WOKEN_BESIDE = """
+define i32 @apart_woken_beside(i32 %core) {
+  %place = add i32 %core, 1
+  store atomic i32 %place, ptr @places monotonic, align 4
+  store atomic i64 2, ptr @limit seq_cst, align 8
+  call void @spread(i64 1)
+  %now = call i32 @core()
+  ret i32 %now
+}
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads choose no core here")
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_woken_thread_leaves_the_core_of_the_caller(count):
-    """And may be moved again afterwards; with one core for all, they share it."""
-    cores = sorted(os.sched_getaffinity(0))[:count]
+def test_a_woken_thread_leaves_the_core_of_another(count):
+    """And may be moved again afterwards; where all are allowed one core, they share it."""
+    before = os.sched_getaffinity(0)
+    cores = sorted(before)[:count]
     if len(cores) < count:
-        pytest.skip("this machine has one core")
-    result = run_script(ON_THE_CALLERS_CORE.format(cores=cores))
-    assert (result.returncode, result.stderr) == (0, "")
+        pytest.skip("this process may use one core only")
+    text = pool_code.pool_text(host().triple).replace("@grad_", "@apart_") + WOKEN_BESIDE
+    address = compile_ir(text, ["apart_woken_beside"], "a pool")["apart_woken_beside"]
+    woken_beside = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(address)
+    try:
+        for here in cores:
+            os.sched_setaffinity(0, {here})
+            os.sched_setaffinity(0, cores)  # still there
+            assert (woken_beside(here) == here) == (count == 1)
+            assert os.sched_getaffinity(0) == set(cores)
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @posix
