@@ -9,8 +9,8 @@
 * STREAM: few rows times a matrix whose columns are contiguous; reads the matrix once, row by row.
 * DOT: few rows times a matrix that is contiguous along k; lanes run along k.
 
-Work is cut by shape only, never by the number of threads, and every output element is computed
-inside one piece, so results are the same to the bit on any number of threads.
+Work is cut (`pieces.py`) by shape only, never by the number of threads, and every output element is
+computed inside one piece, so results are the same to the bit on any number of threads.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from grad.codegen.llvm.contraction.pieces import PIECES, Tiling, pieces_of
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction.structure import (
     TILES_PACKED_TOGETHER,
@@ -43,11 +44,7 @@ DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sum
 ROWS_IN_PLACE = 96  # more rows pay for packing B
 UNALIGNED_ROWS_IN_PLACE = 64  # the same where most vectors of B lie across two cache lines
 COLUMNS_IN_PLACE = 256  # columns of a transposed A that are read without packing
-ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
 BLOCK_SHARE = 4  # of the second-level cache, for a packed block of B beside the next one
-PIECE_OPERATIONS = 1_500_000  # smallest piece of a large product
-# Enough for 8 threads that do not run evenly; half as many where each has to pack its operands.
-PIECES = 16
 PIECE_BYTES = 1 << 20  # smallest piece of a large vector product, of matrix read
 GRAIN_OPERATIONS = 500_000
 
@@ -158,19 +155,7 @@ def _balanced(total: int, largest: int) -> tuple[tuple[int, ...], int, int]:
     return ((small + 1, small) if larger else (small,)), pieces, larger
 
 
-@dataclass(frozen=True, slots=True)
-class _Tiling:
-    """Row tiles and column panels of a product: sizes, how many, how many of the larger size."""
-
-    heights: tuple[int, ...]
-    tiles: int
-    large_tiles: int
-    widths: tuple[int, ...]
-    panels: int
-    wide_panels: int
-
-
-def _tiling(problem: Problem, narrow: bool) -> _Tiling:
+def _tiling(problem: Problem, narrow: bool) -> Tiling:
     m = problem.m
     roomy = problem.has_fma or problem.registers == 32
     table = TILE_ROWS[problem.registers] if roomy else TILE_ROWS_WITHOUT_FMA
@@ -180,7 +165,7 @@ def _tiling(problem: Problem, narrow: bool) -> _Tiling:
         widest -= 1  # fewer passes over B
     widths, panels, wide_panels = _balanced(max(1, ceil_div(problem.n, problem.lanes)), widest)
     heights, tiles, large_tiles = _balanced(max(1, m), table[widths[0]])
-    return _Tiling(heights, tiles, large_tiles, widths, panels, wide_panels)
+    return Tiling(heights, tiles, large_tiles, widths, panels, wide_panels)
 
 
 def _tiled(problem: Problem, tuning: Tuning) -> Choice:
@@ -212,8 +197,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         a_computed=problem.a_computed,
         b_computed=problem.b_computed,
     )
-    pieces = tuning.pieces // 2 if pack_a or pack_b else tuning.pieces
-    tiles, panels = _blocks(problem, tiling, depth, pieces, pack_a, pack_b)
+    tiles, panels = pieces_of(problem, tiling, depth, tuning.pieces, pack_a, pack_b)
     row_blocks, column_blocks = ceil_div(tiling.tiles, tiles), ceil_div(tiling.panels, panels)
     at_once = _panels_at_once(problem, structure, panels, depth)
     arguments = {
@@ -303,47 +287,3 @@ def _depth_in_place(problem: Problem, tiles: int, tuning: Tuning) -> int:
     return min(
         max(fitting, DEPTH_IN_PLACE), tuning.depth_limit if tiles > 2 else 2 * DEPTH_IN_PLACE
     )
-
-
-def _blocks(
-    problem: Problem, tiling: _Tiling, depth: int, pieces: int, pack_a: bool, pack_b: bool
-) -> tuple[int, int]:
-    """Row tiles and column panels of one piece of work.
-
-    The block of B fills half the second-level cache at most. Pieces are then halved, columns first,
-    until there are enough of them or until packing would no longer be paid back by its uses.
-    """
-    tiles, panels = tiling.tiles, tiling.panels
-    panel_columns = tiling.widths[0] * problem.lanes
-    cached = problem.l2_bytes // 2 // max(1, depth * panel_columns * problem.size)
-    column_blocks = ceil_div(panels, max(1, cached)) if pack_b else 1
-    row_blocks = ceil_div(tiles * tiling.heights[0], ROWS_IN_PIECE)
-    wanted = ceil_div(min(pieces, problem.operations // PIECE_OPERATIONS), max(1, problem.batch))
-    least_columns = _least_columns(tiles, panel_columns, pack_a, pack_b)
-    least_rows = 256 if pack_b else 48
-    while column_blocks * row_blocks < wanted:
-        columns = problem.n >= 2 * column_blocks * least_columns
-        rows = problem.m >= 2 * row_blocks * least_rows
-        if columns and rows:
-            columns = _waste(panels, 2 * column_blocks) <= _waste(tiles, 2 * row_blocks) + 0.1
-        if columns:
-            column_blocks *= 2
-        elif rows:
-            row_blocks *= 2
-        else:
-            break
-    return ceil_div(tiles, min(row_blocks, tiles)), ceil_div(panels, min(column_blocks, panels))
-
-
-def _waste(total: int, blocks: int) -> float:
-    """How much longer the longest of so many blocks is than their mean, as a fraction."""
-    return ceil_div(total, min(blocks, total)) * min(blocks, total) / total - 1
-
-
-def _least_columns(tiles: int, panel_columns: int, pack_a: bool, pack_b: bool) -> int:
-    """Columns that pay for packing A again and for reading it again."""
-    if pack_a:
-        return 512 if tiles > 20 else 256
-    if tiles > 20 and pack_b:
-        return 256
-    return 128 if tiles > 8 else panel_columns
