@@ -43,7 +43,7 @@ DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
 ROWS_IN_PLACE = 96  # more rows pay for packing B
 UNALIGNED_ROWS_IN_PLACE = 64  # the same where most vectors of B lie across two cache lines
-COLUMNS_IN_PLACE = 256  # columns of a transposed A that are read without packing
+COLUMNS_IN_PLACE = 256  # of a transposed A, where they may reach half the second-level cache
 BLOCK_SHARE = 4  # of the second-level cache, for a packed block of B beside the next one
 PIECE_BYTES = 1 << 20  # smallest piece of a large vector product, of matrix read
 GRAIN_OPERATIONS = 500_000
@@ -253,12 +253,12 @@ def _scratch(structure: Contraction, tiles: int, panels: int, depth: int) -> dic
 
 
 def _a_in_place(problem: Problem) -> bool:
-    """Whether tiles read A where it is: along k, or by columns where those of a tile, a line each,
-    stay in the first-level cache.
+    """Whether tiles read A where it is: along k, or by columns where those of a block of k, of which
+    a tile reads a line each, are near each other in the second-level cache.
     """
     if problem.a_layout is Layout.ROW_CONTIGUOUS:
-        reach = abs(problem.a_strides[-1]) * problem.k * problem.size
-        return problem.k <= COLUMNS_IN_PLACE and reach <= problem.l2_bytes // 2
+        reach = abs(problem.a_strides[-1]) * min(problem.k, DEPTH_LIMIT) * problem.size
+        return reach <= problem.l2_bytes // (2 if problem.k <= COLUMNS_IN_PLACE else 8)
     return problem.a_layout is Layout.K_CONTIGUOUS
 
 
