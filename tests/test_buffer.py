@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import mmap
 import os
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from grad import buffer as buffer_module
 from grad.buffer import (
     Buffer,
     clear_buffer_cache,
@@ -23,8 +26,10 @@ from grad.buffer import (
 )
 from grad.dtype import ALL_DTYPES
 from grad.errors import OutOfMemoryError
+from grad.runtime import slabs
 from grad.runtime.buffer_pool import BufferPool, readable
 from grad.runtime.memory import capacity_for
+from grad.runtime.slabs import map_huge
 
 ROOT = Path(__file__).parents[1]
 MEGABYTE = 1 << 20
@@ -157,6 +162,40 @@ def test_negative_sizes(nbytes):
     assert get_buffer_memory_stats() == before
 
 
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+def test_memory_of_a_slab_goes_back_part_by_part():
+    """Also while a neighbour lives on."""
+    clear_buffer_cache()
+    buffers = [Buffer(4 * MEGABYTE) for _ in range(10)]
+    for buffer in buffers:
+        buffer.memory[:] = b"\1" * (4 * MEGABYTE)
+    before = resident_bytes()
+    del buffers[1:]
+    clear_buffer_cache()
+    assert before - resident_bytes() >= 8 * 4 * MEGABYTE
+    assert bytes(buffers[0].memory[-3:]) == b"\1\1\1"
+
+
+def test_slabs_are_small_where_memory_is_short(monkeypatch):
+    def map_little(nbytes: int):
+        if nbytes > MEGABYTE:
+            raise MemoryError
+        return map_huge(nbytes)
+
+    monkeypatch.setattr(slabs, "map_huge", map_little)
+    cutter = slabs.Slabs()
+    parts = [cutter.cut(nbytes) for nbytes in (20_000, 300_000, MEGABYTE)]
+    for number, part in enumerate(parts):
+        ctypes.memset(part.address, number, 20_000)
+    assert [ctypes.string_at(part.address, 1)[0] for part in parts] == [0, 1, 2]
+    with pytest.raises(MemoryError):
+        cutter.cut(2 * MEGABYTE)
+
+
 @pytest.mark.parametrize("nbytes", [2**48, 2**63, 2**64, 10**30])
 def test_absurd_sizes_raise_before_anything_is_allocated(nbytes):
     before = dict(get_buffer_memory_stats())
@@ -242,7 +281,7 @@ def test_statistics_add_up_and_read_well():
     assert stats["peak_bytes"] >= stats["in_use_bytes"]
     del held
     after = get_buffer_memory_stats()
-    assert after["cached_bytes"] == capacities
+    assert after["cached_bytes"] == capacities == buffer_module._pool._free_bytes
     assert after["peak_bytes"] >= stats["in_use_bytes"]
     assert "cached           4 MB" in str(after)
     assert len(str(after).splitlines()) == len(after)

@@ -1,8 +1,8 @@
 """Memory blocks kept for the next user, with limits on what is allocated and on what is kept.
 
-`BufferPool.take` and `give` are on the path of every operation: for small blocks they are a pop
-and an append of a list, both atomic, and take no lock. All sums are computed from the lists when
-they are wanted. Blocks come from memory.py; grad/buffer.py wraps them and has the public controls.
+`BufferPool.take` and `give` are on the path of every operation: they are a pop and an append of a
+list, both atomic, and an addition, and take no lock unless memory comes from the system or goes
+back. Blocks come from memory.py; grad/buffer.py wraps them and has the public controls.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ class BufferPool:
         self.limit_bytes = share_of(self.system_bytes, DEFAULT_MEMORY_FRACTION)
         self.max_cached_bytes = share_of(self.system_bytes, DEFAULT_CACHED_FRACTION)
         self._kept = SMALL_KEPT
+        self._allowed = self.max_cached_bytes  # bytes that may be free
+        self._allocated = 0  # bytes of all blocks; changed under the lock
         # Counted without the lock: CPython does not switch threads inside an addition.
+        self._free_bytes = 0
         self.hits = self.misses = self.peak = self._clock = 0
 
     def take(self, nbytes: int) -> Block:
@@ -69,18 +72,24 @@ class BufferPool:
                 pass
             else:
                 self.hits += 1
+                self._free_bytes -= block.size_class.capacity
                 return block
-        return self._take_slowly(nbytes)
+        return self._take_large(nbytes)
 
     def give(self, block: Block) -> None:
         """Take back a block that nobody uses any more. Never waits, and is safe in finalisers."""
         size_class = block.size_class
-        free = size_class.free
+        free, capacity = size_class.free, size_class.capacity
         free.append(block)
-        kept = self._kept if size_class.capacity <= SMALL_BYTES else 0
-        if len(free) > kept and self._lock.acquire(blocking=False):
+        self._free_bytes += capacity
+        enough = (
+            len(free) <= self._kept
+            if capacity <= SMALL_BYTES
+            else self._free_bytes <= self._allowed
+        )
+        if not enough and self._lock.acquire(blocking=False):
             try:
-                self._evict(self.cached - (self.max_cached_bytes if self.enabled else 0))
+                self._evict(self.cached - self._allowed)
             finally:
                 self._lock.release()
 
@@ -92,9 +101,9 @@ class BufferPool:
     @property
     def allocated(self) -> int:
         """Bytes of all blocks."""
-        return sum(c.count * c.capacity for c in list(self._classes.values()))
+        return self._allocated
 
-    def _take_slowly(self, nbytes: int) -> Block:
+    def _take_large(self, nbytes: int) -> Block:
         """A large block, or one that has to come from the system."""
         if nbytes < 0:
             raise ValueError(f"a buffer of {nbytes} bytes: a size cannot be negative.")
@@ -111,7 +120,10 @@ class BufferPool:
             block = self._allocate(nbytes, size_class)
         else:
             self.hits += 1
-        self.peak = max(self.peak, self.allocated - self.cached)
+            self._free_bytes -= capacity
+        in_use = self._allocated - self._free_bytes
+        if in_use > self.peak:
+            self.peak = in_use
         return block
 
     def _allocate(self, nbytes: int, size_class: SizeClass) -> Block:
@@ -127,6 +139,7 @@ class BufferPool:
             except (MemoryError, OSError):
                 with self._lock:
                     size_class.count -= 1
+                    self._allocated -= size_class.capacity
                     self.misses -= 1
         raise self._out_of_memory(nbytes)
 
@@ -139,6 +152,7 @@ class BufferPool:
                 return False
             self._evict(excess)
             size_class.count += 1
+            self._allocated += size_class.capacity
             self.misses += 1
             return True
 
@@ -162,6 +176,8 @@ class BufferPool:
                 except IndexError:
                     break
                 size_class.count -= 1
+                self._allocated -= size_class.capacity
+                self._free_bytes -= size_class.capacity
                 nbytes -= size_class.capacity
 
     def clear(self) -> int:
@@ -176,9 +192,9 @@ class BufferPool:
         with self._lock:
             for name, value in values.items():
                 setattr(self, name, value)
-            allowed = self.max_cached_bytes if self.enabled else 0
-            self._kept = SMALL_KEPT if allowed >= SMALL_KEPT_BYTES else 0
-            self._evict(self.cached - allowed)
+            self._allowed = self.max_cached_bytes if self.enabled else 0
+            self._kept = SMALL_KEPT if self._allowed >= SMALL_KEPT_BYTES else 0
+            self._evict(self.cached - self._allowed)
 
     def statistics(self) -> MemoryStats:
         """The numbers of this moment."""

@@ -1,23 +1,21 @@
 """Blocks of host memory taken from the system, and the sizes they come in.
 
 `capacity_for` rounds a size up to its class; `allocate_block` gets memory of a class, aligned to
-64 bytes, from ordinary Python objects: an array.array for small blocks, an anonymous mapping
-advised to huge pages for large ones. Pages touched for the first time cost more than the
-arithmetic on them (25 ms per 64 MB), which is why buffer_pool.py keeps blocks for reuse and why
-large ones ask for huge pages. Read this, then buffer_pool.py, then grad/buffer.py.
+64 bytes, from ordinary Python objects: an array.array for small blocks, a part of a slab of huge
+pages (slabs.py) for medium ones, an anonymous mapping of huge pages for large ones. Pages touched
+for the first time cost more than the arithmetic on them (25 ms per 64 MB), which is why
+buffer_pool.py keeps blocks for reuse. Read this, then buffer_pool.py, then grad/buffer.py.
 """
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import os
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from grad.runtime.slabs import Slabs, map_huge
 
 if hasattr(os, "sysconf"):
     psutil = None  # it would tell the same number, and takes 30 ms to import
@@ -28,10 +26,15 @@ else:
         psutil = None
 
 ALIGNMENT = 64
-MAPPED_FROM = 1 << 20
-HUGE_PAGE = 2 << 20
+QUARTER_STEPS_FROM = 1 << 20
+SLABS_FROM = 1 << 14
+# From here on a mapping of its own wastes at most a quarter of it, in its last huge page.
+MAPPED_FROM = 8 << 20
 # A fixed limit of a container, under cgroup version 2 and version 1.
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+_slabs = Slabs()
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +77,7 @@ def capacity_for(nbytes: int) -> int:
     if nbytes <= ALIGNMENT:
         return ALIGNMENT
     bits = (nbytes - 1).bit_length()
-    if nbytes <= MAPPED_FROM:
+    if nbytes <= QUARTER_STEPS_FROM:
         return 1 << bits
     step = 1 << (bits - 3)
     return (nbytes + step - 1) & -step
@@ -83,24 +86,14 @@ def capacity_for(nbytes: int) -> int:
 def allocate_block(size_class: SizeClass) -> Block:
     """A new block of `size_class`; raises MemoryError or OSError when the system has none."""
     capacity = size_class.capacity
-    if capacity < MAPPED_FROM:
+    if capacity < SLABS_FROM:
         small = array("B", b"\0") * (capacity + ALIGNMENT)
         return Block(-(-small.buffer_info()[0] // ALIGNMENT) * ALIGNMENT, size_class, small)
-    pages = map_pages(capacity + HUGE_PAGE)
-    base = np.frombuffer(pages, np.uint8).__array_interface__["data"][0]
-    address = -(-base // HUGE_PAGE) * HUGE_PAGE
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        # It is advice only: a kernel built without huge pages refuses it.
-        with contextlib.suppress(OSError):
-            pages.madvise(mmap.MADV_HUGEPAGE, address - base, capacity)
+    if capacity < MAPPED_FROM:
+        part = _slabs.cut(capacity)
+        return Block(part.address, size_class, part)
+    pages, address = map_huge(capacity)
     return Block(address, size_class, pages)
-
-
-def map_pages(nbytes: int) -> mmap.mmap:
-    """Anonymous private pages: shared ones a forked child would overwrite under its parent."""
-    if hasattr(mmap, "MAP_PRIVATE"):
-        return mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return mmap.mmap(-1, nbytes)
 
 
 def system_memory() -> int | None:

@@ -253,8 +253,8 @@ def _scratch(structure: Contraction, tiles: int, panels: int, depth: int) -> dic
 
 
 def _a_in_place(problem: Problem) -> bool:
-    """Whether tiles read A where it is: along k, or by columns where those of a block of k, of which
-    a tile reads a line each, are near each other in the second-level cache.
+    """Whether tiles read A where it is: along k, or by columns where those of a block of k, of
+    which a tile reads a line each, are near each other in the second-level cache.
     """
     if problem.a_layout is Layout.ROW_CONTIGUOUS:
         reach = abs(problem.a_strides[-1]) * min(problem.k, DEPTH_LIMIT) * problem.size
