@@ -76,6 +76,8 @@ class _Finish:
 
     def replay(self) -> Replay | None:
         tape = self.tape
+        if any(tape.is_made_here(t) and t._grad is not None for t in self.results):
+            return None  # a replay makes another handle, which has no gradient
         roots = self.roots()
         with nobody_computing():
             pending = [node for node in dict.fromkeys(roots) if node.buffer is None]
@@ -236,5 +238,5 @@ class _Finish:
                 return Handle(-1, number, None, (), tensor.shape, None)
         number = self.argument_of.get(id(tensor._storage), -1)
         kept = None if number >= 0 else tensor._storage
-        whole = tensor if kept is not None and not self.tape.is_inner(tensor) else None
+        whole = tensor if kept is not None else None
         return Handle(-1, number, kept, tensor._path, tensor.shape, tensor.layout, whole)

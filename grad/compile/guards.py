@@ -168,7 +168,7 @@ class _Collector:
             self.look_at_class(value)
         elif isinstance(value, types.ModuleType):
             self.look_at_module(value)
-        elif hasattr(value, "__next__"):
+        elif hasattr(type(value), "__next__"):
             raise Unguarded(f"it draws from an iterator, a {type(value).__name__}")
         elif not isinstance(value, Generator | types.BuiltinFunctionType):
             self.look_at_object(value)

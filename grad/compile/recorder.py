@@ -94,6 +94,7 @@ class Tape(Recorder):
     contexts: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
     _held: dict[tuple[Node, int, int], Node] = field(default_factory=dict)
     _born: weakref.WeakSet[Storage] = field(default_factory=weakref.WeakSet)
+    _made: dict[int, weakref.ref[Any]] = field(default_factory=dict)  # handles, by identity
 
     # -- storages ----------------------------------------------------------------------------------
     def is_born(self, storage: Storage) -> bool:
@@ -166,26 +167,28 @@ class Tape(Recorder):
     # -- gradients ---------------------------------------------------------------------------------
     def read_grad(self, tensor: Any) -> Any:
         value = grad_slot.__get__(tensor)
-        if id(tensor) not in self.grads and not self.is_inner(tensor):
+        if id(tensor) not in self.grads and not self.is_made_here(tensor):
             self.grads[id(tensor)] = OuterGrad(tensor, value, read=True)
         return value
 
     def write_grad(self, tensor: Any, value: Any) -> None:
         known = self.grads.get(id(tensor))
-        if known is None and not self.is_inner(tensor):
+        if known is None and not self.is_made_here(tensor):
             before = grad_slot.__get__(tensor)
             known = self.grads[id(tensor)] = OuterGrad(tensor, before, read=False)
         if known is not None:
             known.written = True
         grad_slot.__set__(tensor, value)
 
-    def is_inner(self, tensor: Any) -> bool:
-        """Whether a tensor belongs to the recorded computation: its handle was made there."""
+    def is_made_here(self, tensor: Any) -> bool:
+        """Whether the handle was made while recording, be it on memory from outside."""
         try:
             grad_slot.__get__(tensor)
         except AttributeError:  # it is being made
+            self._made[id(tensor)] = weakref.ref(tensor)
             return True
-        return tensor._storage in self._born
+        made = self._made.get(id(tensor))
+        return made is not None and made() is tensor
 
     # -- what the library tells --------------------------------------------------------------------
     def value_wanted(self, nodes: Sequence[Node]) -> None:
@@ -227,7 +230,7 @@ class Tape(Recorder):
         self.contexts.add(function)
 
     def history_changed(self, tensor: Any) -> None:
-        if not self.is_inner(tensor):
+        if tensor._storage not in self._born:
             self.give_up("it changes the history of a tensor from outside in place")
 
     def give_up(self, reason: str) -> None:

@@ -1013,3 +1013,38 @@ def test_one_launch_per_step():
     before = grad.engine.cache.hits + grad.engine.cache.misses
     run.call(*work[0])
     assert grad.engine.cache.hits + grad.engine.cache.misses == before
+
+
+def test_gradients_of_handles_made_inside_on_memory_from_outside():
+    """A detached argument is a leaf of the recording, whose gradient belongs to each call alone."""
+
+    def gradient(x):
+        leaf = x.detach().requires_grad_()
+        (leaf * leaf).sum().backward()
+        return leaf.grad
+
+    compiled = grad.compile(gradient)
+    for _ in range(5):
+        x = grad.randn(7)
+        assert same(compiled(x), 2 * x)
+    assert compiled.recordings == 1 and replays(compiled, x)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda x: x.detach().requires_grad_(), lambda x: x.clone().detach().requires_grad_()]
+)
+def test_a_leaf_that_is_returned_has_the_gradient_of_its_own_call(make):
+    def leaf_of(x):
+        leaf = make(x)
+        (leaf * leaf).sum().backward()
+        return leaf
+
+    compiled = grad.compile(leaf_of)
+    kept = []
+    for _ in range(4):
+        x = grad.randn(3)
+        kept.append((x, compiled(x)))
+    for x, leaf in kept:
+        assert leaf.requires_grad
+        assert same(leaf, x)
+        assert same(leaf.grad, 2 * x)
