@@ -19,6 +19,7 @@ from grad.schedule.program import Entry, Program
 SLICE_WORK = 3_000_000
 WORK_OF_BYTE = 6
 PIECES = 16
+ENOUGH_RUNS = 4  # of a vector product: the sums of slices would cost more than they bring
 LEAST_DEPTH = 512
 DEPTH_STEP = 16
 # A block of the result that a thread computes as one piece: rows and columns of a tiled product,
@@ -45,12 +46,14 @@ def slice_depth(entries: list[Entry], entry: Entry) -> int:
     *batch, m, n = entry.shape
     k = entries[entry.src[0]].shape[-1]
     if min(m, n) <= FEW:
-        blocks = math.ceil(max(m, n) / PIECE_RUN)
+        blocks = math.ceil(max(m, n) / PIECE_RUN) * math.prod(batch)
+        if blocks >= ENOUGH_RUNS:
+            return 0
     else:
-        blocks = math.ceil(m / PIECE_ROWS) * math.ceil(n / PIECE_COLUMNS)
+        blocks = math.ceil(m / PIECE_ROWS) * math.ceil(n / PIECE_COLUMNS) * math.prod(batch)
     nbytes = k * (m + n) * entry.dtype.itemsize
     work = math.prod(batch) * max(2 * m * n * k, nbytes * WORK_OF_BYTE)
-    slices = min(PIECES, work // SLICE_WORK) // max(1, blocks * math.prod(batch))
+    slices = min(PIECES, work // SLICE_WORK) // max(1, blocks)
     slices = min(slices, k // LEAST_DEPTH)
     return k // slices // DEPTH_STEP * DEPTH_STEP if slices > 1 else 0
 
