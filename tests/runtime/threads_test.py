@@ -173,6 +173,21 @@ def test_much_work_wakes_the_others():
             helped = sum(counts[1:])
 
 
+@posix
+def test_work_that_took_longer_than_estimated_wakes_the_others():
+    """Jobs of a millisecond that are said to cost nothing: the second one is shared."""
+    counts = np.zeros((3, 8), np.int64)
+    count = Call(kernel(COUNT, "count"), ((0, 0),), 300, 1, 1.0)
+    work = Call(kernel(WORK, "work"), ((1, 0),), 300, 1, 1.0)
+    plan = NativePlan([[count, work]], 2)
+    deadline = time.monotonic() + 60
+    while not counts[1:, 0].any():
+        assert time.monotonic() < deadline, "nobody ever helped"
+        time.sleep(0.02)  # the others are asleep by now
+        for _ in range(3):
+            plan.run([counts.ctypes.data, 10_000])
+
+
 # As if thread 1 had just been woken while the caller is awake on `core`: where it runs afterwards.
 WOKEN_BESIDE = """
 define i32 @apart_woken_beside(i32 %core) {

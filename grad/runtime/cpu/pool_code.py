@@ -24,8 +24,8 @@ from grad.runtime.cpu.pool_platforms import platform_text
 # calls.
 SPIN_TURNS = 2000
 # Waking a thread costs the caller 20 us to 40 us, so it is done when this much work (in nanoseconds
-# of one thread, as estimated) has come by since the pool went to sleep, in one job or in several
-# that follow each other closely.
+# of one thread, as estimated, or as measured where that is more) has come by since the pool went to
+# sleep, in one job or in several that follow each other closely.
 WAKE_WORK = 60_000
 CLOSELY = 200_000
 # Words of 8 bytes a call: function, first argument, items, grain, number of the chunk after its
@@ -52,6 +52,7 @@ STATE = f"""
 @grad_pool_missing = global i64 0, align 64
 declare i64 @llvm.umin.i64(i64, i64)
 declare i64 @llvm.uadd.sat.i64(i64, i64)
+declare i64 @llvm.usub.sat.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
@@ -269,7 +270,6 @@ publish:
 weigh:
   %now = call i64 @nanoseconds()
   %last = load i64, ptr @last_job
-  store i64 %now, ptr @last_job
   %gap = sub i64 %now, %last
   %apart = icmp ugt i64 %gap, {CLOSELY}
   %owed_before = load i64, ptr @owed
@@ -286,11 +286,22 @@ rouse:
   call void @wake(i64 %bounded)
   br label %run
 run:
+  %began = phi i64 [0, %publish], [%now, %weigh], [0, %rouse]
   call void @drain(ptr %counters, i64 %workers, i64 %chunks, ptr %calls, ptr %area, i64 0)
   %closed = atomicrmw add ptr @epoch, i32 1 seq_cst
+  %alone_here = icmp ne i64 %began, 0
+  br i1 %alone_here, label %measure, label %finish
+measure:
+  %ended = call i64 @nanoseconds()
+  store i64 %ended, ptr @last_job
+  %took = sub i64 %ended, %began
+  %underestimated = call i64 @llvm.usub.sat.i64(i64 %took, i64 %cost)
+  %owed_estimated = load i64, ptr @owed
+  %owed_measured = call i64 @llvm.uadd.sat.i64(i64 %owed_estimated, i64 %underestimated)
+  store i64 %owed_measured, ptr @owed
   br label %finish
 finish:
-  %turn = phi i32 [0, %run], [%turns, %rest], [%turns, %yield]
+  %turn = phi i32 [0, %run], [0, %measure], [%turns, %rest], [%turns, %yield]
   %active = load atomic i32, ptr @active seq_cst, align 4
   %idle = icmp eq i32 %active, 0
   br i1 %idle, label %release, label %more
