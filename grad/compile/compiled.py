@@ -76,7 +76,7 @@ class Shortcut(NamedTuple):
         """Whether a call with `args` is of the same kind."""
         if len(args) != len(self.kinds):
             return False
-        for tensor, (shape, dtype, requires_grad) in zip(args, self.kinds, strict=True):
+        for tensor, (shape, dtype, requires_grad) in zip(args, self.kinds):
             if (
                 not isinstance(tensor, Variable)
                 or tensor._path

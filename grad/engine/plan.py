@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from grad.buffer import Buffer
@@ -69,6 +70,10 @@ class Memory(NamedTuple):
     scratch: Buffer | None
 
 
+# A function of C: after a kernel, what Python touches comes from far caches.
+_address = attrgetter("address")
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Compiled steps and the layout of their slots.
@@ -107,8 +112,8 @@ class Plan:
     def reserve(self) -> Memory:
         """Take the memory of one run."""
         return Memory(
-            [Buffer(nbytes) for nbytes in self.fresh],
-            [Buffer(output.nbytes) for output in self.outputs if output.copy],
+            list(map(Buffer, self.fresh)),
+            [] if self.plain else [Buffer(o.nbytes) for o in self.outputs if o.copy],
             Buffer(self.arena_bytes) if self.arena_bytes else None,
             Buffer(self.scratch_bytes) if self.scratch_bytes else None,
         )
@@ -124,7 +129,7 @@ class Plan:
         slots = (
             *leaves,
             *words,
-            *[buffer.address for buffer in fresh],
+            *map(_address, fresh),
             0 if arena is None else arena.address,
             0 if scratch is None else scratch.address,
         )

@@ -13,7 +13,6 @@ from typing import Any
 
 from grad.errors import OutOfMemoryError
 from grad.runtime.memory import (
-    ALIGNMENT,
     Block,
     SizeClass,
     allocate_block,
@@ -30,6 +29,7 @@ ABSURD_BYTES = 1 << 56
 SMALL_BYTES = 1 << 16
 SMALL_KEPT = 256
 SMALL_KEPT_BYTES = 2 * SMALL_KEPT * SMALL_BYTES
+SIZES_REMEMBERED = 4096
 
 
 class BufferPool:
@@ -42,10 +42,8 @@ class BufferPool:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._small = [SizeClass(1 << bits, []) for bits in range(SMALL_BYTES.bit_length())]
-        least = self._small[ALIGNMENT.bit_length() - 1]
-        self._small[: ALIGNMENT.bit_length()] = [least] * ALIGNMENT.bit_length()
-        self._classes = {size_class.capacity: size_class for size_class in self._small}
+        self._classes: dict[int, SizeClass] = {}  # by capacity
+        self._fitting: dict[int, SizeClass] = {}  # by the size that was asked for
         self.system_bytes = system_memory()
         self.enabled = True
         self.limit_bytes = share_of(self.system_bytes, DEFAULT_MEMORY_FRACTION)
@@ -64,17 +62,21 @@ class BufferPool:
             ValueError: for a negative size.
             OutOfMemoryError: when the limit forbids it or the system has no such memory.
         """
-        if 0 < nbytes <= SMALL_BYTES:
-            free = self._small[(nbytes - 1).bit_length()].free
-            try:
-                block = free.pop()
-            except IndexError:
-                pass
-            else:
-                self.hits += 1
-                self._free_bytes -= block.size_class.capacity
-                return block
-        return self._take_large(nbytes)
+        size_class = self._fitting.get(nbytes)
+        if size_class is None:
+            size_class = self._class_for(nbytes)
+        try:
+            block = size_class.free.pop()
+        except IndexError:
+            block = self._allocate(nbytes, size_class)
+        else:
+            self.hits += 1
+            self._free_bytes -= size_class.capacity
+        size_class.last_use = self._clock = self._clock + 1
+        in_use = self._allocated - self._free_bytes
+        if in_use > self.peak:
+            self.peak = in_use
+        return block
 
     def give(self, block: Block) -> None:
         """Take back a block that nobody uses any more. Never waits, and is safe in finalisers."""
@@ -103,28 +105,18 @@ class BufferPool:
         """Bytes of all blocks."""
         return self._allocated
 
-    def _take_large(self, nbytes: int) -> Block:
-        """A large block, or one that has to come from the system."""
+    def _class_for(self, nbytes: int) -> SizeClass:
+        """The class whose blocks hold `nbytes`."""
         if nbytes < 0:
             raise ValueError(f"a buffer of {nbytes} bytes: a size cannot be negative.")
         if nbytes > min(self.limit_bytes, ABSURD_BYTES):
             raise self._out_of_memory(nbytes)
         capacity = capacity_for(nbytes)
-        size_class = self._classes.get(capacity)
-        if size_class is None:
-            size_class = self._classes.setdefault(capacity, SizeClass(capacity, []))
-        self._clock = size_class.last_use = self._clock + 1
-        try:
-            block = size_class.free.pop()
-        except IndexError:
-            block = self._allocate(nbytes, size_class)
-        else:
-            self.hits += 1
-            self._free_bytes -= capacity
-        in_use = self._allocated - self._free_bytes
-        if in_use > self.peak:
-            self.peak = in_use
-        return block
+        size_class = self._classes.setdefault(capacity, SizeClass(capacity, []))
+        if len(self._fitting) >= SIZES_REMEMBERED:
+            self._fitting.clear()
+        self._fitting[nbytes] = size_class
+        return size_class
 
     def _allocate(self, nbytes: int, size_class: SizeClass) -> Block:
         """A block from the system; before giving up, garbage and all free blocks are let go."""
@@ -192,6 +184,7 @@ class BufferPool:
         with self._lock:
             for name, value in values.items():
                 setattr(self, name, value)
+            self._fitting.clear()  # the limit is compared when a size is new
             self._allowed = self.max_cached_bytes if self.enabled else 0
             self._kept = SMALL_KEPT if self._allowed >= SMALL_KEPT_BYTES else 0
             self._evict(self.cached - self._allowed)
