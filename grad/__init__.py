@@ -51,6 +51,10 @@ from grad.ops.generator import (
     seed,
     set_rng_state,
 )
+from grad.ops.precision import (
+    get_float32_convolution_precision,
+    set_float32_convolution_precision,
+)
 from grad.ops.promotion import result_type
 from grad.ops.registry import registry
 from grad.settings import settings

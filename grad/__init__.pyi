@@ -55,6 +55,10 @@ from grad.ops.generator import (
     seed as seed,
     set_rng_state as set_rng_state,
 )
+from grad.ops.precision import (
+    get_float32_convolution_precision as get_float32_convolution_precision,
+    set_float32_convolution_precision as set_float32_convolution_precision,
+)
 from grad.ops.promotion import result_type as result_type
 from grad.ops.registry import registry as registry
 from grad.settings import settings as settings

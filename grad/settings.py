@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Backend = Literal["cpu", "reference"]
+ConvolutionPrecision = Literal["highest", "high"]
 CpuLevel = Literal["native", "avx512", "avx2", "generic"]
 
 
@@ -96,6 +97,11 @@ TABLE: tuple[Setting, ...] = (
         "1 times a few ways to compute each matrix product, once, and keeps the fastest",
     ),
     Setting(
+        "float32_convolution_precision", "GRAD_CONVOLUTION_PRECISION", lambda: "highest",
+        one_of("highest", "high"),
+        "high lets 3 x 3 convolutions of float32 take fewer multiplications, less exactly",
+    ),
+    Setting(
         "cpu_features", "GRAD_CPU_FEATURES", lambda: "native",
         one_of("native", "avx512", "avx2", "generic"),
         "the most that code may use of the CPU; avx2 hides AVX-512, generic leaves the baseline",
@@ -121,6 +127,7 @@ class Settings:
     cache_directory: Path
     cache: bool
     search: bool
+    float32_convolution_precision: ConvolutionPrecision
     cpu_features: CpuLevel
 
     def __init__(self, environment: Mapping[str, str]) -> None:

@@ -62,7 +62,14 @@ class Entry:
 
 def _environment() -> tuple[Any, ...]:
     """Settings that decide what operations do."""
-    return mode.enabled, mode.inference, default_dtype(), settings.backend, get_num_threads()
+    return (
+        mode.enabled,
+        mode.inference,
+        default_dtype(),
+        settings.backend,
+        settings.float32_convolution_precision,
+        get_num_threads(),
+    )
 
 
 class Shortcut(NamedTuple):

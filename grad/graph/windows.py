@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from grad.errors import ShapeError
 from grad.graph.movement import Shape, bounded
 
 Array = np.ndarray[Any, Any]
+Precision = Literal["highest", "high"]
 AXES = 3  # spatial axes of a Geometry
 
 
@@ -38,6 +39,8 @@ class Windows:
         spread: distance between neighbouring elements of the image (1: they are side by side); the
             places between are zeros. For gradients of strided convolutions.
         groups: the channels fall into so many groups that have nothing to do with each other.
+        precision: "high" allows float32 sums to be computed in fewer multiplications, with larger
+            rounding errors.
     """
 
     stride: Shape
@@ -45,6 +48,7 @@ class Windows:
     dilation: Shape
     spread: Shape
     groups: int = 1
+    precision: Precision = "highest"
 
     def shape(self, image_sizes: Sequence[int], kernel_sizes: Sequence[int]) -> Shape:
         """Sizes of the output; ShapeError where the kernel does not fit into the padded image."""

@@ -39,11 +39,13 @@ from grad.kernel.ir import (
 from grad.kernel.ir_contraction import Contraction, Operand
 from grad.kernel.ir_convolution import (
     Convolution,
+    ConvolutionForm,
     ConvolutionWeight,
     gradient_variables,
     image_variables,
     weight_variables,
 )
+from grad.kernel.winograd import tile_sums
 
 Array = np.ndarray[Any, Any]
 
@@ -159,9 +161,10 @@ class _Runner:
     def convolution(self, s: Convolution) -> None:
         """All sums at once; then the body for each filter, with positions side by side."""
         image = self.operand(s.image_parameter, s.image, image_variables(s.sizes))
-        weight = self.operand(s.weight_parameter, s.weight, weight_variables(s.sizes))
+        weight = self.operand(s.weight_parameter, s.weight, s.weight_variables)
+        compute = tile_sums if s.form is ConvolutionForm.WINOGRAD else correlate
         *outer, position = s.variables
-        sums = correlate(s.sizes, image, weight).reshape([v.size for v in s.variables])
+        sums = compute(s.sizes, image, weight).reshape([v.size for v in s.variables])
         for place in np.ndindex(*sums.shape[:-1]):
             self.variables.update(zip(outer, place, strict=True))
             self.lanes = position.size

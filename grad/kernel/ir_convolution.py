@@ -6,7 +6,7 @@ makes code of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -27,13 +27,17 @@ class ConvolutionForm(Enum):
         spreads over all sets of the first-level cache.
     FILTERS: rows of a tile are filters, its vectors output positions; the weight is stored as
         ``[group][filter][channel, taps]``.
+    WINOGRAD: sums of tiles by way of `winograd.py`; the weight is stored transformed, as
+        ``[group][panel][tap][channel][filters of a panel]`` with 6 x 6 taps.
     """
 
     PIXELS = "pixels"
     FILTERS = "filters"
+    WINOGRAD = "winograd"
 
 
 WEIGHT_PANEL_BYTES = 64
+WINOGRAD_TAPS = 6  # of a transformed weight, along each axis
 PANEL_BYTES = 128  # of the packed gradient that a weight's gradient is made of
 
 
@@ -44,7 +48,7 @@ class Convolution:
 
     `variables` are those that `body` may use (image, group, filter in the group, flat output
     position). `image` and `weight` are element offsets in terms of `image_variables(sizes)` and
-    `weight_variables(sizes)`. The weight lies in memory in the order that `form` says.
+    `weight_variables`. The weight lies in memory in the order that `form` says.
     """
 
     accumulator: int
@@ -60,6 +64,12 @@ class Convolution:
     @property
     def variables(self) -> tuple[Variable, ...]:
         return result_variables(self.sizes)
+
+    @property
+    def weight_variables(self) -> tuple[Variable, ...]:
+        if self.form is ConvolutionForm.WINOGRAD:
+            return transformed_variables(self.sizes)
+        return weight_variables(self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,11 @@ def weight_variables(sizes: Geometry) -> tuple[Variable, ...]:
     counts = (sizes.groups, sizes.filters, sizes.channels, *sizes.kernel)
     names = ("g", "o", "c", "kz", "ky", "kx")
     return tuple(Variable(*pair) for pair in zip(names, counts, strict=True))
+
+
+def transformed_variables(sizes: Geometry) -> tuple[Variable, ...]:
+    """Those of a weight that is stored transformed."""
+    return weight_variables(replace(sizes, kernel=(1, WINOGRAD_TAPS, WINOGRAD_TAPS)))
 
 
 def gradient_variables(sizes: Geometry) -> tuple[Variable, ...]:

@@ -40,7 +40,9 @@ from grad.kernel.lower_convolution_plain import (
     store_results,
 )
 from grad.kernel.lower_named import next_phase
+from grad.kernel.lower_winograd import transformed
 from grad.kernel.tiles import Body, find_tiling, tiled_loops
+from grad.kernel.winograd import fits, pays
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
 from grad.schedule.facts import renumbered
@@ -65,7 +67,10 @@ def _has_statement(g: Geometry) -> bool:
     return not both and g.spread[-1] <= WIDEST_SPREAD and g.operations > 0
 
 
-def _form(g: Geometry) -> ConvolutionForm:
+def _form(g: Geometry, entry: Entry) -> ConvolutionForm:
+    high = entry.dtype is dtypes.float32 and entry.arg.precision == "high"
+    if high and fits(g) and pays(g):
+        return ConvolutionForm.WINOGRAD
     if g.filters < FEW_FILTERS or g.channels * g.taps < SHORT_SUM:
         return ConvolutionForm.FILTERS
     return ConvolutionForm.PIXELS
@@ -103,21 +108,26 @@ class _Parts:
             place = tuple(spatial[AXES - len(sizes) :])
         return memory_operand(self.program, self.writer, number, (*lead, *place))
 
-    def weight(self, number: int, form: ConvolutionForm) -> tuple[int, Index, list[Statement]]:
-        """The parameter of the stored weight, its offsets, and the phase that stores it, if any."""
+    def weight(
+        self, number: int, form: ConvolutionForm
+    ) -> tuple[int, Index, list[list[Statement]]]:
+        """The parameter of the stored weight, its offsets, and the phases that store it."""
         g, writer = self.g, self.writer
         part, o, c, *taps = _indices(weight_variables(g))
         entry = self.program.entries[number]
         k = flatten((c, *taps), (g.channels, *g.kernel))
         depth = g.channels * g.taps
-        if form is ConvolutionForm.PIXELS:
+        if form is not ConvolutionForm.FILTERS:
             panel = WEIGHT_PANEL_BYTES // entry.dtype.itemsize
             panels = -(-g.filters // panel)
             row = add(scale(add(scale(part, panels), floordiv(o, panel)), depth), k)
             size = g.groups * panels * depth * panel
             parameter = writer.parameter("temporary", size, entry.dtype)
-            phase = self.pack(number, parameter, panel, panels)
-            return parameter, add(scale(row, panel), mod(o, panel)), phase
+            phases = [self.pack(number, parameter, panel, panels)]
+            if form is ConvolutionForm.WINOGRAD:
+                parameter, where, phase = transformed(writer, g, parameter, entry.dtype)
+                return parameter, where, [*phases, phase]
+            return parameter, add(scale(row, panel), mod(o, panel)), phases
         where = add(scale(add(scale(part, g.filters), o), depth), k)
         plain = renumbered(self.program, number)
         if number in writer.in_memory or plain in writer.in_memory:
@@ -126,7 +136,7 @@ class _Parts:
         with writer.loop(math.prod(entry.shape), parallel=True, vector=True) as index:
             value = writer.value(number, unflatten(index, entry.shape))
             writer.store(parameter, index, value)
-        return parameter, where, next_phase(writer)
+        return parameter, where, [next_phase(writer)]
 
     def pack(self, number: int, parameter: int, panel: int, panels: int) -> list[Statement]:
         """The phase that stores the weight as ``[group][panel][channel, taps][filter]``."""
@@ -187,8 +197,8 @@ def lower_convolution(program: Program, group: Group, in_memory: Container[int])
     if any(image.coefficient(v) is None for v in image_variables(flat)):
         flat = g
         parameter, image = _Parts(program, writer, flat).image(image_number)
-    form = _form(flat)
-    stored, weight, phase = _Parts(program, writer, flat).weight(weight_number, form)
+    form = _form(flat, entry)
+    stored, weight, phases = _Parts(program, writer, flat).weight(weight_number, form)
     variables = result_variables(flat)
     for v in variables:
         writer.variable_levels[v] = 1
@@ -200,7 +210,6 @@ def lower_convolution(program: Program, group: Group, in_memory: Container[int])
     store_results(program, group, writer, add(scale(row, g.positions), position))
     body = tuple(writer.bodies.pop())
     nest = Convolution(accumulator, entry.dtype, flat, form, parameter, image, stored, weight, body)
-    phases = [phase] if phase else []
     return writer, [*phases, [*writer.bodies[0], nest]]
 
 

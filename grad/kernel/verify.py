@@ -117,7 +117,7 @@ class _Checker:
         g = nest.sizes
         operands: list[tuple[int, Index, tuple[Variable, ...]]]
         if isinstance(nest, Convolution):
-            other = (nest.weight_parameter, nest.weight, weight_variables(g))
+            other = (nest.weight_parameter, nest.weight, nest.weight_variables)
             operands = [other]
             self.variables.update(nest.variables)
             self.define(nest.accumulator, nest.dtype)

@@ -11,9 +11,11 @@ through an index map. Integers, which the engine has no kernels for, are multipl
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 from grad.autograd.function import Context, Function
+from grad.dtype import dtypes
 from grad.graph.node import (
     Node,
     constant,
@@ -30,6 +32,7 @@ from grad.graph.primitives import ADD, MUL, SUM
 from grad.graph.windows import Windows
 from grad.ops.movement import placed
 from grad.ops.padding import padded
+from grad.settings import settings
 
 Shape = tuple[int, ...]
 
@@ -61,6 +64,8 @@ def _convolved(image: Node, weight: Node, windows: Windows) -> Node:
     if 0 in image.shape or 0 in weight.shape:
         sizes = windows.shape(image.shape[2:], weight.shape[2:])
         return expand(constant(0, image.dtype), (image.shape[0], weight.shape[0], *sizes))
+    if image.dtype is dtypes.float32:
+        windows = replace(windows, precision=settings.float32_convolution_precision)
     if image.dtype.is_floating_point:
         return convolve(image, weight, windows)
     return _convolved_by_taps(image, weight, windows)

@@ -31,6 +31,7 @@ def test_defaults_without_an_environment(monkeypatch):
         ("GRAD_CACHE_DIR", "/tmp/x", "cache_directory", Path("/tmp/x")),
         ("GRAD_CACHE", "0", "cache", False),
         ("GRAD_CPU_FEATURES", "avx2", "cpu_features", "avx2"),
+        ("GRAD_CONVOLUTION_PRECISION", "high", "float32_convolution_precision", "high"),
     ],
 )
 def test_values_are_read(variable, text, name, value):

@@ -7,15 +7,33 @@ sums of a filter lie side by side in the stage, where `tiles.py` left them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.convolution.plan import Plan
+from grad.codegen.llvm.convolution.padded_copy import Axis
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.lanes import lanes_below
 
 # epilogue(builder, image, group, filter in the group, position of lane 0, sums, mask or None)
 Epilogue: TypeAlias = Callable[[Builder, Value, Value, Value, Value, Value, Value | None], None]
+
+
+class Staged(Protocol):
+    """What a plan says about its stage; see `plan.py`."""
+
+    @property
+    def element(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def axes(self) -> tuple[Axis, Axis, Axis]: ...
+    @property
+    def stage_row(self) -> int: ...
+    @property
+    def residue(self) -> int: ...
+
 
 FINISH_PARAMETERS: Mapping[str, str] = {
     "args": "ptr",
@@ -29,7 +47,7 @@ FINISH_PARAMETERS: Mapping[str, str] = {
 }
 
 
-def finish_function(b: Builder, name: str, plan: Plan, epilogue: Epilogue) -> str:
+def finish_function(b: Builder, name: str, plan: Staged, epilogue: Epilogue) -> str:
     """Takes runs of positions of some filters through the epilogue."""
     p = parameter_values(FINISH_PARAMETERS)
     vector, lanes, spread = vector_type(plan.element, plan.lanes), plan.lanes, plan.axes[2].spread

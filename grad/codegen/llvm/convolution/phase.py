@@ -18,6 +18,8 @@ from grad.codegen.llvm.convolution.padded_copy import axis_of
 from grad.codegen.llvm.convolution.plan import make_plan
 from grad.codegen.llvm.convolution.weight import Gradient, emit_weight
 from grad.codegen.llvm.convolution.weight_plan import make_weight_plan
+from grad.codegen.llvm.convolution.winograd import emit_winograd
+from grad.codegen.llvm.convolution.winograd_plan import make_winograd_plan
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter
 from grad.graph.index import Index, Variable
@@ -30,6 +32,7 @@ from grad.kernel.ir import (
 )
 from grad.kernel.ir_convolution import (
     Convolution,
+    ConvolutionForm,
     ConvolutionWeight,
     gradient_variables,
     image_variables,
@@ -59,6 +62,8 @@ def convolution_phase(
     element, size = element_type(nest.dtype), nest.dtype.itemsize
     image, part, channel, *strides = _steps(nest.image, image_variables(nest.sizes))
     lanes = machine.vector_bytes // size
+    if nest.form is ConvolutionForm.WINOGRAD:
+        return _winograd_phase(machine, symbol, kernel, phase, nest)
     plan = make_plan(
         nest.sizes,
         nest.form,
@@ -82,11 +87,45 @@ def convolution_phase(
         epilogue.emit,
         len(kernel.parameters),
     )
-    words = [(p.number, 0) for p in kernel.parameters]
-    words.append((nest.image_parameter, nest.image.constant * size))
-    words.append((nest.weight_parameter, nest.weight.constant * size))
-    words.append((SCRATCH, 0))
-    return CompiledPhase(text, tuple(words), plan.items, plan.grain, plan.scratch_bytes)
+    words = _words(kernel, nest)
+    return CompiledPhase(text, words, plan.items, plan.grain, plan.scratch_bytes)
+
+
+def _words(kernel: Kernel, nest: Convolution) -> tuple[tuple[int, int], ...]:
+    """The arguments of a convolution's code."""
+    size = nest.dtype.itemsize
+    return (
+        *((p.number, 0) for p in kernel.parameters),
+        (nest.image_parameter, nest.image.constant * size),
+        (nest.weight_parameter, nest.weight.constant * size),
+        (SCRATCH, 0),
+    )
+
+
+def _winograd_phase(
+    machine: Host, symbol: str, kernel: Kernel, phase: Sequence[Statement], nest: Convolution
+) -> CompiledPhase:
+    element, size = element_type(nest.dtype), nest.dtype.itemsize
+    image, part, channel, *strides = _steps(nest.image, image_variables(nest.sizes))
+    plan = make_winograd_plan(
+        nest.sizes,
+        element,
+        size,
+        lanes=machine.vector_bytes // size,
+        registers=_registers(machine),
+        l2_bytes=machine.l2_bytes,
+    )
+    text = emit_winograd(
+        plan,
+        symbol,
+        Source(element, size, channel, (strides[0], strides[1], strides[2])),
+        (image, part),
+        machine.features,
+        machine.vector_bytes,
+        _Epilogue(kernel, phase[:-1], nest).emit,
+        len(kernel.parameters),
+    )
+    return CompiledPhase(text, _words(kernel, nest), plan.items, 1, plan.scratch_bytes)
 
 
 def convolution_weight_phase(
