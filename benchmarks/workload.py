@@ -80,6 +80,7 @@ class Workload:
         startup: whether to time first calls in new processes as well.
         tolerance: largest difference to the reference, relative to the result and its mean size.
         check_calls: how many calls the results to compare are of.
+        precision: of float32 convolutions, for libraries that can be told.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Workload:
     fixed: frozenset[str] = field(default_factory=frozenset)
     tolerance: float = 1e-4
     check_calls: int = 1
+    precision: str = "highest"
 
     def arrays(self, sizes: Sizes, seed: int = 0) -> Arrays:
         """The inputs: the same for the same sizes and seed."""

@@ -34,6 +34,8 @@ class TorchLikeAdapter(Adapter):
             self.realize = importlib.import_module("grad.engine.realize").realize
 
     def call(self, workload: Workload, sizes: Sizes, arrays: Arrays) -> Call:
+        if hasattr(self.library, "set_float32_convolution_precision"):
+            self.library.set_float32_convolution_precision(workload.precision)
         if workload.steps:
             call = self.compile(workload, self.function(workload)(self.library, sizes, arrays))
         else:

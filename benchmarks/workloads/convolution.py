@@ -1,4 +1,8 @@
-"""Convolutions in two dimensions: 3 x 3, with a stride, 1 x 1, depthwise, and their backwards."""
+"""Convolutions in two dimensions: 3 x 3, with a stride, 1 x 1, depthwise, and their backwards.
+
+Those whose names end in "high" let our side compute in Winograd's tiles
+(`grad.set_float32_convolution_precision`); the others are told nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ def convolution(
     stride: int = 1,
     depthwise: bool = False,
     backward: bool = False,
+    precision: str = "highest",
 ) -> Workload:
     """A square kernel over images of `shape` (N, C, H, W), padded to keep the size."""
     padding = kernel // 2
@@ -65,6 +70,7 @@ def convolution(
     kind = "depthwise" if depthwise else f"{filters}"
     name = f"conv {batch}x{channels}x{height}x{width}, {kind} {kernel}x{kernel}"
     name += f" stride {stride}" if stride > 1 else ""
+    name += ", high" if precision == "high" else ""
     return Workload(
         name=name + (" + backward" if backward else ""),
         sizes={
@@ -79,6 +85,7 @@ def convolution(
         cost=cost,
         targets=(Target(reach),),
         differentiate=("x", "weight") if backward else (),
+        precision=precision,
     )
 
 
@@ -97,6 +104,14 @@ def both(*arguments: Any, **options: Any) -> tuple[Workload, Workload]:
     )
 
 
+def quick(shape: tuple[int, int, int, int], filters: int) -> tuple[Workload, Workload]:
+    """The same with tiles; the gradient of the weight, a third of the work, is without."""
+    return (
+        convolution(shape, filters, 3, 0.65, precision="high"),
+        convolution(shape, filters, 3, 0.8, backward=True, precision="high"),
+    )
+
+
 WORKLOADS = (
     *both((16, 64, 56, 56), 64, 3, 0.9),
     *both((16, 64, 56, 56), 64, 3, 0.9, stride=2),
@@ -104,4 +119,6 @@ WORKLOADS = (
     *both((16, 256, 28, 28), 64, 1, 0.7),
     *both((16, 64, 56, 56), 64, 3, 0.7, depthwise=True),
     *both((8, 256, 14, 14), 256, 3, 1.0),
+    *quick((16, 64, 56, 56), 64),
+    *quick((8, 256, 14, 14), 256),
 )

@@ -25,6 +25,7 @@ import numpy as np
 import grad
 from grad.buffer import Buffer
 from grad.graph.node import from_buffer
+from grad.kernel import lower_convolution
 
 PAGE = mmap.PAGESIZE
 library = ctypes.CDLL(None)
@@ -73,11 +74,16 @@ for size in (0, 1, 3, 16, 17, 63, 64, 65, 130, 1000):
         check(lent(x, grad.float16).max(1).values.float(), x.astype(np.float16).max(1))
 
 conv2d = grad.nn.functional.conv2d
-for channels, height, width, filters, size, stride, groups in (
-    (3, 9, 17, 33, 3, 1, 1), (32, 6, 5, 40, 3, 2, 1), (5, 7, 31, 5, 3, 1, 5),
-    (40, 5, 7, 34, 1, 1, 1), (1, 12, 12, 32, 5, 1, 1), (40, 13, 13, 8, 1, 1, 1),
-    (6, 8, 9, 4, 2, 3, 2),
+lower_convolution.pays = lambda g: True
+for channels, height, width, filters, size, stride, groups, precision in (
+    (3, 9, 17, 33, 3, 1, 1, "highest"), (32, 6, 5, 40, 3, 2, 1, "highest"),
+    (5, 7, 31, 5, 3, 1, 5, "highest"), (40, 5, 7, 34, 1, 1, 1, "highest"),
+    (1, 12, 12, 32, 5, 1, 1, "highest"), (40, 13, 13, 8, 1, 1, 1, "highest"),
+    (6, 8, 9, 4, 2, 3, 2, "highest"), (3, 9, 17, 33, 3, 1, 1, "high"),
+    (32, 16, 20, 40, 3, 1, 1, "high"), (20, 7, 31, 6, 3, 1, 2, "high"),
+    (1, 1, 1, 1, 3, 1, 1, "high"),
 ):
+    grad.set_float32_convolution_precision(precision)
     x = random.standard_normal((2, channels, height, width)).astype(np.float32)
     w = random.standard_normal((filters, channels // groups, size, size)).astype(np.float32)
     image, weight = lent(x).requires_grad_(), lent(w).requires_grad_()

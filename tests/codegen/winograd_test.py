@@ -224,6 +224,12 @@ def test_the_interpreter_computes_the_same() -> None:
         check(convolved(*operands(case), case.windows))
 
 
+def test_kernels_pass_verification() -> None:
+    case = CASES["groups"]
+    with settings.override(verify=True):
+        check(convolved(*operands(case), case.windows))
+
+
 @pytest.mark.parametrize("name", ["partial tiles", "cropped and padded", "padding only"])
 def test_tiles_are_the_sums(name: str) -> None:
     """With the matrices as they are, in float64."""

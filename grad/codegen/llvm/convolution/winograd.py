@@ -12,7 +12,12 @@ from __future__ import annotations
 from grad.codegen.llvm.builder import Builder, Value, attributes
 from grad.codegen.llvm.convolution.copy import Source
 from grad.codegen.llvm.convolution.finish import FINISH_PARAMETERS, Epilogue, finish_function
-from grad.codegen.llvm.convolution.winograd_image import IMAGE_PARAMETERS, image_function
+from grad.codegen.llvm.convolution.winograd_image import (
+    READ_PARAMETERS,
+    TRANSFORM_PARAMETERS,
+    read_function,
+    transform_function,
+)
 from grad.codegen.llvm.convolution.winograd_output import OUTPUT_PARAMETERS, output_function
 from grad.codegen.llvm.convolution.winograd_plan import TAPS, WinogradPlan, odd_lines
 from grad.codegen.llvm.convolution.winograd_products import PRODUCT_PARAMETERS, product_function
@@ -37,9 +42,10 @@ def emit_winograd(
     """
     b = Builder(features, vector_bytes)
     texts = [
-        image_function(b.sibling(), f"{name}.image{count}", plan, source, count)
+        read_function(b.sibling(), f"{name}.read{count}", plan, source, count)
         for count in _channel_counts(plan)
     ]
+    texts.append(transform_function(b.sibling(), f"{name}.transform", plan))
     texts.append(product_function(b.sibling(), f"{name}.products", plan))
     texts.append(output_function(b.sibling(), f"{name}.output", plan))
     texts.append(finish_function(b.sibling(), f"{name}.finish", plan, epilogue))
@@ -92,7 +98,10 @@ class _Piece:
         self.first = b.mul(number, plan.lines)
         left = b.sub(b.const("i64", plan.all_lines), self.first)
         self.lines = b.intrinsic("smin", left, b.const("i64", plan.lines))
-        b.loop(0, self.lines, 1, self.read)
+        for count in _channel_counts(plan):
+            whole = plan.sizes.channels - plan.sizes.channels % plan.lanes
+            begin, end = (0, whole) if count == plan.lanes else (whole, plan.sizes.channels)
+            b.loop(begin, end, count, lambda c, _, count=count: self.read(c, count))
         first = b.mul(block, plan.in_block)
         last = b.intrinsic("smin", b.add(first, plan.in_block), b.const("i64", plan.strips))
         b.loop(first, last, 1, self.strip)
@@ -100,34 +109,32 @@ class _Piece:
     def place(self, line: Value) -> tuple[Value, Value, Value]:
         """Image, and output row and column of the first position of the piece's line `line`."""
         b, plan = self.b, self.plan
-        rest, band = self.take(b.add(self.first, line), plan.bands)
-        n, row = self.take(rest, plan.tile_rows)
+        rest, row = self.take(b.add(self.first, line), plan.tile_rows)
+        n, band = self.take(rest, plan.bands)
         return n, b.mul(row, OUTPUTS), b.mul(band, plan.columns * OUTPUTS)
 
-    def read(self, line: Value, _: list[Value]) -> None:
-        """Transform the image's tiles of a line."""
+    def read(self, channel: Value, count: int) -> None:
+        """Transform the image's tiles of all lines, of `count` channels."""
         b, plan = self.b, self.plan
-        n, y, x = self.place(line)
-        start = b.add(b.mul(n, self.steps[0]), b.mul(self.group, self.steps[1]))
-        image = self.gep(self.image, start)
-        target = self.gep(self.tiles, b.mul(line, plan.columns * plan.channel_row))
-        values = {
-            "rows": self.image_rows,
-            "y": b.sub(y, plan.sizes.before[1]),
-            "x": b.sub(x, plan.sizes.before[2]),
-        }
 
-        def block(c: Value, count: int) -> None:
-            values["source"] = self.gep(image, b.mul(c, self.source.channel))
-            values["target"] = self.gep(target, c)
-            call_internal(b, f"{self.name}.image{count}", IMAGE_PARAMETERS, values)
+        def one(line: Value, _: list[Value]) -> None:
+            n, y, x = self.place(line)
+            start = b.add(b.mul(n, self.steps[0]), b.mul(self.group, self.steps[1]))
+            source = b.add(start, b.mul(channel, self.source.channel))
+            follows = b.binary("and", b.icmp("ne", line, 0), b.icmp("ne", y, 0))
+            row = b.mul(line, plan.columns * plan.channel_row)
+            values = {
+                "source": self.gep(self.image, source),
+                "rows": self.image_rows,
+                "y": b.sub(y, plan.sizes.before[1]),
+                "x": b.sub(x, plan.sizes.before[2]),
+                "below": b.convert("zext", follows, "i64"),
+                "target": self.gep(self.tiles, b.add(row, channel)),
+            }
+            call_internal(b, f"{self.name}.read{count}", READ_PARAMETERS, values)
+            call_internal(b, f"{self.name}.transform", TRANSFORM_PARAMETERS, values)
 
-        left = plan.sizes.channels % plan.lanes
-        whole = plan.sizes.channels - left
-        if whole:
-            b.loop(0, whole, plan.lanes, lambda c, _: block(c, plan.lanes))
-        if left:
-            block(b.const("i64", whole), left)
+        b.loop(0, self.lines, 1, one)
 
     def strip(self, strip: Value, _: list[Value]) -> None:
         """All positions of the piece for one strip of filters."""

@@ -1,9 +1,10 @@
 """From an image to its transformed tiles: one line of tiles, as many channels as a vector holds.
 
 The six rows that the line meets are read as vectors along the row, transposed in registers so that
-channels lie side by side, and kept in scratch with zeros where the image has nothing; from there
-every tile is loads at fixed distances, two of the six columns shared with the next tile.
-`winograd.py` calls the function that is written here for each line and block of channels.
+channels lie side by side, and kept in scratch with zeros where the image has nothing; two of them
+are still there if the line before was the one above. From there every tile is loads at fixed
+distances, two of the six columns shared with the next tile. `winograd.py` calls the two functions
+that are written here for each line and block of channels.
 """
 
 from __future__ import annotations
@@ -19,31 +20,34 @@ from grad.codegen.llvm.squares import transpose
 from grad.kernel.ir_convolution import WINOGRAD_TAPS
 from grad.kernel.winograd import OUTPUTS
 
-IMAGE_PARAMETERS: Mapping[str, str] = {
+SHARED = WINOGRAD_TAPS - OUTPUTS  # rows and columns that neighbouring tiles both meet
+READ_PARAMETERS: Mapping[str, str] = {
     "source": "ptr noalias",  # the first of the channels
     "rows": "ptr noalias",  # scratch for the six rows
-    "target": "ptr noalias",  # the line's first tile, first tap, first of the channels
     "y": "i64",  # of the first row in the image, which may begin before it
     "x": "i64",
+    "below": "i64",  # whether the rows are those of the line above, in this order
+}
+TRANSFORM_PARAMETERS: Mapping[str, str] = {
+    "rows": "ptr noalias",
+    "target": "ptr noalias",  # the line's first tile, first tap, first of the channels
 }
 
 
-def image_function(b: Builder, name: str, plan: WinogradPlan, source: Source, channels: int) -> str:
-    """The function for blocks of `channels` channels, as many as a vector has lanes or fewer."""
-    line = _Line(b, plan, source, channels)
-    line.read()
-    line.transform()
-    return b.function(name, signature(IMAGE_PARAMETERS), "internal")
+def read_function(b: Builder, name: str, plan: WinogradPlan, source: Source, channels: int) -> str:
+    """Reads the rows for `channels` channels, as many as a vector has lanes or fewer."""
+    _Rows(b, plan, source, channels).read()
+    return b.function(name, signature(READ_PARAMETERS), "internal")
 
 
-class _Line:
+class _Rows:
     def __init__(self, b: Builder, plan: WinogradPlan, source: Source, channels: int) -> None:
         self.b, self.plan, self.source, self.channels = b, plan, source, channels
-        self.p = parameter_values(IMAGE_PARAMETERS)
+        self.p = parameter_values(READ_PARAMETERS)
         self.lanes, self.size = plan.lanes, plan.size
         self.vector = vector_type(plan.element, plan.lanes)
         self.zero = b.const(self.vector, 0)
-        self.needed = plan.columns * OUTPUTS + WINOGRAD_TAPS - OUTPUTS
+        self.needed = plan.columns * OUTPUTS + SHARED
 
     def gep(self, pointer: Value, offset: Value | int) -> Value:
         return self.b.gep(self.plan.element, pointer, offset)
@@ -70,7 +74,24 @@ class _Line:
             b.loop(start, stop, self.lanes, lambda j, _: self.columns(source, target, j))
             self.zeros(target, stop, all_of_it)
 
-        b.loop(0, WINOGRAD_TAPS, 1, row)
+        below = b.icmp("ne", self.p["below"], 0)
+        b.branch(below, self.keep)
+        first = b.select(below, b.const("i64", SHARED), nothing)
+        b.loop(first, WINOGRAD_TAPS, 1, row)
+
+    def keep(self) -> None:
+        """Move the last rows of the line above to where they are the first."""
+        b, plan = self.b, self.plan
+        down = OUTPUTS * plan.image_row * self.lanes
+        for r in range(SHARED):
+            row = self.gep(self.p["rows"], r * plan.image_row * self.lanes)
+
+            def column(j: Value, _: list[Value], row: Value = row) -> None:
+                target = self.gep(row, b.mul(j, self.lanes))
+                value = b.load(self.vector, self.gep(target, down), self.size)
+                b.store(value, target, self.size)
+
+            b.loop(0, self.needed, 1, column)
 
     def zeros(self, target: Value, begin: Value, end: Value) -> None:
         b = self.b
@@ -108,27 +129,25 @@ class _Line:
 
         return b.either(b.icmp("sle", place, width - lanes), whole, masked)
 
-    def transform(self) -> None:
-        """The tiles of the line."""
-        b, plan = self.b, self.plan
 
-        def tile(t: Value, _: list[Value]) -> None:
-            source = self.gep(self.p["rows"], b.mul(t, OUTPUTS * self.lanes))
-            target = self.gep(self.p["target"], b.mul(t, plan.channel_row))
-            values = [
-                [
-                    b.load(
-                        self.vector,
-                        self.gep(source, (y * plan.image_row + x) * self.lanes),
-                        self.size,
-                    )
-                    for x in range(WINOGRAD_TAPS)
-                ]
-                for y in range(WINOGRAD_TAPS)
-            ]
-            for y, row in enumerate(both_ways(b, image_six, values)):
-                for x, value in enumerate(row):
-                    place = (y * WINOGRAD_TAPS + x) * plan.image_plane
-                    b.store(value, self.gep(target, place), self.size)
+def transform_function(b: Builder, name: str, plan: WinogradPlan) -> str:
+    """Transforms the tiles of a line, from the rows that were read."""
+    p = parameter_values(TRANSFORM_PARAMETERS)
+    vector, lanes, size = vector_type(plan.element, plan.lanes), plan.lanes, plan.size
 
-        b.loop(0, plan.columns, 1, tile)
+    def gep(pointer: Value, offset: Value | int) -> Value:
+        return b.gep(plan.element, pointer, offset)
+
+    def tile(t: Value, _: list[Value]) -> None:
+        source = gep(p["rows"], b.mul(t, OUTPUTS * lanes))
+        target = gep(p["target"], b.mul(t, plan.channel_row))
+        values = [
+            b.load(vector, gep(source, (y * plan.image_row + x) * lanes), size)
+            for y in range(WINOGRAD_TAPS)
+            for x in range(WINOGRAD_TAPS)
+        ]
+        for tap, value in enumerate(both_ways(b, image_six, values)):
+            b.store(value, gep(target, tap * plan.image_plane), size)
+
+    b.loop(0, plan.columns, 1, tile)
+    return b.function(name, signature(TRANSFORM_PARAMETERS), "internal")

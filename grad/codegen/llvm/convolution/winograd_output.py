@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grad.codegen.llvm.builder import Builder, Value, vector_type
-from grad.codegen.llvm.convolution.winograd_plan import WinogradPlan
+from grad.codegen.llvm.convolution.winograd_plan import TAPS, WinogradPlan
 from grad.codegen.llvm.convolution.winograd_transforms import both_ways, output_four
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.squares import transpose
-from grad.kernel.ir_convolution import WINOGRAD_TAPS
 from grad.kernel.winograd import OUTPUTS
 
 OUTPUT_PARAMETERS: Mapping[str, str] = {
@@ -39,13 +38,11 @@ def output_function(b: Builder, name: str, plan: WinogradPlan) -> str:
             source = gep(products, b.mul(t, plan.filters))
             target = gep(p["rows"], b.mul(t, OUTPUTS * lanes))
             taps = [
-                b.load(vector, gep(source, tap * plan.product_plane), size)
-                for tap in range(WINOGRAD_TAPS**2)
+                b.load(vector, gep(source, tap * plan.product_plane), size) for tap in range(TAPS)
             ]
-            square = [taps[i : i + WINOGRAD_TAPS] for i in range(0, len(taps), WINOGRAD_TAPS)]
-            for y, row in enumerate(both_ways(b, output_four, square)):
-                for x, value in enumerate(row):
-                    b.store(value, gep(target, (y * plan.output_row + x) * lanes), size)
+            for number, value in enumerate(both_ways(b, output_four, taps)):
+                y, x = divmod(number, OUTPUTS)
+                b.store(value, gep(target, (y * plan.output_row + x) * lanes), size)
 
         b.loop(0, plan.columns, 1, tile)
 

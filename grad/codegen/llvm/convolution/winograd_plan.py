@@ -1,9 +1,10 @@
 """Decide how a Winograd convolution is cut into pieces, and where its parts lie in scratch.
 
-A line is a row of tiles of one image, or a part of it; a piece of work is some lines, of one image
-or of several, with all or some of the filters. Its transformed image, ``[tap][tile][channel]``, and
-the products for one strip of filters, ``[tap][tile][filter]``, stay in the second-level cache, and
-the strip's weights pass by once. Work is cut by shape only, never by the number of threads.
+A line is a row of tiles of one image, or a part of it (a band); a piece of work is some lines, one
+below the other and of one image after the other, with all or some of the filters. Its transformed
+image, ``[tap][tile][channel]``, and the products for one strip of filters,
+``[tap][tile][filter]``, stay in the second-level cache, and the strip's weights pass by once. Work
+is cut by shape only, never by the number of threads.
 `winograd.py` writes the code; `plan.py` is the neighbour for exact sums.
 """
 
@@ -18,7 +19,7 @@ from grad.kernel.ir_convolution import WEIGHT_PANEL_BYTES, WINOGRAD_TAPS
 from grad.kernel.winograd import OUTPUTS
 
 TAPS = WINOGRAD_TAPS**2
-FEWEST_TILES = 32  # of a piece, which the weights pass by for
+FEWEST_TILES = 16  # of a piece, which the weights pass by for
 FEWEST_FILTERS = 128  # of a piece, which transforms its image for them
 CACHE_LINE = 16  # elements
 
@@ -161,7 +162,7 @@ def make_winograd_plan(
     across = ceil_div(g.out[2], OUTPUTS)
     channels = ceil_div(g.channels, lanes) * lanes
     tile_bytes = TAPS * size * (channels + vectors * lanes)
-    most = max(l2_bytes * 3 // 4 // tile_bytes, FEWEST_TILES)
+    most = max(l2_bytes * 3 // 4 // tile_bytes, 2 * FEWEST_TILES)
     columns = balanced(across, most)
     bands = ceil_div(across, columns)
     all_lines = g.images * ceil_div(g.out[1], OUTPUTS) * bands

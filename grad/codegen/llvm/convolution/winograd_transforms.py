@@ -7,6 +7,7 @@ negative are shared. `winograd_image.py` and `winograd_output.py` load and store
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -49,9 +50,8 @@ def output_four(b: Builder, m: Sequence[Value]) -> list[Value]:
     return [first, power(odd, 1), power(even, 2), b.fadd(power(odd, 3), m[5])]
 
 
-def both_ways(
-    b: Builder, transform: Transform, tile: Sequence[Sequence[Value]]
-) -> list[list[Value]]:
-    """``transform`` along the columns of rows of values, then along the rows."""
-    columns = [transform(b, column) for column in zip(*tile, strict=True)]
-    return [transform(b, row) for row in zip(*columns, strict=True)]
+def both_ways(b: Builder, transform: Transform, tile: Sequence[Value]) -> list[Value]:
+    """`transform` along the columns of a square of values, then along the rows, row by row."""
+    size = math.isqrt(len(tile))
+    columns = [transform(b, tile[x::size]) for x in range(size)]
+    return [value for row in zip(*columns, strict=True) for value in transform(b, row)]
