@@ -43,7 +43,7 @@ def matrices() -> tuple[Array, Array, Array]:
 # In multiplications of the innermost products: the sums before and after them for a tile, for each
 # channel and for each filter, and those of the weight for each of its kernels.
 TRANSFORM = 500
-WEIGHT = 1000
+WEIGHT = 600
 MARGIN = 1.1
 
 

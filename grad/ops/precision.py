@@ -20,10 +20,10 @@ def set_float32_convolution_precision(precision: ConvolutionPrecision) -> None:
     gradient of the image. It holds for what is called from now on, on the CPU.
 
     Errors are then about twice those of plain sums: with 64 channels of normal numbers 0.8e-6 of
-    the results' root mean square (plain: 0.4e-6), with 256 channels 1.4e-6 (0.85e-6), and 12
-    times that in the worst place. They are relative to the tile: next to large numbers small ones are less
-    exact. An infinity or NaN makes NaN of the whole tiles that it meets, where plain sums would
-    give infinity or leave a neighbour finite; numbers beyond 1e35 may overflow on the way.
+    the results' root mean square (plain: 0.4e-6), with 256 channels 1.4e-6 (0.85e-6), and 12 times
+    that in the worst place. They are relative to the tile: next to large numbers small ones are
+    less exact. An infinity or NaN makes NaN of the whole tiles that it meets, where plain sums
+    would give infinity or leave a neighbour finite; numbers beyond 1e35 may overflow on the way.
 
     Args:
         precision: "highest" or "high".

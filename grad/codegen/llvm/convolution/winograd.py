@@ -122,14 +122,14 @@ class _Piece:
             start = b.add(b.mul(n, self.steps[0]), b.mul(self.group, self.steps[1]))
             source = b.add(start, b.mul(channel, self.source.channel))
             follows = b.binary("and", b.icmp("ne", line, 0), b.icmp("ne", y, 0))
-            row = b.mul(line, plan.columns * plan.channel_row)
+            first = b.mul(line, plan.columns * plan.channel_row)
             values = {
                 "source": self.gep(self.image, source),
                 "rows": self.image_rows,
                 "y": b.sub(y, plan.sizes.before[1]),
                 "x": b.sub(x, plan.sizes.before[2]),
                 "below": b.convert("zext", follows, "i64"),
-                "target": self.gep(self.tiles, b.add(row, channel)),
+                "target": self.gep(self.tiles, b.add(first, channel)),
             }
             call_internal(b, f"{self.name}.read{count}", READ_PARAMETERS, values)
             call_internal(b, f"{self.name}.transform", TRANSFORM_PARAMETERS, values)
@@ -167,14 +167,22 @@ class _Piece:
 
         b.loop(0, TAPS, 1, tap)
         left = b.sub(b.const("i64", plan.sizes.filters), first)
-        count = b.intrinsic("smin", left, b.const("i64", plan.filters))
-        b.loop(0, self.lines, 1, lambda line, _: self.write(line, first, count))
+        there = b.intrinsic("smin", left, b.const("i64", plan.filters))
 
-    def write(self, line: Value, first: Value, count: Value) -> None:
-        """Take the results of a line through the epilogue."""
+        def line(number: Value, _: list[Value]) -> None:
+            b.loop(0, there, plan.lanes, lambda j, _: self.write(number, first, j))
+
+        b.loop(0, self.lines, 1, line)
+
+    def write(self, line: Value, strip: Value, number: Value) -> None:
+        """Take the results of a line through the epilogue, for a vector of filters of the strip."""
         b, plan = self.b, self.plan
         n, y, x = self.place(line)
-        products = self.gep(self.products, b.mul(line, plan.columns * plan.filters))
+        first = b.add(strip, number)
+        left = b.sub(b.const("i64", plan.sizes.filters), first)
+        count = b.intrinsic("smin", left, b.const("i64", plan.lanes))
+        place = b.add(b.mul(line, plan.columns * plan.filters), number)
+        products = self.gep(self.products, place)
         parts = {"products": products, "rows": self.output_rows, "stage": self.stage}
         call_internal(b, f"{self.name}.output", OUTPUT_PARAMETERS, parts)
         height, width = plan.sizes.out[1:]

@@ -1,4 +1,4 @@
-"""From an image to its transformed tiles: one line of tiles, as many channels as a vector holds.
+"""From an image to its transformed tiles: a line of tiles, as many channels as a vector holds.
 
 The six rows that the line meets are read as vectors along the row, transposed in registers so that
 channels lie side by side, and kept in scratch with zeros where the image has nothing; two of them
@@ -26,7 +26,7 @@ READ_PARAMETERS: Mapping[str, str] = {
     "rows": "ptr noalias",  # scratch for the six rows
     "y": "i64",  # of the first row in the image, which may begin before it
     "x": "i64",
-    "below": "i64",  # whether the rows are those of the line above, in this order
+    "below": "i64",  # whether the rows hold those of the line above
 }
 TRANSFORM_PARAMETERS: Mapping[str, str] = {
     "rows": "ptr noalias",
@@ -47,7 +47,7 @@ class _Rows:
         self.lanes, self.size = plan.lanes, plan.size
         self.vector = vector_type(plan.element, plan.lanes)
         self.zero = b.const(self.vector, 0)
-        self.needed = plan.columns * OUTPUTS + SHARED
+        self.needed = plan.image_row
 
     def gep(self, pointer: Value, offset: Value | int) -> Value:
         return self.b.gep(self.plan.element, pointer, offset)
@@ -102,7 +102,8 @@ class _Rows:
         b.loop(begin, end, 1, column)
 
     def columns(self, source: Value, target: Value, j: Value) -> None:
-        """As many columns as a vector has lanes, from `j` on."""
+        """As many columns as a vector has lanes, from `j` on; those behind the end of a row are
+        stored over by the next one."""
         b, lanes = self.b, self.lanes
         place = b.add(self.p["x"], j)
         rows = [*self.vectors(source, place), *[self.zero] * (lanes - self.channels)]

@@ -1,4 +1,4 @@
-"""From the products of a Winograd convolution to the stage, one line of tiles and strip of filters.
+"""From the products of a Winograd convolution to the stage: a line of tiles, a vector of filters.
 
 Every tile's 36 vectors of sums become 16 vectors of results, kept in scratch row by row; there
 filters lie side by side, and squares of them are transposed in registers so that positions do, as
@@ -17,7 +17,7 @@ from grad.codegen.llvm.squares import transpose
 from grad.kernel.winograd import OUTPUTS
 
 OUTPUT_PARAMETERS: Mapping[str, str] = {
-    "products": "ptr noalias",  # of the line's first tile
+    "products": "ptr noalias",  # of the line's first tile and the first filter
     "rows": "ptr noalias",  # scratch for the four rows of results
     "stage": "ptr noalias",
 }
@@ -30,36 +30,27 @@ def output_function(b: Builder, name: str, plan: WinogradPlan) -> str:
     def gep(pointer: Value, offset: Value | int) -> Value:
         return b.gep(plan.element, pointer, offset)
 
-    def one_vector(j: Value, _: list[Value]) -> None:
-        products = gep(p["products"], b.mul(j, lanes))
-        stage = gep(p["stage"], b.mul(j, lanes * plan.stage_row))
+    def tile(t: Value, _: list[Value]) -> None:
+        source = gep(p["products"], b.mul(t, plan.filters))
+        target = gep(p["rows"], b.mul(t, OUTPUTS * lanes))
+        taps = [b.load(vector, gep(source, tap * plan.product_plane), size) for tap in range(TAPS)]
+        for number, value in enumerate(both_ways(b, output_four, taps)):
+            y, x = divmod(number, OUTPUTS)
+            b.store(value, gep(target, (y * plan.output_row + x) * lanes), size)
 
-        def tile(t: Value, _: list[Value]) -> None:
-            source = gep(products, b.mul(t, plan.filters))
-            target = gep(p["rows"], b.mul(t, OUTPUTS * lanes))
-            taps = [
-                b.load(vector, gep(source, tap * plan.product_plane), size) for tap in range(TAPS)
-            ]
-            for number, value in enumerate(both_ways(b, output_four, taps)):
-                y, x = divmod(number, OUTPUTS)
-                b.store(value, gep(target, (y * plan.output_row + x) * lanes), size)
+    def row(y: Value, _: list[Value]) -> None:
+        source = gep(p["rows"], b.mul(y, plan.output_row * lanes))
+        target = gep(p["stage"], b.mul(y, plan.width))
 
-        b.loop(0, plan.columns, 1, tile)
+        # What is stored behind the end of a row is stored over by the next one.
+        def positions(x: Value, _: list[Value]) -> None:
+            here = gep(source, b.mul(x, lanes))
+            square = [b.load(vector, gep(here, i * lanes), size) for i in range(lanes)]
+            for lane, value in enumerate(transpose(b, square, size)):
+                b.store(value, gep(gep(target, x), lane * plan.stage_row), size)
 
-        def row(y: Value, _: list[Value]) -> None:
-            source = gep(p["rows"], b.mul(y, plan.output_row * lanes))
-            target = gep(stage, b.mul(y, plan.width))
+        b.loop(0, plan.width, lanes, positions)
 
-            # What is stored behind the end of a row is stored over by the next one.
-            def positions(x: Value, _: list[Value]) -> None:
-                here = gep(source, b.mul(x, lanes))
-                square = [b.load(vector, gep(here, i * lanes), size) for i in range(lanes)]
-                for lane, value in enumerate(transpose(b, square, size)):
-                    b.store(value, gep(gep(target, x), lane * plan.stage_row), size)
-
-            b.loop(0, plan.width, lanes, positions)
-
-        b.loop(0, OUTPUTS, 1, row)
-
-    b.loop(0, plan.vectors, 1, one_vector)
+    b.loop(0, plan.columns, 1, tile)
+    b.loop(0, OUTPUTS, 1, row)
     return b.function(name, signature(OUTPUT_PARAMETERS), "internal")

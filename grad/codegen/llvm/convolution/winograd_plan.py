@@ -20,7 +20,7 @@ from grad.kernel.winograd import OUTPUTS
 
 TAPS = WINOGRAD_TAPS**2
 FEWEST_TILES = 16  # of a piece, which the weights pass by for
-FEWEST_FILTERS = 128  # of a piece, which transforms its image for them
+FEWEST_FILTERS = 64  # of a piece, which transforms its image for them
 CACHE_LINE = 16  # elements
 
 
@@ -85,8 +85,8 @@ class WinogradPlan:
     # -- scratch, in elements ----------------------------------------------------------------------
     @property
     def image_row(self) -> int:
-        """Vectors of one of the six rows that a line meets; whole ones are stored at its end."""
-        return self.columns * OUTPUTS + WINOGRAD_TAPS - OUTPUTS + self.lanes
+        """Vectors of one of the six rows that a line meets."""
+        return self.columns * OUTPUTS + WINOGRAD_TAPS - OUTPUTS
 
     @property
     def output_row(self) -> int:
@@ -118,14 +118,14 @@ class WinogradPlan:
 
     @property
     def residue(self) -> int:
-        """All of the stage: there is one residue."""
-        return self.filters * self.stage_row
+        """All of the stage, which holds a vector of filters: there is one residue."""
+        return self.lanes * self.stage_row
 
     @property
     def parts(self) -> tuple[int, ...]:
         """Elements of rows of the image, of the transformed image, the products, the results and
         the stage."""
-        image_rows = WINOGRAD_TAPS * self.image_row * self.lanes
+        image_rows = (WINOGRAD_TAPS * self.image_row + self.lanes) * self.lanes
         outputs = OUTPUTS * self.output_row * self.lanes
         planes = (TAPS * self.image_plane, TAPS * self.product_plane)
         return image_rows, *planes, outputs, self.residue
