@@ -38,10 +38,11 @@ SMALL = "matmul 128"
 
 # -- workloads -------------------------------------------------------------------------------------
 @pytest.fixture(autouse=True)
-def _same_threads_afterwards() -> Iterator[None]:
-    count = grad.get_num_threads()
+def _same_settings_afterwards() -> Iterator[None]:
+    count, precision = grad.get_num_threads(), grad.get_float32_convolution_precision()
     yield
     grad.set_num_threads(count)
+    grad.set_float32_convolution_precision(precision)
 
 
 def adapter(name: str) -> Adapter:
@@ -53,6 +54,14 @@ def adapter(name: str) -> Adapter:
     if reason:
         pytest.skip(reason)
     return ADAPTERS[framework.adapter](framework.module, framework.compiled, 2)
+
+
+def test_our_side_is_told_the_precision() -> None:
+    made = adapter("grad")
+    for name, precision in (("conv 8x256x14x14, 256 3x3, high", "high"), (SMALL, "highest")):
+        workload = WORKLOADS[name]
+        made.call(workload, tiny(workload), workload.arrays(tiny(workload)))
+        assert grad.get_float32_convolution_precision() == precision
 
 
 def samples(name: str, workload: Workload, arrays: Arrays) -> Arrays:
