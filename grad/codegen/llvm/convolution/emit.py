@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from grad.codegen.llvm.builder import Builder, Value, attributes
+from grad.codegen.llvm.convolution.calls import Calls
 from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function
-from grad.codegen.llvm.convolution.finish import FINISH_PARAMETERS, Epilogue, finish_function
+from grad.codegen.llvm.convolution.finish import Epilogue, finish_function
 from grad.codegen.llvm.convolution.plan import Plan
-from grad.codegen.llvm.convolution.tiles import TILE_PARAMETERS, tile_function
+from grad.codegen.llvm.convolution.requests import Requests
+from grad.codegen.llvm.convolution.tiles import tile_function
 from grad.codegen.llvm.functions import call_internal
 
 
@@ -28,6 +30,7 @@ def emit(
     plan: Plan,
     name: str,
     source: Source,
+    requests: Requests,
     steps: tuple[int, int],
     features: frozenset[str],
     vector_bytes: int,
@@ -49,76 +52,21 @@ def emit(
     for word, vectors in widths.items():
         for residue, taps in enumerate(plan.axes[2].classes):
             function = f"{name}.{word}{residue}"
-            texts.append(tile_function(b.sibling(), function, plan, taps, vectors))
+            texts.append(tile_function(b.sibling(), function, plan, requests, taps, vectors))
     texts.append(finish_function(b.sibling(), f"{name}.finish", plan, epilogue))
-    piece = _Piece(b, name, plan, source, steps, first_argument)
+    piece = _Piece(b, name, plan, source, requests, steps, first_argument)
     b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, piece.emit)
     main = b.function(name, "ptr %args, i64 %begin, i64 %end, i64 %worker")
     return b.preamble() + "".join(texts) + main + attributes(vector_bytes)
 
 
 # -- one piece of work ----------------------------------------------------------------------------
-class _Piece:
-    def __init__(
-        self,
-        b: Builder,
-        name: str,
-        plan: Plan,
-        source: Source,
-        steps: tuple[int, int],
-        first_argument: int,
-    ) -> None:
-        self.b, self.name, self.plan, self.source, self.steps = b, name, plan, source, steps
-        slots = [
-            b.load("ptr", b.gep("i64", Value("%args", "ptr"), first_argument + i), 8)
-            for i in range(3)
-        ]
-        self.image, self.weight = slots[:2]
-        self.scratch = b.gep("i8", slots[2], b.mul(Value("%worker", "i64"), plan.scratch_bytes))
-        self.stage = b.gep(plan.element, self.scratch, plan.copy_elements)
-        self.waiting = b.gep(plan.element, self.stage, plan.residue * plan.axes[2].spread)
-        none = plan.tile * plan.filters if plan.pixels else 1
-        self.zeros = b.table(plan.element, [0.0] * none)
-        self.first_channel, self.channels = (b.const("i64", n) for n in (0, plan.sizes.channels))
-        self.table, self.ranges = self.tables()
-        self.entries, self.entry_count = self.table, b.const("i64", 0)
-        self.word = "tile"  # of the functions to call
-
-    def gep(self, pointer: Value, offset: Value | int) -> Value:
-        return self.b.gep(self.plan.element, pointer, offset)
-
-    def tables(self) -> tuple[Value, Value]:
-        """Offsets of the kernel rows, and for each residue of (z, y) the (first, count) of them."""
-        plan, entries, ranges = self.plan, [], []
-        kernel, scale = plan.sizes.kernel, plan.panel if plan.pixels else 1
-        for planes in plan.axes[0].classes:
-            for rows in plan.axes[1].classes:
-                ranges += [len(entries), len(planes) * len(rows)]
-                for z in planes:
-                    for y in rows:
-                        copy = plan.copy
-                        place = 0 if copy is None else copy.offset(0, z) + copy.offset(1, y)
-                        number = (z.number * kernel[1] + y.number) * kernel[2]
-                        entries += [place, number * scale]
-        return self.b.table("i64", entries or [0]), self.b.table("i64", ranges)
-
-    def take(self, rest: Value, count: int) -> tuple[Value, Value]:
-        """``divmod(rest, count)``."""
-        if count == 1:
-            return rest, self.b.const("i64", 0)
-        return self.b.binary("udiv", rest, count), self.b.binary("urem", rest, count)
-
+class _Piece(Calls):
     def emit(self, piece: Value, _: list[Value]) -> None:
         b, plan = self.b, self.plan
         self.word = "tile"
-        rest, block = self.take(piece, plan.blocks)
-        rest, across = self.take(rest, plan.bands[1])
-        rest, down = self.take(rest, plan.bands[0])
-        rest, self.z = self.take(rest, plan.axes[0].turns)
-        self.n, self.g = self.take(rest, plan.sizes.groups)
-        self.x, self.y = b.mul(across, plan.columns), b.mul(down, plan.rows)
-        start = b.add(b.mul(self.n, self.steps[0]), b.mul(self.g, self.steps[1]))
-        self.here = self.gep(self.image, start)
+        self.n, self.g, self.z, self.y, self.x, block = self.place(piece)
+        self.here, self.ahead = self.image_of(self.n, self.g), self.next_image(piece)
         if plan.copy is not None:
             channels = b.const("i64", plan.sizes.channels)
             values = (self.here, self.scratch, channels, self.z, self.y, self.x)
@@ -151,6 +99,8 @@ class _Piece:
             weight = self.gep(self.weight, b.mul(row, plan.depth))
         self.tile_values = {"weight": weight, "filters": live}
         self.finish_values = {"filter": first, "count": count}
+        numbers = (self.n, self.g, first)
+        self.results = [result.pointer(b, numbers) for result in self.requests.results]
         if plan.copy is None:
             self.in_place()
         else:
@@ -161,11 +111,13 @@ class _Piece:
         b, plan = self.b, self.plan
         total = plan.axes[2].turns
         end = b.intrinsic("smin", b.add(self.x, plan.columns), b.const("i64", total))
+        self.ahead = self.gep(self.here, b.add(self.x, plan.tile))
 
         def tile(x: Value, stage: Value, slot: Value) -> None:
             place = b.intrinsic("smin", x, b.const("i64", total - plan.tile))
             stage = self.gep(stage, b.sub(place, x))
-            self.tile(self.gep(self.here, place), 0, stage, slot)
+            turn = b.sub(place, self.x)
+            self.tile(self.gep(self.here, place), 0, stage, slot, turn, place)
 
         self.runs(self.x, end, tile, b.const("i64", 0))
 
@@ -178,7 +130,7 @@ class _Piece:
         def tile(x: Value, stage: Value, slot: Value) -> None:
             row, column = self.take(x, plan.columns)
             first = self.gep(self.scratch, b.add(b.mul(row, length), column))
-            self.tile(first, 0, stage, slot, column)
+            self.tile(first, 0, stage, slot, x, b.add(position, x), column)
 
         end = b.mul(self.last_row(ry), plan.columns)
         position = self.position(z, ry, b.const("i64", 0))
@@ -275,13 +227,6 @@ class _Piece:
         left = b.sub(b.const("i64", columns.out), b.mul(self.x, columns.spread))
         return b.intrinsic("smin", left, b.const("i64", self.plan.columns * columns.spread))
 
-    def position(self, z: Value, ry: Value, row: Value) -> Value:
-        """The number of the first position of the band's row `row`."""
-        b, (_, rows, columns) = self.b, self.plan.axes
-        y = b.add(b.mul(b.add(self.y, row), rows.spread), ry)
-        flat = b.mul(b.add(b.mul(z, rows.out), y), columns.out)
-        return b.add(flat, b.mul(self.x, columns.spread))
-
     def pixel_rows(self, z: Value, ry: Value) -> None:
         """The rows of a band, each cut into tiles for itself, or several short rows to a tile."""
         b, plan = self.b, self.plan
@@ -298,13 +243,16 @@ class _Piece:
             def tiles() -> None:
                 def row(y: Value, slot: list[Value]) -> list[Value]:
                     first = self.gep(self.scratch, b.mul(y, length))
+                    turn, position = b.mul(y, plan.columns), self.position(z, ry, y)
                     line = self.gep(self.stage, b.mul(b.sub(y, start), plan.stage_line))
 
                     def tile(x: Value, slot: list[Value]) -> list[Value]:
                         number = slot[0]
                         for r in range(spread):
                             stage = self.gep(line, b.add(x, r * plan.residue))
-                            self.tile(self.gep(first, x), r, stage, number)
+                            place = b.add(position, b.mul(x, spread))
+                            image = self.gep(first, x)
+                            self.tile(image, r, stage, number, b.add(turn, x), place)
                             number = b.add(number, 1)
                         return [number]
 
@@ -333,11 +281,13 @@ class _Piece:
         length, spread = plan.copy.row, plan.axes[2].spread
         end = self.last_row(ry)
         total = b.add(b.mul(b.sub(end, 1), length), plan.columns)
+        position = self.position(z, ry, b.const("i64", 0))
 
         def tile(start: Value, _: list[Value]) -> None:
             for r in range(spread):
                 stage = self.gep(self.stage, b.add(start, r * plan.residue))
-                self.tile(self.gep(self.scratch, start), r, stage, b.const("i64", 0))
+                image, place = self.gep(self.scratch, start), b.add(position, b.mul(start, spread))
+                self.tile(image, r, stage, b.const("i64", 0), start, place)
 
         b.loop(0, total, plan.tile, tile)
         across = self.across()
@@ -346,49 +296,3 @@ class _Piece:
             self.finish(self.gep(self.stage, b.mul(y, length)), self.position(z, ry, y), across)
 
         b.loop(0, end, 1, row)
-
-    def tile(
-        self, image: Value, residue: int, stage: Value, slot: Value, column: Value | None = None
-    ) -> None:
-        """The current channels of a tile.
-
-        Args:
-            slot: where among the chunk's sums its own wait.
-        """
-        b, plan = self.b, self.plan
-        weight = self.tile_values["weight"]
-        values = {"begun": self.zeros, "waiting": self.zeros, "last": b.const("i64", 1)}
-        if plan.waiting:
-            first = self.first_channel
-            image = self.gep(image, b.mul(first, plan.channel))
-            weight = self.gep(weight, b.mul(first, plan.sizes.taps * plan.panel))
-            waiting = self.gep(self.waiting, b.mul(slot, plan.tile * plan.filters))
-            end = b.icmp("sge", b.add(first, self.channels), plan.sizes.channels)
-            values = {
-                "begun": b.select(b.icmp("eq", first, 0), self.zeros, waiting),
-                "waiting": waiting,
-                "last": b.convert("zext", end, "i64"),
-            }
-        values |= {
-            **self.tile_values,
-            "weight": weight,
-            "image": image,
-            "stage": stage,
-            "table": self.entries,
-            "entries": self.entry_count,
-            "channels": self.channels,
-            "column": column or b.const("i64", 0),
-        }
-        call_internal(self.b, f"{self.name}.{self.word}{residue}", TILE_PARAMETERS, values)
-
-    def finish(self, stage: Value, position: Value, live: Value) -> None:
-        values = {
-            **self.finish_values,
-            "args": Value("%args", "ptr"),
-            "stage": stage,
-            "image": self.n,
-            "group": self.g,
-            "position": position,
-            "live": live,
-        }
-        call_internal(self.b, f"{self.name}.finish", FINISH_PARAMETERS, values)

@@ -16,6 +16,7 @@ from grad.codegen.llvm.convolution import emit as convolution
 from grad.codegen.llvm.convolution.copy import Source
 from grad.codegen.llvm.convolution.padded_copy import axis_of
 from grad.codegen.llvm.convolution.plan import make_plan
+from grad.codegen.llvm.convolution.requests import requests_of
 from grad.codegen.llvm.convolution.weight import Gradient, emit_weight
 from grad.codegen.llvm.convolution.weight_plan import make_weight_plan
 from grad.codegen.llvm.convolution.winograd import emit_winograd
@@ -77,10 +78,12 @@ def convolution_phase(
     )
     source = Source(element, size, channel, (strides[0], strides[1], strides[2]))
     epilogue = _Epilogue(kernel, phase[:-1], nest)
+    requests = requests_of(plan, source, nest, {p.number: p for p in kernel.parameters})
     text = convolution.emit(
         plan,
         symbol,
         source,
+        requests,
         (image, part),
         machine.features,
         machine.vector_bytes,

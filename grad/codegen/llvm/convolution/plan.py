@@ -34,9 +34,16 @@ PIECE_OPERATIONS = 500_000  # smallest piece worth cutting off
 GRAIN_OPERATIONS = 250_000
 ROWS_IN_BAND = 4  # at least, as each band copies the rows around it again
 COLUMNS_IN_BAND = 64
-CHUNK_POSITIONS = 192  # whose sums wait while a block of the weight stays in the first-level cache
+# The stage holds so many, and they are stored together: many at once would wait for memory.
+CHUNK_POSITIONS = 112
+# As many while a block of the weight stays in the first-level cache: their sums wait meanwhile.
+WAITING_POSITIONS = 192
+BAND_BYTES = 1 << 18  # at most: the weight, and what memory sends and takes, pass by the copy
 # Positions that are not a fixed distance apart take a register for addresses each.
 MOST_ADDRESSES = 8
+
+# With these a row of weights serves so few products that it has to come from the first-level cache.
+FEW_REGISTERS = 16
 
 CHANNELS_TOGETHER = 4  # channels of a pointwise convolution in one turn
 
@@ -131,9 +138,11 @@ class Plan:
     def chunk(self) -> int:
         """Turns of a chunk, the positions that are summed and then finished together: along the
         run, or rows (PIXELS)."""
+        whole = self.channels >= self.sizes.channels
+        positions = CHUNK_POSITIONS if whole else WAITING_POSITIONS
         if self.in_runs:
-            return max(CHUNK_POSITIONS // self.tile, 1) * self.tile
-        return max(CHUNK_POSITIONS // (self.columns * self.tall), 1) * self.tall
+            return max(positions // self.tile, 1) * self.tile
+        return max(positions // (self.columns * self.tall), 1) * self.tall
 
     @property
     def stage_line(self) -> int:
@@ -250,7 +259,7 @@ def make_plan(
         (ceil_div(axes[1].turns, rows), ceil_div(axes[2].turns, columns)),
         ceil_div(tiles, in_block), in_block, channel_step if copy is None else copy.channel,
         _channels_together(g, filters * size, l1_bytes)
-        if form is ConvolutionForm.PIXELS
+        if form is ConvolutionForm.PIXELS and registers == FEW_REGISTERS
         else g.channels,
         across_rows,
     )  # fmt: skip
@@ -282,7 +291,7 @@ def _bands(
     rows, columns = max(axes[1].turns, 1), max(axes[2].turns, 1)
     outer = max(g.images * g.groups * axes[0].turns, 1)
     wanted = max(min(ceil_div(PIECES, outer), g.operations // (outer * PIECE_OPERATIONS)), 1)
-    budget = l2_bytes // 2
+    budget = l2_bytes // 2 if flat else min(l2_bytes // 2, BAND_BYTES)
 
     def nbytes() -> int:
         if flat:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.convolution.padded_copy import Tap
 from grad.codegen.llvm.convolution.plan import CHANNELS_TOGETHER, Plan
+from grad.codegen.llvm.convolution.requests import Requester, Requests
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.squares import transpose
 
@@ -34,12 +35,19 @@ TILE_PARAMETERS: Mapping[str, str] = {
 }
 
 
-def tile_function(b: Builder, name: str, plan: Plan, taps: Sequence[Tap], vectors: int) -> str:
+def tile_parameters(requests: Requests) -> Mapping[str, str]:
+    """The parameters of a tile's function."""
+    return {**TILE_PARAMETERS, **requests.parameters}
+
+
+def tile_function(
+    b: Builder, name: str, plan: Plan, requests: Requests, taps: Sequence[Tap], vectors: int
+) -> str:
     """The function for one residue along a row, with its `taps` of a kernel row."""
     form = _PixelTile if plan.pixels else _FilterTile
-    tile = form(b, plan, taps, vectors)
+    tile = form(b, plan, requests, taps, vectors)
     tile.emit()
-    return b.function(name, signature(TILE_PARAMETERS), "internal")
+    return b.function(name, signature(tile_parameters(requests)), "internal")
 
 
 class _Tile:
@@ -47,11 +55,15 @@ class _Tile:
 
     rows: int
 
-    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap], vectors: int) -> None:
+    def __init__(
+        self, b: Builder, plan: Plan, requests: Requests, taps: Sequence[Tap], vectors: int
+    ) -> None:
         self.b, self.plan, self.taps, self.vectors = b, plan, taps, vectors
         self.element, self.lanes, self.size = plan.element, plan.lanes, plan.size
         self.vector = vector_type(plan.element, plan.lanes)
-        self.p = parameter_values(TILE_PARAMETERS)
+        self.p = parameter_values(tile_parameters(requests))
+        filters = vectors * plan.lanes if plan.pixels else plan.filters
+        self.requester = Requester(b, plan, requests, filters, self.p)
         copy = plan.copy
         self.channel = plan.channel
         self.offsets = [0 if copy is None else copy.offset(2, tap) for tap in taps]
@@ -79,6 +91,7 @@ class _Tile:
             def body(c: Value, sums: list[Value]) -> list[Value]:
                 for i in range(count):
                     here = b.add(c, i)
+                    self.requester.channel(here)
                     image = self.gep(self.p["image"], b.mul(here, channel_stride))
                     weight = self.gep(self.p["weight"], b.mul(here, weight_stride))
                     sums = self.entries(image, weight, sums)
@@ -138,9 +151,11 @@ class _PixelTile(_Tile):
     """Rows are positions: consecutive along a row or from row to row, or several whole short
     rows."""
 
-    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap], vectors: int) -> None:
+    def __init__(
+        self, b: Builder, plan: Plan, requests: Requests, taps: Sequence[Tap], vectors: int
+    ) -> None:
         self.rows = plan.tile
-        super().__init__(b, plan, taps, vectors)
+        super().__init__(b, plan, requests, taps, vectors)
         row = 0 if plan.copy is None else plan.copy.row
         self.places: list[Value | int] = []
         for i in range(plan.tile):
@@ -210,9 +225,11 @@ class _PixelTile(_Tile):
 class _FilterTile(_Tile):
     """Rows are filters, vectors are positions that lie side by side in the padded copy."""
 
-    def __init__(self, b: Builder, plan: Plan, taps: Sequence[Tap], vectors: int) -> None:
+    def __init__(
+        self, b: Builder, plan: Plan, requests: Requests, taps: Sequence[Tap], vectors: int
+    ) -> None:
         self.rows = plan.filters
-        super().__init__(b, plan, taps, vectors)
+        super().__init__(b, plan, requests, taps, vectors)
         self.opaque = False
         last = b.sub(self.p["filters"], 1)
         # Filters behind the last one repeat it: they are summed and never stored.
@@ -223,6 +240,7 @@ class _FilterTile(_Tile):
 
     def emit(self) -> None:
         plan = self.plan
+        self.requester.all_results()
         sums = self.sums(self.channel, plan.sizes.taps)
         for i in range(plan.filters):
             for j in range(self.vectors):
