@@ -16,6 +16,9 @@ from grad.codegen.llvm.convolution.padded_copy import PaddedCopy
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.memory import scalar_load
 
+# A row of so many is written out.
+UNROLLED_VECTORS = 8
+
 # inner(source, target, whether the image has elements there)
 Inner: TypeAlias = Callable[[Value, Value, Value], None]
 
@@ -96,6 +99,10 @@ class _Copier:
     def row(self, source: Value | None, target: Value) -> None:
         """One row, phase by phase; without a source it is zeros."""
         b, where, length = self.b, self.copy.axes[2], self.copy.row
+        short = self.copy.is_whole_row and length <= UNROLLED_VECTORS * self.lanes
+        if source is not None and self.source.strides[2] == 1 and where.stride <= 2 and short:
+            self.whole_row(source, target)
+            return
 
         def phase(p: Value, _: list[Value]) -> None:
             start = self.gep(target, b.mul(p, self.copy.phase_strides[2]))
@@ -109,6 +116,37 @@ class _Copier:
                 self.vectors(start, 0, length, lambda j: self.gathered(image, first, j))
 
         b.loop(0, where.phases, 1, phase)
+
+    def whole_row(self, source: Value, target: Value) -> None:
+        """All phases of a row whose elements are known, without a branch: elements outside the
+        image are never loaded, and a vector is loaded once for both phases."""
+        b, where, lanes, length = self.b, self.copy.axes[2], self.lanes, self.copy.row
+        last = max(length - lanes, 0)
+        kept = b.vector("i1", [lane < length for lane in range(lanes)])
+        for start in dict.fromkeys(min(j, last) for j in range(0, length, lanes)):
+            first = start * where.stride - where.base
+            parts = [self.known(source, first + i * lanes) for i in range(where.stride)]
+            for phase in range(where.phases):
+                value = parts[0]
+                if where.stride == 2:
+                    value = b.shuffle(*parts, range(phase, 2 * lanes, 2))
+                offset = phase * self.copy.phase_strides[2] + start
+                place = self.gep(target, b.const("i64", offset))
+                if length < lanes:
+                    b.masked_store(value, place, self.source.size, kept)
+                else:
+                    b.store(value, place, self.source.size)
+
+    def known(self, source: Value, first: int) -> Value:
+        """The vector of elements from `first` on, zeros where there are none."""
+        b, size = self.b, self.source.size
+        inside = [0 <= first + lane < self.copy.axes[2].size for lane in range(self.lanes)]
+        zero, pointer = b.const(self.vector, 0), self.gep(source, b.const("i64", first))
+        if all(inside):
+            return b.load(self.vector, pointer, size)
+        if not any(inside):
+            return zero
+        return b.masked_load(self.vector, pointer, size, b.vector("i1", inside), zero)
 
     def vectors(
         self, target: Value, begin: Value | int, end: Value | int, value: Callable[[Value], Value]

@@ -103,6 +103,11 @@ class PaddedCopy:
         return self.columns + self.axes[2].reach
 
     @property
+    def is_whole_row(self) -> bool:
+        """Whether a row of the band is a row of the image, with the zeros on both sides."""
+        return self.columns >= self.axes[2].turns
+
+    @property
     def phase_strides(self) -> tuple[int, int, int]:
         across = self.rows_kept * self.row
         down = across * self.axes[2].phases

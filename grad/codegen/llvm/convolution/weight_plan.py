@@ -15,6 +15,7 @@ from grad.kernel.ir_convolution import PANEL_BYTES
 
 PIECES = 16  # of a weight's gradient, where its sizes allow
 CHANNELS_IN_PIECE = 16  # at least, as each piece packs the output's gradient again
+BAND_BYTES = 1 << 19  # at most, of the image and the gradient: the partial sums pass by them
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def make_weight_plan(
     def nbytes(rows: int) -> int:
         return (copy_of(rows).size + rows * columns * g.filters) * size
 
-    while nbytes(rows_of_copy) > l2_bytes // 2 and rows_of_copy > 4:
+    while nbytes(rows_of_copy) > min(l2_bytes // 2, BAND_BYTES) and rows_of_copy > 4:
         rows_of_copy = -(-rows_of_copy // 2)
     copy = copy_of(rows_of_copy)
     most = PIXEL_TILES[registers]
