@@ -10,7 +10,7 @@ from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.convolution.copy import Source
 from grad.codegen.llvm.convolution.finish import FINISH_PARAMETERS
 from grad.codegen.llvm.convolution.plan import Plan
-from grad.codegen.llvm.convolution.requests import Requests, image_elements
+from grad.codegen.llvm.convolution.requests import Requests, moved
 from grad.codegen.llvm.convolution.tiles import tile_parameters
 from grad.codegen.llvm.functions import call_internal
 
@@ -110,11 +110,11 @@ class Calls:
         n, g, _, y, x, _ = self.place(following)
         row = b.sub(b.mul(y, plan.axes[1].stride), plan.axes[1].base)
         row = b.intrinsic("smax", row, b.const("i64", 0))
-        moved = b.add(
+        place = b.add(
             b.mul(row, self.source.strides[1]),
             b.mul(x, plan.axes[2].stride * self.source.strides[2]),
         )
-        return self.gep(self.image_of(n, g), moved)
+        return self.gep(self.image_of(n, g), place)
 
     def position(self, z: Value, ry: Value, row: Value) -> Value:
         """The number of the first position of the band's row `row`."""
@@ -163,7 +163,7 @@ class Calls:
             "entries": self.entry_count,
             "channels": self.channels,
             "column": column or b.const("i64", 0),
-            "ahead": self.gep(self.ahead, b.mul(turn, image_elements(plan))),
+            "ahead": self.gep(self.ahead, b.mul(turn, moved(plan))),
         }
         for name, first, result in zip(
             self.requests.names, self.results, self.requests.results, strict=True

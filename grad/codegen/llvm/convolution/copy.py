@@ -129,7 +129,7 @@ class _Copier:
             for phase in range(where.phases):
                 value = parts[0]
                 if where.stride == 2:
-                    value = b.shuffle(*parts, range(phase, 2 * lanes, 2))
+                    value = b.shuffle(parts[0], parts[1], range(phase, 2 * lanes, 2))
                 offset = phase * self.copy.phase_strides[2] + start
                 place = self.gep(target, b.const("i64", offset))
                 if length < lanes:

@@ -21,7 +21,7 @@ from grad.codegen.llvm.convolution.calls import Calls
 from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function
 from grad.codegen.llvm.convolution.finish import Epilogue, finish_function
 from grad.codegen.llvm.convolution.plan import Plan
-from grad.codegen.llvm.convolution.requests import Requests
+from grad.codegen.llvm.convolution.requests import CHANNELS_AHEAD, Requests
 from grad.codegen.llvm.convolution.tiles import tile_function
 from grad.codegen.llvm.functions import call_internal
 
@@ -111,7 +111,7 @@ class _Piece(Calls):
         b, plan = self.b, self.plan
         total = plan.axes[2].turns
         end = b.intrinsic("smin", b.add(self.x, plan.columns), b.const("i64", total))
-        self.ahead = self.gep(self.here, b.add(self.x, plan.tile))
+        self.ahead = self.gep(self.here, b.add(self.x, CHANNELS_AHEAD * plan.channel))
 
         def tile(x: Value, stage: Value, slot: Value) -> None:
             place = b.intrinsic("smin", x, b.const("i64", total - plan.tile))

@@ -3,26 +3,25 @@
 Copying an image and storing results wait for memory and compute nothing, tiles do the opposite, and
 too much lies between them for the processor to overlap them by itself. So a tile asks, a few lines
 with each channel, for its share of the image that the next piece of work will copy (where an image
-is read in place: for what the next tile reads), and for the lines that its own finished sums will
-be written to or meet. `emit.py` has the addresses,
+is read in place: for its own elements some channels ahead), and at its beginning for the lines that
+its sums will be written to or meet. `emit.py` has the addresses,
 `tiles.py` writes the requests. Asking for memory that does not exist does nothing.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction.operands import NEAREST, SECOND, prefetch
 from grad.codegen.llvm.convolution.copy import Source
-from grad.codegen.llvm.convolution.padded_copy import ceil_div
 from grad.codegen.llvm.convolution.plan import Plan
 from grad.kernel.ir import Load, Parameter, Store
 from grad.kernel.ir_convolution import Convolution
 
 LINE_BYTES = 64
+CHANNELS_AHEAD = 16  # of an image that is read in place: longer than the second-level cache takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +54,12 @@ class Requests:
     """What the tiles of a convolution ask for.
 
     Attributes:
-        image_lines: lines of the image that the next piece will copy, or of the next tile's if the
-            image is read in place, for each tile and channel.
+        image: distances, for each tile and channel, of the image's lines that are asked for.
         channel_bytes: from channel to channel of the image.
         results: memory of the results.
     """
 
-    image_lines: int
+    image: tuple[int, ...]
     channel_bytes: int
     results: tuple[Result, ...]
 
@@ -77,8 +75,8 @@ class Requests:
         return {"ahead": "ptr", **dict.fromkeys(self.names, "ptr")}
 
 
-def image_elements(plan: Plan) -> int:
-    """Elements of a channel of the image for each turn."""
+def moved(plan: Plan) -> int:
+    """Elements of the image's channel that a turn moves on."""
     return plan.axes[1].stride * plan.axes[2].stride
 
 
@@ -89,11 +87,18 @@ def requests_of(
     # Rows that lie side by side are asked for as one run.
     one_row = plan.axes[1].size == 1 or source.strides[1] == plan.axes[2].size
     in_order = source.strides[2] == 1 and one_row
-    flat = plan.axes[0].size == 1 and (in_order or plan.copy is None)
-    lines = ceil_div(plan.tile * image_elements(plan) * source.size, LINE_BYTES)
+    flat = plan.axes[0].size == 1 and in_order
+    span = plan.tile * moved(plan) * source.size
+    # Tiles of a few positions would ask for each line several times, and wait no less.
+    narrow = plan.pixels and plan.tile * source.size < LINE_BYTES // 2
+    lines: list[int] = []
+    if plan.copy is None:
+        lines = [*range(0, span, LINE_BYTES), span - source.size]
+    elif flat and not narrow:
+        lines = [*range(0, span, LINE_BYTES)]
     found = (_result(nest, s, parameters) for s in nest.body if isinstance(s, Load | Store))
     return Requests(
-        lines if flat else 0,
+        tuple(dict.fromkeys(lines)),
         source.channel * source.size,
         tuple(dict.fromkeys(result for result in found if result is not None)),
     )
@@ -126,34 +131,20 @@ class Requester:
         self, b: Builder, plan: Plan, requests: Requests, filters: int, p: Mapping[str, Value]
     ) -> None:
         self.b, self.plan, self.requests, self.filters, self.p = b, plan, requests, filters, p
-        # Filters in turn, so that the channels of a tile reach all of them.
-        self.each = ceil_div(filters, max(plan.channels, 1))
 
     def channel(self, channel: Value) -> None:
         """What is asked for with one channel."""
         b = self.b
         nearness = NEAREST if self.plan.copy is None else SECOND
         start = b.gep("i8", self.p["ahead"], b.mul(channel, self.requests.channel_bytes))
-        for line in range(self.requests.image_lines):
-            prefetch(b, b.gep("i8", start, line * LINE_BYTES), nearness=nearness)
-        if not self.plan.pixels:
-            return
-        for i in range(self.each):
-            # The filters of a tile are a power of two, as many as lanes.
-            number = b.binary("and", b.add(b.mul(channel, self.each), i), self.filters - 1)
-            self.results(number)
+        for distance in self.requests.image:
+            prefetch(b, b.gep("i8", start, distance), nearness=nearness)
 
-    def all_results(self) -> None:
-        """The results of all filters."""
-        for number in range(self.filters):
-            self.results(self.b.const("i64", number))
-
-    def results(self, number: Value) -> None:
-        """The lines that the tile's sums of its filter `number` go to."""
-        b, plan = self.b, self.plan
+    def results(self) -> None:
+        """The lines that the tile's sums go to, at its beginning."""
+        positions = self.plan.tile * self.plan.axes[2].spread
         for name, result in zip(self.requests.names, self.requests.results, strict=True):
-            start = b.gep("i8", self.p[name], b.mul(number, result.steps[2]))
-            positions = plan.tile * math.prod(axis.spread for axis in plan.axes[2:])
-            for line in range(ceil_div(positions * result.size, LINE_BYTES)):
-                place = b.gep("i8", start, line * LINE_BYTES)
-                prefetch(b, place, for_writing=result.written, nearness=NEAREST)
+            for number in range(self.filters):
+                for place in range(0, positions * result.size, LINE_BYTES):
+                    line = self.b.gep("i8", self.p[name], number * result.steps[2] + place)
+                    prefetch(self.b, line, for_writing=result.written)

@@ -185,6 +185,7 @@ class _PixelTile(_Tile):
 
     def emit(self) -> None:
         plan, b = self.plan, self.b
+        self.requester.results()
         sums = self.sums(self.channel, plan.sizes.taps * plan.panel)
         if plan.waiting:
             b.branch(b.icmp("eq", self.p["last"], 0), lambda: self.wait(sums))
@@ -240,7 +241,7 @@ class _FilterTile(_Tile):
 
     def emit(self) -> None:
         plan = self.plan
-        self.requester.all_results()
+        self.requester.results()
         sums = self.sums(self.channel, plan.sizes.taps)
         for i in range(plan.filters):
             for j in range(self.vectors):
