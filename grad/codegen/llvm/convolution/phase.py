@@ -147,6 +147,7 @@ def convolution_weight_phase(
         lanes=machine.vector_bytes // size,
         registers=_registers(machine),
         l2_bytes=machine.l2_bytes,
+        image_steps=(channel, strides[1], strides[2]),
         gradient_step=g_strides[2],
     )
     text = emit_weight(

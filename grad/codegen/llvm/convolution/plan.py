@@ -274,11 +274,15 @@ def _channels_together(g: Geometry, row_bytes: int, l1_bytes: int) -> int:
 
 
 def is_pointwise(g: Geometry) -> bool:
+    """Whether each position meets its own element only, and all positions are one row."""
+    return meets_its_own(g) and g.out[0] == g.out[1] == 1
+
+
+def meets_its_own(g: Geometry) -> bool:
     """Whether each position meets the image's element at the same position, and no other."""
     return (
         g.taps == 1
         and g.out == g.image
-        and g.out[0] == g.out[1] == 1
         and g.before == (0,) * AXES
         and g.stride == g.spread == (1,) * AXES
     )

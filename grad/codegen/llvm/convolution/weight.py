@@ -23,11 +23,15 @@ from grad.codegen.llvm.builder import (
     lanes_of,
     vector_type,
 )
+from grad.codegen.llvm.contraction.operands import prefetch
 from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function, gather
 from grad.codegen.llvm.convolution.weight_plan import WeightPlan
 from grad.codegen.llvm.functions import call_internal, parameter_values, signature
 from grad.codegen.llvm.lanes import lanes_below
 from grad.codegen.llvm.squares import transpose
+
+LINE_BYTES = 64
+LINES_AHEAD = 4  # of each channel of an image that is read in place
 
 PACK_PARAMETERS: Mapping[str, str] = {
     "source": "ptr noalias",  # the gradient's first position of the band, of the first filter
@@ -40,6 +44,7 @@ SUM_PARAMETERS: Mapping[str, str] = {
     "target": "ptr noalias",
     "rows": "i64",
     "channels": "i64",  # that exist from the tile's first one on
+    "first": "i64",  # channel of the tile that is not another tile's
     "fresh": "i1",  # there are no partial sums yet
 }
 
@@ -71,16 +76,17 @@ def emit_weight(
     """
     b = Builder(features, vector_bytes)
     texts = [
-        copy_function(b.sibling(), f"{name}.copy", plan.copy, source, plan.lanes),
         _dot_function(b.sibling(), f"{name}.sum", plan, gradient)
         if plan.dot
         else _sum_function(b.sibling(), f"{name}.sum", plan, plan.vectors),
     ]
+    if not plan.in_place:
+        texts.append(copy_function(b.sibling(), f"{name}.copy", plan.copy, source, plan.lanes))
     if plan.has_narrow_panel:
         texts.append(_sum_function(b.sibling(), f"{name}.narrow", plan, plan.vectors // 2))
     if not plan.dot:
         texts.append(_pack_function(b.sibling(), f"{name}.pack", plan, gradient))
-    piece = _WeightPiece(b, name, plan, gradient, steps, source.channel, first_argument)
+    piece = _WeightPiece(b, name, plan, source, gradient, steps, first_argument)
     b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, piece.emit)
     main = b.function(name, "ptr %args, i64 %begin, i64 %end, i64 %worker")
     return b.preamble() + "".join(texts) + main + attributes(vector_bytes)
@@ -149,7 +155,10 @@ def _sum_function(b: Builder, name: str, plan: WeightPlan, vectors: int) -> str:
         return b.gep(element, p["target"], row + i % vectors * lanes)
 
     def row_exists(i: int) -> Value:
-        return b.icmp("sgt", p["channels"], plan.rows[i // vectors][0])
+        channel = b.const("i64", plan.rows[i // vectors][0])
+        if plan.in_place:
+            return b.icmp("sge", channel, p["first"])
+        return b.icmp("sgt", p["channels"], channel)
 
     zeros = [b.const(vector, 0)] * count
 
@@ -163,7 +172,7 @@ def _sum_function(b: Builder, name: str, plan: WeightPlan, vectors: int) -> str:
     sums = b.either(p["fresh"], lambda: zeros, loaded)
 
     def row(y: Value, state: list[Value]) -> list[Value]:
-        image = b.gep(element, p["image"], b.mul(y, plan.copy.row))
+        image = b.gep(element, p["image"], b.mul(y, plan.row))
         gradient = b.gep(element, p["gradient"], b.mul(y, plan.copy.columns * plan.panel))
 
         def position(x: Value, sums: list[Value]) -> list[Value]:
@@ -172,9 +181,12 @@ def _sum_function(b: Builder, name: str, plan: WeightPlan, vectors: int) -> str:
             factors = [
                 b.load(vector, b.gep(element, line, j * lanes), size) for j in range(vectors)
             ]
+            if plan.in_place:  # one line for each position, so that each channel has its turn
+                turn = b.mul(b.binary("and", x, LINE_BYTES // size - 1), plan.channel)
+                prefetch(b, b.gep(element, here, b.add(turn, LINES_AHEAD * LINE_BYTES // size)))
             result = []
             for r, (channel, offset, _) in enumerate(plan.rows):
-                number = b.gep(element, here, channel * plan.copy.channel + offset)
+                number = b.gep(element, here, channel * plan.channel + offset)
                 value = b.splat(b.load(element, number, size), lanes)
                 for j, factor in enumerate(factors):
                     before = sums[r * vectors + j]
@@ -208,13 +220,13 @@ def _dot_function(b: Builder, name: str, plan: WeightPlan, gradient: Gradient) -
         factors = [load(b.gep(element, line, j * gradient.filter)) for j in range(plan.vectors)]
         result = []
         for channel, offset, _ in plan.rows:
-            value = load(b.gep(element, image, channel * plan.copy.channel + offset))
+            value = load(b.gep(element, image, channel * plan.channel + offset))
             for factor in factors:
                 result.append(b.intrinsic("fmuladd", value, factor, sums[len(result)]))
         return result
 
     def row(y: Value, sums: list[Value]) -> list[Value]:
-        image = b.gep(element, p["image"], b.mul(y, plan.copy.row))
+        image = b.gep(element, p["image"], b.mul(y, plan.row))
         line = b.gep(element, p["gradient"], b.mul(y, gradient.strides[1]))
         whole = columns // lanes * lanes
 
@@ -264,13 +276,13 @@ class _WeightPiece:
         b: Builder,
         name: str,
         plan: WeightPlan,
+        source: Source,
         gradient: Gradient,
         steps: tuple[tuple[int, int], tuple[int, int]],
-        channel_step: int,
         first_argument: int,
     ) -> None:
         self.b, self.name, self.plan, self.gradient, self.steps = b, name, plan, gradient, steps
-        self.channel_step = channel_step
+        self.strides, self.channel_step = source.strides, source.channel
         slots = [
             b.load("ptr", b.gep("i64", Value("%args", "ptr"), first_argument + i), 8)
             for i in range(4)
@@ -322,9 +334,14 @@ class _WeightPiece:
 
     def band(self, z: Value, y: Value, gradient: Value, fresh: Value) -> None:
         b, plan = self.b, self.plan
-        values = (self.source, self.scratch, self.channels, z, y, b.const("i64", 0))
-        named = dict(zip(COPY_PARAMETERS, values, strict=True))
-        call_internal(b, f"{self.name}.copy", COPY_PARAMETERS, named)
+        if plan.in_place:
+            moved = b.add(b.mul(z, self.strides[0]), b.mul(y, self.strides[1]))
+            self.read = self.gep(self.source, moved)
+        else:
+            values = (self.source, self.scratch, self.channels, z, y, b.const("i64", 0))
+            named = dict(zip(COPY_PARAMETERS, values, strict=True))
+            call_internal(b, f"{self.name}.copy", COPY_PARAMETERS, named)
+            self.read = self.scratch
         left = b.sub(b.const("i64", plan.copy.axes[1].turns), y)
         rows = b.intrinsic("smin", left, b.const("i64", plan.copy.rows))
         if not plan.dot:
@@ -336,26 +353,11 @@ class _WeightPiece:
                 factors = self.gep(gradient, b.mul(j, plan.panel * self.gradient.filter))
             else:
                 factors = self.gep(self.packed, b.mul(j, plan.band_positions * plan.panel))
-            column = self.gep(self.target, b.mul(j, plan.panel))
+            values = {"gradient": factors, "rows": rows, "fresh": fresh}
+            target = self.gep(self.target, b.mul(j, plan.panel))
 
             def tile(c: Value, _: list[Value]) -> None:
-                image = self.gep(self.scratch, b.mul(c, plan.copy.channel))
-                target = self.gep(column, b.mul(c, plan.sizes.taps * plan.target_row))
-
-                def start(s: Value, _: list[Value]) -> None:
-                    slot = b.gep("i64", self.starts, b.mul(s, 2))
-                    offset, tap = (b.load("i64", b.gep("i64", slot, i), 8) for i in range(2))
-                    values = {
-                        "image": self.gep(image, offset),
-                        "gradient": factors,
-                        "target": self.gep(target, b.mul(tap, plan.target_row)),
-                        "rows": rows,
-                        "channels": b.sub(self.channels, c),
-                        "fresh": fresh,
-                    }
-                    call_internal(b, f"{self.name}.{word}", SUM_PARAMETERS, values)
-
-                b.loop(0, len(plan.starts), 1, start)
+                self.tile(f"{self.name}.{word}", c, target, values)
 
             b.loop(0, self.channels, plan.tile_channels, tile)
 
@@ -363,3 +365,29 @@ class _WeightPiece:
         b.loop(0, wide, 1, panel)
         if plan.has_narrow_panel:
             panel(b.const("i64", wide), [], "narrow")
+
+    def tile(self, name: str, c: Value, target: Value, values: Mapping[str, Value]) -> None:
+        """The rows of a tile of channels from `c` on, for one panel of filters.
+
+        Args:
+            target: the partial sums of the piece's first channel.
+        """
+        b, plan = self.b, self.plan
+        start = c
+        if plan.in_place:  # the last tile moves back to end with the channels
+            start = b.intrinsic("smin", c, b.sub(self.channels, plan.tile_channels))
+        image = self.gep(self.read, b.mul(start, plan.channel))
+        target = self.gep(target, b.mul(start, plan.sizes.taps * plan.target_row))
+
+        def taps(s: Value, _: list[Value]) -> None:
+            slot = b.gep("i64", self.starts, b.mul(s, 2))
+            offset, tap = (b.load("i64", b.gep("i64", slot, i), 8) for i in range(2))
+            own = {
+                "image": self.gep(image, offset),
+                "target": self.gep(target, b.mul(tap, plan.target_row)),
+                "channels": b.sub(self.channels, c),
+                "first": b.sub(c, start),
+            }
+            call_internal(b, name, SUM_PARAMETERS, {**values, **own})
+
+        b.loop(0, len(plan.starts), 1, taps)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grad.codegen.llvm.convolution.padded_copy import Axis, PaddedCopy, balanced
-from grad.codegen.llvm.convolution.plan import GRAIN_OPERATIONS, PIXEL_TILES
+from grad.codegen.llvm.convolution.plan import GRAIN_OPERATIONS, PIXEL_TILES, meets_its_own
 from grad.graph.windows import Geometry
 from grad.kernel.ir_convolution import PANEL_BYTES
 
 PIECES = 16  # of a weight's gradient, where its sizes allow
 CHANNELS_IN_PIECE = 16  # at least, as each piece packs the output's gradient again
+ALIASING_BYTES = 4096
 BAND_BYTES = 1 << 19  # at most, of the image and the gradient: the partial sums pass by them
 
 
@@ -29,6 +30,8 @@ class WeightPlan:
             of its rows, from where the tile begins.
         starts: (offset in the copy, tap number) at which a tile is run, for each channel.
         target_row: elements from row to row of the partial sums.
+        in_place: the image is read where it is, without a copy; channel, row: elements from
+            channel to channel and from row to row of what is read.
         dot: lanes run along a row of positions, and `vectors` filters are taken at a time; else
             lanes are filters.
     """
@@ -47,6 +50,9 @@ class WeightPlan:
     starts: tuple[tuple[int, int], ...]
     target_row: int
     dot: bool
+    in_place: bool
+    channel: int
+    row: int
 
     @property
     def size(self) -> int:
@@ -72,6 +78,8 @@ class WeightPlan:
 
     @property
     def copy_elements(self) -> int:
+        if self.in_place:
+            return 0
         # Channels behind the last one are read by the last tile, and never stored.
         room = self.copy.channel * (self.channels + self.tile_channels)
         return -(-(room + self.lanes) // 16) * 16
@@ -102,11 +110,13 @@ def make_weight_plan(
     lanes: int,
     registers: int,
     l2_bytes: int,
+    image_steps: tuple[int, int, int],
     gradient_step: int,
 ) -> WeightPlan:
     """Plan the weight's gradient; `blocks` and `target_row` are as the kernel has laid them out.
 
     Args:
+        image_steps: elements from channel to channel, row to row and column to column of the image.
         gradient_step: elements from column to column of the output's gradient.
     """
     size = 4 if element == "float" else 8
@@ -132,6 +142,10 @@ def make_weight_plan(
     while nbytes(rows_of_copy) > min(l2_bytes // 2, BAND_BYTES) and rows_of_copy > 4:
         rows_of_copy = -(-rows_of_copy // 2)
     copy = copy_of(rows_of_copy)
+    channel_step, row_step, column_step = image_steps
+    in_place = meets_its_own(g) and not dot and column_step == 1
+    # Channels that all share few sets of the cache are copied apart.
+    in_place = in_place and channel_step * size % ALIASING_BYTES != 0
     most = PIXEL_TILES[registers]
     along = [copy.offset(2, tap) for tap in axes[2].classes[0]]
     starts = [
@@ -154,4 +168,5 @@ def make_weight_plan(
     return WeightPlan(
         g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
         together, tuple(rows), tuple(starts), target_row, dot,
+        in_place, channel_step if in_place else copy.channel, row_step if in_place else copy.row,
     )  # fmt: skip
