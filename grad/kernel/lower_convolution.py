@@ -10,8 +10,9 @@ empty convolutions, are written as plain loops in the statements that every kern
 from __future__ import annotations
 
 import math
-from collections.abc import Container
-from dataclasses import replace
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
 
 from grad.dtype import DType, dtypes
 from grad.graph.index import Index, Variable, add, const, floordiv, mod, scale, variable
@@ -231,6 +232,33 @@ def _weight_operands(
     raise AssertionError("operands in memory have strides")
 
 
+@dataclass(frozen=True, slots=True)
+class _Partial:
+    """Partial sums of a weight's gradient: ``[block][group][channel, taps][filter]``, with room for
+    `across` filters."""
+
+    parameter: int
+    dtype: DType
+    sizes: Geometry
+    across: int
+
+    @property
+    def block_elements(self) -> int:
+        g = self.sizes
+        return g.groups * g.channels * g.taps * self.across
+
+    def place(self, block: Index, blocks: int, at: Position) -> Index:
+        """Where the sum at (group, filter, channel, *taps) is."""
+        g, (part, o, c, *taps) = self.sizes, at
+        return flatten(
+            (block, part, c, *taps, o), (blocks, g.groups, g.channels, *g.kernel, self.across)
+        )
+
+    def total(self, writer: Writer, places: Iterable[Index]) -> int:
+        found = [writer.load(self.parameter, index, self.dtype) for index in places]
+        return reduce(lambda a, b: writer.let(ADD, (a, b), self.dtype), found)
+
+
 def lower_convolution_weight(
     program: Program, group: Group, in_memory: Container[int]
 ) -> Candidate:
@@ -243,42 +271,39 @@ def lower_convolution_weight(
         return plain_weight(program, group, in_memory, g)
     writer = Writer(program, in_memory)
     g, operands = _weight_operands(program, writer, g, entry)
-    panel = PANEL_BYTES // entry.dtype.itemsize
+    panel, itemsize = PANEL_BYTES // entry.dtype.itemsize, entry.dtype.itemsize
     across = -(-g.filters // panel) * panel
     size = g.groups * g.channels * g.taps * across
-    blocks = max(min(g.images, MOST_BLOCKS, PARTIAL_BYTES // (size * entry.dtype.itemsize)), 1)
+    blocks = max(min(g.images, MOST_BLOCKS, PARTIAL_BYTES // (size * itemsize)), 1)
     blocks = -(-g.images // -(-g.images // blocks))
-    partial = writer.parameter("temporary", blocks * size, entry.dtype)
+    parameter = writer.parameter("temporary", blocks * size, entry.dtype)
+    partial = _Partial(parameter, entry.dtype, g, across)
     block = Variable("b", blocks)
-    part, o, c, *taps = _indices(weight_variables(g))
+    target = partial.place(variable(block.name, blocks), blocks, _indices(weight_variables(g)))
+    sums = ConvolutionWeight(entry.dtype, g, block, *operands[0], *operands[1], parameter, target)
+    return writer, [[sums], *_totals(program, writer, group.root, partial, blocks)]
 
-    def place(at: Index, part: Index, o: Index, c: Index, taps: Position) -> Index:
-        sizes = (blocks, g.groups, g.channels, *g.kernel, across)
-        return flatten((at, part, c, *taps, o), sizes)
 
-    target = place(variable(block.name, blocks), part, o, c, tuple(taps))
-    sums = ConvolutionWeight(
-        entry.dtype,
-        g,
-        block,
-        *operands[0],
-        *operands[1],
-        partial,
-        target,
-    )
+def _totals(
+    program: Program, writer: Writer, root: int, partial: _Partial, blocks: int
+) -> list[list[Statement]]:
+    """The phases that add up the blocks and store the gradient of the weight, which is `root`."""
+    g, size, phases = partial.sizes, partial.block_elements, []
+    # Blocks are added up where they lie before they are transposed, which is code for many elements
+    # at a time; unless most of a row is room.
+    if blocks > 1 and partial.across < 2 * g.filters:
+        with writer.loop(size, parallel=True, vector=True) as index:
+            value = partial.total(writer, [add(index, const(b * size)) for b in range(blocks)])
+            writer.store(partial.parameter, index, value)
+        phases.append(next_phase(writer))
+        blocks = 1
     sizes = (g.groups, g.filters, g.channels, *g.kernel)
 
-    def total(writer: Writer, position: Position) -> None:
-        part, o, c, *taps = position
-        found = [
-            writer.load(partial, place(const(b), part, o, c, tuple(taps)), entry.dtype)
-            for b in range(blocks)
-        ]
-        value = found[0]
-        for more in found[1:]:
-            value = writer.let(ADD, (value, more), entry.dtype)
-        memory = writer.parameter("memory", group.root, entry.dtype, written=True)
+    def result(writer: Writer, position: Position) -> None:
+        places = [partial.place(const(b), blocks, position) for b in range(blocks)]
+        value = partial.total(writer, places)
+        memory = writer.parameter("memory", root, partial.dtype, written=True)
         writer.store(memory, flatten(position, sizes), value)
 
-    _write_all(program, writer, sizes, total, entry.dtype)
-    return writer, [[sums], next_phase(writer)]
+    _write_all(program, writer, sizes, result, partial.dtype)
+    return [*phases, next_phase(writer)]

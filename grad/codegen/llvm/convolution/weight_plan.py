@@ -146,7 +146,19 @@ def make_weight_plan(
     in_place = meets_its_own(g) and not dot and column_step == 1
     # Channels that all share few sets of the cache are copied apart.
     in_place = in_place and channel_step * size % ALIASING_BYTES != 0
-    most = PIXEL_TILES[registers]
+    together, rows, starts = _tile(g, copy, PIXEL_TILES[registers])
+    return WeightPlan(
+        g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
+        together, rows, starts, target_row, dot,
+        in_place, channel_step if in_place else copy.channel, row_step if in_place else copy.row,
+    )  # fmt: skip
+
+
+def _tile(
+    g: Geometry, copy: PaddedCopy, most: int
+) -> tuple[int, tuple[tuple[int, int, int], ...], tuple[tuple[int, int], ...]]:
+    """Channels and rows of a tile, of which there are `most`, and where tiles start."""
+    axes, channels = copy.axes, copy.channels
     along = [copy.offset(2, tap) for tap in axes[2].classes[0]]
     starts = [
         (copy.offset(0, z) + copy.offset(1, y), (z.number * g.kernel[1] + y.number) * g.kernel[2])
@@ -165,8 +177,4 @@ def make_weight_plan(
         together = balanced(channels, most)
         rows = [(c, 0, 0) for c in range(together)]
         starts = [(s + a, n + x) for s, n in starts for x, a in enumerate(along)]
-    return WeightPlan(
-        g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
-        together, tuple(rows), tuple(starts), target_row, dot,
-        in_place, channel_step if in_place else copy.channel, row_step if in_place else copy.row,
-    )  # fmt: skip
+    return together, tuple(rows), tuple(starts)
