@@ -129,6 +129,25 @@ def test_special_values(operand: int, value: float) -> None:
     np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_weights(dtype: type) -> None:
+    """Powers down to the least normal number count; what is masked weighs exactly nothing."""
+    least = np.log(float(np.finfo(dtype).tiny))
+    scores = (least * np.array([0, 0.5, 0.9, 0.999, 1.2, 10])).astype(dtype)
+    values = np.exp(-np.array([0, 0.5, 0.9, 0.999, 0, 0]) * least).astype(dtype)[:, None]
+    one = grad.tensor(np.ones((1, 1), dtype))
+    for wanted, masked in ((4, ~np.isnan(scores)), (1, scores == 0)):
+        mask = grad.tensor(masked)
+        tensors = (one, grad.tensor(scores[:, None]), grad.tensor(values))
+        actual = F.scaled_dot_product_attention(*tensors, mask, scale=1.0)
+        np.testing.assert_allclose(actual.item(), wanted, rtol=1e-3)
+    huge = np.full((2, 40, 3), np.finfo(dtype).max, dtype)
+    huge[:, 0] = 1
+    rows = grad.zeros(2, 40, 3, dtype=actual.dtype)
+    first = F.scaled_dot_product_attention(rows, rows, grad.tensor(huge), is_causal=True)[:, 0]
+    assert (first == 1).all().item()
+
+
 @pytest.mark.parametrize(
     "shapes",
     [

@@ -17,15 +17,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from grad.codegen.llvm.attention.structure import Code, Mask
-from grad.codegen.llvm.builder import Builder, Value, lanes_of, mangled, vector_type
+from grad.codegen.llvm.builder import Builder, Value, element_of, mangled, vector_type
 from grad.codegen.llvm.elementary.coefficients import EXP2_SLOPE
-from grad.codegen.llvm.elementary.exponential import EXP2_LIMITS
 from grad.codegen.llvm.elementary.parts import nearest_integer, polynomial, scale
 from grad.codegen.llvm.lanes import lanes_below
 from grad.graph.attention import LOG2_E
 
 GROUP = 4
 INFINITY = float("inf")
+LEAST_POWER = {"float": -126.0, "double": -1022.0}  # of normal numbers
 LOWEST = {"float": float(np.finfo(np.float32).min), "double": float(np.finfo(np.float64).min)}
 
 # What both directions need to know of a group of rows.
@@ -50,13 +50,19 @@ SOFTMAX = {
 
 
 def power_of_two(b: Builder, x: Value) -> Value:
-    """``2 ** x`` for x at most 0, or NaN."""
-    element = x.type if lanes_of(x.type) == 1 else x.type.split()[-1][:-1]
-    low = EXP2_LIMITS[element][0]
+    """``2 ** x`` for x at most 0, or NaN; 0 where that is not a normal number.
+
+    Beside the largest weight, 1, so little is nothing; but an instruction whose result is
+    subnormal, or underflows, takes more than a hundred cycles, and every -inf would.
+    """
+    element = element_of(x.type)
+    low = LEAST_POWER[element]
+    counts = b.fcmp("uge", x, low)
     x = b.select(b.fcmp("olt", x, low), low, x)
     n, _ = nearest_integer(b, x, 1.0)
     r = b.fsub(x, n)
-    return scale(b, b.fma(polynomial(b, r, EXP2_SLOPE[element]), r, 1.0), n)
+    power = scale(b, b.fma(polynomial(b, r, EXP2_SLOPE[element]), r, 1.0), n)
+    return b.select(counts, power, 0.0)
 
 
 class RowGroup:
