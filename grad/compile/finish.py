@@ -104,7 +104,8 @@ class _Finish:
         history = self.with_history()
         spent = [n for n, t in history.items() if is_spent(t, tape.contexts)]
         alive = {n: t for n, t in history.items() if n not in spent}
-        gradient, possible = self.gradient(alive, outputs, leaves)
+        numbers = {node: number for number, node in enumerate(found.arguments)}
+        gradient, possible = self.gradient(alive, outputs, leaves, numbers)
         if not possible:
             return None
         made, writes, grads, handles = self.places(outputs)
@@ -113,7 +114,7 @@ class _Finish:
             plan=plan,
             sources=sources,
             words=plan.words(scalars),
-            events=self.events(found),
+            events=self.events(numbers),
             fresh=made,
             writes=writes,
             grads=grads,
@@ -142,14 +143,18 @@ class _Finish:
         wanted: Mapping[int, Any],
         outputs: dict[Node, int],
         leaves: dict[Any, tuple[int, int]],
+        numbers: Mapping[Node, int],
     ) -> tuple[GradientPlan | None, bool]:
-        """The plan for the gradients of `wanted`, if any; and whether that was possible."""
+        """The plan for the gradients of `wanted`, if any; and whether that was possible.
+
+        `numbers` are those of the scalars that are arguments.
+        """
         if not wanted:
             return None, True
         if max(wanted) >= self.own_results:
             return None, False  # a .grad that has a history itself
         found = record_gradient(
-            self.tape.contexts, self.arguments, self.known, wanted, outputs, leaves
+            self.tape.contexts, self.arguments, self.known, wanted, outputs, leaves, numbers
         )
         return found, found is not None
 
@@ -179,8 +184,8 @@ class _Finish:
             sources.append(Source(number, kept, offset, node.shape, node.dtype))
         return tuple(sources)
 
-    def events(self, found: Walk) -> tuple[tuple[Callable[[], Any], int], ...]:
-        numbers = {node: number for number, node in enumerate(found.arguments)}
+    def events(self, numbers: Mapping[Node, int]) -> tuple[tuple[Callable[[], Any], int], ...]:
+        """What is done at each replay, and the number of the scalar that it gives (or -1)."""
         return tuple(
             (event.function, -1 if event.node is None else numbers.get(event.node, -1))
             for event in self.tape.events

@@ -57,7 +57,9 @@ class GradientPlan:
     """How the gradients of a replay's results are computed.
 
     Attributes:
-        plan: the computation. places: of its leaves. words: its scalars.
+        plan: the computation. places: of its leaves. words: its scalars, as recorded.
+        shared: (number of a scalar, its number in the forward plan), where both plans have it:
+            the key of random numbers that are drawn again, say.
         infos: shape and type of each result that has a gradient; results: their numbers.
         targets: where gradients go. outputs: for each target the gradient, or None.
     """
@@ -65,6 +67,7 @@ class GradientPlan:
     plan: Plan
     places: tuple[Place, ...]
     words: tuple[int, ...]
+    shared: tuple[tuple[int, int], ...]
     infos: tuple[OutputInfo, ...]
     results: tuple[int, ...]
     targets: tuple[Target, ...]
@@ -77,6 +80,7 @@ class GradientPlan:
         buffers: Sequence[Buffer],
         nodes: Nodes,
         leaves: Sequence[tuple[Node, int]],
+        forward_words: Sequence[int],
     ) -> None:
         """Make `tensors`, the results, have gradients.
 
@@ -85,7 +89,7 @@ class GradientPlan:
 
         Args:
             buffers, nodes: outputs of the forward plan. leaves: node and offset of each of its
-                leaves.
+                leaves. forward_words: its scalars in this replay.
         """
         context = Replayed._context()
         context.edges = tuple([target.edge(arguments) for target in self.targets])
@@ -100,13 +104,19 @@ class GradientPlan:
                 kept.append((node, start + offset))
             else:
                 kept.append((gradient, offset))
-        context.save_for_backward(self, *kept)
+        words = self.words
+        if self.shared:
+            drawn = list(words)
+            for number, forward in self.shared:
+                drawn[number] = forward_words[forward]
+            words = tuple(drawn)
+        context.save_for_backward(self, words, *kept)
         for index, number in enumerate(self.results):
             tensor = tensors[number]
             tensor._edge, tensor._requires_grad = (context, index), True
             tensor._edge_version = tensor._storage.version
 
-    def run(self, kept: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
+    def run(self, words: Sequence[int], kept: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
         """The gradients for the targets, of those of the results."""
         nodes = [gradient.node for gradient in gradients]
         whole = [Variable._wrap(node).contiguous().node for node in nodes]
@@ -114,7 +124,7 @@ class GradientPlan:
         with nobody_computing():
             memory = self.plan.reserve()
             found = [(whole[n] if isinstance(n, int) else n, offset) for n, offset in kept]
-            buffers: Any = self.plan.execute(addresses(found), self.words, memory)
+            buffers: Any = self.plan.execute(addresses(found), words, memory)
             cache.kernels += self.plan.kernel_count
         made: Nodes = {}
         results: list[Any] = []
@@ -134,8 +144,8 @@ class Replayed(Function):
                 "gradients of gradients cannot go through a compiled function: call backward or "
                 "grad with create_graph=True inside of it, or use the function uncompiled."
             )
-        plan, *kept = ctx.saved_tensors
-        return tuple(plan.run(kept, gradients))
+        plan, words, *kept = ctx.saved_tensors
+        return tuple(plan.run(words, kept, gradients))
 
 
 def record_gradient(
@@ -145,6 +155,7 @@ def record_gradient(
     results: Mapping[int, Any],
     outputs: dict[Node, int],
     leaves: Mapping[Node, tuple[int, int]],
+    scalars: Mapping[Node, int],
 ) -> GradientPlan | None:
     """The gradient plan of a recorded and computed function; None when there can be none.
 
@@ -153,7 +164,7 @@ def record_gradient(
         known: tensors that the function reaches without arguments.
         results: by number, the tensors that require a gradient.
         outputs: of the forward plan, by node. leaves: of the forward plan, by the node they are
-            in: number and offset there, in bytes.
+            in: number and offset there, in bytes. scalars: arguments of the forward plan.
     """
     edges = {number: gradient_edge(tensor) for number, tensor in results.items()}
     boundary = _boundary([edge for edge in edges.values() if edge is not None], contexts)
@@ -169,7 +180,7 @@ def record_gradient(
         return None  # a gradient that is just what arrived, or was there before
     with nobody_computing():
         walked = walk(pending)
-        plan, scalars = cache.find(walked)
+        plan, numbers_now = cache.find(walked)
     where = {seed: Place(0, gradient=number) for number, seed in enumerate(seeds)}
     where |= {node: Place(-start, leaf=number) for node, (number, start) in leaves.items()}
     where |= {node: Place(0, fresh=fresh(outputs, node)) for node in outputs}
@@ -184,7 +195,8 @@ def record_gradient(
     return GradientPlan(
         plan,
         tuple(places),
-        plan.words(scalars),
+        plan.words(numbers_now),
+        tuple((i, scalars[node]) for i, node in enumerate(walked.arguments) if node in scalars),
         tuple(OutputInfo(t.shape, t.dtype) for t in results.values()),
         tuple(results),
         targets,

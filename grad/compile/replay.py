@@ -171,7 +171,7 @@ class Replay:
             return Variable._wrap(self.pure.node(buffers, nodes))
         tensors = self.tensors(arguments, [fresh.node(buffers, nodes) for fresh in self.fresh])
         if self.gradient is not None:
-            self.gradient.link(tensors, arguments, buffers, nodes, leaves)
+            self.gradient.link(tensors, arguments, buffers, nodes, leaves, words)
         for number in self.spent:
             link_spent(tensors[number])
         return put_together(self.result, tensors)

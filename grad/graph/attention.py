@@ -23,15 +23,17 @@ Array = np.ndarray[Any, Any]
 class Attend(NamedTuple):
     """What an attention node needs besides its sources.
 
-    The sources of `ATTENTION` are query, key and value, with equal leading axes; then, if
-    `masked`, a mask of shape (..., L, S), bool or floating; then, if `dropout`, the key of random
-    numbers (uint64). The values have the rows as their last source, so that whoever computes them
-    finds out whether the rows are wanted too. `ATTENTION_GRADIENT` has the output, its rows and its
-    gradient behind value.
+    The sources of `ATTENTION` are query, key and value; then, if `masked`, a mask of shape
+    (..., L, S), bool or floating; then, if `dropout`, the key of random numbers (uint64). The
+    values have the rows as their last source, so that whoever computes them finds out whether the
+    rows are wanted too. `ATTENTION_GRADIENT` has the output, its rows and its gradient behind
+    value.
 
     Attributes:
         scale: factor of the scores. is_causal: row i attends to columns up to i.
         dropout: probability that a weight is dropped; its random number is that of its position.
+        group: heads of the query, side by side on the last leading axis, that share one head of
+            key and value; all other leading axes are equal.
         part: "values" (..., L, Ev) or "rows" (..., L, 2): largest score times log2(e) and 1 / sum
             of the row; of the gradient: "query", "key" or "value".
     """
@@ -40,6 +42,7 @@ class Attend(NamedTuple):
     is_causal: bool
     masked: bool
     dropout: float
+    group: int
     part: str
 
     @property
@@ -60,7 +63,7 @@ GRADIENT_PARTS = ("query", "key", "value")
 
 
 def attention_nodes(sources: tuple[Node, ...], how: Attend) -> tuple[Node, Node]:
-    """Output and rows. Leading axes are equal already, and so are the types."""
+    """Output and rows. Leading axes fit already, and types are equal."""
     query, _, value, *_ = sources
     lead = query.shape[:-1]
     rows = Node(ATTENTION, sources, how._replace(part="rows"), (*lead, 2), query.dtype)
@@ -94,15 +97,16 @@ def forward(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
     inverse = np.divide(1, total, out=np.zeros_like(total), where=total != 0)
     kept = weights * inverse * _kept(how, arrays, scores.shape)
     rows = np.concatenate([peak, inverse], axis=-1)
-    return {"values": kept @ arrays["value"].astype(np.float64), "rows": rows}
+    value = _spread(how, arrays["value"])
+    return {"values": kept @ value.astype(np.float64), "rows": rows}
 
 
 def gradient(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Gradients of query, key and value, computed in float64."""
-    query, key, value, slope, output, rows = (
-        arrays[name].astype(np.float64)
-        for name in ("query", "key", "value", "slope", "output", "rows")
+    query, slope, output, rows = (
+        arrays[name].astype(np.float64) for name in ("query", "slope", "output", "rows")
     )
+    key, value = (_spread(how, arrays[name]).astype(np.float64) for name in ("key", "value"))
     scores = _scores(how, arrays)
     kept = _kept(how, arrays, scores.shape)
     weights = np.exp2(scores - rows[..., :1]) * rows[..., 1:]
@@ -110,14 +114,27 @@ def gradient(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
     of_scores = weights * (slope @ np.swapaxes(value, -1, -2) * kept - inner)
     return {
         "query": of_scores @ key * how.scale,
-        "key": np.swapaxes(of_scores, -1, -2) @ query * how.scale,
-        "value": np.swapaxes(weights * kept, -1, -2) @ slope,
+        "key": _gathered(how, np.swapaxes(of_scores, -1, -2) @ query * how.scale),
+        "value": _gathered(how, np.swapaxes(weights * kept, -1, -2) @ slope),
     }
+
+
+def _spread(how: Attend, array: Array) -> Array:
+    """Key or value with a head for each head of the query."""
+    return array if how.group == 1 else np.repeat(array, how.group, axis=-3)
+
+
+def _gathered(how: Attend, gradient: Array) -> Array:
+    """The sum over the heads of each group."""
+    if how.group == 1:
+        return gradient
+    *lead, heads, length, size = gradient.shape
+    return gradient.reshape(*lead, heads // how.group, how.group, length, size).sum(-3)
 
 
 def _scores(how: Attend, arrays: Mapping[str, Array]) -> Array:
     """Scores times log2(e). A finite mask stays finite: its least number is no infinity."""
-    query, key = (arrays[name].astype(np.float64) for name in ("query", "key"))
+    query, key = arrays["query"].astype(np.float64), _spread(how, arrays["key"]).astype(np.float64)
     scores = query @ np.swapaxes(key, -1, -2) * (how.scale * LOG2_E)
     if how.masked:
         mask = arrays["mask"]
@@ -139,4 +156,5 @@ def _kept(how: Attend, arrays: Mapping[str, Array], shape: tuple[int, ...]) -> A
     counter = np.arange(math.prod(shape), dtype=np.uint64)
     bits = reference.threefry(np.asarray(arrays["random"], np.uint64), counter)
     fraction = (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
-    return (fraction >= np.float32(how.dropout)).reshape(shape) / (1 - how.dropout)
+    factor = 1 / (1 - how.dropout) if how.dropout < 1 else 0.0
+    return (fraction >= np.float32(how.dropout)).reshape(shape) * factor

@@ -34,6 +34,7 @@ class Definition(NamedTuple):
     Attributes:
         mask: bool (False: not attended to) or added to the scores; None.
         kept: what the weights are multiplied by at the end (dropout); None.
+        group: heads of query that share one of key and value (`Attend.group`).
     """
 
     query: Any
@@ -43,9 +44,10 @@ class Definition(NamedTuple):
     kept: Any
     is_causal: bool
     scale: float
+    group: int = 1
 
     def weights(self) -> Any:
-        scores = (self.query * self.scale) @ self.key.mT
+        scores = (self.query * self.scale) @ _repeated_heads(self.key, self.group).mT
         mask = self.mask
         if mask is not None and mask.dtype is dtypes.bool:
             scores = scores.masked_fill(~mask, -math.inf)
@@ -59,19 +61,20 @@ class Definition(NamedTuple):
 
     def result(self) -> Any:
         weights = self.weights()
-        return (weights if self.kept is None else weights * self.kept) @ self.value
+        value = _repeated_heads(self.value, self.group)
+        return (weights if self.kept is None else weights * self.kept) @ value
 
     def gradients(self, slope: Any) -> tuple[Any, ...]:
         """Of query, key, value and a floating mask, when that of the result is `slope`."""
         weights = self.weights()
         kept = weights if self.kept is None else weights * self.kept
-        of_weights = slope @ self.value.mT
+        of_weights = slope @ _repeated_heads(self.value, self.group).mT
         of_weights = of_weights if self.kept is None else of_weights * self.kept
         of_scores = weights * (of_weights - (weights * of_weights).sum(-1, keepdim=True))
         return (
-            of_scores @ self.key * self.scale,
-            of_scores.mT @ self.query * self.scale,
-            kept.mT @ slope,
+            of_scores @ _repeated_heads(self.key, self.group) * self.scale,
+            _summed_heads(of_scores.mT @ self.query * self.scale, self.group),
+            _summed_heads(kept.mT @ slope, self.group),
             of_scores,
         )
 
@@ -93,7 +96,7 @@ class Attention(Function):
         random: Node | None,
     ) -> Any:
         """`random` is the key of the random numbers that dropout takes."""
-        sources = _sources(query, key, value, mask, random)
+        sources = _sources((query, key, value, mask), how.group, random)
         values, rows = attention_nodes(sources, how)
         result = query._wrap(values)
         ctx.how, ctx.random = how, random
@@ -109,20 +112,48 @@ class Attention(Function):
             if random is not None:
                 shape = (*result.shape[:-1], key.shape[-2])
                 kept = _kept(shape, how.dropout, query.dtype, random)
-            definition = Definition(query, key, value, mask, kept, how.is_causal, how.scale)
+            definition = Definition(
+                query, key, value, mask, kept, how.is_causal, how.scale, how.group
+            )
             return (*definition.gradients(grad), None, None)
-        sources = _sources(query, key, value, mask, random)
+        sources = _sources((query, key, value, mask), how.group, random)
         found = gradient_nodes(sources, result.node, rows.node, grad.node, how)
         return (*map(wrap, found), None, None, None)
 
 
-def _sources(query: Any, key: Any, value: Any, mask: Any, random: Node | None) -> tuple[Node, ...]:
+def _attend(operands: tuple[Any, ...], how: Attend, random: Node | None) -> Any:
+    """The fused form. Single rows of the heads of a group become rows of one head."""
+    query, key, value, mask = operands
+    if how.group == 1 or query.shape[-2] > 1 or how.is_causal:
+        return Attention.apply(*operands, how, random)
+    *lead, heads = _leading(query, key, value, how.group)
+    joined = (heads // how.group, how.group)
+    if mask is not None:
+        columns = key.shape[-2]
+        mask = mask.expand(*lead, heads, 1, columns).reshape(*lead, *joined, columns)
+    query = query.reshape(*query.shape[:-3], *joined, query.shape[-1])
+    result = Attention.apply(query, key, value, mask, how._replace(group=1), random)
+    return result.reshape(*lead, heads, 1, value.shape[-1])
+
+
+def _sources(tensors: tuple[Any, ...], group: int, random: Node | None) -> tuple[Node, ...]:
     """The sources of an attention node: all leading axes expanded to what they broadcast to."""
-    lead = broadcast_shapes(NAME, *(tuple(t.shape[:-2]) for t in (query, key, value)))
-    found = [expand(t.node, (*lead, *t.shape[-2:])) for t in (query, key, value)]
+    query, key, value, mask = tensors
+    lead = _leading(query, key, value, group)
+    shared = lead if group == 1 else (*lead[:-1], lead[-1] // group)
+    found = [expand(query.node, (*lead, *query.shape[-2:]))]
+    found.extend(expand(t.node, (*shared, *t.shape[-2:])) for t in (key, value))
     if mask is not None:
         found.append(expand(mask.node, (*lead, query.shape[-2], key.shape[-2])))
     return (*found, random) if random is not None else tuple(found)
+
+
+def _leading(query: Any, key: Any, value: Any, group: int) -> Shape:
+    """The leading axes of the scores."""
+    shapes = [tuple(tensor.shape[:-2]) for tensor in (query, key, value)]
+    if group != 1:
+        shapes[1:] = [(*shape[:-1], shape[-1] * group) for shape in shapes[1:]]
+    return broadcast_shapes(NAME, *shapes)
 
 
 def _after(rows: int, columns: int) -> Any:
@@ -173,24 +204,43 @@ def _check_shapes(query: Any, key: Any, value: Any) -> None:
         )
 
 
-def _repeated_heads(query: Any, tensor: Any, name: str) -> Any:
-    """`tensor` with each of its heads as often as the query has heads for it."""
-    if min(len(query.shape), len(tensor.shape)) < 3:
-        raise ShapeError(
-            f"{NAME}: enable_gqa=True needs an axis of heads, (..., heads, length, size), got "
-            f"query {tuple(query.shape)} and {name} {tuple(tensor.shape)}."
-        )
-    heads, own = query.shape[-3], tensor.shape[-3]
-    if own == heads:
+# -- grouped heads ---------------------------------------------------------------------------------
+def _group(query: Any, key: Any, value: Any) -> tuple[Any, Any, int]:
+    """Key and value with one number of heads, and how many heads of the query share one."""
+    for tensor, name in ((key, "key"), (value, "value")):
+        if min(len(query.shape), len(tensor.shape)) < 3:
+            raise ShapeError(
+                f"{NAME}: enable_gqa=True needs an axis of heads, (..., heads, length, size), got "
+                f"query {tuple(query.shape)} and {name} {tuple(tensor.shape)}."
+            )
+        heads, own = query.shape[-3], tensor.shape[-3]
+        if own != heads and (not own or heads % own):
+            raise ShapeError(
+                f"{NAME}: enable_gqa=True needs a number of heads of {name} that divides the "
+                f"query's, got {own} and {heads}."
+            )
+    if not query.shape[-3]:
+        return key, value, 1
+    shared = math.lcm(key.shape[-3], value.shape[-3])
+    key, value = (_repeated_heads(t, shared // t.shape[-3]) for t in (key, value))
+    return key, value, query.shape[-3] // shared
+
+
+def _repeated_heads(tensor: Any, group: int) -> Any:
+    """`tensor` with each of its heads `group` times."""
+    if group == 1:
         return tensor
-    if not own or heads % own:
-        raise ShapeError(
-            f"{NAME}: enable_gqa=True needs a number of heads of {name} that divides the query's, "
-            f"got {own} and {heads}."
-        )
-    *lead, _, length, size = tensor.shape
-    spread = tensor.unsqueeze(-3).expand(*lead, own, heads // own, length, size)
-    return spread.reshape(*lead, heads, length, size)
+    *lead, heads, length, size = tensor.shape
+    spread = tensor.unsqueeze(-3).expand(*lead, heads, group, length, size)
+    return spread.reshape(*lead, heads * group, length, size)
+
+
+def _summed_heads(tensor: Any, group: int) -> Any:
+    """The sum over the heads of each group."""
+    if group == 1:
+        return tensor
+    *lead, heads, length, size = tensor.shape
+    return tensor.reshape(*lead, heads // group, group, length, size).sum(-3)
 
 
 def _kept(shape: Shape, dropout_p: float, dtype: Any, key: Node) -> Any:
@@ -263,12 +313,10 @@ class ScaledDotProductAttention:
             raise ArgumentError(
                 f"{NAME}: dropout probability has to be between 0 and 1, but got {dropout_p}"
             )
+        group = 1
         if enable_gqa:
-            key, value = (
-                _repeated_heads(query, tensor, name)
-                for tensor, name in ((key, "key"), (value, "value"))
-            )
-        lead = broadcast_shapes(NAME, query.shape[:-2], key.shape[:-2], value.shape[:-2])
+            key, value, group = _group(query, key, value)
+        lead = _leading(query, key, value, group)
         scores = (*lead, query.shape[-2], key.shape[-2])
         if attn_mask is not None and broadcast_shapes(NAME, scores, attn_mask.shape) != scores:
             raise ShapeError(
@@ -282,8 +330,9 @@ class ScaledDotProductAttention:
             mask = mask.to(wide)
         random = random_key() if dropout_p else None
         operands = (query.to(wide), key.to(wide), value.to(wide), mask)
-        if 0 in (*scores, query.shape[-1], value.shape[-1]) or dropout_p:
+        if 0 in (*scores, query.shape[-1], value.shape[-1]):
             kept = None if random is None else _kept(scores, dropout_p, wide, random)
-            return Definition(*operands, kept, is_causal, scale).result().to(query.dtype)
-        how = Attend(float(scale), is_causal, mask is not None, float(dropout_p), "")
-        return Attention.apply(*operands, how, random).to(query.dtype)
+            definition = Definition(*operands, kept, is_causal, scale, group)
+            return definition.result().to(query.dtype)
+        how = Attend(float(scale), is_causal, mask is not None, float(dropout_p), group, "")
+        return _attend(operands, how, random).to(query.dtype)

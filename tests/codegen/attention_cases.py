@@ -22,7 +22,9 @@ Make = Callable[[Array], Any]
 
 
 class Case(NamedTuple):
-    """Heads, rows, keys, sizes of their elements and of values, and what leaves keys out."""
+    """Heads, rows, keys, sizes of their elements and of values, what leaves keys out, how many
+    heads of the query share one of the others, and the probability that a weight is dropped.
+    """
 
     heads: int
     rows: int
@@ -32,6 +34,8 @@ class Case(NamedTuple):
     is_causal: bool = False
     mask: str = ""
     dtype: type = np.float32
+    group: int = 1
+    dropout: float = 0.0
 
 
 CASES = [
@@ -50,6 +54,16 @@ CASES = [
     Case(2, 62, 62, 8, 9, True, "float"),
     Case(2, 37, 53, 7, 9, True, "float", np.float64),
     Case(2, 70, 70, 8, 8, False, "", np.float64),
+    Case(6, 7, 9, 5, 6, group=3),
+    Case(6, 1, 70, 16, 16, False, "bool", group=2),
+    Case(20, 61, 65, 8, 16, True, group=2),
+    Case(7, 130, 61, 9, 8, True, "float", np.float64, group=7),
+    Case(2, 1, 1, 1, 1, dropout=0.5),
+    Case(9, 61, 65, 16, 16, True, dropout=0.1),
+    Case(2, 67, 131, 8, 9, False, "bool", np.float64, dropout=0.3),
+    Case(8, 70, 53, 8, 8, True, "float", group=4, dropout=0.9),
+    Case(6, 1, 70, 16, 16, group=3, dropout=0.5),
+    Case(3, 20, 30, 8, 8, dropout=1.0),
 ]
 # Several blocks of keys, and several pieces of a head.
 LONG = [
@@ -58,15 +72,20 @@ LONG = [
     Case(2, 130, 2500, 33, 65, True, "bool"),
     Case(9, 61, 2500, 64, 64, False, "float"),
     Case(9, 1300, 1300, 8, 8, True),
+    Case(6, 130, 2500, 64, 64, True, group=3),
+    Case(32, 61, 2500, 64, 64, False, "bool", group=4),
+    Case(8, 700, 1500, 64, 33, True, group=8),
+    Case(2, 300, 2500, 64, 64, True, dropout=0.2),
 ]
+SEED = 5
 
 
 def operands(case: Case) -> dict[str, Array]:
     random = np.random.default_rng(case.rows * 7 + case.keys)
     shapes = {
         "query": (case.heads, case.rows, case.size),
-        "key": (case.heads, case.keys, case.size),
-        "value": (case.heads, case.keys, case.value_size),
+        "key": (case.heads // case.group, case.keys, case.size),
+        "value": (case.heads // case.group, case.keys, case.value_size),
         "slope": (case.heads, case.rows, case.value_size),
     }
     arrays = {name: random.normal(size=s).astype(case.dtype) for name, s in shapes.items()}
@@ -79,7 +98,12 @@ def operands(case: Case) -> dict[str, Array]:
 
 def expected(case: Case, arrays: dict[str, Array]) -> list[Array]:
     """The value and the gradients of query, key and value."""
-    how = Attend(1 / math.sqrt(case.size), case.is_causal, bool(case.mask), 0.0, "")
+    scale = 1 / math.sqrt(case.size)
+    how = Attend(scale, case.is_causal, bool(case.mask), case.dropout, case.group, "")
+    if case.dropout:
+        generator = grad.Generator()
+        generator.manual_seed(SEED)
+        arrays = {**arrays, "random": np.asarray(generator.next_key(), np.uint64)}
     forward = attention.forward(how, arrays)
     summary = {"rows": forward["rows"], "output": forward["values"]}
     found = attention.gradient(how, {**arrays, **summary})
@@ -89,7 +113,14 @@ def expected(case: Case, arrays: dict[str, Array]) -> list[Array]:
 def computed(case: Case, arrays: dict[str, Array], make: Make) -> list[Array]:
     tensors = [make(arrays[name]).requires_grad_() for name in attention.GRADIENT_PARTS]
     mask = make(arrays["mask"]) if case.mask else None
-    result = F.scaled_dot_product_attention(*tensors, mask, is_causal=case.is_causal)
+    grad.manual_seed(SEED)
+    result = F.scaled_dot_product_attention(
+        *tensors,
+        mask,
+        dropout_p=case.dropout,
+        is_causal=case.is_causal,
+        enable_gqa=case.group > 1,
+    )
     found = grad.autograd.grad(result, tensors, make(arrays["slope"]))
     return [tensor.detach().numpy() for tensor in (result, *found)]
 

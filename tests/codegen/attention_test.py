@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -11,11 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from llvmlite import binding
 
 import grad
 import grad.nn.functional as F
+from grad.codegen.llvm.attention.dropout import kept_lanes, threshold
 from grad.codegen.llvm.attention.plan import choose
+from grad.codegen.llvm.builder import Builder, Value, attributes
 from grad.engine.realize import kernel_count
+from grad.graph import reference
 from grad.graph.attention import Attend
 from grad.graph.primitives import ATTENTION
 from grad.kernel.ir import Attention, Rows
@@ -44,13 +49,15 @@ def test_blocks_of_keys(case: Case) -> None:
     check(case, grad.tensor)
 
 
-@pytest.mark.parametrize("case", CASES[:6] + CASES[9:13], ids=str)
+@pytest.mark.parametrize("case", CASES[:6] + CASES[9:13] + CASES[15:], ids=str)
 def test_interpreted(case: Case) -> None:
     with settings.override(backend="reference", verify=True):
         check(case, grad.tensor)
 
 
-@pytest.mark.parametrize("case", [CASES[6], CASES[8], LONG[2], LONG[4]], ids=str)
+@pytest.mark.parametrize(
+    "case", [CASES[6], CASES[8], LONG[2], LONG[4], LONG[5], LONG[7], LONG[8]], ids=str
+)
 def test_any_number_of_threads_gives_the_same_bits(case: Case) -> None:
     arrays = operands(case)
     found = []
@@ -80,7 +87,7 @@ def run(script: str, **environment: str) -> None:
 def test_lesser_cpus(level: str) -> None:
     run(
         "import grad; from tests.codegen.attention_cases import *;"
-        "check_all(grad.tensor, CASES + LONG[1:3])",
+        "check_all(grad.tensor, CASES + LONG[1:3] + LONG[5:6] + LONG[8:])",
         GRAD_CPU_FEATURES=level,
     )
 
@@ -114,6 +121,43 @@ def test_one_kernel_each_way() -> None:
     assert kernel_count([g.node for g in found]) == 1
 
 
+def test_groups_and_dropout_are_in_the_kernels() -> None:
+    """No copy of keys and values for each head, no mask, and no sum over heads afterwards."""
+    q, k, v = nodes((2, 6, 9, 8), (2, 3, 11, 8), (2, 3, 11, 8))
+    for rows in (q, q[:, :, :1]):
+        result = F.scaled_dot_product_attention(rows, k, v, dropout_p=0.1, enable_gqa=True)
+        found = grad.autograd.grad(result.sum(), (k, v))
+        assert kernel_count([result.node]) == 1
+        assert kernel_count([result.node, *(g.node for g in found)]) == 2
+
+
+@pytest.mark.parametrize("features", ["host", "none"])
+def test_numbers_of_weights_pass_32_bits(features: str) -> None:
+    """The counter of dropout is one of 64 bits, whose low half may overflow inside a vector."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    b = Builder(frozenset(), 64 if features == "host" else 16)
+    lanes, chosen = 16, threshold(0.5)
+    key, first = Value("%key", "i64"), Value("%first", "i64")
+    lanes_kept = kept_lanes(b, key, first, b.const("i32", chosen), lanes)
+    b.store(b.convert("zext", lanes_kept, "i8"), Value("%to", "ptr"), 1)
+    text = b.function("kernel", "i64 %key, i64 %first, ptr %to")
+    module = binding.parse_assembly(b.preamble() + text + attributes(b.vector_bytes))
+    machine = binding.Target.from_default_triple().create_target_machine(
+        cpu=binding.get_host_cpu_name() if features == "host" else ""
+    )
+    engine = binding.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    kinds = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p)
+    call = ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address("kernel"))
+    for start in (0, 2**32 - 5, 2**32, 7 * 2**32 - 1, 2**63 - 8):
+        found = np.zeros(lanes, np.uint8)
+        call(123456789 << 20, start, found.ctypes.data)
+        counter = np.uint64(start) + np.arange(lanes, dtype=np.uint64)
+        bits = reference.threefry(np.asarray(123456789 << 20, np.uint64), counter)
+        np.testing.assert_array_equal(found, (bits >> np.uint64(40)) * 2.0**-24 >= 0.5)
+
+
 def test_strided_operands_are_not_copied() -> None:
     """Heads cut out of one projection, in place: the kernel reads them through their strides."""
     (joined,) = nodes((2, 9, 3 * 4 * 8))
@@ -125,12 +169,12 @@ def statement(case: Case) -> Attention:
     """The kernel IR of a case's forward or backward pass (the parameters do not matter)."""
     shapes = {
         "query": (case.heads, case.rows, case.size),
-        "key": (case.heads, case.keys, case.size),
-        "value": (case.heads, case.keys, case.value_size),
+        "key": (case.heads // case.group, case.keys, case.size),
+        "value": (case.heads // case.group, case.keys, case.value_size),
     }
     kind = grad.float32
     rows = {name: Rows(0, kind, s, (s[1] * s[2], s[2], 1)) for name, s in shapes.items()}
-    how = Attend(1.0, case.is_causal, False, 0.0, "")
+    how = Attend(1.0, case.is_causal, False, 0.0, case.group, "")
     return Attention(ATTENTION, how, kind, tuple(rows.items()), (("values", rows["query"]),))
 
 

@@ -173,6 +173,39 @@ def test_grouped_heads(heads: Shape, groups: Shape) -> None:
         compare(operands(6, *shapes), enable_gqa=True)
         mask = np.random.default_rng(1).random((2, heads[0], rows, 6)) < 0.7
         compare(operands(6, *shapes), mask, enable_gqa=True)
+        for mask_shape in ((rows, 6), (1, 1, 1, 6), (heads[0], 1, 1)):
+            (mask,) = operands(7, mask_shape)
+            for is_causal in (False, True):
+                compare(operands(6, *shapes), mask, enable_gqa=True, is_causal=is_causal)
+
+
+@pytest.mark.parametrize("lengths", [(0, 5), (1, 1), (1, 5), (3, 0), (37, 53), (130, 67)])
+def test_grouped_heads_of_any_length(lengths: tuple[int, int]) -> None:
+    rows, columns = lengths
+    shapes = [(6, rows, 7), (2, columns, 7), (2, columns, 5)]
+    for is_causal in (False, True):
+        compare(operands(8, *shapes), enable_gqa=True, is_causal=is_causal)
+    if rows and columns:  # PyTorch does not broadcast leading axes of nothing
+        compare(operands(8, (3, *shapes[0]), *shapes[1:]), enable_gqa=True)
+        compare(operands(8, shapes[0], (3, *shapes[1]), (1, *shapes[2])), enable_gqa=True)
+
+
+def test_grouped_heads_of_special_values() -> None:
+    """They reach the heads of their own group, and in these what they reach without groups."""
+    arrays = operands(4, (2, 6, 9, 4), (2, 3, 11, 4), (2, 3, 11, 4))
+    arrays[1][0, 1, 4, 1], arrays[2][1, 2, 3, 0] = np.nan, np.inf
+    actual = F.scaled_dot_product_attention(*[grad.tensor(a) for a in arrays], enable_gqa=True)
+    expected = attend(*[torch.tensor(a).double() for a in arrays], enable_gqa=True)
+    close(actual, expected)
+    assert np.isnan(actual.numpy()[0, 2:4]).all() and np.isfinite(actual.numpy()[0, 4:]).all()
+
+
+def test_gradients_of_gradients_of_grouped_heads() -> None:
+    arrays = operands(11, (4, 3, 3), (2, 4, 3), (2, 4, 2), dtype=np.float64)
+    tensors = [grad.tensor(array).requires_grad_() for array in arrays]
+    assert grad.autograd.gradgradcheck(
+        lambda *x: F.scaled_dot_product_attention(*x, enable_gqa=True), tensors
+    )
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, -0.5, 3.0])
@@ -277,6 +310,53 @@ def test_dropout() -> None:
         assert again.tolist() == first.tolist()
     gone = F.scaled_dot_product_attention(zeros, grad.zeros(2, 64, 8), eye, dropout_p=1.0)
     assert not gone.detach().numpy().any()
+    other = F.scaled_dot_product_attention(zeros, grad.zeros(2, 64, 8), eye, dropout_p=0.5)
+    assert first.tolist() != other.tolist()
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_dropout_has_one_mask_whoever_computes(group: int) -> None:
+    """The kernels forward and backward and the definition drop the same weights."""
+    shapes = [(4, 20, 8), (4 // group, 30, 8), (4 // group, 30, 8), (20, 30)]
+    tensors = [grad.tensor(array).requires_grad_() for array in operands(13, *shapes)]
+    (slope,) = operands(14, (4, 20, 8))
+
+    def gradients(*wanted: Any, **options: Any) -> list[Any]:
+        grad.manual_seed(3)
+        result = F.scaled_dot_product_attention(*tensors, 0.4, enable_gqa=group > 1)
+        found = grad.autograd.grad(result, wanted, grad.tensor(slope), **options)
+        return [result.detach(), *(g.detach() for g in found)]
+
+    kernel = gradients(*tensors[:3])
+    for other in (gradients(*tensors), gradients(*tensors[:3], create_graph=True)):
+        for a, b in zip(kernel, other, strict=False):
+            close(a, b)
+
+
+def test_dropout_in_replays() -> None:
+    """A compiled function draws what the plain one draws, anew in each call."""
+    tensors = [grad.tensor(a).requires_grad_() for a in operands(16, *[(2, 9, 4)] * 3)]
+
+    def step(*operands: Any) -> Any:
+        result = F.scaled_dot_product_attention(*operands, dropout_p=0.3, is_causal=True)
+        return (result.detach(), *grad.autograd.grad(result.sum(), operands))
+
+    def value(*operands: Any) -> Any:
+        return F.scaled_dot_product_attention(*operands, dropout_p=0.3)
+
+    compiled_step, compiled_value = grad.compile(step), grad.compile(value)
+    found = []
+    for plain in (True, False):
+        grad.manual_seed(8)
+        found.append([])
+        for _ in range(5):
+            found[-1].extend((step if plain else compiled_step)(*tensors))
+            result = (value if plain else compiled_value)(*tensors)
+            found[-1].extend((result, *grad.autograd.grad(result.sum(), tensors)))
+    for a, b in zip(*found, strict=True):
+        close(a, b)
+    values = [x.tolist() for x in found[1][::8]]
+    assert all(a != b for a, b in itertools.combinations(values, 2))
 
 
 def test_refusals() -> None:

@@ -14,9 +14,9 @@ from grad.codegen.llvm import conversions
 from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of
 from grad.codegen.llvm.elementary import ELEMENTARY
 from grad.codegen.llvm.elementary.rare import remainder_of_each
+from grad.codegen.llvm.threefry import halves, threefry
 from grad.dtype import DType, dtypes
 from grad.graph.primitives import Primitive
-from grad.graph.reference import THREEFRY_ROTATIONS
 
 Emit = Callable[..., Value]
 
@@ -187,22 +187,8 @@ def _integer_extreme(predicate: str) -> Emit:
 
 
 def _threefry(b: Builder, key: Value, counter: Value) -> Value:
-    """Threefry-2x32-20, see `grad.graph.reference.threefry`."""
-
-    def words(v: Value) -> tuple[Value, Value]:
-        return b.convert("trunc", v, "i32"), b.convert("trunc", b.binary("lshr", v, 32), "i32")
-
-    keys = list(words(key))
-    keys.append(b.binary("xor", b.binary("xor", keys[0], keys[1]), 0x1BD11BDA))
-    x0, x1 = words(counter)
-    x0, x1 = b.add(x0, keys[0]), b.add(x1, keys[1])
-    for block in range(5):
-        for bits in THREEFRY_ROTATIONS[4 * (block % 2) : 4 * (block % 2) + 4]:
-            x0 = b.add(x0, x1)
-            x1 = b.binary("xor", b.intrinsic("fshl", x1, x1, bits), x0)
-        x0 = b.add(x0, keys[(block + 1) % 3])
-        x1 = b.add(b.add(x1, keys[(block + 2) % 3]), block + 1)
-    low, high = b.convert("zext", x0, "i64"), b.convert("zext", x1, "i64")
+    words = threefry(b, halves(b, key), halves(b, counter))
+    low, high = (b.convert("zext", word, "i64") for word in words)
     return b.binary("or", low, b.binary("shl", high, 32))
 
 

@@ -87,7 +87,7 @@ class Rows:
             }
 
         block = Block(self.tiles, self.limit, self.keys)
-        places = (self.row, self.rows, self.key)
+        places = (self.head, self.row, self.rows, self.key)
         stage = ("softmax", attention_rows.SOFTMAX, attention_rows.softmax)
         heads.row_groups(block, places, self.operands, scores, stage, more)
 
@@ -119,6 +119,9 @@ class Rows:
             # Nothing attended to: zeros.
             quotient = b.fdiv(b.const(code.element, 1.0), total)
             inverse = b.select(b.fcmp("oeq", total, 0.0), 0.0, quotient)
+            factor = inverse
+            if code.dropout:
+                factor = b.fmul(inverse, heads.number("kept_factor"))
             number = b.add(first, index)
             if "values" in code.results:
                 values = {
@@ -128,7 +131,7 @@ class Rows:
                     "target_stride": n["value_size"],
                     "rows": b.const("i64", 1),
                     "columns": n["value_size"],
-                    "factor": inverse,
+                    "factor": factor,
                 }
                 heads.module.store(b, values)
             if "rows" in code.results:
@@ -143,10 +146,11 @@ class Rows:
 def forward_piece(heads: Heads, piece: Value) -> None:
     """The rows of one piece against all blocks of keys."""
     b, n, code = heads.b, heads.n, heads.code
-    head = b.binary("urem", piece, n["batch"])
+    part = b.binary("udiv", piece, n["batch"])
+    first_head, members = heads.members(b.binary("urem", piece, n["batch"]), part)
     # The last rows first: with `is_causal` they take the longest.
-    chunk = b.sub(b.sub(n["chunks"], 1), b.binary("udiv", piece, n["batch"]))
-    operands = heads.operands_of(head)
+    chunk = b.sub(b.sub(n["chunks"], 1), b.binary("udiv", part, n["member_chunks"]))
+    operands = heads.operands_of(first_head)
     start = b.mul(chunk, n["chunk_rows"])
     end = b.intrinsic("smin", b.add(start, n["chunk_rows"]), n["length"])
     reach = b.intrinsic("smin", n["keys"], end) if code.is_causal else n["keys"]
@@ -171,12 +175,19 @@ def forward_piece(heads: Heads, piece: Value) -> None:
             skipped = b.binary("sdiv", ahead, b.const("i64", ROW_BLOCK))
             first = b.add(start, b.mul(skipped, ROW_BLOCK))
 
-        def row_block(row: Value, _: list[Value]) -> None:
-            rows = b.intrinsic("smin", b.sub(end, row), b.const("i64", ROW_BLOCK))
-            block = b.binary("sdiv", b.sub(row, start), b.const("i64", ROW_BLOCK))
-            Rows(heads, head, operands, (row, rows), (key, keys)).emit(block)
+        def member(number: Value, _: list[Value]) -> None:
+            head = b.add(first_head, number)
+            own = heads.operands_of(head)
+            before = heads.blocks_before(number)
 
-        b.loop(first, end, ROW_BLOCK, row_block)
+            def row_block(row: Value, _: list[Value]) -> None:
+                rows = b.intrinsic("smin", b.sub(end, row), b.const("i64", ROW_BLOCK))
+                block = b.binary("sdiv", b.sub(row, start), b.const("i64", ROW_BLOCK))
+                Rows(heads, head, own, (row, rows), (key, keys)).emit(b.add(before, block))
+
+            b.loop(first, end, ROW_BLOCK, row_block)
+
+        b.loop(0, members, 1, member)
 
     b.loop(0, reach, n["key_block"], key_block)
 

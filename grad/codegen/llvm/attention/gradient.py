@@ -20,9 +20,11 @@ from grad.graph.attention import LOG2_E
 
 
 class Piece(NamedTuple):
-    """A head, the rows and keys of it, and for which of the two gradients are made here."""
+    """A head of key and value with heads of query (the first, their number), rows and keys of
+    these, and for which of the two gradients are made here."""
 
     head: Value
+    members: tuple[Value, Value]
     operands: Mapping[str, Value]
     rows: tuple[Value, Value]
     keys: tuple[Value, Value]
@@ -53,13 +55,18 @@ def _piece(heads: Heads, number: Value) -> Piece:
     for_keys = b.icmp("slt", part, n["key_chunks"])
     of_rows = b.binary("xor", for_keys, 1)
     zero = b.const("i64", 0)
-    row = b.select(of_rows, b.mul(b.sub(part, n["key_chunks"]), n["chunk_rows"]), zero)
+    number = b.sub(part, n["key_chunks"])  # of those of rows
+    chunk = b.binary("udiv", number, n["member_chunks"])
+    first, count = heads.members(head, number)
+    first = b.select(of_rows, first, b.mul(head, n["group"]))
+    row = b.select(of_rows, b.mul(chunk, n["chunk_rows"]), zero)
     last_row = b.select(of_rows, b.add(row, n["chunk_rows"]), n["length"])
     key = b.select(for_keys, b.mul(part, n["key_chunk"]), zero)
     last_key = b.select(for_keys, b.add(key, n["key_chunk"]), n["keys"])
     return Piece(
         head,
-        heads.operands_of(head),
+        (first, b.select(of_rows, count, n["group"])),
+        heads.operands_of(first),
         (row, b.intrinsic("smin", last_row, n["length"])),
         (key, b.intrinsic("smin", last_key, n["keys"])),
         b.binary("or", of_rows, b.icmp("ne", n["joint"], 0)),
@@ -101,11 +108,19 @@ class _KeyBlock:
             skipped = b.binary("sdiv", ahead, b.const("i64", ROW_BLOCK))
             first_row = b.add(start, b.mul(skipped, ROW_BLOCK))
 
-        def row_block(row: Value, _: list[Value]) -> None:
-            rows = b.intrinsic("smin", b.sub(stop, row), b.const("i64", ROW_BLOCK))
-            _Rows(self, row, rows).emit(last)
+        def member(number: Value, _: list[Value]) -> None:
+            head = b.add(piece.members[0], number)
+            operands = heads.operands_of(head)
 
-        b.loop(first_row, stop, ROW_BLOCK, row_block)
+            def row_block(row: Value, _: list[Value]) -> None:
+                rows = b.intrinsic("smin", b.sub(stop, row), b.const("i64", ROW_BLOCK))
+                block = b.binary("sdiv", b.sub(row, start), b.const("i64", ROW_BLOCK))
+                block = b.add(heads.blocks_before(number), block)
+                _Rows(self, (head, operands), row, rows, block).emit(last)
+
+            b.loop(first_row, stop, ROW_BLOCK, row_block)
+
+        b.loop(0, piece.members[1], 1, member)
         b.branch(piece.for_keys, self.store)
 
     def clear(self) -> None:
@@ -137,11 +152,20 @@ class _KeyBlock:
 
 
 class _Rows:
-    """One block of rows against one block of keys."""
+    """One block of rows (number `number` of the piece) against one block of keys."""
 
-    def __init__(self, keys: _KeyBlock, row: Value, rows: Value) -> None:
+    def __init__(
+        self,
+        keys: _KeyBlock,
+        head: tuple[Value, Mapping[str, Value]],
+        row: Value,
+        rows: Value,
+        number: Value,
+    ) -> None:
         self.keys, self.heads, self.b, self.n = keys, keys.heads, keys.b, keys.n
         self.code, self.piece = keys.code, keys.piece
+        self.head, self.operands = head
+        self.number = number
         self.row, self.rows = row, rows
         b = self.b
         limit = b.add(b.sub(row, keys.key), 1)
@@ -169,7 +193,7 @@ class _Rows:
         heads, n = self.heads, self.n
         row = n[f"{name}_row"]
         values = {
-            "source": heads.place(self.piece.operands[name], self.row, row),
+            "source": heads.place(self.operands[name], self.row, row),
             "target": target,
             "source_stride": row,
             "target_stride": n[f"padded_{size}"],
@@ -184,7 +208,7 @@ class _Rows:
         heads, n = self.heads, self.n
         values = {
             "a": slope,
-            "b": heads.place(self.piece.operands["output"], self.row, n["output_row"]),
+            "b": heads.place(self.operands["output"], self.row, n["output_row"]),
             "target": heads.at("inner"),
             "a_stride": n["padded_value_size"],
             "b_stride": n["output_row"],
@@ -196,7 +220,7 @@ class _Rows:
     def weigh(self, scores: Value, slopes: Value) -> None:
         """Scores to weights, gradients of weights to gradients of scores."""
         heads, b, n, code = self.heads, self.b, self.n, self.code
-        summary = heads.place(self.piece.operands["rows"], self.row, n["rows_row"])
+        summary = heads.place(self.operands["rows"], self.row, n["rows_row"])
 
         def more(row: Value) -> dict[str, Value]:
             return {
@@ -206,9 +230,9 @@ class _Rows:
                 "inner": b.gep(code.element, heads.at("inner"), row),
             }
 
-        places = (self.row, self.rows, self.keys.key)
+        places = (self.head, self.row, self.rows, self.keys.key)
         stage = ("slopes", attention_rows.SLOPES, attention_rows.slopes)
-        heads.row_groups(self.block, places, self.piece.operands, scores, stage, more)
+        heads.row_groups(self.block, places, self.operands, scores, stage, more)
 
     def add_to_keys(self, scores: Value, slopes: Value, query: Value, slope: Value) -> None:
         """``P.T @ G`` and ``S.T @ query``, for tiles of keys."""
@@ -267,9 +291,8 @@ class _Rows:
     def add_to_rows(self, slopes: Value, last: Value) -> None:
         """``S @ key``, stored after the last block of keys that these rows attend to."""
         heads, b, n, code = self.heads, self.b, self.n, self.code
-        start = self.piece.rows[0]
-        number = b.binary("sdiv", b.sub(self.row, start), b.const("i64", ROW_BLOCK))
-        target = b.gep(code.element, heads.at("output"), b.mul(number, n["output_step"]))
+        place = b.mul(self.number, n["output_step"])
+        target = b.gep(code.element, heads.at("output"), place)
         output = (target, n["padded_size"])
         heads.apply(self.block, slopes, self.keys.key_rows, output, self.keys.first)
         if code.is_causal:
@@ -277,7 +300,7 @@ class _Rows:
             last = b.binary("or", last, b.icmp("sge", end, b.add(self.row, self.rows)))
 
         def finish() -> None:
-            first = b.add(b.mul(self.piece.head, n["length"]), self.row)
+            first = b.add(b.mul(self.head, n["length"]), self.row)
             values = {
                 "source": target,
                 "target": heads.place(heads.pointers["to_query"], first, n["size"]),

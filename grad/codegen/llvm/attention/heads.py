@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
+from grad.codegen.llvm.attention.dropout import DROPOUT
 from grad.codegen.llvm.attention.rows import GROUP
 from grad.codegen.llvm.attention.structure import Code, Mask
 from grad.codegen.llvm.attention.tiles import Module
@@ -21,6 +22,8 @@ from grad.codegen.llvm.functions import call_internal
 SLOT_BYTES = 8
 ROW_BLOCK = 60  # rows of scores at a time: whole tiles, and whole groups of rows.py
 DEPTH = 128  # keys at a time in the product with the values, so that these stay in the first cache
+
+SHARED = ("key", "value")  # a head of these serves a group of heads of the others
 
 Stage: TypeAlias = Callable[[Code, Builder, Mapping[str, Value]], None]
 
@@ -47,7 +50,9 @@ class Heads:
             place = b.gep("i64", Value("%args", "ptr"), first_argument + number)
             return b.load(kind, place, SLOT_BYTES)
 
-        self.pointers = {p: slot(i, "ptr") for i, p in enumerate(code.pointers)}
+        self.pointers = {
+            p: slot(i, "i64" if p == "random" else "ptr") for i, p in enumerate(code.pointers)
+        }
         start = len(code.pointers)
         self.n = {name: slot(start + i, "i64") for i, name in enumerate(code.integers)}
         offset = b.mul(Value("%worker", "i64"), self.n["scratch_bytes"])
@@ -72,17 +77,35 @@ class Heads:
         return self.b.gep(self.code.element, pointer, offset)
 
     def operands_of(self, head: Value) -> dict[str, Value]:
-        """Where each operand begins for one head."""
+        """Where each operand begins for one head of the query."""
         b, rest = self.b, head
         places = {name: self.pointers[name] for name in self.code.operands}
         for axis in reversed(range(self.code.batch_rank)):
             size = self.n[f"batch_size{axis}"]
             index, rest = b.binary("urem", rest, size), b.binary("udiv", rest, size)
+            shared = index
+            if axis == self.code.batch_rank - 1:
+                shared = b.binary("udiv", index, self.n["group"])
             for name in places:
-                offset = b.mul(index, self.n[f"{name}_batch{axis}"])
+                at = shared if name in SHARED else index
+                offset = b.mul(at, self.n[f"{name}_batch{axis}"])
                 element = "i8" if name == "mask" and self.code.mask is Mask.BOOL else None
                 places[name] = b.gep(element or self.code.element, places[name], offset)
         return places
+
+    def members(self, head: Value, part: Value) -> tuple[Value, Value]:
+        """The heads of query of one part of a group: the first, and how many.
+
+        `head` is one of key and value.
+        """
+        b, n = self.b, self.n
+        first = b.mul(b.binary("urem", part, n["member_chunks"]), n["members"])
+        count = b.intrinsic("smin", n["members"], b.sub(n["group"], first))
+        return b.add(b.mul(head, n["group"]), first), count
+
+    def blocks_before(self, member: Value) -> Value:
+        """Blocks of rows of a piece in front of those of a member of its group."""
+        return self.b.mul(member, self.ceil(self.n["chunk_rows"], ROW_BLOCK))
 
     # -- packing ---------------------------------------------------------------------------------
     def pack(
@@ -236,7 +259,7 @@ class Heads:
     def row_groups(
         self,
         block: Block,
-        places: tuple[Value, Value, Value],
+        places: tuple[Value, Value, Value, Value],
         operands: Mapping[str, Value],
         scores: Value,
         stage: tuple[str, Mapping[str, str], Stage],
@@ -244,19 +267,33 @@ class Heads:
     ) -> None:
         """Run a stage of rows.py over all rows of a block.
 
-        `places` are the block's first row, its number of rows and its first key; `more` gives the
-        arguments of the stage that are its own, for the group at a row.
+        `places` are the head (of query), the block's first row, its number of rows and its first
+        key; `more` gives the arguments of the stage that are its own, for the group at a row.
         """
         b, n, code = self.b, self.n, self.code
-        first_row, rows, key = places
+        head, first_row, rows, key = places
         mask_row, mask, element = n["scores_row"], scores, code.element
         if code.mask is not Mask.NONE:
             element = "i8" if code.mask is Mask.BOOL else element
             mask_row = n["mask_row"]
             mask = b.gep(element, operands["mask"], b.add(b.mul(first_row, mask_row), key))
 
+        name, parameters, body = stage
+        counter = b.add(b.mul(b.add(b.mul(head, n["length"]), first_row), n["keys"]), key)
+        dropout: dict[str, Value] = {}
+        if code.dropout:
+            parameters = {**parameters, **DROPOUT}
+            dropout = {
+                "random": self.pointers["random"],
+                "counter_row": n["keys"],
+                "threshold": b.convert("trunc", n["threshold"], "i32"),
+                "kept_factor": self.number("kept_factor"),
+            }
+
         def group(row: Value, _: list[Value]) -> None:
             values = {
+                **dropout,
+                "counter": b.add(counter, b.mul(row, n["keys"])),
                 "scores": self.place(scores, row, n["scores_row"]),
                 "scores_row": n["scores_row"],
                 "limit": b.add(block.limit, row),
@@ -269,7 +306,6 @@ class Heads:
                 "mask_row": mask_row,
                 **more(row),
             }
-            name, parameters, body = stage
             self.module.call(b, name, parameters, lambda i, p: body(code, i, p), values)
 
         b.loop(0, rows, GROUP, group)

@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Mapping
 
+from grad.codegen.llvm.attention.dropout import kept_factor, threshold
 from grad.codegen.llvm.attention.heads import ROW_BLOCK
 from grad.codegen.llvm.attention.structure import ELEMENT_BYTES, Choice, Code, Mask
 from grad.codegen.llvm.contraction.plan import TILE_ROWS, TILE_ROWS_WITHOUT_FMA
@@ -32,7 +33,7 @@ def choose(s: Attention, features: frozenset[str], vector_bytes: int, l2_bytes: 
     operands = dict(s.operands)
     code = _code(s, operands, features, vector_bytes)
     query, value = operands["query"], operands["value"]
-    batch, length = math.prod(query.shape[:-2]), query.shape[-2]
+    batch, length = math.prod(value.shape[:-2]), query.shape[-2]
     keys = value.shape[-2]
     size, value_size = query.shape[-1], value.shape[-1]
     sizes = {
@@ -43,13 +44,16 @@ def choose(s: Attention, features: frozenset[str], vector_bytes: int, l2_bytes: 
         "padded_size": _up(size, code.lanes),
         "padded_value_size": _up(value_size, code.lanes),
         "batch": batch,
+        "group": s.how.group,
         "factor": _bits(code, s.how.scale * LOG2_E),
         "scale": _bits(code, s.how.scale),
+        "threshold": threshold(s.how.dropout),
+        "kept_factor": _bits(code, kept_factor(s.how.dropout)),
     }
     sizes |= _gradient_pieces(code, sizes) if code.is_gradient else _pieces(sizes)
     sizes |= _scratch(code, sizes, l2_bytes)
     sizes |= _strides(code, operands)
-    items = batch * (sizes["chunks"] + sizes["key_chunks"])
+    items = batch * (sizes["chunks"] * sizes["member_chunks"] + sizes["key_chunks"])
     each = attention_operations(s) / max(items, 1)
     return Choice(
         code,
@@ -104,7 +108,8 @@ def _strides(code: Code, operands: Mapping[str, Rows]) -> dict[str, int]:
         found[f"{name}_row"] = rows.strides[-2]
         for axis, step in enumerate(rows.strides[:-2]):
             found[f"{name}_batch{axis}"] = step
-            found[f"batch_size{axis}"] = rows.shape[axis]
+    for axis, size in enumerate(operands["query"].shape[:-2]):
+        found[f"batch_size{axis}"] = size
     return found
 
 
@@ -116,10 +121,18 @@ def _cut(name: str, size: int, wanted: int, least: int, step: int) -> dict[str, 
 
 
 def _pieces(sizes: Mapping[str, int]) -> dict[str, int]:
-    """Forward: rows."""
+    """Forward: heads that share their keys, then rows."""
     wanted = -(-PIECES // max(sizes["batch"], 1))
+    members = _cut("member", sizes["group"], wanted, 1, 1)
+    wanted = -(-wanted // members["members"])
     cut = _cut("chunk", sizes["length"], wanted, PIECE_ROWS, ROW_BLOCK)
-    return {"chunks": cut["chunks"], "chunk_rows": cut["chunk"], "key_chunks": 0}
+    return {
+        "chunks": cut["chunks"],
+        "chunk_rows": cut["chunk"],
+        "member_chunks": members["members"],
+        "members": members["member"],
+        "key_chunks": 0,
+    }
 
 
 def _gradient_pieces(code: Code, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -133,11 +146,14 @@ def _gradient_pieces(code: Code, sizes: Mapping[str, int]) -> dict[str, int]:
             "key_chunk": keys,
             "chunks": 0,
             "chunk_rows": length,
+            "member_chunks": 1,
+            "members": sizes["group"],
         }
     wanted = -(-PIECES // batch)
     if of_rows and of_keys:
         wanted = -(-wanted // 2)
     found = {"joint": 0, "chunks": 0, "chunk_rows": length, "key_chunks": 0, "key_chunk": keys}
+    found |= {"member_chunks": 1, "members": 1}
     if of_rows:
         found |= _pieces({**sizes, "batch": PIECES // wanted})
     if of_keys:
@@ -155,7 +171,9 @@ def _scratch(code: Code, sizes: Mapping[str, int], l2_bytes: int) -> dict[str, i
     keys = sizes["key_chunk"] if code.is_gradient else sizes["keys"]
     block = _up(-(-keys // -(-keys // fitting)), code.panel)
     # With more blocks of keys, all rows of a piece wait for the last one.
-    rows = ROW_BLOCK if block >= sizes["keys"] else _up(sizes["chunk_rows"], ROW_BLOCK)
+    rows = ROW_BLOCK
+    if block < sizes["keys"]:
+        rows = _up(sizes["chunk_rows"], ROW_BLOCK) * sizes["members"]
     # Rows that are a power of two apart share the few places of a cache set.
     scores_row = block + code.lanes
     slack = code.lanes * code.panel  # a transpose writes up to so much past the end

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from grad.codegen.llvm.attention.dropout import kept_lanes
 from grad.codegen.llvm.attention.structure import Code, Mask
 from grad.codegen.llvm.builder import Builder, Value, element_of, mangled, vector_type
 from grad.codegen.llvm.elementary.coefficients import EXP2_SLOPE
@@ -129,6 +130,12 @@ class RowGroup:
         added = b.select(b.fcmp("oeq", mask, -INFINITY), -INFINITY, added)
         return b.fadd(x, added)
 
+    def kept(self, r: int, column: Value) -> Value:
+        """Which of a vector of weights dropout keeps."""
+        b, p = self.b, self.p
+        first = b.add(b.add(p["counter"], b.mul(p["counter_row"], r)), column)
+        return kept_lanes(b, p["random"], first, p["threshold"], self.code.lanes)
+
     def splat(self, scalar: Value) -> Value:
         return self.b.splat(scalar, self.code.lanes)
 
@@ -201,7 +208,10 @@ def _powers(group: RowGroup, shifts: list[Value]) -> list[Value]:
         found = []
         for r in range(GROUP):
             x = power_of_two(b, b.fsub(group.load(group.scores[r], column), wide[r]))
-            group.store(x, group.scores[r], column)
+            weight = x
+            if group.code.dropout:  # of the weights, not of their sum
+                weight = b.select(group.kept(r, column), x, 0.0)
+            group.store(weight, group.scores[r], column)
             found.append(b.fadd(sums[r], x))
         return found
 
@@ -253,7 +263,13 @@ def slopes(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
             alive = None if whole else group.alive(r, column)
             score = group.score(r, column, alive)
             weight = b.fmul(power_of_two(b, b.fsub(score, peaks[r])), inverses[r])
-            slope = b.fmul(b.fsub(group.load(lines[r], column), inner[r]), weight)
+            slope = group.load(lines[r], column)
+            if code.dropout:
+                kept, factor = group.kept(r, column), group.splat(p["kept_factor"])
+                slope = b.select(kept, b.fmul(slope, factor), 0.0)
+            slope = b.fmul(b.fsub(slope, inner[r]), weight)
+            if code.dropout:
+                weight = b.select(kept, b.fmul(weight, factor), 0.0)
             if alive is not None:
                 weight, slope = b.select(alive, weight, 0.0), b.select(alive, slope, 0.0)
             group.store(weight, group.scores[r], column)

@@ -62,7 +62,8 @@ class Code:
 
     @property
     def pointers(self) -> tuple[str, ...]:
-        """Names of the arguments that are addresses, in the order of their slots."""
+        """Names of the arguments that are addresses, and of the key of random numbers, in the
+        order of their slots."""
         random = ("random",) * self.dropout
         results = (f"to_{name}" for name in self.results)
         return (*self.operands, *random, *results, "scratch")
@@ -74,7 +75,8 @@ class Code:
         batch = (f"batch_size{axis}" for axis in range(self.batch_rank))
         steps = (f"{name}_batch{a}" for name in self.operands for a in range(self.batch_rank))
         own = GRADIENT_INTEGERS if self.is_gradient else FORWARD_INTEGERS
-        return (*COMMON_INTEGERS, *own, *strides, *batch, *steps)
+        dropout = DROPOUT_INTEGERS * self.dropout
+        return (*COMMON_INTEGERS, *own, *dropout, *strides, *batch, *steps)
 
 
 # Sizes are in elements, places ("..._at") in elements from the beginning of a worker's scratch.
@@ -85,11 +87,14 @@ COMMON_INTEGERS = (
     "value_size",
     "padded_size",
     "padded_value_size",
-    "batch",  # heads in all
+    "batch",  # heads of key and value in all
+    "group",  # heads of query that share one of key and value
     "factor",  # of the scores, the bits of a float
     "scratch_bytes",
     "chunks",  # pieces that the rows of a head are cut in
     "chunk_rows",
+    "member_chunks",  # pieces that a group is cut in
+    "members",
     "key_block",
     "scores_row",  # stride of the scratch rows of scores
     "key_at",
@@ -102,6 +107,10 @@ COMMON_INTEGERS = (
 FORWARD_INTEGERS = (
     "peaks_at",
     "totals_at",
+)
+DROPOUT_INTEGERS = (
+    "threshold",
+    "kept_factor",  # the bits of a float
 )
 GRADIENT_INTEGERS = (
     "scale",  # the bits of a float
