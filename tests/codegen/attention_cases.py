@@ -64,6 +64,13 @@ CASES = [
     Case(8, 70, 53, 8, 8, True, "float", group=4, dropout=0.9),
     Case(6, 1, 70, 16, 16, group=3, dropout=0.5),
     Case(3, 20, 30, 8, 8, dropout=1.0),
+    Case(3, 1, 33, 64, 64),
+    Case(2, 2, 17, 7, 5, False, "float"),
+    Case(2, 3, 16, 16, 17, False, "bool", dropout=0.4),
+    Case(4, 4, 1, 5, 16, group=2),
+    Case(2, 3, 35, 9, 3, False, "float", np.float64),
+    Case(2, 5, 33, 20, 20),
+    Case(2, 3, 33, 8, 8, True),
 ]
 # Several blocks of keys, and several pieces of a head.
 LONG = [
@@ -76,6 +83,9 @@ LONG = [
     Case(32, 61, 2500, 64, 64, False, "bool", group=4),
     Case(8, 700, 1500, 64, 33, True, group=8),
     Case(2, 300, 2500, 64, 64, True, dropout=0.2),
+    Case(3, 1, 5000, 64, 64),
+    Case(8, 1, 4097, 33, 65, False, "float", group=4, dropout=0.1),
+    Case(1, 3, 2049, 16, 16, False, "bool", np.float64),
 ]
 SEED = 5
 

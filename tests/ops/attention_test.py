@@ -120,10 +120,11 @@ def test_rows_that_attend_to_nothing(lowest: float) -> None:
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("operand", [0, 1, 2])
-def test_special_values(operand: int, value: float) -> None:
+@pytest.mark.parametrize("rows", [1, 3, 9])
+def test_special_values(rows: int, operand: int, value: float) -> None:
     """A special value reaches the rows that PyTorch's definition has it reach, as it does there."""
-    arrays = operands(4, (2, 9, 4), (2, 11, 4), (2, 11, 4))
-    arrays[operand][0, 4, 1] = value
+    arrays = operands(4, (2, rows, 4), (2, 11, 4), (2, 11, 4))
+    arrays[operand][0, rows // 2, 1] = value
     actual = F.scaled_dot_product_attention(*[grad.tensor(a) for a in arrays]).numpy()
     expected = attend(*[torch.tensor(a).double() for a in arrays]).float().numpy()
     np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=2e-5)

@@ -62,7 +62,11 @@ class Rows:
         )
         scores = heads.at("scores")
         block = Block(self.tiles, self.limit, self.keys)
-        heads.scores(block, (query, n["padded_size"]), heads.at("key"), n["size"], scores)
+        if code.few_rows:
+            key = heads.place(self.operands["key"], self.key, n["key_row"])
+            heads.dots(block, (query, key), scores, self.rows)
+        else:
+            heads.scores(block, (query, n["padded_size"]), heads.at("key"), n["size"], scores)
         output = b.gep(code.element, heads.at("output"), b.mul(number, n["output_step"]))
         state = b.binary("sdiv", b.mul(number, n["output_step"]), n["padded_value_size"])
         peaks = b.gep(code.element, heads.at("peaks"), state)
@@ -157,8 +161,9 @@ def forward_piece(heads: Heads, piece: Value) -> None:
 
     def key_block(key: Value, _: list[Value]) -> None:
         keys = b.intrinsic("smin", b.sub(reach, key), n["key_block"])
-        source = heads.place(operands["key"], key, n["key_row"])
-        heads.pack(Layout.K_CONTIGUOUS, source, n["key_row"], heads.at("key"), keys, n["size"])
+        if not code.few_rows:
+            source = heads.place(operands["key"], key, n["key_row"])
+            heads.pack(Layout.K_CONTIGUOUS, source, n["key_row"], heads.at("key"), keys, n["size"])
         if code.packs_rows:
             source = heads.place(operands["value"], key, n["value_row"])
             heads.pack(

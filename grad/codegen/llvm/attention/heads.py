@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
+from grad.codegen.llvm.attention.dots import DOTS, dots
 from grad.codegen.llvm.attention.dropout import DROPOUT
-from grad.codegen.llvm.attention.rows import GROUP
 from grad.codegen.llvm.attention.structure import Code, Mask
 from grad.codegen.llvm.attention.tiles import Module
 from grad.codegen.llvm.builder import Builder, Value
@@ -240,6 +240,22 @@ class Heads:
 
         b.loop(0, self.tile_limit(block, last_tile), DEPTH, depth_block)
 
+    def dots(self, block: Block, left: tuple[Value, Value], target: Value, rows: Value) -> None:
+        """``query @ key.T`` for few rows, of keys as they are."""
+        n = self.n
+        values = {
+            "query": left[0],
+            "key": left[1],
+            "target": target,
+            "query_row": n["padded_size"],
+            "key_row": n["key_row"],
+            "scores_row": n["scores_row"],
+            "rows": rows,
+            "keys": block.keys,
+            "size": n["size"],
+        }
+        self.module.call(self.b, "dots", DOTS, lambda i, p: dots(self.code, i, p), values)
+
     def tile_limit(self, block: Block, row: Value) -> Value:
         """Keys of the block that the last row of the tile at `row` may attend to."""
         if not self.code.is_causal:
@@ -251,7 +267,7 @@ class Heads:
         """Columns, in whole vectors, that some tile reads of the group of rows at `row`."""
         keys = block.keys
         if self.code.is_causal:
-            reach = GROUP + self.code.tile_rows - 2
+            reach = self.code.group + self.code.tile_rows - 2
             keys = self.limited(self.b.add(self.b.add(block.limit, row), reach), 0, keys)
         return self.b.mul(self.vectors(keys), self.code.lanes)
 
@@ -308,4 +324,4 @@ class Heads:
             }
             self.module.call(b, name, parameters, lambda i, p: body(code, i, p), values)
 
-        b.loop(0, rows, GROUP, group)
+        b.loop(0, rows, code.group, group)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from grad.codegen.llvm.attention.dropout import kept_factor, threshold
 from grad.codegen.llvm.attention.heads import ROW_BLOCK
+from grad.codegen.llvm.attention.rows import GROUP
 from grad.codegen.llvm.attention.structure import ELEMENT_BYTES, Choice, Code, Mask
 from grad.codegen.llvm.contraction.plan import TILE_ROWS, TILE_ROWS_WITHOUT_FMA
 from grad.codegen.llvm.instructions import element_type
@@ -24,6 +25,8 @@ from grad.kernel.ir import Attention, Rows
 ALIGNMENT = 64
 PIECES = 16  # enough for 8 threads that do not run evenly
 PIECE_ROWS = 4 * ROW_BLOCK  # fewer rows would not pay for packing the keys again
+FEW_ROWS = 4  # more pay for packing the keys
+FEW_ROWS_KEYS = 2048  # keys at a time for few rows: their scores stay in the first-level cache
 ENOUGH_HEADS = 8  # for threads to share heads
 GRAIN_OPERATIONS = 500_000
 
@@ -77,11 +80,16 @@ def _code(
     if "mask" in operands:
         mask = Mask.BOOL if operands["mask"].dtype is dtypes.bool else Mask.FLOAT
     packed = operands["key" if "slope" in operands else "value"]
+    rows = operands["query"].shape[-2]
+    # The first few rows of causal attention read few keys.
+    few = rows <= FEW_ROWS and not s.how.is_causal and "slope" not in operands
     return Code(
         element,
         lanes,
-        table[max(table)],
+        rows if few else table[max(table)],
         max(table),
+        rows if few else GROUP,
+        few,
         len(operands["query"].shape) - 2,
         s.how.is_causal,
         mask,
@@ -168,6 +176,8 @@ def _scratch(code: Code, sizes: Mapping[str, int], l2_bytes: int) -> dict[str, i
     if code.is_gradient:
         each *= 2
     fitting = max(l2_bytes // 2 // (each * code.size) // code.panel, 1) * code.panel
+    if code.few_rows:
+        fitting = FEW_ROWS_KEYS
     keys = sizes["key_chunk"] if code.is_gradient else sizes["keys"]
     block = _up(-(-keys // -(-keys // fitting)), code.panel)
     # With more blocks of keys, all rows of a piece wait for the last one.
@@ -179,7 +189,7 @@ def _scratch(code: Code, sizes: Mapping[str, int], l2_bytes: int) -> dict[str, i
     slack = code.lanes * code.panel  # a transpose writes up to so much past the end
     result = size if code.is_gradient else value_size
     pieces = {
-        "key_at": block * size + slack,
+        "key_at": 0 if code.few_rows else block * size + slack,
         "query_at": ROW_BLOCK * size,
         "scores_at": ROW_BLOCK * scores_row,
         "output_at": rows * result,

@@ -24,7 +24,7 @@ from grad.codegen.llvm.elementary.parts import nearest_integer, polynomial, scal
 from grad.codegen.llvm.lanes import lanes_below
 from grad.graph.attention import LOG2_E
 
-GROUP = 4
+GROUP = 4  # rows at once
 INFINITY = float("inf")
 LEAST_POWER = {"float": -126.0, "double": -1022.0}  # of normal numbers
 LOWEST = {"float": float(np.finfo(np.float32).min), "double": float(np.finfo(np.float64).min)}
@@ -72,14 +72,14 @@ class RowGroup:
     def __init__(self, code: Code, b: Builder, p: Mapping[str, Value]) -> None:
         self.code, self.b, self.p = code, b, p
         self.vector = vector_type(code.element, code.lanes)
-        self.scores = [self.row(p["scores"], p["scores_row"], r) for r in range(GROUP)]
-        self.limits = [p["keys"]] * GROUP
+        self.scores = [self.row(p["scores"], p["scores_row"], r) for r in range(code.group)]
+        self.limits = [p["keys"]] * code.group
         if code.is_causal:
-            self.limits = [self._limit(r) for r in range(GROUP)]
+            self.limits = [self._limit(r) for r in range(code.group)]
         self.common = b.binary("and", self.limits[0], -code.lanes)
         if code.mask is not Mask.NONE:
             self.mask_element = "i8" if code.mask is Mask.BOOL else code.element
-            self.masks = [self._mask_row(r) for r in range(GROUP)]
+            self.masks = [self._mask_row(r) for r in range(code.group)]
 
     def _limit(self, r: int) -> Value:
         b = self.b
@@ -160,7 +160,7 @@ def softmax(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
     sums = _powers(group, shifts)
     negation = b.binary("xor", p["first"], 1)
     b.branch(negation, lambda: _rescale(group, before, shifts))
-    for r in range(GROUP):
+    for r in range(code.group):
         place = b.gep(code.element, p["totals"], r)
         earlier = b.select(p["first"], 0.0, b.load(code.element, place, code.size))
         b.store(b.fadd(earlier, group.total(sums[r])), place, code.size)
@@ -169,7 +169,7 @@ def softmax(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
 
 def _peaks_before(code: Code, b: Builder, p: Mapping[str, Value]) -> list[Value]:
     found = []
-    for r in range(GROUP):
+    for r in range(code.group):
         kept = b.load(code.element, b.gep(code.element, p["peaks"], r), code.size)
         found.append(b.select(p["first"], -INFINITY, kept))
     return found
@@ -186,7 +186,7 @@ def _largest(group: RowGroup, before: list[Value]) -> list[Value]:
 
     def turn(column: Value, peaks: list[Value], whole: bool) -> list[Value]:
         found = []
-        for r in range(GROUP):
+        for r in range(code.group):
             x = group.score(r, column, None if whole else group.alive(r, column))
             if not whole or code.mask is not Mask.NONE:
                 group.store(x, group.scores[r], column)
@@ -206,7 +206,7 @@ def _powers(group: RowGroup, shifts: list[Value]) -> list[Value]:
 
     def turn(column: Value, sums: list[Value]) -> list[Value]:
         found = []
-        for r in range(GROUP):
+        for r in range(group.code.group):
             x = power_of_two(b, b.fsub(group.load(group.scores[r], column), wide[r]))
             weight = x
             if group.code.dropout:  # of the weights, not of their sum
@@ -215,14 +215,14 @@ def _powers(group: RowGroup, shifts: list[Value]) -> list[Value]:
             found.append(b.fadd(sums[r], x))
         return found
 
-    zeros = [b.const(group.vector, 0)] * GROUP
+    zeros = [b.const(group.vector, 0)] * group.code.group
     return b.loop(0, group.p["stop"], group.code.lanes, turn, zeros)
 
 
 def _rescale(group: RowGroup, before: list[Value], shifts: list[Value]) -> None:
     """Make what was summed in earlier blocks relative to the new peaks."""
     b, code, p = group.b, group.code, group.p
-    for r in range(GROUP):
+    for r in range(code.group):
         factor = power_of_two(b, b.fsub(before[r], shifts[r]))
         place = b.gep(code.element, p["totals"], r)
         b.store(b.fmul(b.load(code.element, place, code.size), factor), place, code.size)
@@ -247,9 +247,9 @@ SLOPES = {
 def slopes(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
     """Scores to weights, and gradients of the weights to gradients of the scores."""
     group = RowGroup(code, b, p)
-    lines = [group.row(p["slopes"], p["scores_row"], r) for r in range(GROUP)]
+    lines = [group.row(p["slopes"], p["scores_row"], r) for r in range(code.group)]
     peaks, inverses, inner = [], [], []
-    for r in range(GROUP):
+    for r in range(code.group):
         number = b.intrinsic("smin", b.const("i64", r), b.sub(p["live"], 1))
         place = b.gep(code.element, p["summary"], b.mul(number, p["summary_row"]))
         peaks.append(group.splat(b.load(code.element, place, code.size)))
@@ -259,7 +259,7 @@ def slopes(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
         inner.append(group.splat(b.load(code.element, place, code.size)))
 
     def turn(column: Value, _: list[Value], whole: bool) -> None:
-        for r in range(GROUP):
+        for r in range(code.group):
             alive = None if whole else group.alive(r, column)
             score = group.score(r, column, alive)
             weight = b.fmul(power_of_two(b, b.fsub(score, peaks[r])), inverses[r])

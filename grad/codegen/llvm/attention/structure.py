@@ -28,6 +28,8 @@ class Code:
     Attributes:
         element: "float" or "double". lanes: of a vector register.
         tile_rows, tile_vectors: the register tile of all products.
+        group: rows of scores that are turned into weights together.
+        few_rows: whether keys are read where they are (dots.py): tiles have all rows of a head.
         batch_rank: leading axes.
         packs_rows: whether rows that are read as vectors (of value; in the gradient, of key) are
             copied first, because they are no whole number of vectors long.
@@ -38,6 +40,8 @@ class Code:
     lanes: int
     tile_rows: int
     tile_vectors: int
+    group: int
+    few_rows: bool
     batch_rank: int
     is_causal: bool
     mask: Mask
