@@ -2,7 +2,8 @@
 
 `ScaledDotProductAttention` is what users call: it checks the arguments and lines the heads up.
 `Attention` makes one node forward and one for each gradient, which a backend computes with a kernel
-of its own (graph/attention.py); `Definition` says the same in tensor methods.
+of its own (graph/attention.py); `Definition` says the same in tensor methods. attention_parts.py
+is for few heads with many keys.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.attention import Attend, attention_nodes, gradient_nodes
 from grad.graph.node import Node, broadcast_shapes, expand, iota, pointwise, reshape
 from grad.graph.primitives import LT
+from grad.ops.attention_parts import attend_in_parts, part_count
 from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported, wrap
 from grad.ops.random import random_key, uniform_node
 from grad.ops.registry import Array, Failure, op
@@ -97,10 +99,13 @@ class Attention(Function):
     ) -> Any:
         """`random` is the key of the random numbers that dropout takes."""
         sources = _sources((query, key, value, mask), how.group, random)
-        values, rows = attention_nodes(sources, how)
-        result = query._wrap(values)
+        count = part_count(sources, how)
+        if count > 1:
+            result, rows = attend_in_parts(sources, how, count)
+        else:
+            result, rows = map(wrap, attention_nodes(sources, how))
         ctx.how, ctx.random = how, random
-        ctx.save_for_backward(query, key, value, mask, result, query._wrap(rows))
+        ctx.save_for_backward(query, key, value, mask, result, rows)
         return result
 
     @staticmethod

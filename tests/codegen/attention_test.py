@@ -20,7 +20,7 @@ from grad.codegen.llvm.attention.dropout import kept_lanes, threshold
 from grad.codegen.llvm.attention.plan import choose
 from grad.codegen.llvm.builder import Builder, Value, attributes
 from grad.engine.realize import kernel_count
-from grad.graph import reference
+from grad.graph import attention, reference
 from grad.graph.attention import Attend
 from grad.graph.primitives import ATTENTION
 from grad.kernel.ir import Attention, Rows
@@ -187,6 +187,26 @@ def test_code_does_not_depend_on_sizes() -> None:
         for sizes in ((1, 17, 17), (8, 256, 256), (12, 1000, 4001))
     }
     assert len(codes) == 1
+
+
+def test_long_keys_are_cut_in_parts() -> None:
+    """One row of one head is work for several threads; of many heads it is one kernel."""
+    counts = []
+    for heads, keys in ((1, 70001), (1, 1000), (8, 9000)):
+        q, k, v = nodes((heads, 1, 64), (heads, keys, 64), (heads, keys, 64))
+        result = F.scaled_dot_product_attention(q, k, v)
+        counts.append(kernel_count([result.node]))
+        found = []
+        for threads in (1, 2, 3):
+            grad.set_num_threads(threads)
+            result = F.scaled_dot_product_attention(q, k, v)
+            found.append(result.detach().numpy())
+        np.testing.assert_array_equal(found[0], found[1])
+        np.testing.assert_array_equal(found[0], found[2])
+        arrays = {n: t.detach().numpy() for n, t in zip(("query", "key", "value"), (q, k, v))}
+        how = Attend(1 / 8, False, False, 0.0, 1, "")
+        np.testing.assert_allclose(found[0], attention.forward(how, arrays)["values"], atol=1e-6)
+    assert counts[0] > 1 and counts[1:] == [1, 1]
 
 
 def test_memory_is_linear_in_length() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import grad
 import grad.nn.functional as F
+from grad.ops import attention_parts
 
 torch = pytest.importorskip("torch")
 attend = torch.nn.functional.scaled_dot_product_attention
@@ -207,6 +208,35 @@ def test_gradients_of_gradients_of_grouped_heads() -> None:
     assert grad.autograd.gradgradcheck(
         lambda *x: F.scaled_dot_product_attention(*x, enable_gqa=True), tensors
     )
+
+
+@pytest.mark.parametrize("columns", [14, 61, 113])
+@pytest.mark.parametrize("rows", [1, 5])
+def test_parts_of_keys(monkeypatch: pytest.MonkeyPatch, rows: int, columns: int) -> None:
+    """Few heads with many keys, which are cut in parts of at least 7 here."""
+    monkeypatch.setattr(attention_parts, "LEAST_KEYS", 7)
+    monkeypatch.setattr(attention_parts, "LEAST_ELEMENTS", 0)
+    shapes = [(2, 2, rows, 4), (2, 1, columns, 4), (columns, 5)]
+    *arrays, mask = operands(6, *shapes, (2, 1, rows, columns))
+    compare(arrays)
+    compare(arrays, mask > -0.5)
+    mask[..., :9] = -np.inf  # the first part attends to nothing
+    mask[1] = -np.inf
+    ours = [grad.tensor(array).requires_grad_() for array in arrays]
+    theirs = [torch.tensor(array).double().requires_grad_() for array in arrays]
+    actual = F.scaled_dot_product_attention(*ours, grad.tensor(mask))
+    expected = attend(*theirs, torch.tensor(mask).double())
+    close(actual, expected)
+    found = grad.autograd.grad(actual.sum(), ours)
+    for a, b in zip(found, torch.autograd.grad(expected.sum(), theirs), strict=True):
+        close(a, b)
+    compare(operands(7, (3, rows, 4), (1, columns, 4), (1, columns, 5)), enable_gqa=True)
+    for value, operand in itertools.product((np.nan, np.inf, -np.inf), range(3)):
+        special = [array.copy() for array in arrays]
+        special[operand][..., -1, 1] = value
+        expected = attend(*[torch.tensor(a).double() for a in special]).float().numpy()
+        actual = F.scaled_dot_product_attention(*[grad.tensor(a) for a in special]).numpy()
+        np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, -0.5, 3.0])
