@@ -348,6 +348,19 @@ def test_lanes_do_not_influence_each_other() -> None:
     assert np.array_equal(alone[keep], together[keep])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["exp", "exp2"])
+def test_powers_that_vanish(name: str, kind: str) -> None:
+    """Zeros beside subnormal and normal results, lane by lane, down to half the least number."""
+    places = np.linspace(-1.02, -0.82, 61, dtype=np.float32) * (104 if name == "exp" else 150)
+    x = np.concatenate([places, [-np.inf, np.nan, 0]]).astype(np.float32)
+    np.random.default_rng(3).shuffle(x)
+    exact = getattr(np, name)(x.astype(np.float64))
+    actual = compiled(name, "float", kind, 1)(x)
+    np.testing.assert_allclose(actual, exact, rtol=2.0**-22, atol=0.51 * 2.0**-149)
+    assert not actual[exact < 0.49 * 2.0**-149].any()
+
+
 @pytest.mark.parametrize("type_name", ["<16 x float>", "<8 x double>"])
 @pytest.mark.parametrize("name", ELEMENTARY)
 def test_portable_form_names_no_target(name: str, type_name: str) -> None:

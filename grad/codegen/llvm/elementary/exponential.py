@@ -15,6 +15,7 @@ from grad.codegen.llvm.elementary.parts import (
     LOG2_E,
     absolute,
     as_integer,
+    at_most,
     clamp,
     exact_sum,
     format_of,
@@ -47,18 +48,31 @@ def reduce_by_ln2(b: Builder, x: Value) -> tuple[Value, Value, Value]:
 def exp(b: Builder, x: Value) -> Value:
     """``e ** x``."""
     element = format_of(x).element
-    n, r, _ = reduce_by_ln2(b, clamp(b, x, *EXP_LIMITS[element]))
+    counts, x = _limited(b, x, *EXP_LIMITS[element])
+    n, r, _ = reduce_by_ln2(b, x)
     tail = polynomial(b, r, EXP_TAIL[element])
-    return scale(b, b.fadd(b.fma(tail, b.fmul(r, r), r), 1.0), n)
+    power = scale(b, b.fadd(b.fma(tail, b.fmul(r, r), r), 1.0), n)
+    return b.select(counts, power, 0.0)
+
+
+def _limited(b: Builder, x: Value, low: float, high: float) -> tuple[Value, Value]:
+    """Where `x` is not below `low`, and `x` at most `high` with zeros elsewhere.
+
+    The power of these is replaced by 0 afterwards: to let it underflow would take more than a
+    hundred cycles a vector, and masks make many an infinity.
+    """
+    counts = b.fcmp("uge", x, low)
+    return counts, b.select(counts, at_most(b, x, high), 0.0)
 
 
 def exp2(b: Builder, x: Value) -> Value:
     """``2 ** x``; exact for integers."""
     element = format_of(x).element
-    x = clamp(b, x, *EXP2_LIMITS[element])
+    counts, x = _limited(b, x, *EXP2_LIMITS[element])
     n, _ = nearest_integer(b, x, 1.0)
     r = b.fsub(x, n)
-    return scale(b, b.fma(polynomial(b, r, EXP2_SLOPE[element]), r, 1.0), n)
+    power = scale(b, b.fma(polynomial(b, r, EXP2_SLOPE[element]), r, 1.0), n)
+    return b.select(counts, power, 0.0)
 
 
 def expm1(b: Builder, x: Value) -> Value:
