@@ -26,6 +26,7 @@ from grad.kernel.cost import operations
 from grad.kernel.lower import Lowered, lower_all
 from grad.kernel.verify import verify
 from grad.schedule.demand import Grouping
+from grad.schedule.early import sum_early
 from grad.schedule.explain import explain
 from grad.schedule.facts import renumbered
 from grad.schedule.group import group
@@ -183,7 +184,7 @@ def make_plan(program: Program, backend: Backend) -> Plan:
     scalars = sorted(
         (e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None
     )
-    program = simplify(split_deep_products(program))
+    program = sum_early(simplify(split_deep_products(program)))
     grouping = group(program)
     if settings.debug >= 3:
         print(program, *explain(program, grouping), sep="\n", file=sys.stderr)

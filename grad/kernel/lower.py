@@ -1,8 +1,8 @@
 """Turn a Group into a Kernel.
 
 A group's root says which elements there are; `writer.py` answers what they are. The order of loops
-is a choice: `nest.py` writes a group in several ways, `keep.py` improves each, `cost.py` prices it,
-and the cheapest is kept. Named operations are in `lower_named.py`.
+is a choice: `nest.py` writes a group in several ways, `join.py` and `keep.py` improve each,
+`cost.py` prices it, and the cheapest is kept. Named operations are in `lower_named.py`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from grad.graph.primitives import (
 )
 from grad.kernel.cost import kernel_cost
 from grad.kernel.ir import Kernel, Statement
+from grad.kernel.join import join_loops
 from grad.kernel.keep import keep_values
 from grad.kernel.lower_attention import lower_attention
+from grad.kernel.lower_columns import lower_columns, walks_rows_once
 from grad.kernel.lower_contraction import lower_contraction
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
 from grad.kernel.lower_named import lower_scatter, lower_update
@@ -95,6 +97,8 @@ def lower(program: Program, group: Group, in_memory: Container[int]) -> Lowered:
         writer, phases = lower_product(program, group, in_memory)
     elif root.op in NAMED:
         writer, phases = NAMED[root.op](program, group, in_memory)
+    elif walks_rows_once(program, group):
+        writer, phases = _cheapest(iter([lower_columns(program, group, in_memory)]))
     elif root.op is SCAN:
         writer, phases = _cheapest(lower_scan(program, group, in_memory))
     else:
@@ -123,7 +127,7 @@ def _cheapest(candidates: Iterator[Candidate]) -> Candidate:
     best: Candidate | None = None
     least = math.inf
     for writer, written in candidates:
-        phases = cut_phases([keep_values(writer, phase) for phase in written])
+        phases = cut_phases([keep_values(writer, join_loops(phase)) for phase in written])
         price = kernel_cost(Kernel("", (), tuple(tuple(p) for p in phases)))
         if price < least:
             best, least = (writer, phases), price

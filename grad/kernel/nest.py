@@ -17,7 +17,8 @@ from functools import partial
 from grad.graph.index import Index, add, const, scale
 from grad.graph.positions import Position, flatten, unflatten
 from grad.graph.primitives import AS_STRIDED, PERMUTE, Kind
-from grad.kernel.ir import Accumulate, Statement
+from grad.kernel.ir import Statement
+from grad.kernel.parts import FEW_COLUMNS, column_chunk, combined, make_parts
 from grad.kernel.tiles import tiled
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
@@ -29,11 +30,6 @@ from grad.schedule.program import Program
 FEW_RESULTS = 64
 LONG = 32768
 CHUNK = 16384
-# Side by side in lanes, so many results are enough for all threads; with fewer, chunks of the
-# reduced axes have so many elements, and are not shorter than this.
-FEW_COLUMNS = 16384
-COLUMN_CHUNK = 65536
-SHORTEST_COLUMN = 32
 
 Candidate = tuple[Writer, list[list[Statement]]]
 
@@ -289,13 +285,13 @@ class Nest:
 
     def chunked(self, writer: Writer, form: Form, length: int, each: int) -> Candidate:
         """Two phases: partial results of chunks of the reduced axes, then their combination."""
-        chunk = max(COLUMN_CHUNK // each, SHORTEST_COLUMN) if form.lanes else max(CHUNK // each, 1)
+        chunk = column_chunk(each) if form.lanes else max(CHUNK // each, 1)
         count = -(-length // chunk)
         shape = tuple(self.sizes[a] for a in self.rows)
         results = math.prod(shape)
         sizes = tuple(self.sizes[a] for a in (self.outer or self.inner))
-        elements = count * results * len(self.results)
-        temporary = writer.parameter("temporary", elements, self.entry.dtype)
+        reductions = [(number, self.entries[number].op) for number in self.results]
+        parts = make_parts(writer, self.entry.dtype, reductions, count, results)
 
         def partial(position: Position) -> None:
             part, rows = position[0], position[1:]
@@ -311,20 +307,10 @@ class Nest:
                     where = self.place([(self.rows, rows), (self.inner, found)])
                     rank = len(self.rows)
                     self.accumulate(writer, totals, where[:rank], where[rank:])
-            here = add(scale(part, results), flatten(rows, shape))
+            result = flatten(rows, shape)
             for place, total in enumerate(totals):
-                writer.store(temporary, add(here, place * count * results), total)
+                writer.store(parts.temporary, parts.index(place, part, result), total)
 
         self.rows_loops(writer, form, partial, before=(count,))
         first = writer.bodies[0]
-        writer.bodies[0] = []
-        with writer.loop(results, parallel=True, vector=results > 1) as row:
-            totals = self.accumulators(writer)
-            with writer.loop(count, vector=results == 1) as part:
-                here = add(scale(part, results), row)
-                for place, total in enumerate(totals):
-                    offset = add(here, place * count * results)
-                    loaded = writer.load(temporary, offset, self.entry.dtype)
-                    writer.emit(Accumulate(total, loaded), len(writer.bodies) - 1)
-            self.store_results(writer, totals, row)
-        return writer, [first, writer.bodies[0]]
+        return writer, [first, combined(writer, parts)]

@@ -9,6 +9,7 @@ in place may begin anywhere. `codegen/llvm/loops.py` streams whole vectors only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
@@ -41,8 +42,10 @@ def stream_stores(
         if p.written and p.number not in read
     }
     # A phase may change what the one before it stored, but not if all are pieces of one loop.
-    pieces = all(isinstance(phase[-1], Loop) and phase[-1].vector for phase in phases)
-    if (len(phases) > 1 and not pieces) or not results:
+    if not all(isinstance(phase[-1], Loop) and phase[-1].vector for phase in phases):
+        writers = Counter(number for phase in phases for number in _stored(phase))
+        results = {number: result for number, result in results.items() if writers[number] == 1}
+    if not results:
         return [list(phase) for phase in phases]
     return [[_marked(s, None, results) for s in phase] for phase in phases]
 
@@ -55,6 +58,11 @@ def stores_stream(index: Index, lanes: Variable, itemsize: int, least_bytes: int
         return False
     others = (coefficient for atom, coefficient in index.terms if atom != lanes)
     return not index.dynamics() and all(c * itemsize % LINE_BYTES == 0 for c in others)
+
+
+def _stored(phase: Sequence[Statement]) -> set[int]:
+    """The parameters that a phase stores to."""
+    return {s.parameter for s in _flat(phase) if isinstance(s, Store)}
 
 
 def _flat(statements: Sequence[Statement]) -> list[Statement]:

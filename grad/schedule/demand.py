@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from grad.graph.index import Variable, dynamic, variable
-from grad.graph.movement import Move
+from grad.graph.movement import Move, Shape
 from grad.graph.positions import Position, broadcast_position, moved_index
 from grad.graph.primitives import (
     ARGUMENT,
@@ -51,7 +52,9 @@ class Group:
         local: reductions computed inside, once for each row.
         rows: the variables of the root that number the rows (of local reductions).
         nesting: local reductions that have others inside, for each of their elements.
-        siblings: reductions of the same axes of the same shape, accumulated in the same loops.
+        siblings: reductions of the same axes of the same shape, accumulated in the same loops; or,
+            if the root is no reduction, sums over the rows of its shape.
+        along: of a group that sums over rows: values of all that it sums, stored by the way.
         contraction: a contraction whose epilogue this group is, if any.
         inlined: all entries computed inside.
         overwrites: the entry whose memory an update or scatter writes into, rather than into a
@@ -65,6 +68,7 @@ class Group:
     rows: frozenset[Variable] | None = None
     nesting: set[int] = field(default_factory=set)
     siblings: set[int] = field(default_factory=set)
+    along: set[int] = field(default_factory=set)
     contraction: int | None = None
     inlined: set[int] = field(default_factory=set)
     overwrites: int | None = None
@@ -160,12 +164,12 @@ class Demand:
             moved[axis] = dynamic(-1 - index, self.entries[source].shape[axis])
         self.ask(root, source, broadcast_position(tuple(moved), self.entries[source].shape))
 
-    def reads_alike(self, root: int, number: int) -> bool:
-        """Whether the group of `root` asks for something of the size of what `number` reduces, that
-        computing `number` would ask for as well.
+    def reads_alike(self, root: int, wanted: Sequence[int], shape: Shape) -> bool:
+        """Whether the group of `root` asks for something of the size of `shape` that computing the
+        entries `wanted` would ask for as well.
         """
-        pending = list(self.entries[number].src)
-        size = math.prod(self.entries[pending[0]].shape)
+        pending = list(wanted)
+        size = math.prod(shape)
         seen: set[int] = set()
         while pending:
             below = pending.pop()

@@ -5,7 +5,8 @@ and at which positions, is there when its turn comes (demand.py keeps the book).
 things happens to it, in Halide's words: *inline* (computed where it is wanted), *local* (a
 reduction over the rows that the kernel walks anyway, computed once a row) or *global* (stored). A
 global value either gets a group of its own or is stored along by a group that computes it anyway.
-Each fusion rule is one function below, in the order in which they are tried. `kernel/lower.py`
+Each fusion rule is one function, in the order in which they are tried: those
+about rows and columns are in `rows.py` and `columns.py`, the others below. `kernel/lower.py`
 turns a group into loops. Nothing here knows about devices.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from grad.graph.index import Variable, variable
+from grad.graph.index import variable
 from grad.graph.positions import Position, broadcast_position, flatten
 from grad.graph.primitives import (
     BUFFER,
@@ -28,12 +29,12 @@ from grad.graph.primitives import (
     UPDATE,
     Kind,
 )
-from grad.schedule.demand import Demand, Group, Grouping
+from grad.schedule.columns import MAX_ENTRIES, ColumnRules
+from grad.schedule.demand import Group, Grouping
 from grad.schedule.facts import (
     CONTRACTIONS,
     PARTED,
     part_key,
-    plain_variables,
     renumbered,
     root_variables,
 )
@@ -41,19 +42,9 @@ from grad.schedule.program import Entry, Program
 
 # A pointwise value up to this price (in additions) is computed again rather than stored and read.
 CHEAP = 12
-# A kernel takes in no more entries than this; longer chains are cut.
-MAX_ENTRIES = 200
-# A row reduction is computed again in up to this many groups rather than stored.
-MAX_COPIES = 3
-# A group has no more local reductions than this.
-MAX_LOCAL = 8
-# Fewer rows than this with more elements than that each are better reduced by a kernel of their
-# own.
-FEW_ROWS = 8
-LONG_ROW = 16384
 
 
-class _Grouper(Demand):
+class _Grouper(ColumnRules):
     """Decides for each entry in turn."""
 
     # -- the visit ---------------------------------------------------------------------------------
@@ -79,7 +70,9 @@ class _Grouper(Demand):
         if entry.op in PARTED:
             self.join_parts(number)
             return
-        if self.store_along(number) is None and not self.is_sibling(number):
+        if self.store_along(number) is not None:
+            return
+        if not self.is_sibling(number) and not self.is_along(number):
             self.start_group(number)
 
     def start_group(self, number: int) -> None:
@@ -166,85 +159,6 @@ class _Grouper(Demand):
             walked = variables | own if variables <= own else variables
         return math.prod(v.size for v in walked) / max(math.prod(entry.shape), 1)
 
-    # -- rule 3 and 4: reductions over the rows that a kernel walks anyway are local to it ---------
-    def is_local(self, number: int) -> bool:
-        entry = self.entries[number]
-        asks = self.asks[number]
-        if len(asks) > MAX_COPIES:
-            return False
-        found: dict[int, frozenset[Variable]] = {}
-        nested: dict[int, int] = {}
-        for root, positions in asks.items():
-            outside = self.surrounding(root, entry, positions)
-            rows = self.row_variables(root, number, positions) if outside is None else None
-            if rows is not None:
-                found[root] = rows
-            elif outside is not None:
-                nested[root] = outside
-            else:
-                return False
-        for root in asks:
-            group = self.groups[root]
-            group.local.add(number)
-            if root in found:
-                group.rows = found[root]
-            else:
-                group.nesting.add(nested[root])
-        return True
-
-    def surrounding(self, root: int, entry: Entry, positions: set[Position]) -> int | None:
-        """The local reduction of `root` for each element of which `entry` has one value, if there
-        is one.
-        """
-        group = self.groups[root]
-        rows = plain_variables(entry, positions)
-        if rows is None or group.contraction is not None or len(group.local) >= MAX_LOCAL:
-            return None
-        for number in group.local:
-            outer = self.entries[number]
-            source = self.entries[outer.src[0]].shape
-            own = {
-                Variable(f"k{number}_{axis}", source[axis])
-                for axis in outer.arg
-                if source[axis] > 1
-            }
-            if own and own <= rows and rows - own == (group.rows or frozenset()):
-                return number
-        return None
-
-    def row_variables(
-        self, root: int, number: int, positions: set[Position]
-    ) -> frozenset[Variable] | None:
-        """The variables of `root` that the rows of reduction `number` are, if they are; else
-        None.
-        """
-        entry = self.entries[number]
-        group = self.groups[root]
-        root_entry = self.entries[root]
-        kind = root_entry.op.kind
-        if group.contraction is not None or len(group.local) >= MAX_LOCAL:
-            return None
-        if (
-            kind is not Kind.POINTWISE
-            and kind is not Kind.REDUCE
-            and root_entry.op is not CONTIGUOUS
-        ):
-            return None
-        own = root_variables(self.program, root)
-        chosen = plain_variables(entry, positions)
-        if chosen is None or any(v not in own for v in chosen):
-            return None
-        if group.rows is not None and group.rows != chosen:
-            return None
-        if kind is Kind.REDUCE:
-            outer = [v for v in own[: len(root_entry.shape)] if v.size > 1]
-            if not chosen.issuperset(outer):
-                return None
-        count = math.prod(v.size for v in chosen)
-        if count < FEW_ROWS and self.volumes[number] > count * LONG_ROW:
-            return None
-        return chosen
-
     # -- rule 5: a value that is stored anyway is stored by the first kernel that computes it ------
     def store_along(self, number: int) -> int | None:
         """The root that stores entry `number` along with its own values, or None."""
@@ -268,41 +182,17 @@ class _Grouper(Demand):
         elif entry.op in CONTRACTIONS:
             if not self.is_epilogue_of(root, number):
                 return None
-        elif entry.op.kind is not Kind.POINTWISE or not (
-            self.is_whole(root, entry, position) or self.is_row_value(root, entry, position)
-        ):
+        elif entry.op.kind is not Kind.POINTWISE:
             return None
+        elif not self.is_whole(root, entry, position):
+            rows = self.row_value(root, number, position)
+            if rows is None:
+                return None
+            group.rows = rows
         group.stored.append(number)
         self.home[number] = root
         self.take_in(root, number, {position})
         return root
-
-    def is_sibling(self, number: int) -> bool:
-        """Whether reduction `number` is accumulated by a group that reduces what it reads too."""
-        entry = self.entries[number]
-        if entry.op.kind is not Kind.REDUCE:
-            return False
-        source = self.entries[entry.src[0]].shape
-        readers = [*self.asks[number], self.first_reader.get(number, len(self.entries))]
-        for root, group in self.groups.items():
-            other = self.entries[root]
-            if (
-                other.op.kind is Kind.REDUCE
-                and (other.arg, other.shape, other.dtype) == (entry.arg, entry.shape, entry.dtype)
-                and self.entries[other.src[0]].shape == source
-                and not group.local
-                and min(readers) > root
-                and len(group.inlined) < MAX_ENTRIES
-                and self.reads_alike(root, number)
-            ):
-                group.siblings.add(number)
-                group.stored.append(number)
-                group.inlined.add(number)
-                self.home[number] = root
-                position = tuple(variable(f"i{a}", size) for a, size in enumerate(entry.shape))
-                self.ask(root, entry.src[0], self.reduced_position(root, position))
-                return True
-        return False
 
     def is_whole(self, root: int, entry: Entry, position: Position) -> bool:
         """Whether `position` runs through all of `entry`, in order, as `root` runs through
@@ -315,17 +205,6 @@ class _Grouper(Demand):
         return flatten(position, entry.shape) == flatten(own, root_entry.shape) and math.prod(
             entry.shape
         ) == math.prod(root_entry.shape)
-
-    def is_row_value(self, root: int, entry: Entry, position: Position) -> bool:
-        """Whether `entry` is one value for each row that the kernel of `root` walks."""
-        rows, root_entry = self.groups[root].rows, self.entries[root]
-        if root_entry.op.kind is not Kind.POINTWISE and root_entry.op is not CONTIGUOUS:
-            return False
-        return (
-            bool(rows)
-            and plain_variables(entry, {position}) == rows
-            and math.prod(entry.shape) < math.prod(root_entry.shape)
-        )
 
     # -- rule 6: pointwise consumers are the epilogue of a contraction -----------------------------
     def belongs_to_contraction(self, number: int) -> bool:

@@ -52,14 +52,23 @@ def first_kernel_streams(*nodes: Node) -> list[bool]:
     return [s.streams for s, _ in statements(first) if isinstance(s, Store)]
 
 
-def sums_of_columns(rows: int) -> tuple[Node, Node]:
+def read_again(rows: int) -> tuple[Node, Node]:
+    x = doubled(zeros(rows, 1024))
+    return x, graph.contiguous(graph.permute(x, (1, 0)))
+
+
+def values_and_sums(rows: int) -> tuple[Node, Node]:
     x = doubled(zeros(rows, 1024))
     return x, graph.reduce(SUM, x, (0,))
 
 
 def test_what_the_plan_reads_again_passes_through_the_caches() -> None:
-    assert first_kernel_streams(*sums_of_columns(4096)) == [False]
-    assert first_kernel_streams(*sums_of_columns(16384)) == [True]
+    assert first_kernel_streams(*read_again(4096)) == [False]
+    assert first_kernel_streams(*read_again(16384)) == [True]
+
+
+def test_what_one_phase_of_several_stores_is_streamed() -> None:
+    assert first_kernel_streams(*values_and_sums(4096)) == [False, True, False, False]
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(4096, False), (16384, True)])
