@@ -12,23 +12,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from grad.graph.index import Index, Variable, add, scale
+from grad.graph.index import Index, Variable, add, const, scale
 from grad.graph.movement import Shape
 from grad.graph.positions import Position, unflatten
 from grad.kernel.ir import Count, Load, Loop, Statement, Store, Test
+from grad.kernel.streams import LEAST_BYTES, LINE_BYTES
 from grad.kernel.writer import Writer
 from grad.schedule.program import Entry
 
 # Bytes of a row and of a column of a tile. Where rows begin inside a line, or inside the pair of
 # lines that is fetched together, short ones fetch twice as much as they use.
 SIDE_BYTES = 256
-LINE_BYTES = 64
 LONGEST_SIDE = 64
 # Smaller results are in the first-level cache anyway.
 SMALLEST = 256
-# With fewer rows of tiles than this, threads share the tiles one by one.
+# With fewer runs of tiles than this, threads share the tiles one by one.
 FEW_BLOCKS = 64
 
 Body = Callable[[Writer, Position], None]
@@ -41,10 +41,13 @@ class Tiling:
     Attributes:
         groups: sizes of the axes that are walked as one, for each such group.
         axis: the group that numbers the rows of a tile; the last group numbers its columns.
+        strides: for each axis of the result, how far apart in memory is what is read across; none
+            if something else is read in the order of the result.
     """
 
     groups: tuple[Shape, ...]
     axis: int
+    strides: tuple[int, ...]
 
     @property
     def sizes(self) -> Shape:
@@ -54,6 +57,15 @@ class Tiling:
         """Where the element at `indices`, one for each group, is in the result."""
         pairs = zip(indices, self.groups, strict=True)
         return tuple(part for index, group in pairs for part in unflatten(index, group))
+
+    def distance(self, number: int, step: int) -> int:
+        """How far the memory that is read lies from where it lies `step` back along a group."""
+        first = sum(len(group) for group in self.groups[:number])
+        group = self.groups[number]
+        parts = unflatten(const(step), group)
+        strides = self.strides[first : first + len(group)]
+        moved = (part.constant * stride for part, stride in zip(parts, strides, strict=True))
+        return abs(sum(moved))
 
 
 def tiled(make: Callable[[], Writer], entry: Entry, body: Body) -> Iterator[Writer]:
@@ -90,7 +102,7 @@ def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:
     groups = _walked_as_one(variables, [i for s in inside for i in _indices(s)])
     steps = [_step(group) for group in groups]
     found = [
-        axis
+        (axis, s.index)
         for axis in range(len(groups) - 1)
         for s in inside
         if isinstance(s, Load) and _runs_across(s.index, steps[axis], steps[-1])
@@ -98,7 +110,11 @@ def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:
     if not found:
         return None
     sizes = tuple(tuple(v.size for v in group) for group in groups)
-    return Tiling(sizes, max(found, key=lambda axis: (math.prod(sizes[axis]), axis)))
+    axis, index = max(found, key=lambda pair: (math.prod(sizes[pair[0]]), pair[0]))
+    strides = tuple(index.coefficient(v) or 0 for v in variables)
+    loads = [s.index for s in inside if isinstance(s, Load)]
+    in_order = any(_runs_across(i, steps[-1], steps[axis]) for i in loads)
+    return Tiling(sizes, axis, () if in_order else strides)
 
 
 def _widened(tiling: Tiling) -> Tiling:
@@ -109,7 +125,7 @@ def _widened(tiling: Tiling) -> Tiling:
     groups = list(tiling.groups)
     while tiling.axis < len(groups) - 2 and math.prod(groups[-1]) < LONGEST_SIDE:
         groups[-2:] = [groups[-2] + groups[-1]]
-    return Tiling(tuple(groups), tiling.axis)
+    return replace(tiling, groups=tuple(groups))
 
 
 def _runs_across(index: Index, rows: Variable, columns: Variable) -> bool:
@@ -175,19 +191,27 @@ def tiled_loops(writer: Writer, tiling: Tiling, body: Body, itemsize: int) -> No
     sizes, axis = tiling.sizes, tiling.axis
     rows, columns = sizes[axis], sizes[-1]
     height, width = _side(rows, itemsize), _side(columns, itemsize, tiling.groups[-1][-1])
-    strips = -(-columns // width)
-    blocks = (*sizes[:axis], -(-rows // height), *sizes[axis + 1 : -1])
-    together = math.prod(blocks) < FEW_BLOCKS
-    shared = (*blocks, strips) if together else blocks
+    steps = [height if g == axis else 1 for g in range(len(sizes) - 1)] + [width]
+    blocks = [-(-size // step) for size, step in zip(sizes, steps, strict=True)]
+    order = list(range(len(sizes)))
+    streams = math.prod(sizes) * itemsize >= LEAST_BYTES and columns * itemsize % LINE_BYTES == 0
+    if tiling.strides and streams:
+        # Whole lines go past the caches in any order. So tiles follow each other as what is read
+        # does: a line that two tiles share is still there then, and the next ones are on the way.
+        order.sort(key=lambda g: (blocks[g] > 1, -tiling.distance(g, steps[g])))
+    together = math.prod(blocks[g] for g in order[:-1]) < FEW_BLOCKS
+    inside = None if together else order.pop()
+    shared = tuple(blocks[g] for g in order)
+    outer = [const(0)] * len(sizes)
     with writer.loop(math.prod(shared), parallel=True) as block, ExitStack() as loops:
-        outer = list(unflatten(block, shared))
-        strip = outer.pop() if together else loops.enter_context(writer.loop(strips))
-        with (
-            _part(writer, rows, height, outer[axis], squares=True) as row,
-            _part(writer, columns, width, strip, squares=False) as column,
-        ):
-            outer[axis] = row
-            body(writer, tiling.position((*outer, column)))
+        for g, part in zip(order, unflatten(block, shared), strict=True):
+            outer[g] = part
+        if inside is not None:
+            outer[inside] = loops.enter_context(writer.loop(blocks[inside]))
+        row = loops.enter_context(_part(writer, rows, height, outer[axis], squares=True))
+        column = loops.enter_context(_part(writer, columns, width, outer[-1], squares=False))
+        outer[axis], outer[-1] = row, column
+        body(writer, tiling.position(tuple(outer)))
 
 
 def _side(size: int, itemsize: int, inner: int = 1) -> int:

@@ -12,9 +12,13 @@ from grad.codegen.llvm.squares import transpose
 from grad.dtype import ALL_DTYPES, DType, dtypes
 from grad.engine import realize
 from grad.graph import node as graph
+from grad.graph.index import Index, Variable
+from grad.graph.node import Node
 from grad.graph.primitives import ADD
+from grad.kernel.ir import Load, Loop, statements
 from grad.settings import settings
 from tests.engine.exact_graphs import leaf, values_of
+from tests.kernel.lower_test import kernels
 
 SIDES = (1, 2, 3, 8, 15, 16, 17, 33, 64, 65, 97, 130)
 
@@ -99,3 +103,43 @@ def test_rows_of_results_over_several_axes(last: int, backend: str) -> None:
             )
             realize([scaled])
             np.testing.assert_array_equal(values_of(scaled), expected + y[:1, :, :, :1])
+
+
+LARGE = [
+    ((8, 16, 32, 24, 40), (4, 2, 0, 3, 1)),
+    ((8, 16, 32, 24, 40), (0, 3, 1, 4, 2)),
+    ((8, 16, 32, 24, 40), (2, 4, 3, 1, 0)),
+    ((7, 17, 48, 23, 41), (0, 3, 1, 4, 2)),
+    ((3, 1, 1001, 2, 480), (4, 3, 1, 0, 2)),
+    ((2, 48, 211, 211), (0, 2, 3, 1)),
+    ((2100, 1024), (1, 0)),
+    ((1024, 2100), (1, 0)),
+]
+
+
+@pytest.mark.parametrize(("shape", "axes"), LARGE)
+def test_large_results_in_any_order_of_axes(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    x = np.random.default_rng(5).standard_normal(shape, np.float32)
+    node = graph.contiguous(graph.permute(leaf(x), axes))
+    realize([node])
+    np.testing.assert_array_equal(values_of(node), x.transpose(axes))
+
+
+def test_tiles_of_a_large_result_follow_each_other_as_what_is_read() -> None:
+    shape, axes = (8, 16, 32, 24, 40), (0, 3, 1, 4, 2)
+    x = graph.permute(leaf(np.zeros(shape, np.float32)), axes)
+    inner, reads = innermost_tiles(graph.contiguous(x))
+    # Rows of 40 elements follow each other in memory; in the result 16 tiles lie between.
+    assert reads[0].coefficient(inner) == 40
+    y = leaf(np.zeros([shape[axis] for axis in axes], np.float32))
+    inner, reads = innermost_tiles(graph.pointwise(ADD, x, y))
+    assert 40 not in [index.coefficient(inner) for index in reads]
+
+
+def innermost_tiles(node: Node) -> tuple[Variable, list[Index]]:
+    """The variable that numbers the tiles which one item walks, and what is loaded in them."""
+    (kernel,) = kernels(node)
+    found = [(s, around) for s, around in statements(kernel) if isinstance(s, Load)]
+    loop = found[0][1][1]
+    assert isinstance(loop, Loop)
+    return loop.variable, [s.index for s, _ in found]
