@@ -3,14 +3,15 @@
 A kernel that walks each row several times waits for memory in the first of these loops, which only
 reads, and in the last, which writes, and computes in the one between; far too much lies between the
 two for the processor to overlap them by itself. So the dearest loop of a row asks for what the
-rows after it will read, and for the lines of this row that will be written. `loops.py` calls
-this. Prefetching an address that does not exist does nothing.
+rows after it will read, and for the lines of this row that will be written. Only so many lines can
+be under way: where a second loop costs enough for some to arrive in it, it asks for half of what
+will be read. `loops.py` calls this. Prefetching an address that does not exist does nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grad.codegen.llvm.addresses import Addresses
 from grad.codegen.llvm.builder import Builder, Value
@@ -23,18 +24,25 @@ from grad.kernel.ir import Load, Loop, Parameter, Store
 LINE_BYTES = 64
 # What is read is asked for this far ahead at least: many short rows, or the next long one.
 AHEAD_BYTES = 4096
+# A second loop asks for its half if it costs this much of what the dearest does.
+ENOUGH = 1 / 4
 # The next row has to wait in the second-level cache.
 LONGEST_BYTES = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
 class Soon:
-    """What will be read or written: ``parameter[index]`` and as far as the vector reaches."""
+    """What will be read or written: ``parameter[index]`` and as far as the vector reaches.
+
+    Of a row that `parts` loops ask for, each asks for one part, which begins at element `first`.
+    """
 
     parameter: int
     index: Index
     dtype: DType
     written: bool
+    first: int = 0
+    parts: int = 1
 
 
 def prefetches(rows: Loop, parameters: Mapping[int, Parameter]) -> dict[Variable, tuple[Soon, ...]]:
@@ -43,10 +51,18 @@ def prefetches(rows: Loop, parameters: Mapping[int, Parameter]) -> dict[Variable
     size = inner[0].variable.size if inner else 0
     if len(inner) < 2 or any(loop.variable.size != size for loop in inner):
         return {}
-    dearest = max(inner, key=lambda loop: phase_cost((loop,)))
-    own = variable(dearest.variable.name, size)
-    found = (soon for loop in inner for soon in _accesses(loop, rows.variable, own, parameters))
-    return {dearest.variable: tuple(dict.fromkeys(found))}
+    *_, second, dearest = sorted(inner, key=lambda loop: phase_cost((loop,)))
+    shared = phase_cost((second,)) >= ENOUGH * phase_cost((dearest,))
+    loops = [dearest, second] if shared else [dearest]
+    found: dict[Variable, tuple[Soon, ...]] = {}
+    for number, asking in enumerate(loops):
+        own = variable(asking.variable.name, size)
+        first = number * -(-size // len(loops))
+        wanted = [s for loop in inner for s in _accesses(loop, rows.variable, own, parameters)]
+        reads = [replace(s, first=first, parts=len(loops)) for s in wanted if not s.written]
+        writes = [s for s in wanted if s.written and asking is dearest]
+        found[asking.variable] = tuple(dict.fromkeys([*reads, *writes]))
+    return found
 
 
 def _accesses(
@@ -83,8 +99,9 @@ def emit_prefetches(
 ) -> None:
     """Ask for what a vector of `width` elements from `index` on of the loop over `lanes` will."""
     for soon in wanted:
-        with addresses.inside(lanes, index):
+        place = b.add(b.binary("udiv", index, soon.parts), soon.first) if soon.parts > 1 else index
+        with addresses.inside(lanes, place):
             base = addresses.pointer(soon.parameter, soon.index, STORAGE[soon.dtype])
-        for line in range(0, width * soon.dtype.itemsize, LINE_BYTES):
+        for line in range(0, width * soon.dtype.itemsize // soon.parts, LINE_BYTES):
             kind = [Value(str(number), "i32") for number in (int(soon.written), 3, 1)]
             b.call("void", "llvm.prefetch.p0", b.gep("i8", base, line), *kind)
