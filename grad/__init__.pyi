@@ -346,36 +346,6 @@ def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tenso
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
     """Linear interpolation ``start + weight * (end - start)``."""
 
-def rand_like(
-    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
-) -> Tensor:
-    """Numbers uniform in [0, 1), of the shape and type of x."""
-
-def randn_like(
-    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
-) -> Tensor:
-    """Normally distributed numbers of the shape and type of x."""
-
-def randint_like(
-    x: Any, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
-) -> Tensor:
-    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
-
-def bernoulli(x: Any, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
-    """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
-
-def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = ...,
-    dropout_p: _float = ...,
-    is_causal: _bool = ...,
-    scale: _float | None = ...,
-    enable_gqa: _bool = ...,
-) -> Tensor:
-    """``softmax(query @ key.mT * scale + mask) @ value`` over the last two axes."""
-
 def reshape(x: Any, *shape: Any) -> Tensor:
     """The same values in another shape; a view where that can be, else a copy."""
 
@@ -428,6 +398,36 @@ def tile(x: Any, *dims: Any) -> Tensor:
 
 def roll(x: Any, shifts: Any, dims: Any = ...) -> Tensor:
     """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
+
+def rand_like(
+    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
+) -> Tensor:
+    """Numbers uniform in [0, 1), of the shape and type of x."""
+
+def randn_like(
+    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
+) -> Tensor:
+    """Normally distributed numbers of the shape and type of x."""
+
+def randint_like(
+    x: Any, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
+) -> Tensor:
+    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
+
+def bernoulli(x: Any, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
+    """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = ...,
+    dropout_p: _float = ...,
+    is_causal: _bool = ...,
+    scale: _float | None = ...,
+    enable_gqa: _bool = ...,
+) -> Tensor:
+    """``softmax(query @ key.mT * scale + mask) @ value`` over the last two axes."""
 
 def pad(x: Any, pad: Any, mode: str = ..., value: _float | None = ...) -> Tensor:
     """x with elements put before and after its last axes."""

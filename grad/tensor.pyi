@@ -303,38 +303,6 @@ class Tensor(Variable):
         """Linear interpolation ``start + weight * (end - start)``."""
     def lerp_(self, end: Any, weight: Any) -> Tensor:
         """`lerp` in place."""
-    def rand_like(
-        self,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Numbers uniform in [0, 1), of the shape and type of x."""
-    def randn_like(
-        self,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Normally distributed numbers of the shape and type of x."""
-    def randint_like(
-        self, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
-    ) -> Tensor:
-        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
-    def bernoulli(self, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
-        """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
-    def uniform_(self, low: _float = ..., high: _float = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with numbers uniform in ``[low, high)``, and return it."""
-    def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with normally distributed numbers, and return it."""
-    def bernoulli_(self, p: Any = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with 1 with probability `p` (a number or a tensor), else 0, and return it."""
-    def random_(self, low: _int = ..., high: _int | None = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with whole numbers in ``[low, high)``, or ``[0, low)``, and return it."""
     def _through(self, path: Any) -> Tensor:
         """`x` through any path; what a view's history becomes when its base was written to."""
     def view(self, *shape: Any) -> Tensor:
@@ -377,6 +345,38 @@ class Tensor(Variable):
         """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
     def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
         """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
+    def rand_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """Numbers uniform in [0, 1), of the shape and type of x."""
+    def randn_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """Normally distributed numbers of the shape and type of x."""
+    def randint_like(
+        self, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
+    ) -> Tensor:
+        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
+    def bernoulli(self, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
+        """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
+    def uniform_(self, low: _float = ..., high: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with numbers uniform in ``[low, high)``, and return it."""
+    def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with normally distributed numbers, and return it."""
+    def bernoulli_(self, p: Any = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with 1 with probability `p` (a number or a tensor), else 0, and return it."""
+    def random_(self, low: _int = ..., high: _int | None = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with whole numbers in ``[low, high)``, or ``[0, low)``, and return it."""
     def sum(
         self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
     ) -> Tensor:
