@@ -8,17 +8,18 @@ before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div
 
 PIECES = 16  # enough for 8 threads that do not run evenly
-PIECE_OPERATIONS = 1_500_000  # of the smallest piece of a large product
+PIECE_OPERATIONS = 600_000  # of the smallest piece: 4 us, of which handing it over takes 1
 PACKING_PIECE_OPERATIONS = 8_000_000  # the same where each piece packs an operand
 ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
 THREADS = (2, 4, 8)  # that should be equally busy
 ROWS_FOR_PACKING_B = 240  # pay for packing a part of B once more
-ROWS_IN_PLACE = 48
+ROWS_IN_PLACE = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def pieces_of(
 
     The block of B fills half the second-level cache at most. Columns are cut first, since a part of
     B belongs to one block of columns, then rows, until there are about `pieces` or packing would no
-    longer be paid back by its uses; there may be more blocks of columns where that divides evenly.
+    longer be paid back by its uses; there may be more where that divides evenly.
     """
     tiles, panels = tiling.tiles, tiling.panels
     panel_columns = tiling.widths[0] * problem.lanes
@@ -51,25 +52,31 @@ def pieces_of(
     wanted = ceil_div(min(pieces, problem.operations // least), max(1, problem.batch))
     least_panels = ceil_div(_least_columns(tiles, panel_columns, pack_a, pack_b), panel_columns)
     least_rows = ROWS_FOR_PACKING_B if pack_b else ROWS_IN_PLACE
-    fitting = min(ceil_div(wanted, max(1, row_blocks)), panels // least_panels)
-    column_blocks = max(column_blocks, fitting, 1)
-    row_blocks = max(row_blocks, min(ceil_div(wanted, column_blocks), problem.m // least_rows), 1)
-    most = max(column_blocks, min(2 * column_blocks - 1, panels // least_panels))
-    others = ceil_div(tiles, ceil_div(tiles, row_blocks)) * max(1, problem.batch)
-    column_blocks = min(
-        range(column_blocks, most + 1), key=lambda blocks: _idleness(panels, blocks, others)
-    )
+    most_columns, most_rows = panels // least_panels, problem.m // least_rows
+    column_blocks = max(column_blocks, min(ceil_div(wanted, max(1, row_blocks)), most_columns), 1)
+    row_blocks = max(row_blocks, min(ceil_div(wanted, column_blocks), most_rows), 1)
+    others = max(1, problem.batch)
+    threads = [count for count in THREADS if count <= max(wanted * others, THREADS[0])]
+    row_blocks = _even(tiles, row_blocks, most_rows, column_blocks * others, threads)
+    column_blocks = _even(panels, column_blocks, most_columns, row_blocks * others, threads)
     return ceil_div(tiles, min(row_blocks, tiles)), ceil_div(panels, min(column_blocks, panels))
 
 
-def _idleness(panels: int, blocks: int, others: int) -> float:
-    """How long 2, 4 and 8 threads take for `blocks` blocks of panels, each `others` times, in all;
-    3 if nobody waits for anybody."""
-    in_block = ceil_div(panels, min(blocks, panels))
-    pieces = ceil_div(panels, in_block) * others
-    return sum(
-        ceil_div(pieces, threads) * threads * in_block / (panels * others) for threads in THREADS
-    )
+def _even(total: int, blocks: int, most: int, others: int, threads: Sequence[int]) -> int:
+    """About `blocks` blocks of `total`, so many that `threads` are equally busy."""
+    candidates = range(blocks, max(blocks, min(2 * blocks - 1, most)) + 1)
+    if blocks > 2:  # one less may divide better, and is hardly larger
+        candidates = range(blocks - 1, candidates.stop)
+    return min(candidates, key=lambda count: _idleness(total, count, others, threads))
+
+
+def _idleness(total: int, blocks: int, others: int, threads: Sequence[int]) -> float:
+    """How long `threads` take for `blocks` blocks of `total`, each `others` times, next to threads
+    that never wait; to a tenth, since more blocks cost more."""
+    in_block = ceil_div(total, min(blocks, total))
+    pieces = ceil_div(total, in_block) * others
+    times = [ceil_div(pieces, count) * count * in_block / (total * others) for count in threads]
+    return round(sum(times) / len(times), 1)
 
 
 def _least_columns(tiles: int, panel_columns: int, pack_a: bool, pack_b: bool) -> int:
