@@ -6,9 +6,11 @@ import ctypes
 import gc
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +28,7 @@ from grad.buffer import (
 )
 from grad.dtype import ALL_DTYPES
 from grad.errors import OutOfMemoryError
-from grad.runtime import slabs
+from grad.runtime import memory, slabs
 from grad.runtime.buffer_pool import BufferPool, readable
 from grad.runtime.memory import capacity_for
 from grad.runtime.slabs import map_huge
@@ -363,6 +365,28 @@ def test_a_forked_child_has_its_own_memory():
         os._exit(7 if Buffer(5 * MEGABYTE).nbytes == 5 * MEGABYTE else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert all(bytes(buffer.memory[:4]) == b"mine" for buffer in buffers)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_of_a_fork_while_a_slab_is_cut_has_memory():
+    cutting, seconds = threading.Event(), 0.2
+
+    def cut() -> None:
+        with memory._slabs._lock:
+            cutting.set()
+            time.sleep(seconds)
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    cutting.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends a child that waits for ever
+        clear_buffer_cache()
+        os._exit(7 if Buffer(MEGABYTE).nbytes == MEGABYTE else 1)
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_the_interpreter_ends_quietly_with_buffers_alive():

@@ -35,6 +35,12 @@ CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limi
 
 
 _slabs = Slabs()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_slabs.before_fork,
+        after_in_parent=_slabs.after_fork_in_parent,
+        after_in_child=_slabs.after_fork_in_child,
+    )
 
 
 @dataclass(slots=True, eq=False)

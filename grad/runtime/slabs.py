@@ -80,6 +80,16 @@ class Slabs:
             self._next += nbytes
             return Part(pages, address - self._base, nbytes, address)
 
+    def before_fork(self) -> None:
+        """Hold the lock over a fork, so that the child has a whole slab."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = RLock()
+
     def _open(self, nbytes: int) -> None:
         """Begin a new slab, as small as need be where the system has no more."""
         try:
