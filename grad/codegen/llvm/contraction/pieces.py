@@ -57,12 +57,14 @@ def pieces_of(
     row_blocks = max(row_blocks, min(ceil_div(wanted, column_blocks), most_rows), 1)
     others = max(1, problem.batch)
     threads = [count for count in THREADS if count <= max(wanted * others, THREADS[0])]
-    row_blocks = _even(tiles, row_blocks, most_rows, column_blocks * others, threads)
-    column_blocks = _even(panels, column_blocks, most_columns, row_blocks * others, threads)
+    row_blocks = even_blocks(tiles, row_blocks, most_rows, column_blocks * others, threads)
+    column_blocks = even_blocks(panels, column_blocks, most_columns, row_blocks * others, threads)
     return ceil_div(tiles, min(row_blocks, tiles)), ceil_div(panels, min(column_blocks, panels))
 
 
-def _even(total: int, blocks: int, most: int, others: int, threads: Sequence[int]) -> int:
+def even_blocks(
+    total: int, blocks: int, most: int, others: int, threads: Sequence[int] = THREADS
+) -> int:
     """About `blocks` blocks of `total`, so many that `threads` are equally busy."""
     candidates = range(blocks, max(blocks, min(2 * blocks - 1, most)) + 1)
     if blocks > 2:  # one less may divide better, and is hardly larger

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grad.codegen.llvm.contraction.pieces import PIECES, Tiling, pieces_of
+from grad.codegen.llvm.contraction.pieces import PIECES, Tiling, even_blocks, pieces_of
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction.structure import (
     TILES_PACKED_TOGETHER,
@@ -45,7 +45,12 @@ ROWS_IN_PLACE = 96  # more rows pay for packing B
 UNALIGNED_ROWS_IN_PLACE = 64  # the same where most vectors of B lie across two cache lines
 COLUMNS_IN_PLACE = 256  # of a transposed A, where they may reach half the second-level cache
 BLOCK_SHARE = 4  # of the second-level cache, for a packed block of B beside the next one
-PIECE_BYTES = 1 << 20  # smallest piece of a large vector product, of matrix read
+PIECE_BYTES = 1 << 18  # smallest piece of a vector product, of matrix read
+# Columns (of a matrix that lies along k: its rows) in a block of a vector product, unless a piece
+# needs more: at least, for runs of a kilobyte, and of a large matrix, for runs of a page.
+COLUMNS_OF_BLOCK: Mapping[Kind, tuple[int, int]] = {Kind.STREAM: (240, 1024), Kind.DOT: (32, 128)}
+FEWEST_BLOCKS = 4  # of a product that is large enough
+READERS = (2, 4)  # threads that should be equally busy; more seldom read faster
 GRAIN_OPERATIONS = 500_000
 
 
@@ -121,11 +126,12 @@ def _vector_product(problem: Problem, kind: Kind, *, swapped: bool) -> Choice:
         a_computed=problem.a_computed,
         b_computed=problem.b_computed,
     )
-    # A streamed block reads a page of a matrix row in one run; a dotted one has whole rows.
-    step = 1024 if kind is Kind.STREAM else 32
+    least, most = COLUMNS_OF_BLOCK[kind]
     wanted = round_up(ceil_div(PIECE_BYTES // problem.b_memory.itemsize, k), lanes)
-    columns = min(round_up(n, lanes), max(step, wanted))
-    columns = round_up(ceil_div(n, ceil_div(n, columns)), lanes)
+    blocks = max(ceil_div(n, max(most, wanted)), min(FEWEST_BLOCKS, n // max(least, wanted)), 1)
+    vectors = ceil_div(n, lanes)
+    blocks = even_blocks(vectors, blocks, n // least, max(1, problem.batch), READERS)
+    columns = round_up(ceil_div(n, blocks), lanes)
     blocks = ceil_div(n, columns)
     a_offset = round_up(m * columns * size, 64)
     scratch = a_offset + (round_up(m * round_up(k, lanes) * size, 64) if pack_a else 0)
