@@ -27,6 +27,7 @@ from grad.kernel.ir import (
     Store,
     Test,
 )
+from grad.kernel.walk import indices_of, operands_of, statements_in
 
 Computing = Let | Number | Scalar | Count | Test | Load
 
@@ -59,7 +60,7 @@ def _only_sums(statement: Statement) -> TypeGuard[Loop]:
         and not statement.parallel
         and statement.limit is None
         and all(isinstance(s, Computing | Accumulate) for s in statement.body)
-        and not any(index.dynamics() for s in statement.body for index in _indices(s))
+        and not any(index.dynamics() for s in statement.body for index in indices_of(s))
     )
 
 
@@ -68,7 +69,7 @@ def _partner(before: Sequence[Statement], loop: Statement) -> int | None:
     assert isinstance(loop, Loop)
     totals = {s.accumulator for s in loop.body if isinstance(s, Accumulate)}
     inside = {s.value for s in loop.body if isinstance(s, Computing)}
-    needs = {v for s in loop.body for v in _operands(s)} - inside - totals
+    needs = {v for s in loop.body for v in operands_of(s)} - inside - totals
     reads = {s.parameter for s in loop.body if isinstance(s, Load)}
     loads = set(_loads(loop))
     for place in range(len(before) - 1, -1, -1):
@@ -145,36 +146,9 @@ def _loads(loop: Loop) -> Iterator[Hashable]:
             yield replace(_renamed(s, loop.variable, row, {}), value=0)  # type: ignore[call-arg]
 
 
-def _indices(statement: Statement) -> list[Index]:
-    match statement:
-        case Load():
-            return [statement.index, *(guard.index for guard in statement.guards)]
-        case Test():
-            return [guard.index for guard in statement.guards]
-        case Count():
-            return [statement.index]
-    return []
-
-
-def _operands(statement: Statement) -> tuple[int, ...]:
-    """The values that a statement of a loop that `_only_sums` reads."""
-    if isinstance(statement, Let):
-        return statement.operands
-    return (statement.value,) if isinstance(statement, Accumulate) else ()
-
-
-def _inside(statement: Statement) -> Iterator[Statement]:
-    pending = [statement]
-    while pending:
-        found = pending.pop()
-        if isinstance(found, Loop):
-            pending.extend(found.body)
-        yield found
-
-
 def _made(statement: Statement) -> Iterator[int]:
     """The values that a statement defines or changes."""
-    for s in _inside(statement):
+    for s in statements_in([statement]):
         if isinstance(s, Computing | Declare | Running):
             yield s.value
         if isinstance(s, Accumulate | Running):
@@ -183,4 +157,4 @@ def _made(statement: Statement) -> Iterator[int]:
 
 def _stored(statement: Statement) -> Iterator[int]:
     """The parameters that a statement stores to."""
-    return (s.parameter for s in _inside(statement) if isinstance(s, Store))
+    return (s.parameter for s in statements_in([statement]) if isinstance(s, Store))

@@ -19,18 +19,17 @@ from grad.graph.index import Index, Variable, substitute, variable
 from grad.graph.positions import Guard
 from grad.kernel.cost import statement_cost
 from grad.kernel.ir import (
-    Accumulate,
     Count,
     Let,
     Load,
     Loop,
     Number,
-    Running,
     Scalar,
     Statement,
     Store,
     Test,
 )
+from grad.kernel.walk import operands_of
 from grad.kernel.writer import Writer
 
 # What a kernel keeps has to fit into the cache of a core that is big and near.
@@ -193,25 +192,9 @@ def _defined(loop: Loop) -> dict[int, Defining]:
     return {s.value: s for s in loop.body if isinstance(s, Defining)}
 
 
-def _operands(statement: Statement) -> tuple[int, ...]:
-    """The values that a statement reads."""
-    match statement:
-        case Let():
-            return statement.operands
-        case Store():
-            return (statement.value, *statement.index.dynamics())
-        case Accumulate():
-            return (statement.value,)
-        case Running():
-            return (statement.operand,)
-        case Load() | Count():
-            return tuple(statement.index.dynamics())
-    return ()
-
-
 def _read_by(loop: Loop, chosen: Callable[[Statement], bool]) -> list[int]:
     """The values that the chosen statements of a loop read, each once."""
-    return list(dict.fromkeys(v for s in loop.body if chosen(s) for v in _operands(s)))
+    return list(dict.fromkeys(v for s in loop.body if chosen(s) for v in operands_of(s)))
 
 
 def _closure(defined: dict[int, Defining], values: Iterable[int]) -> set[int]:
@@ -222,7 +205,7 @@ def _closure(defined: dict[int, Defining], values: Iterable[int]) -> set[int]:
         value = pending.pop()
         if value in defined and value not in found:
             found.add(value)
-            pending.extend(_operands(defined[value]))
+            pending.extend(operands_of(defined[value]))
     return found
 
 

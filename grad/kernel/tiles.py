@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from grad.graph.index import Index, Variable, add, const, scale
 from grad.graph.movement import Shape
 from grad.graph.positions import Position, unflatten
-from grad.kernel.ir import Count, Load, Loop, Statement, Store, Test
+from grad.kernel.ir import Load
 from grad.kernel.streams import LEAST_BYTES, LINE_BYTES
+from grad.kernel.walk import indices_of, statements_in
 from grad.kernel.writer import Writer
 from grad.schedule.program import Entry
 
@@ -98,8 +99,8 @@ def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:
             position.append(loops.enter_context(writer.loop(size)))
             variables.append(next(reversed(writer.variable_levels)))
         body(writer, tuple(position))
-    inside = list(_inside(writer.bodies[0]))
-    groups = _walked_as_one(variables, [i for s in inside for i in _indices(s)])
+    inside = list(statements_in(writer.bodies[0]))
+    groups = _walked_as_one(variables, [i for s in inside for i in indices_of(s)])
     steps = [_step(group) for group in groups]
     found = [
         (axis, s.index)
@@ -135,28 +136,6 @@ def _runs_across(index: Index, rows: Variable, columns: Variable) -> bool:
         and index.coefficient(rows) == 1
         and index.coefficient(columns) not in (0, 1, None)
     )
-
-
-def _inside(statements: list[Statement]) -> Iterator[Statement]:
-    stack = list(statements)
-    while stack:
-        statement = stack.pop()
-        if isinstance(statement, Loop):
-            stack.extend(statement.body)
-        yield statement
-
-
-def _indices(statement: Statement) -> list[Index]:
-    """All index expressions of a statement."""
-    match statement:
-        case Load():
-            return [statement.index, *(guard.index for guard in statement.guards)]
-        case Test():
-            return [guard.index for guard in statement.guards]
-        case Store() | Count():
-            return [statement.index]
-        case _:
-            return []
 
 
 def _walked_as_one(variables: list[Variable], indices: list[Index]) -> list[list[Variable]]:

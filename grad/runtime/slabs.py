@@ -31,13 +31,17 @@ def map_huge(nbytes: int) -> tuple[mmap.mmap, int]:
         pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     else:
         pages = mmap.mmap(-1, size)
-    base = np.frombuffer(pages, np.uint8).__array_interface__["data"][0]
+    base = _address(pages)
     address = -(-base // HUGE_PAGE) * HUGE_PAGE
     if hasattr(mmap, "MADV_HUGEPAGE"):
         # It is advice only: a kernel built without huge pages refuses it.
         with contextlib.suppress(OSError):
             pages.madvise(mmap.MADV_HUGEPAGE, address - base, whole)
     return pages, address
+
+
+def _address(pages: mmap.mmap) -> int:
+    return np.frombuffer(pages, np.uint8).__array_interface__["data"][0]
 
 
 class Part:
@@ -58,10 +62,10 @@ class Part:
 
 
 class Slabs:
-    """Cuts parts off one slab after the other; a part of another slab is cut when it is used up."""
+    """Cuts parts off one slab, and off a new one when that is used up."""
 
     def __init__(self) -> None:
-        # Of one thread again and again: a finaliser may want memory inside an allocation.
+        # The thread that holds it may want it again: in a finaliser that runs inside a cut.
         self._lock = RLock()
         self._pages: mmap.mmap | None = None
         self._base = self._next = self._end = 0
@@ -99,5 +103,5 @@ class Slabs:
             pages, address = map_huge(nbytes)
             size = nbytes
         self._pages = pages
-        self._base = np.frombuffer(pages, np.uint8).__array_interface__["data"][0]
+        self._base = _address(pages)
         self._next, self._end = address, address + size

@@ -7,7 +7,8 @@ at a time.
 
 from __future__ import annotations
 
-from grad.kernel.ir import Accumulate, Declare, Let, Load, Loop, Running, Statement
+from grad.kernel.ir import Accumulate, Declare, Let, Load, Loop, Running
+from grad.kernel.walk import statements_in
 
 # A body with something this dear (in additions) keeps the units busy on one or two registers.
 DEAR = 14
@@ -16,7 +17,7 @@ DEAR = 14
 def lane_count(loop: Loop, vector_bytes: int) -> int:
     """Lanes of one register for the widest type that the loop loads or computes."""
     widest = 2
-    for statement in _inside(loop):
+    for statement in statements_in(loop.body):
         if isinstance(statement, Load | Let | Declare):
             # Floats of 16 bits are computed in float32.
             least = 4 if statement.dtype.kind == "f" else 1
@@ -29,7 +30,7 @@ def registers(loop: Loop) -> int:
 
     Running sums wait for the vector before in any case, and cost more in longer ones.
     """
-    body = _inside(loop)
+    body = list(statements_in(loop.body))
     if any(isinstance(s, Running) for s in body):
         return 1
     dearest = max((s.op.cost for s in body if isinstance(s, Let)), default=0)
@@ -40,19 +41,7 @@ def registers(loop: Loop) -> int:
 
 def accumulated(loop: Loop) -> list[int]:
     """The accumulators that the loop changes and does not declare."""
-    inside = _inside(loop)
+    inside = list(statements_in(loop.body))
     declared = {s.value for s in inside if isinstance(s, Declare)}
     changed = [s.accumulator for s in reversed(inside) if isinstance(s, Accumulate | Running)]
     return [a for a in dict.fromkeys(changed) if a not in declared]
-
-
-def _inside(loop: Loop) -> list[Statement]:
-    """All statements of the loop, those of loops inside it too."""
-    found: list[Statement] = []
-    stack: list[Statement] = list(loop.body)
-    while stack:
-        statement = stack.pop()
-        found.append(statement)
-        if isinstance(statement, Loop):
-            stack.extend(statement.body)
-    return found

@@ -3,7 +3,7 @@
 A piece is a block of row tiles times a block of column panels. It packs its own part of B (and of
 A, if that is packed), so pieces must be large enough to pay for that, and there should be as many
 as keep two, four or eight threads equally busy. `plan.py` decides on tiles, panels and packing
-before.
+before, and takes `even_blocks` for vector products too.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ def pieces_of(
     return ceil_div(tiles, min(row_blocks, tiles)), ceil_div(panels, min(column_blocks, panels))
 
 
-def even_blocks(
-    total: int, blocks: int, most: int, others: int, threads: Sequence[int] = THREADS
-) -> int:
+def even_blocks(total: int, blocks: int, most: int, others: int, threads: Sequence[int]) -> int:
     """About `blocks` blocks of `total`, so many that `threads` are equally busy."""
     candidates = range(blocks, max(blocks, min(2 * blocks - 1, most)) + 1)
     if blocks > 2:  # one less may divide better, and is hardly larger

@@ -1,0 +1,50 @@
+"""What statements of kernel IR contain: the statements inside loops, indices, values that are read.
+
+Passes over kernels (`tiles.py`, `keep.py`, `join.py`) and code generation ask these of any
+statement of `ir.py`; what only one of them asks is in its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from grad.graph.index import Index
+from grad.kernel.ir import Accumulate, Count, Let, Load, Loop, Running, Statement, Store, Test
+
+
+def statements_in(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """All of `statements` and those of the loops among them, from the last one to the first."""
+    pending = list(statements)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, Loop):
+            pending.extend(statement.body)
+        yield statement
+
+
+def indices_of(statement: Statement) -> list[Index]:
+    """All index expressions of a statement."""
+    match statement:
+        case Load():
+            return [statement.index, *(guard.index for guard in statement.guards)]
+        case Test():
+            return [guard.index for guard in statement.guards]
+        case Store() | Count():
+            return [statement.index]
+    return []
+
+
+def operands_of(statement: Statement) -> tuple[int, ...]:
+    """The values that a statement reads."""
+    match statement:
+        case Let():
+            return statement.operands
+        case Store():
+            return (statement.value, *statement.index.dynamics())
+        case Accumulate():
+            return (statement.value,)
+        case Running():
+            return (statement.operand,)
+        case Load() | Count():
+            return tuple(statement.index.dynamics())
+    return ()
