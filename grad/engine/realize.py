@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from grad.device import open_backend
-from grad.engine.plan import Plan, make_plan
+from grad.engine.assembly import make_plan
+from grad.engine.plan import Plan
 from grad.engine.recording import recording
 from grad.graph.node import Node
 from grad.schedule.program import Walk, program_of, walk

@@ -1,0 +1,243 @@
+"""Make a Plan of a program: passes, kernels, order and memory.
+
+`make_plan` simplifies and groups the program, lowers and compiles each group, puts independent
+kernels into one step, and lays temporaries out in one arena. plan.py says what comes out of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch
+from grad.dtype import DType
+from grad.engine.memory import Span, lay_out
+from grad.engine.plan import Output, Plan, Work
+from grad.engine.words import word_packer
+from grad.graph.primitives import ARGUMENT, BUFFER
+from grad.kernel.cost import operations
+from grad.kernel.lower import Lowered, lower_all
+from grad.kernel.verify import verify
+from grad.schedule.demand import Grouping
+from grad.schedule.early import sum_early
+from grad.schedule.explain import explain
+from grad.schedule.facts import renumbered
+from grad.schedule.group import group
+from grad.schedule.program import Program
+from grad.schedule.simplify import simplify
+from grad.schedule.split import split_deep_products
+from grad.schedule.verify import verify_grouping, verify_program
+from grad.settings import settings
+
+ALIGNMENT = 64
+
+
+def make_plan(program: Program, backend: Backend) -> Plan:
+    """Compile `program` for `backend`."""
+    leaf_count = sum(entry.op is BUFFER for entry in program.entries)
+    scalars = sorted(
+        (e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None
+    )
+    program = sum_early(simplify(split_deep_products(program)))
+    grouping = group(program)
+    if settings.debug >= 3:
+        print(program, *explain(program, grouping), sep="\n", file=sys.stderr)
+    if settings.verify:
+        verify_program(program)
+        verify_grouping(program, grouping)
+    lowered = lower_all(program, grouping)
+    if settings.verify:
+        for low in lowered:
+            verify(low.kernel)
+    if settings.debug >= 4:
+        for low in lowered:
+            print(low.kernel, file=sys.stderr)
+    return _Assembly(
+        program, grouping, lowered, backend, leaf_count, [d for _, d in scalars]
+    ).plan()
+
+
+class _Assembly:
+    """Puts compiled kernels together: order, memory, slots."""
+
+    def __init__(
+        self,
+        program: Program,
+        grouping: Grouping,
+        lowered: Sequence[Lowered],
+        backend: Backend,
+        leaf_count: int,
+        scalars: Sequence[DType],
+    ) -> None:
+        self.program = program
+        self.grouping = grouping
+        self.lowered = lowered
+        self.backend = backend
+        self.leaf_count = leaf_count
+        self.scalars = scalars
+        # An alias comes after what it is an alias of.
+        self.roots: dict[int, int] = {}
+        for number, target in sorted(grouping.aliases.items()):
+            self.roots[number] = self.roots.get(target, target)
+        self.compiled = [backend.compile(low.kernel) for low in lowered]
+        self.starts = self.levels()
+        self.outputs, self.fresh = self.output_slots()
+        self.first_output = leaf_count + len(scalars)
+        self.arena_slot = self.first_output + len(self.fresh)
+        self.scratch_slot = self.arena_slot + 1
+
+    # -- order -------------------------------------------------------------------------------------
+    def levels(self) -> list[int]:
+        """The step in which each group's first phase runs: as early as what it reads allows."""
+        ready: dict[int, int] = {}
+        starts = []
+        for found, low, phases in zip(
+            self.grouping.groups, self.lowered, self.compiled, strict=True
+        ):
+            start = 0
+            for sort, number in low.bindings:
+                if sort == "memory" and number not in found.stored:
+                    start = max(start, ready.get(number, 0))
+            starts.append(start)
+            for number in found.stored:
+                ready[number] = start + len(phases)
+        return starts
+
+    # -- memory ------------------------------------------------------------------------------------
+    def root_of(self, number: int) -> int:
+        """The entry whose memory entry `number` has: itself, or what it renumbers or overwrites."""
+        return self.roots.get(number, number)
+
+    def nbytes(self, number: int) -> int:
+        entry = self.program.entries[number]
+        size = entry.dtype.itemsize
+        for axis in entry.shape:
+            size *= axis
+        return size
+
+    def output_slots(self) -> tuple[tuple[Output, ...], dict[int, int]]:
+        """The outputs, and a number for each entry that needs a fresh buffer."""
+        outputs, fresh, taken = [], {}, set()
+        for output in self.program.outputs:
+            number = self.root_of(output)
+            entry = self.program.entries[number]
+            nbytes = self.nbytes(number)
+            if entry.op is BUFFER:
+                # Only what was overwritten in place takes its leaf's memory over.
+                plain = renumbered(self.program, output) == number
+                outputs.append(Output(nbytes, -1, entry.arg, copy=plain or number in taken))
+            else:
+                slot = fresh.setdefault(number, len(fresh))
+                outputs.append(Output(nbytes, slot, copy=number in taken))
+            taken.add(number)
+        return tuple(outputs), fresh
+
+    def spans(self) -> list[Span]:
+        """Life times (in steps) and sizes of everything that is not an output."""
+        first: dict[tuple[str, int], int] = {}
+        last: dict[tuple[str, int], int] = {}
+        sizes: dict[tuple[str, int], int] = {}
+        for group_number, (found, low, phases) in enumerate(
+            zip(self.grouping.groups, self.lowered, self.compiled, strict=True)
+        ):
+            start = self.starts[group_number]
+            for parameter, (sort, number) in zip(low.kernel.parameters, low.bindings, strict=True):
+                if sort in ("scalar", "scratch") or (
+                    sort == "memory" and not self.is_temporary(number)
+                ):
+                    continue
+                if sort == "temporary":
+                    key = (f"temporary{group_number}", number)
+                    sizes[key] = number * parameter.dtype.itemsize
+                else:
+                    key = (sort, self.root_of(number))
+                    sizes[key] = self.nbytes(number)
+                first.setdefault(key, start)
+                last[key] = max(last.get(key, 0), start + len(phases) - 1)
+            for number in found.stored:
+                if self.is_temporary(number):
+                    key = ("memory", self.root_of(number))
+                    sizes.setdefault(key, self.nbytes(number))
+                    first[key] = min(start, first.get(key, start))
+                    last[key] = max(last.get(key, 0), start + len(phases) - 1)
+        return [Span(key, sizes[key], first[key], last[key]) for key in sizes]
+
+    def is_temporary(self, number: int) -> bool:
+        """Whether the entry's memory is in the arena: neither a leaf's nor an output's."""
+        number = self.root_of(number)
+        return self.program.entries[number].op is not BUFFER and number not in self.fresh
+
+    # -- the plan ----------------------------------------------------------------------------------
+    def plan(self) -> Plan:
+        places, arena_bytes = lay_out(self.spans(), ALIGNMENT)
+        count = max(
+            (start + len(p) for start, p in zip(self.starts, self.compiled, strict=True)), default=0
+        )
+        steps: list[list[Launch]] = [[] for _ in range(count)]
+        works: list[list[Work]] = [[] for _ in range(count)]
+        scratch = [0] * count
+        workers = self.backend.workers()
+        for number, (low, phases) in enumerate(zip(self.lowered, self.compiled, strict=True)):
+            for offset, phase in enumerate(phases):
+                step = self.starts[number] + offset
+                words = self.words(number, low, phase, places, scratch[step])
+                scratch[step] += _aligned(phase.scratch_bytes * workers)
+                steps[step].append(Launch(phase, words, low.kernel.name))
+                works[step].append(self.work(low, offset))
+        slot_count = self.scratch_slot + 1
+        native = self.backend.link(steps, slot_count)
+        return Plan(
+            native,
+            tuple(word_packer(dtype) for dtype in self.scalars),
+            self.outputs,
+            tuple(self.nbytes(number) for number in self.fresh),
+            arena_bytes,
+            max(scratch, default=0),
+            tuple(tuple(step) for step in works),
+            len(set(self.starts)),
+            self.outputs == tuple(Output(self.nbytes(n), i) for i, n in enumerate(self.fresh)),
+        )
+
+    def work(self, low: Lowered, offset: int) -> Work:
+        touched = {number for sort, number in low.bindings if sort == "memory"}
+        done = operations(low.kernel.phases[offset])
+        return Work(low.kernel.name, sum(self.nbytes(number) for number in touched), done)
+
+    def words(
+        self,
+        group_number: int,
+        low: Lowered,
+        phase: CompiledPhase,
+        places: dict[tuple[str, int], int],
+        scratch: int,
+    ) -> tuple[tuple[int, int], ...]:
+        """The slot and offset of each argument word of a phase."""
+        words = []
+        for parameter, offset in phase.arguments:
+            if parameter == SCRATCH:
+                words.append((self.scratch_slot, scratch + offset))
+            elif parameter < 0:
+                words.append((-1, offset))
+            else:
+                slot, base = self.slot_of(group_number, *low.bindings[parameter], places)
+                words.append((slot, base + offset))
+        return tuple(words)
+
+    def slot_of(
+        self, group_number: int, sort: str, number: int, places: dict[tuple[str, int], int]
+    ) -> tuple[int, int]:
+        if sort == "scalar":
+            return self.leaf_count + self.program.entries[number].arg, 0
+        if sort == "temporary":
+            return self.arena_slot, places[(f"temporary{group_number}", number)]
+        number = self.root_of(number)
+        entry = self.program.entries[number]
+        if entry.op is BUFFER:
+            return entry.arg, 0
+        if number in self.fresh:
+            return self.first_output + self.fresh[number], 0
+        return self.arena_slot, places[("memory", number)]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
