@@ -7,6 +7,7 @@ wrong number comes from code generation or from what is above it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -63,11 +64,10 @@ class _Steps:
         self.steps = steps
 
     def run(self, slots: Sequence[int]) -> None:
-        for index in range(len(self.steps)):
-            self.run_step(index, slots)
+        self.run_steps(0, len(self.steps), slots)
 
-    def run_step(self, index: int, slots: Sequence[int]) -> None:
-        for launch in self.steps[index]:
+    def run_steps(self, first: int, end: int, slots: Sequence[int]) -> None:
+        for launch in chain.from_iterable(self.steps[first:end]):
             kernel = launch.phase.entry
             assert isinstance(kernel, Kernel)
             arrays = []

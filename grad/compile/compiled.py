@@ -21,7 +21,8 @@ from grad.autograd.variable import Variable
 from grad.compile.finish import finish
 from grad.compile.guards import Guards, Unguarded, collect
 from grad.compile.recorder import Tape
-from grad.compile.replay import STALE, Replay
+from grad.compile.replay import STALE
+from grad.compile.run import Runner
 from grad.compile.tree import take_apart
 from grad.compile.watch import watching
 from grad.dtype import DType, default_dtype
@@ -48,7 +49,7 @@ class Entry:
 
     Attributes:
         seen: whether it has been called. hopeless: whether it cannot be replayed.
-        record: guards and replay of the last recording, if there is one.
+        record: guards and runner of the last recording, if there is one.
         others: arguments that the key names by identity, which nobody else may get.
     """
 
@@ -57,7 +58,7 @@ class Entry:
     def __init__(self, others: list[Any]) -> None:
         self.others = others
         self.seen = self.hopeless = False
-        self.record: tuple[Guards, Replay] | None = None
+        self.record: tuple[Guards, Runner] | None = None
 
 
 def _environment() -> tuple[Any, ...]:
@@ -77,7 +78,7 @@ class Shortcut(NamedTuple):
 
     kinds: tuple[tuple[Any, DType, bool], ...]
     environment: tuple[Any, ...]
-    record: tuple[Guards, Replay]
+    record: tuple[Guards, Runner]
 
     def fits(self, args: tuple[Any, ...]) -> bool:
         """Whether a call with `args` is of the same kind."""
@@ -95,11 +96,11 @@ class Shortcut(NamedTuple):
         return self.environment == _environment()
 
 
-def _shortcut(args: Any, tensors: list[Any], record: tuple[Guards, Replay]) -> Shortcut | None:
+def _shortcut(args: Any, tensors: list[Any], record: tuple[Guards, Runner]) -> Shortcut | None:
     """The shortcut for calls like this one, if there is one."""
     plain = len(args) == len(tensors) and not any(tensor._path for tensor in tensors)
     # Whether arguments share memory matters when they are written to.
-    if not plain or any(write.argument >= 0 for write in record[1].writes):
+    if not plain or any(write.argument >= 0 for write in record[1].replay.writes):
         return None
     kinds = [(tensor.shape, tensor.dtype, tensor._requires_grad) for tensor in tensors]
     return Shortcut(tuple(kinds), _environment(), record)
@@ -131,9 +132,9 @@ class Compiled:
             return self.function(*args, **kwargs)  # part of what is being recorded
         shortcut = self._shortcut
         if shortcut is not None and not kwargs and shortcut.fits(args):
-            guards, replay = shortcut.record
+            guards, runner = shortcut.record
             if guards.broken() is None:
-                result = replay.run(args)
+                result = runner.run(args)
                 if result is not STALE:
                     return result
         tensors: list[Any] = []
@@ -146,10 +147,10 @@ class Compiled:
             entry = self._entries[key] = Entry(others)
         record = entry.record
         if record is not None:
-            guards, replay = record
+            guards, runner = record
             self._reason = guards.broken()
             if self._reason is None:
-                result = replay.run(tensors)
+                result = runner.run(tensors)
                 if result is not STALE:
                     self._shortcut = None if kwargs else _shortcut(args, tensors, record)
                     return result
@@ -215,7 +216,7 @@ class Compiled:
             entry.hopeless = True
             self._say("not recorded: it reads or returns what cannot be found again")
         else:
-            entry.record = guards, replay
+            entry.record = guards, Runner(replay)
         return result
 
     def _lose_hope(self, reason: str) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 
 from grad.compile.fresh import Fresh, fresh
 from grad.compile.gradient import GradientPlan, is_spent, record_gradient
+from grad.compile.in_place import compute_apart, in_place, plan_in_place
 from grad.compile.recorder import Tape
 from grad.compile.replay import GradWrite, Handle, Pin, Replay, Source, Write, require
 from grad.compile.tree import with_places
 from grad.compile.watch import node_slot
-from grad.engine.realize import cache, compute, nobody_computing
+from grad.engine.plan import Plan
+from grad.engine.realize import nobody_computing
 from grad.graph.node import Node, contiguous
 from grad.schedule.program import Walk, walk
 
@@ -79,13 +81,18 @@ class _Finish:
         if any(tape.is_made_here(t) and t._grad is not None for t in self.results):
             return None  # a replay makes another handle, which has no gradient
         roots = self.roots()
+        history = self.with_history()
+        spent = [n for n, t in history.items() if is_spent(t, tape.contexts)]
+        alive = {n: t for n, t in history.items() if n not in spent}
         with nobody_computing():
             pending = [node for node in dict.fromkeys(roots) if node.buffer is None]
             found = walk(pending)
-            plan, scalars = cache.find(found)
+            # A gradient to come would read what is overwritten.
+            wished = found if alive else in_place(found, tape, roots)
+            plan, scalars = plan_in_place(found, wished)
             sources = self.sources(found)
             outputs = {found.nodes[n]: i for i, n in enumerate(found.outputs)}
-            compute(found, plan, scalars)
+            compute_apart(found, plan, scalars)
         try:
             for check in tape.checks:
                 require(check, check.smallest.buffer, check.largest.buffer)
@@ -101,14 +108,11 @@ class _Finish:
         for known in tape.storages.values():  # saved tensors lead to the storage's own node
             if known.leaf in leaves:
                 leaves[known.before] = leaves[known.leaf]
-        history = self.with_history()
-        spent = [n for n, t in history.items() if is_spent(t, tape.contexts)]
-        alive = {n: t for n, t in history.items() if n not in spent}
         numbers = {node: number for number, node in enumerate(found.arguments)}
         gradient, possible = self.gradient(alive, outputs, leaves, numbers)
         if not possible:
             return None
-        made, writes, grads, handles = self.places(outputs)
+        made, writes, grads, handles = self.places(outputs, plan)
         checks = [(outputs[c.smallest], outputs[c.largest], c) for c in tape.checks]
         return Replay(
             plan=plan,
@@ -120,6 +124,7 @@ class _Finish:
             grads=grads,
             grads_read=tuple((g.tensor, g.before) for g in tape.grads.values() if g.read),
             handles=handles,
+            own=self.own_results,
             result=self.result,
             checks=tuple(checks),
             pins=self.pins(),
@@ -192,7 +197,7 @@ class _Finish:
             if event.counts or event.node in numbers
         )
 
-    def places(self, outputs: dict[Node, int]) -> tuple[Any, Any, Any, Any]:
+    def places(self, outputs: dict[Node, int], plan: Plan) -> tuple[Any, Any, Any, Any]:
         """The fresh storages, writes, gradients and handles of the replay."""
         made: list[Fresh] = []
         numbers: dict[int, int] = {}
@@ -211,7 +216,8 @@ class _Finish:
             Write(
                 self.argument_of.get(id(known.storage), -1),
                 known.storage,
-                fresh(outputs, node_slot.__get__(known.storage)),
+                value := fresh(outputs, node_slot.__get__(known.storage)),
+                plan.outputs[value.output].leaf >= 0 and not plan.outputs[value.output].copy,
             )
             for known in self.tape.storages.values()
             if known.written

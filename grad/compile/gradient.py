@@ -37,9 +37,9 @@ class Place(NamedTuple):
     gradient: int = -1
 
 
-def addresses(places: Sequence[tuple[Node, int]]) -> list[int]:
-    """Where in memory these are: nodes that have been computed, with offsets in bytes."""
-    return [node.buffer.address + offset for node, offset in places]  # type: ignore[union-attr]
+def address(node: Node) -> int:
+    """Where the values of a computed node begin."""
+    return node.buffer.address  # type: ignore[union-attr]
 
 
 class Target(NamedTuple):
@@ -124,7 +124,9 @@ class GradientPlan:
         with nobody_computing():
             memory = self.plan.reserve()
             found = [(whole[n] if isinstance(n, int) else n, offset) for n, offset in kept]
-            buffers: Any = self.plan.execute(addresses(found), words, memory)
+            buffers: Any = self.plan.execute(
+                [address(n) + offset for n, offset in found], words, memory
+            )
             cache.kernels += self.plan.kernel_count
         made: Nodes = {}
         results: list[Any] = []

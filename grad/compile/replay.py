@@ -1,27 +1,26 @@
 """`Replay`: a recorded function as one plan, with where its inputs come from and its results go.
 
 For each leaf of the plan there is a `Source`, the argument or the storage it is read from; for each
-output the storage, gradient or result that gets it. `Replay.run` computes the plan with other
-arguments and calls none of the function's Python. finish.py makes replays.
+output the storage, gradient or result that gets it. finish.py makes replays; run.py computes them
+with other arguments, calling none of the function's Python.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from grad.autograd.variable import Variable
 from grad.compile.fresh import Fresh, Nodes
-from grad.compile.gradient import GradientPlan, addresses, link_spent
+from grad.compile.gradient import GradientPlan
 from grad.compile.recorder import Check
-from grad.compile.tree import put_together
 from grad.dtype import DType
 from grad.engine.plan import Plan
-from grad.engine.realize import cache, interrupts_held, nobody_computing, realize
 from grad.graph.movement import Layout, Shape
 from grad.graph.node import Node
-from grad.graph.storage import Storage, write_through
+from grad.graph.storage import Storage
 
 STALE: Any = object()
 
@@ -58,11 +57,15 @@ class Handle(NamedTuple):
 
 
 class Write(NamedTuple):
-    """A storage that gets a new value: of argument number `argument` (or -1), or `storage`."""
+    """A storage that gets a new value: of argument number `argument` (or -1), or `storage`.
+
+    in_place: the plan stores the value where the old one was.
+    """
 
     argument: int
     storage: Storage
     fresh: Fresh
+    in_place: bool
 
 
 class Pin(NamedTuple):
@@ -91,7 +94,8 @@ class Replay:
         events: (function, number of the scalar that its result is, or -1), in order.
         fresh: the new storages. writes: storages that get new values.
         grads: gradients that are set. grads_read: (tensor, what its gradient must be).
-        handles: the tensors of the result; `result` is the result with places for them.
+        handles: the tensors of the result, of which there are `own`, and then the gradients;
+            `result` is the result with places for them.
         checks: (smallest, largest as outputs, what they must be).
         pins: arguments that must be where they were.
         gradient: how results that require a gradient get it; None if there are none.
@@ -110,6 +114,7 @@ class Replay:
     grads: tuple[GradWrite, ...]
     grads_read: tuple[tuple[Any, Any], ...]
     handles: tuple[Handle, ...]
+    own: int
     result: Any
     checks: tuple[tuple[int, int, Check], ...]
     pins: tuple[Pin, ...]
@@ -119,62 +124,30 @@ class Replay:
     written: frozenset[int]
     unwritten: tuple[int, ...]
 
-    def leaves(self, arguments: Sequence[Any]) -> list[tuple[Node, int]] | None:
-        """The node that each leaf is in, and where in it in bytes; None if a storage or a gradient
-        is no longer what it was.
+    def applies(self, arguments: Sequence[Any]) -> bool:
+        """Whether gradients are what they were, and arguments are on the storages they must be on
+        and on no others.
         """
         for tensor, before in self.grads_read:
             if tensor._grad is not before:
-                return None
+                return False
         for number, storage, offset in self.pins:
             tensor = arguments[number]
             if tensor._storage is not storage or (tensor._path and tensor.layout.offset != offset):
-                return None
-        for number in self.unwritten:
-            if id(arguments[number]._storage) in self.written:
-                return None
+                return False
+        return all(id(arguments[n]._storage) not in self.written for n in self.unwritten)
+
+    def leaves(self, arguments: Sequence[Any]) -> list[tuple[Node, int]]:
+        """The (computed) node that each leaf is in, and where in it in bytes."""
         found: list[tuple[Node, int]] = []
-        for number, storage, offset, shape, dtype in self.sources:
+        for number, storage, offset, _, dtype in self.sources:
             if storage is None:
                 tensor = arguments[number]
-                node = tensor._storage.node
+                storage = tensor._storage
                 if tensor._path:
                     offset += tensor.layout.offset * dtype.itemsize
-            else:
-                node = storage.node
-                if node.shape != shape or node.dtype is not dtype:
-                    return None
-            if node.buffer is None:
-                realize((node,))
-            found.append((node, offset))
+            found.append((storage.node, offset))
         return found
-
-    def run(self, arguments: Sequence[Any]) -> Any:
-        """Run with the tensors `arguments`; gives the result, or `STALE` when a storage is no
-        longer what it was.
-        """
-        plan = self.plan
-        nodes: Nodes = {}
-        with nobody_computing():
-            leaves = self.leaves(arguments)
-            if leaves is None:
-                return STALE
-            memory = plan.reserve()
-            words = self.words_now() if self.events else self.words
-            buffers: Any = plan.execute(addresses(leaves), words, memory)
-            cache.kernels += plan.kernel_count
-            for smallest, largest, check in self.checks:
-                require(check, buffers[smallest], buffers[largest])
-            if self.writes:
-                self.write(arguments, buffers, nodes)
-        if self.pure is not None:
-            return Variable._wrap(self.pure.node(buffers, nodes))
-        tensors = self.tensors(arguments, [fresh.node(buffers, nodes) for fresh in self.fresh])
-        if self.gradient is not None:
-            self.gradient.link(tensors, arguments, buffers, nodes, leaves, words)
-        for number in self.spent:
-            link_spent(tensors[number])
-        return put_together(self.result, tensors)
 
     def words_now(self) -> list[int]:
         """The scalars of the plan, with everything done that is done at each replay."""
@@ -186,40 +159,66 @@ class Replay:
                 words[number] = packers[number](value)
         return words
 
-    def write(self, arguments: Sequence[Any], buffers: Sequence[Any], nodes: Nodes) -> None:
-        """Give storages from outside their new values."""
-        with interrupts_held():
-            for argument, storage, fresh in self.writes:
-                if argument >= 0:
-                    storage = arguments[argument]._storage
-                before = storage.node
-                storage.write(fresh.node(buffers, nodes))
-                if storage.shared is not None:
-                    write_through(storage, before)
+    def gradient_outputs(self) -> list[int]:
+        """The outputs of the plan that the gradients are which are set; none unless each of them is
+        a whole value that nothing else is on.
+        """
+        used = Counter(fresh.output for fresh in self.fresh)
+        used.update(write.fresh.output for write in self.writes)
+        handles = Counter(handle.fresh for handle in self.handles)
+        outputs = []
+        for _, number in self.grads:
+            handle = self.handles[number]
+            if number < self.own or handle.fresh < 0 or handle.path or handles[handle.fresh] > 1:
+                return []
+            number = self.fresh[handle.fresh].output
+            output = self.plan.outputs[number]
+            if used[number] > 1 or output.copy or output.leaf >= 0:
+                return []
+            outputs.append(number)
+        return outputs
 
-    def tensors(self, arguments: Sequence[Any], nodes: Sequence[Node]) -> list[Any]:
-        """The tensors of the result, on new storages that hold `nodes`; sets gradients."""
-        bases: list[Any] = [Variable._wrap(node) for node in nodes]
-        tensors = [_tensor(handle, arguments, bases) for handle in self.handles]
-        for tensor, number in self.grads:
-            tensor._grad = None if number < 0 else tensors[number]
-        return tensors
+    def tensor(self, number: int, arguments: Sequence[Any], made: Made) -> Any:
+        """Tensor number `number` of the result."""
+        fresh, argument, storage, path, shape, layout, tensor = self.handles[number]
+        if tensor is not None:
+            return tensor
+        if fresh >= 0:
+            base = made.base(fresh, self.fresh[fresh])
+            return base if not path else base._alias(path, shape, layout)
+        if argument >= 0:
+            given = arguments[argument]
+            return given if not path and layout is None else given._alias(path, shape, layout)
+        assert storage is not None
+        whole = Variable._wrap(storage.node)
+        whole._storage = storage
+        return whole if not path else whole._alias(path, shape, layout)
 
 
-def _tensor(handle: Handle, arguments: Sequence[Any], bases: Sequence[Any]) -> Any:
-    fresh, argument, storage, path, shape, layout, tensor = handle
-    if tensor is not None:
-        return tensor
-    if fresh >= 0:
-        base = bases[fresh]
-        return base if not path else base._alias(path, shape, layout)
-    if argument >= 0:
-        given = arguments[argument]
-        return given if not path and layout is None else given._alias(path, shape, layout)
-    assert storage is not None
-    whole = Variable._wrap(storage.node)
-    whole._storage = storage
-    return whole if not path else whole._alias(path, shape, layout)
+class Made:
+    """The values that one run made.
+
+    Attributes:
+        buffers: of the plan's outputs. nodes: by output.
+    """
+
+    __slots__ = ("_bases", "buffers", "nodes")
+
+    def __init__(self, buffers: Sequence[Any]) -> None:
+        self.buffers = buffers
+        self.nodes: Nodes = {}
+        self._bases: dict[int, Any] = {}
+
+    def node(self, fresh: Fresh) -> Node:
+        """The node of a value."""
+        return fresh.node(self.buffers, self.nodes)
+
+    def base(self, number: int, fresh: Fresh) -> Any:
+        """The tensor that is all of the new storage `number`, which holds `fresh`."""
+        base = self._bases.get(number)
+        if base is None:
+            base = self._bases[number] = Variable._wrap(self.node(fresh))
+        return base
 
 
 def _number(buffer: Any, dtype: DType) -> int:
@@ -227,6 +226,7 @@ def _number(buffer: Any, dtype: DType) -> int:
 
 
 def require(check: Check, smallest: Any, largest: Any) -> None:
+    """Raise the error of a check whose limits, in these buffers, are outside."""
     dtype = check.smallest.dtype
     low, high = _number(smallest, dtype), _number(largest, dtype)
     if low < check.low or high >= check.high:

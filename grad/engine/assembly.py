@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch
 from grad.dtype import DType
 from grad.engine.memory import Span, lay_out
+from grad.engine.placement import place
 from grad.engine.plan import Output, Plan, Work
 from grad.engine.words import word_packer
 from grad.graph.primitives import ARGUMENT, BUFFER
@@ -58,7 +59,7 @@ def make_plan(program: Program, backend: Backend) -> Plan:
 
 
 class _Assembly:
-    """Puts compiled kernels together: order, memory, slots."""
+    """Puts compiled kernels together: memory and slots (placement.py has the order)."""
 
     def __init__(
         self,
@@ -80,28 +81,13 @@ class _Assembly:
         for number, target in sorted(grouping.aliases.items()):
             self.roots[number] = self.roots.get(target, target)
         self.compiled = [backend.compile(low.kernel) for low in lowered]
-        self.starts = self.levels()
+        lengths = [len(phases) for phases in self.compiled]
+        self.placement = place(program, grouping, lowered, self.roots, lengths)
+        self.starts, self.placed = self.placement.starts, self.placement.placed
         self.outputs, self.fresh = self.output_slots()
         self.first_output = leaf_count + len(scalars)
         self.arena_slot = self.first_output + len(self.fresh)
         self.scratch_slot = self.arena_slot + 1
-
-    # -- order -------------------------------------------------------------------------------------
-    def levels(self) -> list[int]:
-        """The step in which each group's first phase runs: as early as what it reads allows."""
-        ready: dict[int, int] = {}
-        starts = []
-        for found, low, phases in zip(
-            self.grouping.groups, self.lowered, self.compiled, strict=True
-        ):
-            start = 0
-            for sort, number in low.bindings:
-                if sort == "memory" and number not in found.stored:
-                    start = max(start, ready.get(number, 0))
-            starts.append(start)
-            for number in found.stored:
-                ready[number] = start + len(phases)
-        return starts
 
     # -- memory ------------------------------------------------------------------------------------
     def root_of(self, number: int) -> int:
@@ -122,7 +108,10 @@ class _Assembly:
             number = self.root_of(output)
             entry = self.program.entries[number]
             nbytes = self.nbytes(number)
-            if entry.op is BUFFER:
+            if number in self.placed:
+                leaf = self.program.entries[self.placed[number]].arg
+                outputs.append(Output(nbytes, -1, leaf))
+            elif entry.op is BUFFER:
                 # Only what was overwritten in place takes its leaf's memory over.
                 plain = renumbered(self.program, output) == number
                 outputs.append(Output(nbytes, -1, entry.arg, copy=plain or number in taken))
@@ -165,7 +154,9 @@ class _Assembly:
     def is_temporary(self, number: int) -> bool:
         """Whether the entry's memory is in the arena: neither a leaf's nor an output's."""
         number = self.root_of(number)
-        return self.program.entries[number].op is not BUFFER and number not in self.fresh
+        if number in self.fresh or number in self.placed:
+            return False
+        return self.program.entries[number].op is not BUFFER
 
     # -- the plan ----------------------------------------------------------------------------------
     def plan(self) -> Plan:
@@ -196,6 +187,7 @@ class _Assembly:
             tuple(tuple(step) for step in works),
             len(set(self.starts)),
             self.outputs == tuple(Output(self.nbytes(n), i) for i, n in enumerate(self.fresh)),
+            self.placement.first_write,
         )
 
     def work(self, low: Lowered, offset: int) -> Work:
@@ -231,7 +223,7 @@ class _Assembly:
         if sort == "temporary":
             return self.arena_slot, places[(f"temporary{group_number}", number)]
         number = self.root_of(number)
-        entry = self.program.entries[number]
+        entry = self.program.entries[self.placed.get(number, number)]
         if entry.op is BUFFER:
             return entry.arg, 0
         if number in self.fresh:

@@ -66,6 +66,9 @@ class Plan:
         kernel_count: how often a run starts kernels. Independent kernels start together and count
             once; the second phase of a kernel does not count.
         plain: whether each output is the fresh buffer of its number.
+        first_write: the first step that stores an output or writes to the memory of a leaf, where
+            the program has outputs that are to be looked at before (`Program.checked`): they are
+            there by then. -1 when they are not.
     """
 
     native: Runnable
@@ -77,6 +80,7 @@ class Plan:
     steps: tuple[tuple[Work, ...], ...]
     kernel_count: int
     plain: bool
+    first_write: int = 0
 
     def run(self, leaves: Sequence[Leaf], scalars: Sequence[float | int | bool]) -> list[Buffer]:
         """Compute; gives one buffer for each output. Inputs are read, never written."""
@@ -108,26 +112,35 @@ class Plan:
 
         Gives one buffer for each output, or None where it is a leaf that was overwritten.
         """
-        fresh, copies, arena, scratch = memory
-        slots = (
+        slots = self.slots(leaves, words, memory)
+        self.start(slots)
+        return self.results(slots, memory)
+
+    def slots(self, leaves: Sequence[int], words: Sequence[int], memory: Memory) -> tuple[int, ...]:
+        """The values of all slots."""
+        fresh, _, arena, scratch = memory
+        return (
             *leaves,
             *words,
             *map(_address, fresh),
             0 if arena is None else arena.address,
             0 if scratch is None else scratch.address,
         )
+
+    def start(self, slots: Sequence[int], first: int = 0, end: int | None = None) -> None:
+        """Run the steps from `first` to before `end`."""
         if settings.debug >= 2:
-            self.run_timed(slots)
-        else:
+            self.run_timed(slots, first, end)
+        elif first == 0 and end is None:
             self.native.run(slots)
+        else:
+            self.native.run_steps(first, len(self.steps) if end is None else end, slots)
+
+    def results(self, slots: Sequence[int], memory: Memory) -> Sequence[Buffer | None]:
+        """The buffers of the outputs after a run; fills the copies in `memory`."""
+        fresh, copies, _, _ = memory
         if self.plain:
             return fresh
-        return self.output_buffers(slots, fresh, copies)
-
-    def output_buffers(
-        self, slots: Sequence[int], fresh: Sequence[Buffer], copies: list[Buffer]
-    ) -> list[Buffer | None]:
-        """The buffers of the outputs; fills `copies`."""
         found: list[Buffer | None] = []
         unused = iter(copies)
         for output in self.outputs:
@@ -139,11 +152,11 @@ class Plan:
             found.append(buffer)
         return found
 
-    def run_timed(self, slots: Sequence[int]) -> None:
+    def run_timed(self, slots: Sequence[int], first: int = 0, end: int | None = None) -> None:
         """Run step by step and print the time, the bandwidth and the rate of each."""
-        for number, works in enumerate(self.steps):
+        for number, works in enumerate(self.steps[first:end], first):
             start = time.perf_counter()
-            self.native.run_step(number, slots)
+            self.native.run_steps(number, number + 1, slots)
             elapsed = max(time.perf_counter() - start, 1e-9)
             moved = sum(work.nbytes for work in works)
             rate = sum(work.operations for work in works) / elapsed

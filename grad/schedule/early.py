@@ -10,6 +10,7 @@ nothing else, are numbered again.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from grad.graph.primitives import Kind
 from grad.schedule.columns import LEAST_ELEMENTS
@@ -33,7 +34,8 @@ def sum_early(program: Program) -> Program:
     numbers = {old: new for new, old in enumerate(order)}
     entries = (program.entries[old] for old in order)
     moved = tuple(e._replace(src=tuple(numbers[s] for s in e.src)) for e in entries)
-    return Program(moved, tuple(numbers[o] for o in program.outputs), program.donated)
+    outputs = tuple(numbers[o] for o in program.outputs)
+    return replace(program, entries=moved, outputs=outputs)
 
 
 def _moving(program: Program) -> set[int]:

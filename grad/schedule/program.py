@@ -54,12 +54,19 @@ class Program:
 
     A `BUFFER` entry's arg is the number of its leaf, an `ARGUMENT` entry's the number of its
     scalar.
-    `donated` are numbers of leaves that nobody else can read: they may be written in place.
+
+    Attributes:
+        donated: numbers of leaves that nobody else can read: an update may write to their memory.
+        replaced: (position among the outputs, number of a leaf): the output is to be stored in the
+            leaf's memory, if that can be.
+        checked: positions of outputs that are looked at before any leaf's memory is written to.
     """
 
     entries: tuple[Entry, ...]
     outputs: tuple[int, ...]
     donated: frozenset[int] = frozenset()
+    replaced: tuple[tuple[int, int], ...] = ()
+    checked: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         lines = []
@@ -116,6 +123,7 @@ class Walk(NamedTuple):
         leaves: values that are there already, in order; a slice of one is a leaf too (see `Leaf`).
         outputs: numbers of the nodes to compute: the roots, and others that are worth keeping.
         donated: numbers of leaves whose memory may be written, since nobody else reads it.
+        replaced, checked: as in `Program`; the walk itself finds none.
         key: everything but the constants' values; values: these, comparable.
     """
 
@@ -127,6 +135,8 @@ class Walk(NamedTuple):
     donated: tuple[int, ...]
     key: tuple[Any, ...]
     values: tuple[Any, ...]
+    replaced: tuple[tuple[int, int], ...] = ()
+    checked: tuple[int, ...] = ()
 
 
 def walk(roots: Sequence[Node]) -> Walk:
@@ -320,7 +330,8 @@ def program_of(found: Walk, varying: frozenset[int] = frozenset()) -> Program:
             entries.append(Entry(node.op, sources, node.arg, node.shape, node.dtype))
         numbers[node] = len(entries) - 1
     outputs = tuple(numbers[found.nodes[output]] for output in found.outputs)
-    return Program(tuple(entries), outputs, frozenset(found.donated))
+    donated = frozenset(found.donated)
+    return Program(tuple(entries), outputs, donated, found.replaced, found.checked)
 
 
 def _leaf_entries(leaf: Leaf, slot: int, number: int) -> list[Entry]:

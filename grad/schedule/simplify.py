@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from grad.graph.primitives import (
@@ -205,7 +206,7 @@ def simplify(program: Program) -> Program:
         sources = tuple(numbers[s] for s in entry.src)
         numbers.append(rewriter.add(entry._replace(src=sources)))
     outputs = tuple(numbers[o] for o in program.outputs)
-    return _needed(Program(tuple(rewriter.entries), outputs, program.donated))
+    return _needed(replace(program, entries=tuple(rewriter.entries), outputs=outputs))
 
 
 def _needed(program: Program) -> Program:
@@ -220,4 +221,5 @@ def _needed(program: Program) -> Program:
         if number in wanted:
             numbers[number] = len(kept)
             kept.append(entry._replace(src=tuple(numbers[s] for s in entry.src)))
-    return Program(tuple(kept), tuple(numbers[o] for o in program.outputs), program.donated)
+    outputs = tuple(numbers[o] for o in program.outputs)
+    return replace(program, entries=tuple(kept), outputs=outputs)

@@ -9,6 +9,7 @@ the number of threads, so results stay the same on any number of them. Runs befo
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from grad.graph.movement import Move, Shape, moved_shape
@@ -38,7 +39,7 @@ def split_deep_products(program: Program) -> Program:
     if len(entries) == len(numbers):
         return program
     outputs = tuple(numbers[o] for o in program.outputs)
-    return Program(tuple(entries), outputs, program.donated)
+    return replace(program, entries=tuple(entries), outputs=outputs)
 
 
 def slice_depth(entries: list[Entry], entry: Entry) -> int:

@@ -10,6 +10,7 @@ binutils-aarch64-linux-gnu (or the like); `missing` says what is not there.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import shutil
 import subprocess
@@ -144,11 +145,10 @@ class _Steps:
         self.steps = steps
 
     def run(self, slots: Sequence[int]) -> None:
-        for index in range(len(self.steps)):
-            self.run_step(index, slots)
+        self.run_steps(0, len(self.steps), slots)
 
-    def run_step(self, index: int, slots: Sequence[int]) -> None:
-        for launch in self.steps[index]:
+    def run_steps(self, first: int, end: int, slots: Sequence[int]) -> None:
+        for launch in itertools.chain.from_iterable(self.steps[first:end]):
             if launch.phase.items:
                 self.backend.runs += 1
                 _emulate(launch, slots)

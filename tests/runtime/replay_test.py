@@ -91,15 +91,19 @@ def test_plans_run_from_several_python_threads(threads):
     assert all((values == 40 * 50 * 2).all() for values in arrays)
 
 
-def test_one_step_alone(threads):
+def test_some_steps_alone(threads):
     add = kernel(ADD, "add")
     values = np.zeros(4, np.int64)
     plan = NativePlan([[Call(add, ((0, 0), (-1, k)), 4, 1)] for k in (1, 10, 100)], 1)
-    plan.run_step(1, [values.ctypes.data])
+    plan.run_steps(1, 2, [values.ctypes.data])
     assert values.tolist() == [10] * 4
-    for index in (-1, 3):
+    plan.run_steps(1, 3, [values.ctypes.data])
+    assert values.tolist() == [120] * 4
+    plan.run_steps(3, 3, [values.ctypes.data])
+    assert values.tolist() == [120] * 4
+    for first, end in ((-1, 0), (0, 4), (2, 1)):
         with pytest.raises(IndexError, match="3 steps"):
-            plan.run_step(index, [values.ctypes.data])
+            plan.run_steps(first, end, [values.ctypes.data])
 
 
 def test_a_plan_keeps_to_its_number_of_workers():
@@ -136,7 +140,7 @@ def test_bad_values_raise_and_the_plan_goes_on(values, error):
         with pytest.raises(error):
             plan.run(values)
         with pytest.raises(error):
-            plan.run_step(0, values)
+            plan.run_steps(0, 1, values)
     plan.run([target.ctypes.data, 1])
     assert target.tolist() == [1, 1, 1]
 

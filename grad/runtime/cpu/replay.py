@@ -67,7 +67,7 @@ def compile_replay() -> dict[str, MethodDefinition]:
         register_symbol(name, address)
     register_symbol("grad_none", id(None))
     register_symbol("grad_type_error", id(TypeError))
-    names = ("grad_replay", "grad_replay_step")
+    names = ("grad_replay", "grad_replay_steps")
     addresses = compile_ir(EXECUTE + REPLAY, names, "the replay of plans")
     return {name: method_definition(name, addresses[name]) for name in names}
 
@@ -128,7 +128,7 @@ class NativePlan:
         >>> NativePlan([], 0).run([])
     """
 
-    __slots__ = ("_step", "launch", "max_workers", "slot_count", "step_count")
+    __slots__ = ("_steps", "launch", "max_workers", "slot_count", "step_count")
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class NativePlan:
         self.step_count = len(steps)
         table = plan_table(steps, slot_count, self.max_workers)
         self.launch: Callable[..., None] = builtin("grad_replay", table)
-        self._step: Callable[..., None] = builtin("grad_replay_step", table)
+        self._steps: Callable[..., None] = builtin("grad_replay_steps", table)
 
     def run(self, slots: Sequence[int]) -> None:
         """Run all steps. Values are ints, up to 64 bits unsigned or signed.
@@ -152,11 +152,13 @@ class NativePlan:
         """
         self.launch(*slots)
 
-    def run_step(self, index: int, slots: Sequence[int]) -> None:
-        """Run step `index` alone, for profiling; raises IndexError when there is no such step."""
-        if not 0 <= index < self.step_count:
-            raise IndexError(f"step {index} of a plan with {self.step_count} steps.")
-        self._step(index, *slots)
+    def run_steps(self, first: int, end: int, slots: Sequence[int]) -> None:
+        """Run the steps from `first` to before `end` alone; raises IndexError when there are no
+        such steps.
+        """
+        if not 0 <= first <= end <= self.step_count:
+            raise IndexError(f"steps {first} to {end} of a plan with {self.step_count} steps.")
+        self._steps(first, end, *slots)
 
 
 def builtin(name: str, table: bytes) -> Any:

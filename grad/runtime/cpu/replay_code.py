@@ -172,15 +172,18 @@ define ptr @grad_replay(ptr %self, ptr %given, i64 %count) {
   %result = call ptr @replay(ptr %plan, ptr %given, i64 %count, i64 0, i64 %steps)
   ret ptr %result
 }
-define ptr @grad_replay_step(ptr %self, ptr %given, i64 %count) {
+define ptr @grad_replay_steps(ptr %self, ptr %given, i64 %count) {
   %plan = call ptr @PyBytes_AsString(ptr %self)
-  %index_object = load ptr, ptr %given
-  %index_pointer = call ptr @PyLong_AsVoidPtr(ptr %index_object)
-  %index = ptrtoint ptr %index_pointer to i64
-  %after = add i64 %index, 1
-  %rest = getelementptr ptr, ptr %given, i64 1
-  %rest_count = sub i64 %count, 1
-  %result = call ptr @replay(ptr %plan, ptr %rest, i64 %rest_count, i64 %index, i64 %after)
+  %first_object = load ptr, ptr %given
+  %first_pointer = call ptr @PyLong_AsVoidPtr(ptr %first_object)
+  %first = ptrtoint ptr %first_pointer to i64
+  %end_at = getelementptr ptr, ptr %given, i64 1
+  %end_object = load ptr, ptr %end_at
+  %end_pointer = call ptr @PyLong_AsVoidPtr(ptr %end_object)
+  %end = ptrtoint ptr %end_pointer to i64
+  %rest = getelementptr ptr, ptr %given, i64 2
+  %rest_count = sub i64 %count, 2
+  %result = call ptr @replay(ptr %plan, ptr %rest, i64 %rest_count, i64 %first, i64 %end)
   ret ptr %result
 }
 """

@@ -1,0 +1,163 @@
+"""Memory that replays use again, and who else has it.
+
+CPython's reference counts tell (docs/design/005). A storage that is overwritten in place must be
+the only one to refer to its node, and the node to its buffer: `have_alone` gives it a copy
+otherwise. Results and gradients of the last replay whose memory nobody else refers to any more are
+written again by the next. run.py is the only user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter, is_
+from sys import getrefcount
+from typing import Any, NamedTuple
+
+from grad.buffer import Buffer
+from grad.dtype import dtypes
+from grad.graph.node import Node, from_buffer
+from grad.graph.storage import Storage, copied, write_through
+
+# Larger results go back to the pool when their user is through with them.
+LARGEST_KEPT = 1 << 16
+
+node_of = attrgetter("node")
+buffer_of = attrgetter("node.buffer")
+_grad_of = attrgetter("_grad")
+_storage_of = attrgetter("_storage")
+_path_of = attrgetter("_path")
+_requires_grad_of = attrgetter("_requires_grad")
+
+
+def _alone() -> tuple[int, int]:
+    """What `getrefcount` says of a node, and of its buffer, that only a storage leads to."""
+    storages = [Storage(from_buffer(Buffer(1), (), dtypes.bool))]
+    (nodes,) = map(getrefcount, map(node_of, storages))
+    (buffers,) = map(getrefcount, map(buffer_of, storages))
+    return nodes, buffers
+
+
+NODE_ALONE, BUFFER_ALONE = _alone()
+
+
+class Apart(NamedTuple):
+    """A storage that got a node of its own for this run; memory shared with NumPy or DLPack is
+    brought up to date afterwards. `before`: the node it had.
+    """
+
+    storage: Storage
+    before: Node
+
+
+def all_alone(storages: Sequence[Storage]) -> bool:
+    """Whether nobody else refers to what the storages hold."""
+    nodes = max(map(getrefcount, map(node_of, storages)), default=0)
+    buffers = max(map(getrefcount, map(buffer_of, storages)), default=0)
+    return nodes <= NODE_ALONE and buffers <= BUFFER_ALONE
+
+
+def have_alone(storages: Sequence[Storage]) -> list[Apart]:
+    """Give those of the (computed) storages that share what they hold a copy of it.
+
+    What is returned is for `bring_up_to_date`, after the run, or `put_back`.
+    """
+    apart: list[Apart] = []
+    try:
+        for storage in storages:
+            buffer = storage.node.buffer
+            assert buffer is not None
+            external = buffer.is_external
+            del buffer  # it would count
+            if external or not all_alone((storage,)):
+                before = storage.node
+                copy = copied(before.buffer)  # type: ignore[arg-type]
+                storage.node = from_buffer(copy, before.shape, before.dtype)
+                storage.stamp += 1
+                apart.append(Apart(storage, before))
+    except MemoryError:
+        put_back(apart)
+        raise
+    return apart
+
+
+def bring_up_to_date(apart: Sequence[Apart]) -> None:
+    """After the run: whoever shares the memory of a storage sees its new value."""
+    for storage, before in apart:
+        if storage.shared is not None:
+            write_through(storage, before)
+
+
+def put_back(apart: Sequence[Apart]) -> None:
+    """After a run that failed before it wrote: storages hold the nodes they did."""
+    for storage, before in apart:
+        storage.node = before
+
+
+class KeptBuffers:
+    """Small buffers for the results of a replay."""
+
+    __slots__ = ("_last", "_sizes")
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = sizes
+        self._last: list[Buffer | None] = [None] * len(sizes)
+
+    def take(self) -> list[Buffer]:
+        """One for each size; those of the last time whose users are gone."""
+        found = []
+        for number, size in enumerate(self._sizes):
+            buffer = self._last[number]
+            # The list, the local name, the argument.
+            if buffer is None or getrefcount(buffer) > 3:
+                buffer = Buffer(size)
+                if size <= LARGEST_KEPT:
+                    self._last[number] = buffer
+            found.append(buffer)
+        return found
+
+
+class KeptGradients:
+    """The gradients that a replay has set: they are written again if only their tensors lead there.
+
+    Args:
+        tensors: whose `.grad` the replay sets, each to a tensor on a storage of its own.
+
+    Attributes:
+        buffers: the memory of the gradients, in the order of `tensors`.
+    """
+
+    __slots__ = ("_counts", "_held", "_nodes", "_storages", "buffers", "given", "tensors")
+
+    def __init__(self, tensors: Sequence[Any]) -> None:
+        self.tensors = list(tensors)
+        self.given: list[Any] = []
+        self._storages: list[Storage] = []
+        self._nodes: list[Node] = []
+        self._held: list[Any] = []
+        self._counts: list[int] = []
+        self.buffers: list[Any] = []
+
+    def free(self) -> bool:
+        """Whether all gradients are as they were given, and nobody else has them or their
+        memory.
+        """
+        given, storages = self.given, self._storages
+        return (
+            bool(given)
+            and all(map(is_, map(_grad_of, self.tensors), given))
+            and [*map(getrefcount, self._held)] == self._counts
+            and all(map(is_, map(_storage_of, given), storages))
+            and all(map(is_, map(node_of, storages), self._nodes))
+            and not any(map(_path_of, given))
+            and not any(map(_requires_grad_of, given))
+        )
+
+    def remember(self) -> None:
+        """These are the gradients that have just been set."""
+        self.given = [*map(_grad_of, self.tensors)]
+        self._storages = [*map(_storage_of, self.given)]
+        self._nodes = [*map(node_of, self._storages)]
+        self.buffers = [node.buffer for node in self._nodes]
+        self._held = [*self.given, *self._storages, *self._nodes, *self.buffers]
+        # Two lists here; the tensor, the storage or the node that leads there; the argument.
+        self._counts = [4] * len(self._held)
