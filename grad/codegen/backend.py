@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from grad.kernel.ir import Kernel, Parameter, scratch_layout
+from grad.runtime.comparisons import Comparison, FirstDifference
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,7 @@ class Backend(Protocol):
     def workers(self) -> int: ...
 
     def set_workers(self, count: int) -> None: ...
+
+    def first_difference(self, rows: Sequence[Comparison]) -> FirstDifference:
+        """A function that compares what Python objects hold with what they held."""
+        ...

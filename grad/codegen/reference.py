@@ -31,6 +31,7 @@ from grad.kernel.ir_convolution import (
     Convolution,
     ConvolutionWeight,
 )
+from grad.runtime.comparisons import Comparison, FirstDifference, interpreted
 
 
 class ReferenceBackend:
@@ -55,6 +56,9 @@ class ReferenceBackend:
 
     def set_workers(self, count: int) -> None:
         """It computes on one thread whatever is asked for."""
+
+    def first_difference(self, rows: Sequence[Comparison]) -> FirstDifference:
+        return interpreted(rows)
 
 
 class _Steps:

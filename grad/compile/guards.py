@@ -6,7 +6,7 @@ containers, which tensors there are. `collect` follows these from the function's
 attribute or global counts when some code within reach mentions its name; of a `Module` everything
 counts. `Guards.broken` compares all of it with what it was. Code of the standard library, NumPy and
 of this library is trusted not to change; an object may say itself what matters with
-`_compile_guard`. What a function writes is among what it reads: one that counts its calls is never
+`_compile_guards`. What a function writes is among what it reads: one that counts its calls is never
 replayed.
 """
 
@@ -17,20 +17,24 @@ import functools
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from grad.autograd.variable import Variable
 from grad.compile.tree import CONSTANTS, constant_key
+from grad.device import open_backend
 from grad.ops.generator import Generator
+from grad.runtime.comparisons import MISSING, Comparison, FirstDifference, Sort, content
+from grad.settings import settings
 
+# So many times the rows are written down anew, with equal values that are other objects.
+MOST_TABLES = 16
 # More than this is no function that one replays.
 LIMIT = 50_000
 SMALL_ARRAY_BYTES = 1 << 16
 _TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
-_MISSING = object()
 _ALWAYS_CALLED = frozenset(("forward", "__call__"))
 _UNSTEADY_MODULES = frozenset(("random", "secrets", "time"))
 _WRITES = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL"))
@@ -49,9 +53,20 @@ class Guards:
         snapshots: (function, what it gave).
     """
 
-    __slots__ = ("cells", "entries", "items", "lengths", "snapshots", "tensors")
+    __slots__ = (
+        "_first_difference",
+        "_made",
+        "cells",
+        "entries",
+        "items",
+        "lengths",
+        "snapshots",
+        "tensors",
+    )
 
     def __init__(self) -> None:
+        self._first_difference: FirstDifference | None = None
+        self._made = 0
         self.items: list[tuple[dict[Any, Any], Any, Any]] = []
         self.cells: list[tuple[Any, Any]] = []
         self.entries: list[tuple[Any, int, Any]] = []
@@ -61,12 +76,43 @@ class Guards:
 
     def broken(self) -> str | None:
         """What is no longer as it was, or None."""
+        compare = self._first_difference
+        if compare is None or compare() >= 0:
+            changed = self._changed()
+            if changed is not None:
+                return changed
+            # Equal, if not all the same: from now on these are what the next time should find.
+            if self._made < MOST_TABLES:
+                self._made += 1
+                rows = [*self._rows()]
+                self._first_difference = open_backend(settings.backend).first_difference(rows)
+        for function, value in self.snapshots:
+            if function() != value:
+                return "an object, a class or an array has changed"
+        return None
+
+    def _rows(self) -> Iterator[Comparison]:
+        """All but the snapshots, as they are now."""
+        for dictionary, key, _ in self.items:
+            yield Comparison(Sort.ENTRY, dictionary, key, dictionary.get(key, MISSING))
+        for cell, _ in self.cells:
+            yield Comparison(Sort.CELL, cell, None, content(cell))
+        for container, length in self.lengths:
+            yield Comparison(Sort.LENGTH, container, None, length)
+        for sequence, index, _ in self.entries:
+            yield Comparison(Sort.ITEM, sequence, index, sequence[index])
+        for tensor, storage, requires_grad in self.tensors:
+            yield Comparison(Sort.ATTRIBUTE, tensor, "_storage", storage)
+            yield Comparison(Sort.ATTRIBUTE, tensor, "_requires_grad", requires_grad)
+
+    def _changed(self) -> str | None:
+        """What of all but the snapshots is no longer equal to what it was, or None."""
         for dictionary, key, value in self.items:
-            now = dictionary.get(key, _MISSING)
+            now = dictionary.get(key, MISSING)
             if now is not value and not _same(now, value):
                 return f"{key!r} has changed"
         for cell, value in self.cells:
-            now = _content(cell)
+            now = content(cell)
             if now is not value and not _same(now, value):
                 return "a variable of an enclosing function has changed"
         for container, length in self.lengths:
@@ -79,10 +125,18 @@ class Guards:
         for tensor, storage, requires_grad in self.tensors:
             if tensor._storage is not storage or tensor._requires_grad is not requires_grad:
                 return "a tensor has new memory, or its requires_grad has changed"
-        for function, value in self.snapshots:
-            if function() != value:
-                return "an object, a class or an array has changed"
         return None
+
+    def item(self, dictionary: dict[Any, Any], key: Any) -> Any:
+        """Guard what `dictionary` has at `key`; gives it."""
+        value = dictionary.get(key, MISSING)
+        self.items.append((dictionary, key, value))
+        return value
+
+    def sequence(self, sequence: Sequence[Any]) -> None:
+        """Guard which items a list, tuple or deque has."""
+        self.lengths.append((sequence, len(sequence)))
+        self.entries.extend((sequence, n, item) for n, item in enumerate(sequence))
 
 
 def _same(now: Any, value: Any) -> bool:
@@ -94,13 +148,6 @@ def _same(now: Any, value: Any) -> bool:
     if not isinstance(now, CONSTANTS):
         return False
     return repr(now) == repr(value) if isinstance(now, float | complex) else now == value
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # a variable that has no value yet
-        return _MISSING
 
 
 def collect(function: Any, others: Iterable[Any]) -> Guards:
@@ -154,14 +201,15 @@ class _Collector:
         elif isinstance(value, functools.partial):
             self.waiting.extend((value.func, *value.args, *value.keywords.values()))
         elif isinstance(value, list | tuple | deque):
-            self.guards.lengths.append((value, len(value)))
-            self.guards.entries.extend((value, n, item) for n, item in enumerate(value))
+            self.guards.sequence(value)
             self.waiting.extend(value)
         elif isinstance(value, dict):
             self.guards.lengths.append((value, len(value)))
             self.look_at_items(value, value)
-        elif isinstance(value, set | frozenset):
+        elif isinstance(value, set) and value:
             self.guards.snapshots.append((lambda: set(value), set(value)))
+        elif isinstance(value, set):
+            self.guards.lengths.append((value, 0))
         elif isinstance(value, np.ndarray):
             self.look_at_array(value)
         elif isinstance(value, type):
@@ -177,9 +225,7 @@ class _Collector:
         """Guard the entries of `dictionary` under `keys`, and look at their values."""
         for key in keys:
             if key in dictionary:
-                value = dictionary[key]
-                self.guards.items.append((dictionary, key, value))
-                self.waiting.append(value)
+                self.waiting.append(self.guards.item(dictionary, key))
 
     def look_at_function(self, function: types.FunctionType) -> None:
         if _is_trusted(function.__module__):
@@ -199,9 +245,9 @@ class _Collector:
         self.names.update(names)
         self.look_at_items(function.__globals__, sorted(names))
         for cell in function.__closure__ or ():
-            content = _content(cell)
-            self.guards.cells.append((cell, content))
-            self.waiting.append(content)
+            value = content(cell)
+            self.guards.cells.append((cell, value))
+            self.waiting.append(value)
         self.waiting.extend(function.__defaults__ or ())
         self.waiting.extend((function.__kwdefaults__ or {}).values())
 
@@ -229,9 +275,9 @@ class _Collector:
                         self.guards.snapshots.append((read, value))
 
     def look_at_object(self, value: Any) -> None:
-        own_guard = getattr(value, "_compile_guard", None)
-        if own_guard is not None:
-            self.guards.snapshots.append((own_guard, own_guard()))
+        own_guards = getattr(value, "_compile_guards", None)
+        if own_guards is not None:
+            own_guards(self.guards)
             return
         self.look_at_class(type(value))
         attributes = getattr(value, "__dict__", None)
@@ -247,14 +293,14 @@ class _Collector:
             for name in self.known - attributes.keys():
                 # The object may yet get one of its own.
                 if name in self.written or hasattr(type(value), name):
-                    self.guards.items.append((attributes, name, _MISSING))
+                    self.guards.items.append((attributes, name, MISSING))
 
     def look_at_slots(self, value: Any) -> None:
         """Attributes of an object without a dictionary."""
         for base in type(value).__mro__:
             slots = base.__dict__.get("__slots__", ())
             for name in self.known.intersection((slots,) if isinstance(slots, str) else slots):
-                read = functools.partial(getattr, value, name, _MISSING)
+                read = functools.partial(getattr, value, name, MISSING)
                 now = read()
                 self.waiting.append(now)
                 key = constant_key if isinstance(now, CONSTANTS) else id

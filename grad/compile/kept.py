@@ -8,7 +8,7 @@ written again by the next. run.py is the only user.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter, is_
 from sys import getrefcount
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from grad.buffer import Buffer
 from grad.dtype import dtypes
 from grad.graph.node import Node, from_buffer
 from grad.graph.storage import Storage, copied, write_through
+from grad.runtime.comparisons import Comparison, Sort
 
 # Larger results go back to the pool when their user is through with them.
 LARGEST_KEPT = 1 << 16
@@ -93,27 +94,36 @@ def put_back(apart: Sequence[Apart]) -> None:
         storage.node = before
 
 
-class KeptBuffers:
-    """Small buffers for the results of a replay."""
+def rows_alone(storages: Sequence[Storage]) -> Iterator[Comparison]:
+    """That the storages hold what they hold now, and that nobody else refers to it."""
+    for storage in storages:
+        yield Comparison(Sort.ATTRIBUTE, storage, "node", storage.node)
+        yield Comparison(Sort.REFERENCES, storage.node)
+        yield Comparison(Sort.REFERENCES, storage.node.buffer)
 
-    __slots__ = ("_last", "_sizes")
+
+class KeptBuffers:
+    """Buffers of given sizes; small ones are kept, and given again when their users are gone.
+
+    Two are kept of each size: who calls ``loss = step()`` in a loop still has the last result.
+    """
+
+    __slots__ = ("_kept", "sizes")
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        self._sizes = sizes
-        self._last: list[Buffer | None] = [None] * len(sizes)
+        self.sizes = sizes
+        self._kept: list[tuple[Buffer, Buffer] | None] = [
+            (Buffer(size), Buffer(size)) if size <= LARGEST_KEPT else None for size in sizes
+        ]
 
-    def take(self) -> list[Buffer]:
-        """One for each size; those of the last time whose users are gone."""
-        found = []
-        for number, size in enumerate(self._sizes):
-            buffer = self._last[number]
-            # The list, the local name, the argument.
-            if buffer is None or getrefcount(buffer) > 3:
-                buffer = Buffer(size)
-                if size <= LARGEST_KEPT:
-                    self._last[number] = buffer
-            found.append(buffer)
-        return found
+    def take(self, number: int) -> Buffer:
+        """One of size number `number`."""
+        kept = self._kept[number]
+        if kept is not None:
+            for buffer in kept:
+                if getrefcount(buffer) == 3:  # the pair, the local name, the argument
+                    return buffer
+        return Buffer(self.sizes[number])
 
 
 class KeptGradients:
@@ -151,6 +161,19 @@ class KeptGradients:
             and not any(map(_path_of, given))
             and not any(map(_requires_grad_of, given))
         )
+
+    def rows(self) -> Iterator[Comparison]:
+        """What `free` asks, as it is now, for a comparison before each run."""
+        for tensor, given, storage, node in zip(
+            self.tensors, self.given, self._storages, self._nodes, strict=True
+        ):
+            yield Comparison(Sort.ATTRIBUTE, tensor, "_grad", given)
+            yield Comparison(Sort.ATTRIBUTE, given, "_storage", storage)
+            yield Comparison(Sort.ATTRIBUTE, given, "_path", given._path)
+            yield Comparison(Sort.ATTRIBUTE, given, "_requires_grad", given._requires_grad)
+            yield Comparison(Sort.ATTRIBUTE, storage, "node", node)
+        for held in self._held:
+            yield Comparison(Sort.REFERENCES, held)
 
     def remember(self) -> None:
         """These are the gradients that have just been set."""

@@ -1,37 +1,59 @@
 """`Runner`: run a replay again and again, doing only what may have changed since the last time.
 
-From call to call it keeps the addresses of outer storages, as long as these hold the same nodes,
-and memory that nobody else has any more: of results, gradients and work space (kept.py). Storages
-that the plan overwrites must have memory that nobody else reads: if somebody does, they get a copy
-first. Read replay.py first.
+A run sets the slots of the plan (addresses of storages, arguments and memory, numbers) and starts
+it. Storages that the plan overwrites must have memory that nobody else reads: if somebody does,
+they get a copy first (kept.py). When a run finds everything as the last one left it, it writes down
+what it found (`_Steady`): as long as a quick comparison says that this still holds, later runs only
+set what comes from the arguments, and memory for the results. Read replay.py first.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import call, is_
-from typing import Any
+from typing import Any, NamedTuple
 
 from grad.autograd.variable import Variable
 from grad.buffer import Buffer
 from grad.compile.gradient import address, link_spent
 from grad.compile.kept import (
+    LARGEST_KEPT,
     Apart,
     KeptBuffers,
     KeptGradients,
-    all_alone,
     bring_up_to_date,
     have_alone,
     node_of,
     put_back,
+    rows_alone,
 )
 from grad.compile.replay import STALE, Made, Replay, require
 from grad.compile.tree import put_together
+from grad.device import open_backend
 from grad.engine.plan import Memory
 from grad.engine.realize import cache, interrupts_held, nobody_computing, realize
 from grad.graph.node import Node
 from grad.graph.storage import Storage, write_through
+from grad.runtime.comparisons import FirstDifference
+from grad.settings import settings
+
+ARENA, SCRATCH, RESULTS = 0, 1, 2  # numbers of buffers, the results from the last one on
+
+
+class _Steady(NamedTuple):
+    """What stays from run to run.
+
+    Attributes:
+        differs: compares what may have changed, besides storages that are only read.
+        slots: values of the plan's slots. buffers: of its outputs, as far as they stay.
+        work: memory that the slots point to.
+    """
+
+    differs: FirstDifference
+    slots: list[int]
+    buffers: list[Any]
+    work: list[Buffer]
 
 
 class Runner:
@@ -39,35 +61,67 @@ class Runner:
 
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
+        self._steady: _Steady | None = None
         self._conditional = bool(replay.grads_read or replay.pins or replay.unwritten)
         self._writes = [write for write in replay.writes if not write.in_place]
         in_place = [write for write in replay.writes if write.in_place]
         self._overwritten = [write.storage for write in in_place if write.argument < 0]
         self._overwritten_arguments = [w.argument for w in in_place if w.argument >= 0]
-        # -- leaves: who gives which
-        sources = list(enumerate(replay.sources))
+        self._set_sources()
+        self._set_buffers()
+
+    def _set_sources(self) -> None:
+        """Who gives which leaf."""
+        sources = list(enumerate(self.replay.sources))
         self._leaves = [0] * len(sources)
         outer = {id(s.storage): s.storage for _, s in sources if s.storage is not None}
-        self._storages: list[Storage] = list(outer.values())
-        self._nodes: list[weakref.ref[Node]] = []  # of the storages, when their leaves were set
+        written = {id(storage) for storage in self._overwritten}
+        self._read = [s for number, s in outer.items() if number not in written]
+        self._nodes: list[weakref.ref[Node]] = []  # of these, when their leaves were set
         self._of_storages = [(leaf, s.storage, s) for leaf, s in sources if s.storage is not None]
         self._of_arguments = [
             (leaf, s.argument, s.offset, s.dtype.itemsize) for leaf, s in sources if s.argument >= 0
         ]
-        # -- memory: gradients, and the rest
-        plan = replay.plan
+
+    def _set_buffers(self) -> None:
+        """Which memory is gradients', and which is renewed for each run."""
+        replay, plan = self.replay, self.replay.plan
         outputs = replay.gradient_outputs()
         gradients = [plan.outputs[output].slot for output in outputs]
         self._gradients = KeptGradients([write.tensor for write in replay.grads] if outputs else [])
+        self._gradient_sizes = [plan.fresh[slot] for slot in gradients]
         # A check that fails must leave gradients alone.
         self._may_reuse = bool(outputs) and (not replay.checks or plan.first_write > 0)
-        self._gradient_sizes = [plan.fresh[slot] for slot in gradients]
-        others = [slot for slot in range(len(plan.fresh)) if slot not in set(gradients)]
-        sizes = [plan.arena_bytes, plan.scratch_bytes, *(plan.fresh[slot] for slot in others)]
+        results = [slot for slot in range(len(plan.fresh)) if slot not in set(gradients)]
+        sizes = [plan.arena_bytes, plan.scratch_bytes, *(plan.fresh[slot] for slot in results)]
         self._kept = KeptBuffers(sizes)
-        order = [*others, *gradients]
+        order = [*results, *gradients]
         self._order = [order.index(slot) for slot in range(len(order))]
+        # Number of a buffer, its slot in the plan, the outputs that it is.
+        words = len(replay.sources)
+        first = words + len(replay.words)
+        self._words = slice(words, first)
+        self._renewed = [
+            (
+                RESULTS + number,
+                first + slot,
+                [i for i, o in enumerate(plan.outputs) if o.slot == slot],
+            )
+            for number, slot in enumerate(results)
+        ]
+        last = first + len(plan.fresh)
+        self._renewed += [
+            (number, last + number, [])
+            for number in (ARENA, SCRATCH)
+            if sizes[number] > LARGEST_KEPT
+        ]
+        self._steadiable = (
+            not any(output.copy for output in plan.outputs)
+            and (self._may_reuse or not replay.grads)
+            and not self._overwritten_arguments
+        )
 
+    # -- running -----------------------------------------------------------------------------------
     def run(self, arguments: Sequence[Any]) -> Any:
         """Run with the tensors `arguments`; gives the result, or `STALE` when a storage or a
         gradient is no longer what it was.
@@ -75,39 +129,91 @@ class Runner:
         Raises:
             OutOfMemoryError, or what a check of an index raises: no tensor has changed then.
         """
-        replay = self.replay
-        plan = replay.plan
         with nobody_computing():
-            if self._conditional and not replay.applies(arguments):
+            if self._conditional and not self.replay.applies(arguments):
                 return STALE
-            apart = self._set_storages()
-            if apart is None:
-                return STALE
-            try:
-                if self._overwritten_arguments:
-                    apart = [*apart, *have_alone(self._own(arguments))]
-                self._set_arguments(arguments)
-                again = self._may_reuse and self._gradients.free()
-                memory = self._memory(again)
-                words = replay.words_now() if replay.events else replay.words
-                leaves = replay.leaves(arguments) if replay.gradient is not None else []
-                made = Made(self._compute(plan.slots(self._leaves, words, memory), memory))
-            except BaseException:
-                put_back(apart)
-                raise
-            cache.kernels += plan.kernel_count
-            for storage in self._overwritten:
-                storage.version += 1
-                storage.stamp += 1
-            if apart or self._writes or self._overwritten_arguments:
-                with interrupts_held():
-                    self._write(arguments, made)
-                    bring_up_to_date(apart)
+            steady = self._steady
+            if steady is not None and steady.differs() < 0 and self._reads_the_same():
+                return self._run_again(arguments, steady)
+            self._steady = steady = None  # its rows would count as references
+            return self._run_anew(arguments)
+
+    def _run_again(self, arguments: Sequence[Any], steady: _Steady) -> Any:
+        """Run when nothing but arguments and numbers has changed."""
+        replay = self.replay
+        _, slots, buffers, _ = steady
+        self._set_arguments(arguments, slots)
+        buffers = buffers.copy()
+        work = []
+        take = self._kept.take
+        for number, slot, outputs in self._renewed:
+            buffer = take(number)
+            slots[slot] = buffer.address
+            work.append(buffer)
+            for output in outputs:
+                buffers[output] = buffer
+        words = replay.words
+        if replay.events:
+            words = slots[self._words] = replay.words_now()
+        leaves = replay.leaves(arguments) if replay.gradient is not None else []
+        made = Made(self._compute(slots, lambda: buffers))
+        return self._finished(arguments, made, leaves, words, True)
+
+    def _run_anew(self, arguments: Sequence[Any]) -> Any:
+        """Run, looking at everything."""
+        replay, plan = self.replay, self.replay.plan
+        apart = self._set_storages()
+        if apart is None:
+            return STALE
+        again = self._may_reuse and self._gradients.free()
+        differs = None
+        if self._steadiable and not apart and (again or not self._gradient_sizes):
+            differs = self._comparison()
+        try:
+            if self._overwritten_arguments:
+                apart += have_alone(self._own(arguments))
+            self._set_arguments(arguments, self._leaves)
+            memory = self._memory(again)
+            words = replay.words_now() if replay.events else replay.words
+            slots = plan.slots(self._leaves, words, memory)
+            leaves = replay.leaves(arguments) if replay.gradient is not None else []
+            made = Made(self._compute(slots, lambda: plan.results(slots, memory)))
+        except BaseException:
+            put_back(apart)
+            raise
+        if differs is not None:
+            work = [buffer for buffer in (memory.arena, memory.scratch) if buffer is not None]
+            small = [buffer for buffer in work if buffer.nbytes <= LARGEST_KEPT]
+            self._steady = _Steady(differs, list(slots), [None] * len(plan.outputs), small)
+        return self._finished(arguments, made, leaves, words, again, apart)
+
+    def _finished(
+        self,
+        arguments: Sequence[Any],
+        made: Made,
+        leaves: Sequence[tuple[Node, int]],
+        words: Sequence[int],
+        again: bool,
+        apart: Sequence[Apart] = (),
+    ) -> Any:
+        """Give storages and gradients their new values; gives the result.
+
+        `again`: gradients have theirs already.
+        """
+        replay = self.replay
+        cache.kernels += replay.plan.kernel_count
+        for storage in self._overwritten:
+            storage.version += 1
+            storage.stamp += 1
+        if self._writes or self._overwritten_arguments or apart:
+            with interrupts_held():
+                self._write(arguments, made)
+                bring_up_to_date(apart)
         if replay.pure is not None:
             return Variable._wrap(made.node(replay.pure))
         count = replay.own if again else len(replay.handles)
         tensors = [replay.tensor(number, arguments, made) for number in range(count)]
-        if replay.grads and not again:
+        if not again:
             for tensor, number in replay.grads:
                 tensor._grad = None if number < 0 else tensors[number]
             if self._may_reuse:
@@ -119,28 +225,33 @@ class Runner:
         return put_together(replay.result, tensors)
 
     # -- before ------------------------------------------------------------------------------------
-    def _set_storages(self) -> Sequence[Apart] | None:
+    def _reads_the_same(self) -> bool:
+        """Whether storages that are only read hold what they did when their leaves were set."""
+        return all(map(is_, map(call, self._nodes), map(node_of, self._read)))
+
+    def _set_storages(self) -> list[Apart] | None:
         """Set the leaves that are in outer storages; None if one of these is no longer what it was.
 
         Gives the storages that got a copy of what they hold, since it will be overwritten.
         """
-        storages, overwritten = self._storages, self._overwritten
-        same = len(self._nodes) == len(storages) and all(
-            map(is_, map(call, self._nodes), map(node_of, storages))
-        )
-        if same and (not overwritten or all_alone(overwritten)):
-            return ()
-        self._nodes = []
         for _, storage, source in self._of_storages:
             node = storage.node
             if node.shape != source.shape or node.dtype is not source.dtype:
                 return None
-        realize([*map(node_of, storages)])
-        apart = have_alone(overwritten)
+        node = None  # it would count
+        realize([storage.node for _, storage, _ in self._of_storages])
+        apart = have_alone(self._overwritten)
         for leaf, storage, source in self._of_storages:
             self._leaves[leaf] = address(storage.node) + source.offset
-        self._nodes = [*map(weakref.ref, map(node_of, storages))]
+        self._nodes = [*map(weakref.ref, map(node_of, self._read))]
         return apart
+
+    def _comparison(self) -> FirstDifference:
+        """Compares what storages that are overwritten, and gradients, hold with what they do now,
+        and who else refers to it.
+        """
+        rows = [*rows_alone(self._overwritten), *self._gradients.rows()]
+        return open_backend(settings.backend).first_difference(rows)
 
     def _own(self, arguments: Sequence[Any]) -> list[Storage]:
         """The storages of arguments that are overwritten, with their values there."""
@@ -148,7 +259,8 @@ class Runner:
         realize([*map(node_of, own)])
         return own
 
-    def _set_arguments(self, arguments: Sequence[Any]) -> None:
+    def _set_arguments(self, arguments: Sequence[Any], leaves: list[int]) -> None:
+        """Set the leaves that are in arguments."""
         for leaf, number, offset, itemsize in self._of_arguments:
             tensor = arguments[number]
             node = tensor._storage.node
@@ -156,39 +268,38 @@ class Runner:
                 realize((node,))
             if tensor._path:
                 offset += tensor.layout.offset * itemsize
-            self._leaves[leaf] = address(node) + offset
+            leaves[leaf] = address(node) + offset
 
     def _memory(self, again: bool) -> Memory:
         """The memory of a run; that of the gradients of the last one, if they are written again."""
-        arena, scratch, *fresh = self._kept.take()
+        plan, take = self.replay.plan, self._kept.take
+        fresh = [take(number) for number in range(RESULTS, len(self._kept.sizes))]
         if self._gradient_sizes:
-            kept = self._gradients
-            fresh += kept.buffers if again else map(Buffer, self._gradient_sizes)
+            fresh += self._gradients.buffers if again else map(Buffer, self._gradient_sizes)
             fresh = [fresh[number] for number in self._order]
-        outputs = self.replay.plan.outputs
-        copies = [Buffer(output.nbytes) for output in outputs if output.copy]
-        return Memory(fresh, copies, arena, scratch)
+        copies = [Buffer(output.nbytes) for output in plan.outputs if output.copy]
+        return Memory(fresh, copies, take(ARENA), take(SCRATCH))
 
     # -- the run, and after ------------------------------------------------------------------------
-    def _compute(self, slots: Sequence[int], memory: Memory) -> Sequence[Any]:
-        """Run the plan, and check what is to be checked before anything is overwritten; gives the
-        buffers of the outputs.
+    def _compute(self, slots: Sequence[int], buffers: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+        """Run the plan, and check what is to be checked before anything is overwritten; gives
+        `buffers()`, those of the outputs.
         """
         plan, checks = self.replay.plan, self.replay.checks
         if not checks:
             plan.start(slots)
-            return plan.results(slots, memory)
+            return buffers()
         plan.start(slots, 0, plan.first_write or None)
-        buffers = plan.results(slots, memory)
+        found = buffers()
         for smallest, largest, check in checks:
-            require(check, buffers[smallest], buffers[largest])
+            require(check, found[smallest], found[largest])
         if plan.first_write:
             plan.start(slots, plan.first_write)
-            buffers = plan.results(slots, memory)
-        return buffers
+            found = buffers()
+        return found
 
     def _write(self, arguments: Sequence[Any], made: Made) -> None:
-        """Give storages from outside their new values."""
+        """Give storages that are not overwritten in place their new values."""
         for number in self._overwritten_arguments:
             storage = arguments[number]._storage
             storage.version += 1

@@ -54,7 +54,7 @@ class LRScheduler:
         if recording.recorder is not None:
             recording.recorder.again(self.step)
 
-    def _compile_guard(self) -> None:
+    def _compile_guards(self, guards: Any) -> None:
         """Nothing that a recorded function depends on: `step` is done again at each replay."""
 
     def _set(self, epoch: int) -> None:

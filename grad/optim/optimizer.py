@@ -187,14 +187,17 @@ class Optimizer:
             recording.recorder.again(count)
         return values
 
-    def _compile_guard(self) -> Any:
-        """What a recorded step takes for granted: everything but the rates and the counts."""
-        settings = [
-            [item for item in group.items() if item[0] not in ("params", "lr")]
-            for group in self.param_groups
-        ]
-        members = [id(parameter) for group in self.param_groups for parameter in group["params"]]
-        return id(self.state), len(self.state), members, settings
+    def _compile_guards(self, guards: Any) -> None:
+        """What a recorded step takes for granted (compile/guards.py): everything but the rates and
+        the counts.
+        """
+        guards.lengths.append((guards.item(self.__dict__, "state"), len(self.state)))
+        guards.sequence(guards.item(self.__dict__, "param_groups"))
+        for group in self.param_groups:
+            guards.lengths.append((group, len(group)))
+            for name in group.keys() - {"lr"}:
+                guards.item(group, name)
+            guards.sequence(group["params"])
 
     def _start(self, work: list[tuple[Tensor, Group]]) -> None:
         """Make the state of new parameters, in memory: the first step is like all others."""

@@ -27,6 +27,7 @@ from grad.codegen.reference import reach
 from grad.device import _opened as opened_backends
 from grad.engine.realize import cache
 from grad.kernel.ir import Kernel
+from grad.runtime.comparisons import Comparison, FirstDifference, interpreted
 from grad.runtime.cpu.compiler import assemble
 from grad.settings import settings
 from tests.portability.cross import MACHINES
@@ -135,6 +136,9 @@ class EmulatedBackend(CpuBackend):
 
     def set_workers(self, count: int) -> None:
         """It computes on one thread whatever is asked for."""
+
+    def first_difference(self, rows: Sequence[Comparison]) -> FirstDifference:
+        return interpreted(rows)
 
 
 class _Steps:

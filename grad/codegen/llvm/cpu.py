@@ -32,6 +32,8 @@ from grad.kernel.ir_convolution import (
     Convolution,
     ConvolutionWeight,
 )
+from grad.runtime.comparisons import Comparison, FirstDifference
+from grad.runtime.cpu.comparisons import first_difference
 from grad.runtime.cpu.compiler import compile_ir
 from grad.runtime.cpu.host import Host, host
 from grad.runtime.cpu.replay import Call, NativePlan
@@ -133,6 +135,9 @@ class CpuBackend:
 
     def set_workers(self, count: int) -> None:
         set_num_threads(count)
+
+    def first_difference(self, rows: Sequence[Comparison]) -> FirstDifference:
+        return first_difference(rows)
 
 
 def _compile(text: str, label: str, machine: Host) -> int:
