@@ -73,10 +73,18 @@ def _environment() -> tuple[Any, ...]:
     )
 
 
-class Shortcut(NamedTuple):
-    """The last record that was used, if it was with whole tensors alone: most calls are like it."""
+def _view(tensor: Any) -> tuple[Any, ...]:
+    """What a view is of and how, but for where it begins; () for all of a storage."""
+    if not tensor._path:
+        return ()
+    moves = [_without_start(move) for move in tensor._path]
+    return (tensor._needs_grad, tensor._storage.node.shape, *moves)
 
-    kinds: tuple[tuple[Any, DType, bool], ...]
+
+class Shortcut(NamedTuple):
+    """The last record that was used, if it was with tensors alone: most calls are like it."""
+
+    kinds: tuple[tuple[Any, DType, bool, tuple[Any, ...]], ...]
     environment: tuple[Any, ...]
     record: tuple[Guards, Runner]
 
@@ -84,13 +92,13 @@ class Shortcut(NamedTuple):
         """Whether a call with `args` is of the same kind."""
         if len(args) != len(self.kinds):
             return False
-        for tensor, (shape, dtype, requires_grad) in zip(args, self.kinds):
+        for tensor, (shape, dtype, requires_grad, view) in zip(args, self.kinds):
             if (
                 not isinstance(tensor, Variable)
-                or tensor._path
                 or tensor.shape != shape
                 or tensor.dtype is not dtype
                 or tensor._requires_grad is not requires_grad
+                or ((tensor._path or view) and _view(tensor) != view)
             ):
                 return False
         return self.environment == _environment()
@@ -98,11 +106,14 @@ class Shortcut(NamedTuple):
 
 def _shortcut(args: Any, tensors: list[Any], record: tuple[Guards, Runner]) -> Shortcut | None:
     """The shortcut for calls like this one, if there is one."""
-    plain = len(args) == len(tensors) and not any(tensor._path for tensor in tensors)
-    # Whether arguments share memory matters when they are written to.
-    if not plain or any(write.argument >= 0 for write in record[1].replay.writes):
+    if len(args) != len(tensors):
         return None
-    kinds = [(tensor.shape, tensor.dtype, tensor._requires_grad) for tensor in tensors]
+    # Where arguments shared memory, a recording reads it by way of the first; and whether they do
+    # matters when they are written to.
+    shared = len({id(tensor._storage) for tensor in tensors}) < len(tensors)
+    if shared or any(write.argument >= 0 for write in record[1].replay.writes):
+        return None
+    kinds = [(t.shape, t.dtype, t._requires_grad, _view(t)) for t in tensors]
     return Shortcut(tuple(kinds), _environment(), record)
 
 
@@ -175,9 +186,7 @@ class Compiled:
         for tensor in tensors:
             kinds += (tensor.shape, tensor.dtype, tensor._requires_grad)
             if tensor._path:
-                kinds.append(tensor._needs_grad)
-                kinds.append(tensor._storage.node.shape)
-                kinds += [_without_start(move) for move in tensor._path]
+                kinds += _view(tensor)
         numbers = {id(tensor._storage): n for n, tensor in enumerate(tensors)}
         if len(numbers) < len(tensors):
             kinds += [numbers[id(tensor._storage)] for tensor in tensors]

@@ -1048,3 +1048,36 @@ def test_a_leaf_that_is_returned_has_the_gradient_of_its_own_call(make):
         assert leaf.requires_grad
         assert same(leaf, x)
         assert same(leaf.grad, 2 * x)
+
+
+# -- calls that look alike -------------------------------------------------------------------------
+def test_a_recording_with_one_tensor_twice_is_not_for_two_tensors():
+    f = grad.compile(lambda a, b: a * 2 + b)
+    x, y = grad.tensor([1.0, 2.0]), grad.tensor([5.0, 7.0])
+    for _ in range(4):
+        assert f(x, x).tolist() == [3.0, 6.0]
+    assert f(x, y).tolist() == [7.0, 11.0]
+    assert f(y, x).tolist() == [11.0, 16.0]
+    assert f(x, x).tolist() == [3.0, 6.0]
+
+
+def test_a_recording_with_two_tensors_serves_one_tensor_twice():
+    f = grad.compile(lambda a, b: a * 2 + b)
+    x, y = grad.tensor([1.0, 2.0]), grad.tensor([5.0, 7.0])
+    for _ in range(4):
+        assert f(x, y).tolist() == [7.0, 11.0]
+    assert f(x, x).tolist() == [3.0, 6.0]
+    assert f(x[:], x).tolist() == [3.0, 6.0]
+
+
+def test_views_of_another_kind_are_another_recording():
+    f = grad.compile(lambda a: a + 1)
+    table = grad.arange(24.0).reshape(4, 6)
+    for start in (0, 1, 2, 1, 0):
+        assert f(table[start : start + 2]).tolist() == (table[start : start + 2] + 1).tolist()
+    assert f.recordings == 1
+    assert f(table[::2]).tolist() == (table[::2] + 1).tolist()
+    assert f(table.T[:2]).tolist() == (table.T[:2] + 1).tolist()
+    square = grad.arange(4.0).reshape(2, 2)
+    for view in (square, square.T, square, square.T, square[:, [1, 0]], square.flip(0)):
+        assert f(view).tolist() == (view + 1).tolist()
