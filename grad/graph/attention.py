@@ -35,7 +35,8 @@ class Attend(NamedTuple):
         group: heads of the query, side by side on the last leading axis, that share one head of
             key and value; all other leading axes are equal.
         part: "values" (..., L, Ev) or "rows" (..., L, 2): largest score times log2(e) and 1 / sum
-            of the row; of the gradient: "query", "key" or "value".
+            of the row; of the gradient: "query", "key", "value" or, (..., L, S), "mask". If
+            causal, the kernel leaves that of columns after the row undefined.
     """
 
     scale: float
@@ -73,13 +74,21 @@ def attention_nodes(sources: tuple[Node, ...], how: Attend) -> tuple[Node, Node]
 
 
 def gradient_nodes(
-    sources: tuple[Node, ...], output: Node, rows: Node, slope: Node, how: Attend
+    sources: tuple[Node, ...],
+    output: Node,
+    rows: Node,
+    slope: Node,
+    how: Attend,
+    parts: tuple[str, ...] = GRADIENT_PARTS,
 ) -> tuple[Node, ...]:
-    """Gradients of query, key and value; `sources` are those of the forward pass."""
+    """The gradients `parts`; `sources` are those of the forward pass, a mask among them."""
     everything = (*sources[:3], output, rows, slope, *sources[3:])
+    sized: dict[str, Node] = dict(zip(("query", "key", "value", "mask"), sources, strict=False))
     return tuple(
-        Node(ATTENTION_GRADIENT, everything, how._replace(part=part), source.shape, source.dtype)
-        for part, source in zip(GRADIENT_PARTS, sources[:3], strict=True)
+        Node(
+            ATTENTION_GRADIENT, everything, how._replace(part=part), sized[part].shape, output.dtype
+        )
+        for part in parts
     )
 
 
@@ -95,14 +104,14 @@ def forward(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
     weights = np.exp2(scores - peak)
     total = weights.sum(-1, keepdims=True)
     inverse = np.divide(1, total, out=np.zeros_like(total), where=total != 0)
-    kept = weights * inverse * _kept(how, arrays, scores.shape)
+    dropped = _drop(weights, _kept(how, arrays, scores.shape))
     rows = np.concatenate([peak, inverse], axis=-1)
-    value = _spread(how, arrays["value"])
-    return {"values": kept @ value.astype(np.float64), "rows": rows}
+    value = _spread(how, arrays["value"]).astype(np.float64)
+    return {"values": weighted(dropped, _allowed(how, arrays), value) * inverse, "rows": rows}
 
 
 def gradient(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Gradients of query, key and value, computed in float64."""
+    """Gradients of query, key, value and an added mask, computed in float64."""
     query, slope, output, rows = (
         arrays[name].astype(np.float64) for name in ("query", "slope", "output", "rows")
     )
@@ -111,12 +120,41 @@ def gradient(how: Attend, arrays: Mapping[str, Array]) -> dict[str, Array]:
     kept = _kept(how, arrays, scores.shape)
     weights = np.exp2(scores - rows[..., :1]) * rows[..., 1:]
     inner = (slope * output).sum(-1, keepdims=True)
-    of_scores = weights * (slope @ np.swapaxes(value, -1, -2) * kept - inner)
+    of_scores = weights * (_drop(slope @ np.swapaxes(value, -1, -2), kept) - inner)
+    allowed = _allowed(how, arrays)
+    across = None if allowed is None else np.swapaxes(allowed, -1, -2)
+    dropped = _drop(weights, kept)
+    of_scores = of_scores if allowed is None else np.where(allowed, of_scores, 0)
+    of_key = weighted(np.swapaxes(of_scores, -1, -2), across, query)
     return {
-        "query": of_scores @ key * how.scale,
-        "key": _gathered(how, np.swapaxes(of_scores, -1, -2) @ query * how.scale),
-        "value": _gathered(how, np.swapaxes(weights * kept, -1, -2) @ slope),
+        "query": weighted(of_scores, allowed, key) * how.scale,
+        "key": _gathered(how, of_key * how.scale),
+        "value": _gathered(how, weighted(np.swapaxes(dropped, -1, -2), across, slope)),
+        "mask": of_scores,
     }
+
+
+def _allowed(how: Attend, arrays: Mapping[str, Array]) -> Array | None:
+    """Which rows may attend to which keys, if not all to all."""
+    allowed = None
+    if how.masked:
+        mask = arrays["mask"]
+        allowed = mask if mask.dtype == bool else mask != -np.inf
+    if how.is_causal:
+        lower = np.tri(arrays["query"].shape[-2], arrays["key"].shape[-2], dtype=bool)
+        allowed = lower if allowed is None else allowed & lower
+    return allowed
+
+
+def weighted(weights: Array, allowed: Array | None, values: Array) -> Array:
+    """``weights @ values``, where what is not allowed is left out rather than multiplied by 0."""
+    if allowed is None:
+        return weights @ values
+    weights = np.where(allowed, weights, 0)
+    if np.isfinite(values).all():
+        return weights @ values
+    terms = weights[..., :, :, None] * values[..., None, :, :]
+    return np.where(allowed[..., None], terms, 0).sum(-2)
 
 
 def _spread(how: Attend, array: Array) -> Array:
@@ -133,7 +171,10 @@ def _gathered(how: Attend, gradient: Array) -> Array:
 
 
 def _scores(how: Attend, arrays: Mapping[str, Array]) -> Array:
-    """Scores times log2(e). A finite mask stays finite: its least number is no infinity."""
+    """Scores times log2(e), -inf where a row may not attend to a key, whatever is there.
+
+    A finite mask stays finite: its least number is no infinity.
+    """
     query, key = arrays["query"].astype(np.float64), _spread(how, arrays["key"]).astype(np.float64)
     scores = query @ np.swapaxes(key, -1, -2) * (how.scale * LOG2_E)
     if how.masked:
@@ -143,10 +184,15 @@ def _scores(how: Attend, arrays: Mapping[str, Array]) -> Array:
         else:
             lowest = np.finfo(mask.dtype).min
             finite = np.maximum(mask.astype(np.float64) * LOG2_E, lowest)
-            scores = scores + np.where(mask == -np.inf, -np.inf, finite)
+            scores = np.where(mask == -np.inf, -np.inf, scores + finite)
     if how.is_causal:
         scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
     return scores
+
+
+def _drop(weights: Array, kept: Any) -> Array:
+    """Weights after dropout: zero where it drops them, NaN or not."""
+    return np.where(kept == 0, 0, weights * kept)
 
 
 def _kept(how: Attend, arrays: Mapping[str, Array], shape: tuple[int, ...]) -> Any:

@@ -2,14 +2,14 @@
 
 `ScaledDotProductAttention` is what users call: it checks the arguments and lines the heads up.
 `Attention` makes one node forward and one for each gradient, which a backend computes with a kernel
-of its own (graph/attention.py); `Definition` says the same in tensor methods. attention_parts.py
-is for few heads with many keys.
+of its own (graph/attention.py); attention_definition.py says the same in tensor methods.
+attention_parts.py is for few heads with many keys.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,15 @@ from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
-from grad.graph.attention import Attend, attention_nodes, gradient_nodes
-from grad.graph.node import Node, broadcast_shapes, expand, iota, pointwise, reshape
-from grad.graph.primitives import LT
+from grad.graph.attention import (
+    GRADIENT_PARTS,
+    Attend,
+    attention_nodes,
+    gradient_nodes,
+    weighted,
+)
+from grad.graph.node import Node, broadcast_shapes, expand
+from grad.ops.attention_definition import Definition, causal, repeated_heads
 from grad.ops.attention_parts import attend_in_parts, part_count
 from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported, wrap
 from grad.ops.random import random_key, uniform_node
@@ -30,61 +36,10 @@ NAME = "scaled_dot_product_attention"
 Shape = tuple[int, ...]
 
 
-class Definition(NamedTuple):
-    """The definition, in tensor methods, so that it has gradients of any order.
-
-    Attributes:
-        mask: bool (False: not attended to) or added to the scores; None.
-        kept: what the weights are multiplied by at the end (dropout); None.
-        group: heads of query that share one of key and value (`Attend.group`).
-    """
-
-    query: Any
-    key: Any
-    value: Any
-    mask: Any
-    kept: Any
-    is_causal: bool
-    scale: float
-    group: int = 1
-
-    def weights(self) -> Any:
-        scores = (self.query * self.scale) @ _repeated_heads(self.key, self.group).mT
-        mask = self.mask
-        if mask is not None and mask.dtype is dtypes.bool:
-            scores = scores.masked_fill(~mask, -math.inf)
-        elif mask is not None:
-            scores = scores + mask
-        if self.is_causal:
-            scores = scores.masked_fill(_after(*scores.shape[-2:]), -math.inf)
-        # A row that attends to nothing gives zeros, and no gradient.
-        nothing = (scores == -math.inf).all(-1, keepdim=True)
-        return scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0)
-
-    def result(self) -> Any:
-        weights = self.weights()
-        value = _repeated_heads(self.value, self.group)
-        return (weights if self.kept is None else weights * self.kept) @ value
-
-    def gradients(self, slope: Any) -> tuple[Any, ...]:
-        """Of query, key, value and a floating mask, when that of the result is `slope`."""
-        weights = self.weights()
-        kept = weights if self.kept is None else weights * self.kept
-        of_weights = slope @ _repeated_heads(self.value, self.group).mT
-        of_weights = of_weights if self.kept is None else of_weights * self.kept
-        of_scores = weights * (of_weights - (weights * of_weights).sum(-1, keepdim=True))
-        return (
-            of_scores @ _repeated_heads(self.key, self.group) * self.scale,
-            _summed_heads(of_scores.mT @ self.query * self.scale, self.group),
-            _summed_heads(kept.mT @ slope, self.group),
-            of_scores,
-        )
-
-
 class Attention(Function):
     """The fused form: one kernel forward, one backward; operands of one type, no axis empty.
 
-    Gradients of gradients go through the definition, and so do those of a mask.
+    Gradients of gradients go through the definition.
     """
 
     @staticmethod
@@ -112,7 +67,7 @@ class Attention(Function):
     def backward(ctx: Context, grad: Any) -> Any:
         query, key, value, mask, result, rows = ctx.saved_tensors
         how, random = ctx.how, ctx.random
-        if mode.enabled or ctx.needs_input_grad[3]:
+        if mode.enabled:
             kept = None
             if random is not None:
                 shape = (*result.shape[:-1], key.shape[-2])
@@ -122,8 +77,12 @@ class Attention(Function):
             )
             return (*definition.gradients(grad), None, None)
         sources = _sources((query, key, value, mask), how.group, random)
-        found = gradient_nodes(sources, result.node, rows.node, grad.node, how)
-        return (*map(wrap, found), None, None, None)
+        parts = GRADIENT_PARTS + ("mask",) * ctx.needs_input_grad[3]
+        found = gradient_nodes(sources, result.node, rows.node, grad.node, how, parts)
+        found = [*map(wrap, found), None][:4]
+        if how.is_causal and found[3] is not None:
+            found[3] = found[3].masked_fill(~causal(*found[3].shape[-2:]), 0.0)
+        return (*found, None, None)
 
 
 def _attend(operands: tuple[Any, ...], how: Attend, random: Node | None) -> Any:
@@ -159,11 +118,6 @@ def _leading(query: Any, key: Any, value: Any, group: int) -> Shape:
     if group != 1:
         shapes[1:] = [(*shape[:-1], shape[-1] * group) for shape in shapes[1:]]
     return broadcast_shapes(NAME, *shapes)
-
-
-def _after(rows: int, columns: int) -> Any:
-    """Where the column comes after the row: what causal attention leaves out."""
-    return wrap(pointwise(LT, reshape(iota(rows), (rows, 1)), iota(columns)))
 
 
 def _check_types(query: Any, key: Any, value: Any, mask: Any) -> None:
@@ -227,25 +181,8 @@ def _group(query: Any, key: Any, value: Any) -> tuple[Any, Any, int]:
     if not query.shape[-3]:
         return key, value, 1
     shared = math.lcm(key.shape[-3], value.shape[-3])
-    key, value = (_repeated_heads(t, shared // t.shape[-3]) for t in (key, value))
+    key, value = (repeated_heads(t, shared // t.shape[-3]) for t in (key, value))
     return key, value, query.shape[-3] // shared
-
-
-def _repeated_heads(tensor: Any, group: int) -> Any:
-    """`tensor` with each of its heads `group` times."""
-    if group == 1:
-        return tensor
-    *lead, heads, length, size = tensor.shape
-    spread = tensor.unsqueeze(-3).expand(*lead, heads, group, length, size)
-    return spread.reshape(*lead, heads * group, length, size)
-
-
-def _summed_heads(tensor: Any, group: int) -> Any:
-    """The sum over the heads of each group."""
-    if group == 1:
-        return tensor
-    *lead, heads, length, size = tensor.shape
-    return tensor.reshape(*lead, heads // group, group, length, size).sum(-3)
 
 
 def _kept(shape: Shape, dropout_p: float, dtype: Any, key: Node) -> Any:
@@ -256,10 +193,12 @@ def _kept(shape: Shape, dropout_p: float, dtype: Any, key: Node) -> Any:
 
 def _reference(query: Array, key: Array, value: Array, *, is_causal: bool = False) -> Array:
     scores = query @ np.swapaxes(key, -1, -2) / math.sqrt(query.shape[-1])
+    allowed = None
     if is_causal:
-        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+        allowed = np.tri(*scores.shape[-2:], dtype=bool)
+        scores = np.where(allowed, scores, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True, initial=-np.inf))
-    return weights / weights.sum(-1, keepdims=True) @ value
+    return weighted(weights / weights.sum(-1, keepdims=True), allowed, value)
 
 
 @op(
@@ -286,7 +225,8 @@ class ScaledDotProductAttention:
     """``softmax(query @ key.mT * scale + mask) @ value`` over the last two axes.
 
     Vaswani and others, "Attention is all you need", 2017. A row that may attend to nothing gives
-    zeros.
+    zeros. What a row may not attend to (`is_causal`, False or -inf in the mask) never reaches it,
+    nor the gradients, not even as NaN or infinity.
 
     Args:
         attn_mask: broadcasts to (..., L, S). bool: True may be attended to; floating: added to the

@@ -7,7 +7,7 @@ end where memory ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,8 +106,10 @@ def operands(case: Case) -> dict[str, Array]:
     return arrays
 
 
-def expected(case: Case, arrays: dict[str, Array]) -> list[Array]:
-    """The value and the gradients of query, key and value."""
+def expected(
+    case: Case, arrays: dict[str, Array], parts: Sequence[str] = attention.GRADIENT_PARTS
+) -> list[Array]:
+    """The value and the gradients `parts`."""
     scale = 1 / math.sqrt(case.size)
     how = Attend(scale, case.is_causal, bool(case.mask), case.dropout, case.group, "")
     if case.dropout:
@@ -117,21 +119,31 @@ def expected(case: Case, arrays: dict[str, Array]) -> list[Array]:
     forward = attention.forward(how, arrays)
     summary = {"rows": forward["rows"], "output": forward["values"]}
     found = attention.gradient(how, {**arrays, **summary})
-    return [forward["values"], *(found[name] for name in attention.GRADIENT_PARTS)]
+    return [forward["values"], *(found[name] for name in parts)]
 
 
-def computed(case: Case, arrays: dict[str, Array], make: Make) -> list[Array]:
-    tensors = [make(arrays[name]).requires_grad_() for name in attention.GRADIENT_PARTS]
-    mask = make(arrays["mask"]) if case.mask else None
+def attend(case: Case, tensors: Mapping[str, Any]) -> Any:
     grad.manual_seed(SEED)
-    result = F.scaled_dot_product_attention(
-        *tensors,
-        mask,
+    query, key, value = (tensors[name] for name in attention.GRADIENT_PARTS)
+    return F.scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        tensors.get("mask"),
         dropout_p=case.dropout,
         is_causal=case.is_causal,
         enable_gqa=case.group > 1,
     )
-    found = grad.autograd.grad(result, tensors, make(arrays["slope"]))
+
+
+def computed(
+    case: Case, arrays: dict[str, Array], make: Make, create_graph: bool = False
+) -> list[Array]:
+    """The value and the gradients of query, key and value."""
+    tensors = {name: make(array) for name, array in arrays.items()}
+    sources = [tensors[name].requires_grad_() for name in attention.GRADIENT_PARTS]
+    result = attend(case, tensors)
+    found = grad.autograd.grad(result, sources, tensors["slope"], create_graph=create_graph)
     return [tensor.detach().numpy() for tensor in (result, *found)]
 
 

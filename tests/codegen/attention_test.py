@@ -26,6 +26,13 @@ from grad.graph.primitives import ATTENTION
 from grad.kernel.ir import Attention, Rows
 from grad.settings import settings
 from tests.codegen.attention_cases import CASES, LONG, Case, check, computed, operands
+from tests.codegen.attention_faults import (
+    FAULTS,
+    LONG_FAULTS,
+    check_faults,
+    check_mask_gradient,
+    check_masked,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +74,51 @@ def test_any_number_of_threads_gives_the_same_bits(case: Case) -> None:
     for others in found[1:]:
         for first, other in zip(found[0], others, strict=True):
             np.testing.assert_array_equal(first, other)
+
+
+@pytest.mark.parametrize("case", FAULTS, ids=str)
+def test_special_values(case: Case) -> None:
+    """They reach what they may, and never a row that may not attend to them."""
+    check_faults(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", LONG_FAULTS, ids=str)
+def test_special_values_in_blocks_of_keys(case: Case) -> None:
+    check_faults(case)
+
+
+@pytest.mark.parametrize("case", [FAULTS[1], FAULTS[8], FAULTS[14]], ids=str)
+def test_special_values_interpreted(case: Case) -> None:
+    with settings.override(backend="reference"):
+        check_faults(case)
+
+
+@pytest.mark.parametrize("case", [*FAULTS[:4], *FAULTS[5:9], FAULTS[11], *FAULTS[13:16]], ids=str)
+def test_special_values_of_gradients_with_gradients(case: Case) -> None:
+    check_faults(case, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    "case", [FAULTS[7], FAULTS[8], FAULTS[15], Case(9, 61, 900, 64, 64, False, "float")], ids=str
+)
+def test_gradients_of_masks(case: Case) -> None:
+    check_mask_gradient(case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(2, 61, 85, 17, 33, True),
+        Case(9, 70, 140, 16, 16, True),
+        Case(2, 20, 140, 16, 16, False, "bool"),
+        Case(6, 1, 90, 16, 16, False, "float", group=2),
+        Case(2, 130, 140, 8, 9, False, "float", dropout=0.3),
+    ],
+    ids=str,
+)
+def test_what_is_masked_changes_no_bit(case: Case) -> None:
+    check_masked(case, np.arange(case.keys) >= max(case.rows, case.keys - 25))
 
 
 def run(script: str, **environment: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -94,6 +95,66 @@ def test_refused_code_raises_and_is_written_down(text, reason):
     path = Path(message.split("The code is in ")[1].split(". This is")[0])
     assert path.read_text() == text
     path.unlink()
+
+
+CANNOT_SELECT = """declare i32 @llvm.x86.sse42.crc32.32.32(i32, i32)
+define i32 @f(i32 %x) {
+  %y = call i32 @llvm.x86.sse42.crc32.32.32(i32 %x, i32 %x)
+  ret i32 %y
+}
+"""
+
+
+@pytest.mark.skipif(host().architecture != "x86_64", reason="an instruction of x86")
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGABRT is handled as POSIX does it")
+@pytest.mark.parametrize("in_thread", [False, True])
+@pytest.mark.parametrize("option", ["-Xfaulthandler", "-Xutf8"])
+def test_code_that_llvm_aborts_on_is_named_and_written_down(option, in_thread):
+    script = (
+        "import threading\n"
+        "from grad.runtime.cpu.compiler import compile_ir\n"
+        "from grad.runtime.cpu.host import detect\n"
+        f"text = {CANNOT_SELECT!r}\n"
+        "def compile():\n"
+        f"    compile_ir({SQUARE!r}, ['square'], 'square')\n"
+        "    compile_ir(text, ['f'], 'a bad kernel', machine=detect('generic'))\n"
+    )
+    script += "threading.Thread(target=compile).start()\n" if in_thread else "compile()\n"
+    found = subprocess.run(
+        [sys.executable, option, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "GRAD_CACHE": "0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.returncode == -signal.SIGABRT
+    assert "LLVM refused the code of a bad kernel" in found.stderr
+    assert ("Fatal Python error" in found.stderr) == (option == "-Xfaulthandler")
+    path = Path(found.stderr.split("The code is in ")[1].split(". This is")[0])
+    assert path.read_text() == CANNOT_SELECT
+    path.unlink()
+
+
+def test_handlers_of_aborts_are_put_back():
+    """The one that faulthandler installs for pytest, say."""
+    script = (
+        "import faulthandler, os\n"
+        "faulthandler.enable()\n"
+        "from grad.runtime.cpu.compiler import compile_ir\n"
+        f"compile_ir({SQUARE!r}, ['square'], 'square')\n"
+        "os.abort()\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "GRAD_CACHE": "0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Fatal Python error: Aborted" in found.stderr
+    assert "LLVM" not in found.stderr
 
 
 def test_threads_compile_at_once():

@@ -24,6 +24,7 @@ import llvmlite
 from llvmlite import binding
 
 from grad.errors import CompileError
+from grad.runtime.cpu.aborts import explain_abort
 from grad.runtime.cpu.host import Host, host
 from grad.runtime.disk_cache import DiskCache, digest
 from grad.settings import settings
@@ -60,7 +61,8 @@ def compile_ir(
 
     Raises:
         CompileError: when LLVM refuses the text, or a name or symbol is missing. The text is
-            written to a file that the message names.
+            written to a file that the message names. (Where LLVM aborts the process instead, the
+            message is printed first: aborts.py.)
     """
     machine = machine or host()
     key = digest(text, machine.triple, machine.cpu, machine.feature_string, str(level), *versions())
@@ -68,7 +70,8 @@ def compile_ir(
         addresses = _loaded.get(key)
         if addresses is None or not all(name in addresses for name in names):
             try:
-                data = _object_code(key, text, machine, level)
+                with explain_abort(lambda: _refused("it aborted, see above", text, label)):
+                    data = _object_code(key, text, machine, level)
                 imports = {name: at for name, at in _symbols.items() if f"@{name}" in text}
                 loaded = _load(data, names, imports, machine, label)
                 addresses = (addresses or {}) | loaded
@@ -116,11 +119,15 @@ def _load(
 
 def _refusal(error: RuntimeError, text: str, label: str) -> CompileError:
     """The exception for IR that LLVM refused, after writing the IR to a file."""
+    return CompileError(_refused(str(error).strip(), text, label))
+
+
+def _refused(reason: str, text: str, label: str) -> str:
+    """What to say when LLVM refuses IR, which is written to a file."""
     handle, path = tempfile.mkstemp(prefix="micrograd-", suffix=".ll")
     with os.fdopen(handle, "w") as file:
         file.write(text)
-    reason = str(error).strip()
-    return CompileError(
+    return (
         f"LLVM refused the code of {label}: {reason}. The code is in {path}. This is a defect of "
         f"the code generator; please report it with that file."
     )

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grad.codegen.llvm.attention import rows as attention_rows
+from grad.codegen.llvm.attention.exclusion import attempts
 from grad.codegen.llvm.attention.gradient import gradient_piece
-from grad.codegen.llvm.attention.heads import ROW_BLOCK, Block, Heads
+from grad.codegen.llvm.attention.heads import ROW_BLOCK, Heads
 from grad.codegen.llvm.attention.structure import Code
 from grad.codegen.llvm.builder import Builder, Value, attributes
 from grad.codegen.llvm.contraction.structure import Layout
@@ -35,13 +36,9 @@ class Rows:
     ) -> None:
         self.heads, self.b, self.n = heads, heads.b, heads.n
         self.head, self.operands = head, operands
-        self.row, self.rows = rows
-        self.key, self.keys = keys
-        b = self.b
-        self.tiles = heads.ceil(self.rows, heads.code.tile_rows)
-        self.first = b.icmp("eq", self.key, 0)
-        # Keys of this block that the first row may attend to.
-        self.limit = b.add(b.sub(self.row, self.key), 1)
+        self.block = heads.block(*rows, *keys)
+        self.row, self.rows, self.key, self.keys, *_ = self.block
+        self.first = self.b.icmp("eq", self.key, 0)
 
     def emit(self, number: Value) -> None:
         """`number` counts the blocks of rows of the piece."""
@@ -61,12 +58,12 @@ class Rows:
             },
         )
         scores = heads.at("scores")
-        block = Block(self.tiles, self.limit, self.keys)
         if code.few_rows:
             key = heads.place(self.operands["key"], self.key, n["key_row"])
-            heads.dots(block, (query, key), scores, self.rows)
+            heads.dots(self.block, (query, key), scores)
         else:
-            heads.scores(block, (query, n["padded_size"]), heads.at("key"), n["size"], scores)
+            left = (query, n["padded_size"])
+            heads.scores(self.block, left, heads.at("key"), n["size"], scores)
         output = b.gep(code.element, heads.at("output"), b.mul(number, n["output_step"]))
         state = b.binary("sdiv", b.mul(number, n["output_step"]), n["padded_value_size"])
         peaks = b.gep(code.element, heads.at("peaks"), state)
@@ -90,10 +87,8 @@ class Rows:
                 "first": self.first,
             }
 
-        block = Block(self.tiles, self.limit, self.keys)
-        places = (self.head, self.row, self.rows, self.key)
         stage = ("softmax", attention_rows.SOFTMAX, attention_rows.softmax)
-        heads.row_groups(block, places, self.operands, scores, stage, more)
+        heads.row_groups(self.block, self.head, self.operands, scores, stage, more)
 
     def apply(self, scores: Value, output: Value) -> None:
         """``output += weights @ value``."""
@@ -103,7 +98,8 @@ class Rows:
             value_row = n["value_row"]
             value = heads.place(self.operands["value"], self.key, value_row)
         heads.apply(
-            Block(self.tiles, self.limit, self.keys),
+            self.block,
+            self.operands,
             scores,
             (value, value_row),
             (output, n["padded_value_size"]),
@@ -114,6 +110,8 @@ class Rows:
         """Divide by the sums and store what is wanted."""
         heads, b, n, code = self.heads, self.b, self.n, self.heads.code
         first = b.add(b.mul(self.head, n["length"]), self.row)
+        if "values" in code.results:
+            heads.inspect(output, self.rows, n["padded_value_size"])
 
         def row(index: Value, _: list[Value]) -> None:
             peak, total = (
@@ -204,7 +202,15 @@ def emit(
     b = Builder(features, vector_bytes)
     heads = Heads(code, name, b, first_argument)
     piece = gradient_piece if code.is_gradient else forward_piece
-    b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, lambda i, _: piece(heads, i))
+
+    def attempt(number: Value, exact: Value, fault: Value) -> None:
+        heads.exact, heads.fault = exact, fault
+        piece(heads, number)
+
+    if code.excludes:
+        attempts(b, attempt)
+    else:
+        b.loop(Value("%begin", "i64"), Value("%end", "i64"), 1, lambda i, _: piece(heads, i))
     main = b.function(name, "ptr %args, i64 %begin, i64 %end, i64 %worker")
     texts = "".join((*heads.packers.values(), *heads.module.texts.values()))
     return b.preamble() + texts + main + attributes(vector_bytes)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from grad.codegen.llvm.attention import rows as attention_rows
-from grad.codegen.llvm.attention.heads import ROW_BLOCK, Block, Heads
+from grad.codegen.llvm.attention.heads import ROW_BLOCK, Heads, Lines
 from grad.codegen.llvm.builder import Value
 from grad.codegen.llvm.contraction.structure import Layout
 from grad.graph.attention import LOG2_E
@@ -139,8 +139,10 @@ class _KeyBlock:
         # The rows of query were multiplied by scale * log2(e); the gradient of key wants scale.
         for name, size, factor in (("key", "size", 1 / LOG2_E), ("value", "value_size", 1.0)):
             if name in code.results:
+                source = heads.at(f"{name}_gradient")
+                heads.inspect(source, self.keys, n[f"padded_{size}"])
                 values = {
-                    "source": heads.at(f"{name}_gradient"),
+                    "source": source,
                     "target": heads.place(heads.pointers[f"to_{name}"], first, n[size]),
                     "source_stride": n[f"padded_{size}"],
                     "target_stride": n[size],
@@ -167,9 +169,7 @@ class _Rows:
         self.head, self.operands = head
         self.number = number
         self.row, self.rows = row, rows
-        b = self.b
-        limit = b.add(b.sub(row, keys.key), 1)
-        self.block = Block(self.heads.ceil(rows, self.code.tile_rows), limit, keys.keys)
+        self.block = self.heads.block(row, rows, keys.key, keys.keys)
 
     def emit(self, last: Value) -> None:
         b, n, heads = self.b, self.n, self.heads
@@ -188,6 +188,8 @@ class _Rows:
             b.branch(self.piece.for_keys, lambda: self.add_to_keys(scores, slopes, query, slope))
         if "query" in self.code.results:
             b.branch(self.piece.for_rows, lambda: self.add_to_rows(slopes, last))
+        if "mask" in self.code.results:
+            b.branch(self.piece.for_rows, lambda: self.store_slopes(slopes))
 
     def copy(self, name: str, target: Value, size: str, factor: Value) -> None:
         heads, n = self.heads, self.n
@@ -230,9 +232,8 @@ class _Rows:
                 "inner": b.gep(code.element, heads.at("inner"), row),
             }
 
-        places = (self.head, self.row, self.rows, self.keys.key)
         stage = ("slopes", attention_rows.SLOPES, attention_rows.slopes)
-        heads.row_groups(self.block, places, self.operands, scores, stage, more)
+        heads.row_groups(self.block, self.head, self.operands, scores, stage, more)
 
     def add_to_keys(self, scores: Value, slopes: Value, query: Value, slope: Value) -> None:
         """``P.T @ G`` and ``S.T @ query``, for tiles of keys."""
@@ -245,10 +246,17 @@ class _Rows:
                 target = (heads.at(f"{name}_gradient"), n[size])
                 self.add_transposed(left, (right, n[size]), target)
 
-    def add_transposed(
-        self, left: Value, right: tuple[Value, Value], target: tuple[Value, Value]
-    ) -> None:
-        """``target += left.T @ right`` with `left` in scores; rows before a tile are left out."""
+    def add_transposed(self, left: Value, right: Lines, target: Lines) -> None:
+        """``target += left.T @ right`` with `left` in scores."""
+        self.heads.either(
+            lambda: self.heads.exactly(
+                self.block, self.operands, left, right, target, transposed=True
+            ),
+            lambda: self._add_tiles(left, right, target),
+        )
+
+    def _add_tiles(self, left: Value, right: Lines, target: Lines) -> None:
+        """The same of whole tiles; rows before a tile are left out."""
         heads, b, n, code = self.heads, self.b, self.n, self.code
         values = {
             "a": left,
@@ -288,19 +296,36 @@ class _Rows:
 
         b.loop(whole, heads.ceil(reach, code.tile_rows), 1, tile)
 
+    def store_slopes(self, slopes: Value) -> None:
+        """The gradient of scores is that of a mask, too."""
+        heads, b, n = self.heads, self.b, self.n
+        first = b.add(b.mul(self.head, n["length"]), self.row)
+        place = b.add(b.mul(first, n["keys"]), self.keys.key)
+        values = {
+            "source": slopes,
+            "target": b.gep(self.code.element, heads.pointers["to_mask"], place),
+            "source_stride": n["scores_row"],
+            "target_stride": n["keys"],
+            "rows": self.rows,
+            "columns": self.block.keys,
+            "factor": b.const(self.code.element, 1.0),
+        }
+        heads.module.store(b, values)
+
     def add_to_rows(self, slopes: Value, last: Value) -> None:
         """``S @ key``, stored after the last block of keys that these rows attend to."""
         heads, b, n, code = self.heads, self.b, self.n, self.code
         place = b.mul(self.number, n["output_step"])
         target = b.gep(code.element, heads.at("output"), place)
         output = (target, n["padded_size"])
-        heads.apply(self.block, slopes, self.keys.key_rows, output, self.keys.first)
+        heads.apply(self.block, self.operands, slopes, self.keys.key_rows, output, self.keys.first)
         if code.is_causal:
             end = b.add(self.keys.key, self.keys.keys)
             last = b.binary("or", last, b.icmp("sge", end, b.add(self.row, self.rows)))
 
         def finish() -> None:
             first = b.add(b.mul(self.head, n["length"]), self.row)
+            heads.inspect(target, self.rows, n["padded_size"])
             values = {
                 "source": target,
                 "target": heads.place(heads.pointers["to_query"], first, n["size"]),

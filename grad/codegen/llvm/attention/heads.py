@@ -25,17 +25,25 @@ DEPTH = 128  # keys at a time in the product with the values, so that these stay
 
 SHARED = ("key", "value")  # a head of these serves a group of heads of the others
 
+Lines: TypeAlias = tuple[Value, Value]  # a pointer, and the distance of rows
 Stage: TypeAlias = Callable[[Code, Builder, Mapping[str, Value]], None]
 
 
 class Block(NamedTuple):
-    """Rows against keys: tiles of rows, keys that the first row may attend to (from the block's
-    first key on; any number if not causal), keys.
+    """Rows against keys: the first of each and their number.
+
+    Attributes:
+        tiles: of rows.
+        limit: keys that the first row may attend to, from the block's first key on; any number if
+            not causal.
     """
 
+    row: Value
+    rows: Value
+    key: Value
+    keys: Value
     tiles: Value
     limit: Value
-    keys: Value
 
 
 class Heads:
@@ -57,6 +65,9 @@ class Heads:
         self.n = {name: slot(start + i, "i64") for i, name in enumerate(code.integers)}
         offset = b.mul(Value("%worker", "i64"), self.n["scratch_bytes"])
         self.scratch = b.gep("i8", self.pointers["scratch"], offset)
+        # Of the attempt at a piece (exclusion.py), where some keys are left out.
+        self.exact: Value | None = None
+        self.fault: Value | None = None
 
     def number(self, name: str) -> Value:
         """An integer argument that has the bits of a floating number."""
@@ -89,8 +100,8 @@ class Heads:
             for name in places:
                 at = shared if name in SHARED else index
                 offset = b.mul(at, self.n[f"{name}_batch{axis}"])
-                element = "i8" if name == "mask" and self.code.mask is Mask.BOOL else None
-                places[name] = b.gep(element or self.code.element, places[name], offset)
+                element = self.mask_element if name == "mask" else self.code.element
+                places[name] = b.gep(element, places[name], offset)
         return places
 
     def members(self, head: Value, part: Value) -> tuple[Value, Value]:
@@ -106,6 +117,10 @@ class Heads:
     def blocks_before(self, member: Value) -> Value:
         """Blocks of rows of a piece in front of those of a member of its group."""
         return self.b.mul(member, self.ceil(self.n["chunk_rows"], ROW_BLOCK))
+
+    def block(self, row: Value, rows: Value, key: Value, keys: Value) -> Block:
+        limit = self.b.add(self.b.sub(row, key), 1)
+        return Block(row, rows, key, keys, self.ceil(rows, self.code.tile_rows), limit)
 
     # -- packing ---------------------------------------------------------------------------------
     def pack(
@@ -151,13 +166,17 @@ class Heads:
         b = self.b
         return b.intrinsic("smax", b.intrinsic("smin", value, high), b.like(low, value))
 
+    def inspect(self, target: Value, rows: Value, width: Value) -> None:
+        """Look for NaN in a finished product if some keys are left out of it (exclusion.py)."""
+        if self.fault is not None:
+            values = {"target": target, "rows": rows, "width": width, "fault": self.fault}
+            self.module.inspect(self.b, values)
+
     # -- products ----------------------------------------------------------------------------------
-    def scores(
-        self, block: Block, left: tuple[Value, Value], right: Value, size: Value, target: Value
-    ) -> None:
+    def scores(self, block: Block, left: Lines, right: Value, size: Value, target: Value) -> None:
         """``left @ packed right.T``, no further than some row of a tile may attend to.
 
-        `left` is a pointer and the distance of its rows, which have `size` elements.
+        Rows of `left` have `size` elements.
         """
         b, code = self.b, self.code
         values = {
@@ -201,16 +220,77 @@ class Heads:
     def apply(
         self,
         block: Block,
-        scores: Value,
-        right: tuple[Value, Value],
-        target: tuple[Value, Value],
+        operands: Mapping[str, Value],
+        weights: Value,
+        right: Lines,
+        target: Lines,
         first: Value,
     ) -> None:
-        """``target (+)= scores @ right``, some keys at a time, tile by tile.
+        """``target (+)= weights @ right``; in a second attempt without what is masked.
 
-        `right` and `target` are pointers and the distances of their rows; `first` says that the
-        target is new.
+        `first` says that the target is new.
         """
+        b = self.b
+
+        def exactly() -> None:
+            count = b.mul(block.rows, target[1])
+            values = {"target": target[0], "count": count}
+            b.branch(first, lambda: self.module.clear(b, values))
+            self.exactly(block, operands, weights, right, target)
+
+        self.either(exactly, lambda: self._apply_tiles(block, weights, right, target, first))
+
+    def either(self, exactly: Callable[[], None], in_tiles: Callable[[], None]) -> None:
+        """`exactly` in the second attempt at a piece (exclusion.py), else `in_tiles`."""
+        if self.exact is None:
+            in_tiles()
+            return
+        self.b.branch(self.exact, exactly)
+        self.b.branch(self.b.binary("xor", self.exact, 1), in_tiles)
+
+    def exactly(
+        self,
+        block: Block,
+        operands: Mapping[str, Value],
+        weights: Value,
+        right: Lines,
+        target: Lines,
+        transposed: bool = False,
+    ) -> None:
+        """``target += weights @ right``, or ``weights.T @ right``, without what is masked."""
+        mask, mask_row = self.mask_at(operands, block, weights)
+        values = {
+            "weights": weights,
+            "right": right[0],
+            "target": target[0],
+            "weights_row": self.n["scores_row"],
+            "right_row": right[1],
+            "target_row": target[1],
+            "rows": block.rows,
+            "keys": block.keys,
+            "limit": block.limit,
+            "mask": mask,
+            "mask_row": mask_row,
+        }
+        self.module.exact(self.b, values, transposed)
+
+    def mask_at(self, operands: Mapping[str, Value], block: Block, otherwise: Value) -> Lines:
+        """Where the mask of a block is, and the distance of its rows; `otherwise` without mask."""
+        b, code = self.b, self.code
+        if code.mask is Mask.NONE:
+            return otherwise, self.n["scores_row"]
+        stride = self.n["mask_row"]
+        place = b.add(b.mul(block.row, stride), block.key)
+        return b.gep(self.mask_element, operands["mask"], place), stride
+
+    @property
+    def mask_element(self) -> str:
+        return "i8" if self.code.mask is Mask.BOOL else self.code.element
+
+    def _apply_tiles(
+        self, block: Block, scores: Value, right: Lines, target: Lines, first: Value
+    ) -> None:
+        """``target (+)= scores @ right``, some keys at a time, tile by tile."""
         b, code = self.b, self.code
         last_tile = b.mul(b.sub(block.tiles, 1), code.tile_rows)
 
@@ -240,7 +320,7 @@ class Heads:
 
         b.loop(0, self.tile_limit(block, last_tile), DEPTH, depth_block)
 
-    def dots(self, block: Block, left: tuple[Value, Value], target: Value, rows: Value) -> None:
+    def dots(self, block: Block, left: Lines, target: Value) -> None:
         """``query @ key.T`` for few rows, of keys as they are."""
         n = self.n
         values = {
@@ -250,7 +330,7 @@ class Heads:
             "query_row": n["padded_size"],
             "key_row": n["key_row"],
             "scores_row": n["scores_row"],
-            "rows": rows,
+            "rows": block.rows,
             "keys": block.keys,
             "size": n["size"],
         }
@@ -275,7 +355,7 @@ class Heads:
     def row_groups(
         self,
         block: Block,
-        places: tuple[Value, Value, Value, Value],
+        head: Value,
         operands: Mapping[str, Value],
         scores: Value,
         stage: tuple[str, Mapping[str, str], Stage],
@@ -283,19 +363,14 @@ class Heads:
     ) -> None:
         """Run a stage of rows.py over all rows of a block.
 
-        `places` are the head (of query), the block's first row, its number of rows and its first
-        key; `more` gives the arguments of the stage that are its own, for the group at a row.
+        `head` is one of query; `more` gives the arguments of the stage that are its own, for the
+        group at a row.
         """
         b, n, code = self.b, self.n, self.code
-        head, first_row, rows, key = places
-        mask_row, mask, element = n["scores_row"], scores, code.element
-        if code.mask is not Mask.NONE:
-            element = "i8" if code.mask is Mask.BOOL else element
-            mask_row = n["mask_row"]
-            mask = b.gep(element, operands["mask"], b.add(b.mul(first_row, mask_row), key))
-
+        mask, mask_row = self.mask_at(operands, block, scores)
         name, parameters, body = stage
-        counter = b.add(b.mul(b.add(b.mul(head, n["length"]), first_row), n["keys"]), key)
+        first_row = b.add(b.mul(head, n["length"]), block.row)
+        counter = b.add(b.mul(first_row, n["keys"]), block.key)
         dropout: dict[str, Value] = {}
         if code.dropout:
             parameters = {**parameters, **DROPOUT}
@@ -315,13 +390,11 @@ class Heads:
                 "limit": b.add(block.limit, row),
                 "keys": block.keys,
                 "stop": self.group_stop(block, row),
-                "live": b.sub(rows, row),
-                "mask": mask
-                if code.mask is Mask.NONE
-                else b.gep(element, mask, b.mul(row, mask_row)),
+                "live": b.sub(block.rows, row),
+                "mask": b.gep(self.mask_element, mask, b.mul(row, mask_row)),
                 "mask_row": mask_row,
                 **more(row),
             }
             self.module.call(b, name, parameters, lambda i, p: body(code, i, p), values)
 
-        b.loop(0, rows, code.group, group)
+        b.loop(0, block.rows, code.group, group)

@@ -146,7 +146,9 @@ def _pieces(sizes: Mapping[str, int]) -> dict[str, int]:
 def _gradient_pieces(code: Code, sizes: Mapping[str, int]) -> dict[str, int]:
     """Backward: heads if there are enough of them, else keys and rows."""
     batch, length, keys = max(sizes["batch"], 1), sizes["length"], sizes["keys"]
-    of_rows, of_keys = "query" in code.results, {"key", "value"} & {*code.results}
+    of_rows, of_keys = (
+        not results.isdisjoint(code.results) for results in ({"query", "mask"}, {"key", "value"})
+    )
     if of_rows and of_keys and batch >= ENOUGH_HEADS:
         return {
             "joint": 1,

@@ -105,14 +105,16 @@ class RowGroup:
         """Which lanes from `column` on count."""
         return lanes_below(self.b, self.b.sub(self.limits[r], column), self.code.lanes)
 
-    def score(self, r: int, column: Value, alive: Value | None) -> Value:
-        """The scores of a row with the mask applied, -inf where they do not count."""
-        b, x = self.b, self.load(self.scores[r], column)
+    def score(self, r: int, column: Value, alive: Value | None) -> tuple[Value, Value | None]:
+        """The scores of a row with the mask applied, -inf where they do not count; which count."""
+        b, x, counts = self.b, self.load(self.scores[r], column), alive
         if self.code.mask is not Mask.NONE:
-            x = self._masked(r, column, x, alive)
-        return x if alive is None else b.select(alive, x, -INFINITY)
+            x, counts = self._masked(r, column, x, alive)
+            counts = counts if alive is None else b.binary("and", counts, alive)
+        return x if counts is None else b.select(counts, x, -INFINITY), counts
 
-    def _masked(self, r: int, column: Value, x: Value, alive: Value | None) -> Value:
+    def _masked(self, r: int, column: Value, x: Value, alive: Value | None) -> tuple[Value, Value]:
+        """The scores plus the mask, and which ones it lets count."""
         b, code = self.b, self.code
         kind = vector_type(self.mask_element, code.lanes)
         place = b.gep(self.mask_element, self.masks[r], column)
@@ -122,13 +124,12 @@ class RowGroup:
         else:
             mask = b.masked_load(kind, place, align, alive, b.const(kind, 0))
         if code.mask is Mask.BOOL:
-            return b.select(b.icmp("ne", mask, 0), x, -INFINITY)
+            return x, b.icmp("ne", mask, 0)
         # What is finite stays finite: the least number means "not at all", but -inf only if alone.
         added = b.fmul(mask, LOG2_E)
         lowest = LOWEST[code.element]
         added = b.select(b.fcmp("olt", added, lowest), lowest, added)
-        added = b.select(b.fcmp("oeq", mask, -INFINITY), -INFINITY, added)
-        return b.fadd(x, added)
+        return b.fadd(x, added), b.fcmp("une", mask, -INFINITY)
 
     def kept(self, r: int, column: Value) -> Value:
         """Which of a vector of weights dropout keeps."""
@@ -187,7 +188,7 @@ def _largest(group: RowGroup, before: list[Value]) -> list[Value]:
     def turn(column: Value, peaks: list[Value], whole: bool) -> list[Value]:
         found = []
         for r in range(code.group):
-            x = group.score(r, column, None if whole else group.alive(r, column))
+            x, _ = group.score(r, column, None if whole else group.alive(r, column))
             if not whole or code.mask is not Mask.NONE:
                 group.store(x, group.scores[r], column)
             found.append(b.select(b.fcmp("ogt", x, peaks[r]), x, peaks[r]))
@@ -261,7 +262,7 @@ def slopes(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
     def turn(column: Value, _: list[Value], whole: bool) -> None:
         for r in range(code.group):
             alive = None if whole else group.alive(r, column)
-            score = group.score(r, column, alive)
+            score, counts = group.score(r, column, alive)
             weight = b.fmul(power_of_two(b, b.fsub(score, peaks[r])), inverses[r])
             slope = group.load(lines[r], column)
             if code.dropout:
@@ -270,8 +271,8 @@ def slopes(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
             slope = b.fmul(b.fsub(slope, inner[r]), weight)
             if code.dropout:
                 weight = b.select(kept, b.fmul(weight, factor), 0.0)
-            if alive is not None:
-                weight, slope = b.select(alive, weight, 0.0), b.select(alive, slope, 0.0)
+            if counts is not None:
+                weight, slope = b.select(counts, weight, 0.0), b.select(counts, slope, 0.0)
             group.store(weight, group.scores[r], column)
             group.store(slope, lines[r], column)
 

@@ -61,6 +61,11 @@ class Code:
         return self.tile_vectors * self.lanes
 
     @property
+    def excludes(self) -> bool:
+        """Whether a row may not attend to all keys."""
+        return self.is_causal or self.mask is not Mask.NONE
+
+    @property
     def is_gradient(self) -> bool:
         return "slope" in self.operands
 

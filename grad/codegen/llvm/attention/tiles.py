@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from grad.codegen.llvm.attention.exclusion import EXACT, INSPECT, exact, inspect
 from grad.codegen.llvm.attention.structure import Code
 from grad.codegen.llvm.builder import Builder, Value, mangled, vector_type
 from grad.codegen.llvm.functions import call_internal, parameter_values, signature
@@ -97,6 +98,15 @@ class Module:
     def inner(self, b: Builder, values: Mapping[str, Value]) -> None:
         """The inner product of each two rows, the first of which are padded with zeros."""
         self.call(b, "inner", INNER, lambda i, p: _inner(self.code, i, p), values)
+
+    def exact(self, b: Builder, values: Mapping[str, Value], transposed: bool) -> None:
+        """Products of what rows may attend to alone (exclusion.py)."""
+        name = "exact_transposed" if transposed else "exact"
+        self.call(b, name, EXACT, lambda i, p: exact(self.code, i, p, transposed), values)
+
+    def inspect(self, b: Builder, values: Mapping[str, Value]) -> None:
+        """Whether a product in tiles met a NaN or infinity (exclusion.py)."""
+        self.call(b, "inspect", INSPECT, lambda i, p: inspect(self.code, i, p), values)
 
     def clear(self, b: Builder, values: Mapping[str, Value]) -> None:
         """Zeros, a number of whole vectors."""
