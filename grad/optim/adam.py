@@ -67,8 +67,7 @@ class Adam(Optimizer):
         names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
         return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
-    def _numbers(self, state: State, group: Group) -> dict[str, float]:
-        step = state["step"] = state["step"] + 1
+    def _numbers(self, group: Group, step: int) -> dict[str, float]:
         lr, decay = float(group["lr"]), group["weight_decay"]
         beta1, beta2 = group["betas"]
         return {

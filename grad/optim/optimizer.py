@@ -29,7 +29,7 @@ class SharedNumbers:
     """The numbers of one step (rates, decays, corrections) as 0-dimensional tensors.
 
     All are arguments of the graph, constant or not, so that no change of a setting compiles
-    anything. Parameters of a group that have the same numbers share them, which keeps the graph
+    anything. Parameters that have one dictionary of numbers share them, which keeps the graph
     small; names keep apart what happens to be equal, so that the graph is the same at every step.
 
     Args:
@@ -39,12 +39,12 @@ class SharedNumbers:
 
     def __init__(self, values: Sequence[Mapping[str, float]]) -> None:
         self._values = values
-        self._made: dict[tuple[Any, ...], dict[str, Tensor]] = {}
+        self._made: dict[tuple[int, DType], dict[str, Tensor]] = {}
 
-    def of(self, position: int, group: Group, dtype: DType) -> Numbers:
+    def of(self, position: int, dtype: DType) -> Numbers:
         """The numbers of the parameter at `position`, as tensors of `dtype`."""
         values = self._values[position]
-        key = (id(group), dtype, *values.items())
+        key = (id(values), dtype)
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = {
@@ -73,6 +73,8 @@ class Optimizer:
     Raises:
         ValueError: no parameters, or a parameter in two groups. TypeError: not parameters.
     """
+
+    _counts_steps = True  # in state["step"]
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         if isinstance(params, Tensor):
@@ -123,8 +125,10 @@ class Optimizer:
         """What to remember of a parameter that is met for the first time."""
         raise NotImplementedError
 
-    def _numbers(self, state: State, group: Group) -> dict[str, float]:
-        """The numbers that the update of one parameter needs; counts the step in `state`."""
+    def _numbers(self, group: Group, step: int) -> dict[str, float]:
+        """The numbers that the update of the group's parameters needs in step number `step`, from
+        1 on; 0 if their state counts no steps (`_counts_steps`).
+        """
         raise NotImplementedError
 
     def _update(
@@ -166,7 +170,7 @@ class Optimizer:
                 # Half precision is updated in float32 and rounded once, when it is written.
                 wide = gradient if gradient.dtype.itemsize >= 4 else gradient.to(dtypes.float32)
                 signed = -wide if group["maximize"] else wide
-                number = numbers.of(position, group, wide.dtype)
+                number = numbers.of(position, wide.dtype)
                 parameter.copy_(self._update(parameter, signed, state, group, number))
                 changed.append(parameter)
                 changed.extend(value for value in state.values() if isinstance(value, Tensor))
@@ -180,7 +184,17 @@ class Optimizer:
         values: list[dict[str, float]] = []
 
         def count() -> None:
-            values[:] = [self._numbers(self.state[parameter], group) for parameter, group in work]
+            made: dict[tuple[int, int], dict[str, float]] = {}
+            values.clear()
+            for parameter, group in work:
+                step = 0
+                if self._counts_steps:
+                    state = self.state[parameter]
+                    step = state["step"] = state["step"] + 1
+                numbers = made.get((id(group), step))
+                if numbers is None:
+                    numbers = made[id(group), step] = self._numbers(group, step)
+                values.append(numbers)
 
         count()
         if recording.recorder is not None:

@@ -63,8 +63,7 @@ class RMSprop(Optimizer):
         names += ["momentum_buffer"] * (group["momentum"] > 0) + ["grad_avg"] * group["centered"]
         return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
-    def _numbers(self, state: State, group: Group) -> dict[str, float]:
-        state["step"] += 1
+    def _numbers(self, group: Group, step: int) -> dict[str, float]:
         return {
             "lr": float(group["lr"]),
             "alpha": group["alpha"],

@@ -28,6 +28,8 @@ class SGD(Optimizer):
         ValueError: a negative setting, or `nesterov` without momentum or with dampening.
     """
 
+    _counts_steps = False
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -60,7 +62,7 @@ class SGD(Optimizer):
             return {}
         return {"momentum_buffer": Tensor.zeros_like(parameter)}
 
-    def _numbers(self, state: State, group: Group) -> dict[str, float]:
+    def _numbers(self, group: Group, step: int) -> dict[str, float]:
         return {
             "lr": float(group["lr"]),
             "weight_decay": group["weight_decay"],

@@ -128,17 +128,17 @@ def test_everything_is_computed_after_a_step():
 
 
 def test_a_changed_rate_is_an_argument_of_the_graph():
-    numbers = SharedNumbers([{"lr": 0.25, "momentum": 0.25}, {"lr": 0.5}, {"lr": 0.5}])
-    group, other = {}, {}
-    found = numbers.of(0, group, dtypes.float32)
+    shared = {"lr": 0.5}
+    numbers = SharedNumbers([{"lr": 0.25, "momentum": 0.25}, shared, shared, {"lr": 0.5}])
+    found = numbers.of(0, dtypes.float32)
     first = found["lr"]
     assert first.node.op.name == "argument" and first.item() == 0.25
     # Equal by chance: kept apart, or the graph would change when they stop being equal.
     assert found["momentum"] is not first
-    second = numbers.of(1, group, dtypes.float32)["lr"]
-    assert second is not first and second is numbers.of(2, group, dtypes.float32)["lr"]
-    assert numbers.of(2, other, dtypes.float32)["lr"] is not second
-    assert numbers.of(0, group, dtypes.float64)["lr"].dtype is dtypes.float64
+    second = numbers.of(1, dtypes.float32)["lr"]
+    assert second is not first and second is numbers.of(2, dtypes.float32)["lr"]
+    assert numbers.of(3, dtypes.float32)["lr"] is not second
+    assert numbers.of(0, dtypes.float64)["lr"].dtype is dtypes.float64
 
 
 @pytest.mark.parametrize(("kind", "formula", "settings"), CASES, ids=IDS)
