@@ -192,7 +192,7 @@ def walk(roots: Sequence[Node]) -> Walk:
     node = leaf = None  # they would count as holders below
     kept = _worth_keeping(nodes, sources)
     outputs = tuple(dict.fromkeys([numbers[root] for root in roots] + kept))
-    donated = _donated(nodes, sources, leaves) if overwrites else ()
+    donated = _donated(nodes, sources, leaves, frozenset(outputs)) if overwrites else ()
     values = tuple([_comparable(constant.arg) for constant in constants])
     key = (*parts, outputs, donated)
     return Walk(nodes, leaves, arguments, constants, outputs, donated, key, values)
@@ -267,10 +267,13 @@ def _worth_keeping(nodes: list[Node], sources: list[tuple[int, ...]]) -> list[in
 
 
 def _donated(
-    nodes: list[Node], sources: list[tuple[int, ...]], leaves: list[Leaf]
+    nodes: list[Node],
+    sources: list[tuple[int, ...]],
+    leaves: list[Leaf],
+    outputs: frozenset[int],
 ) -> tuple[int, ...]:
     """Leaves that only one update or scatter refers to, as what it overwrites: nobody can read them
-    after it.
+    after it, nor compute the update again.
 
     As in `_worth_keeping`, CPython's reference counts tell: of the node, and of its buffer, which a
     NumPy view or another node may share. Memory that came from outside is never written.
@@ -278,8 +281,12 @@ def _donated(
     places = {id(leaf.node): number for number, leaf in enumerate(leaves)}
     uses = Counter(source for found in sources for source in found)
     donated = []
-    for node, found in zip(nodes, sources, strict=True):
+    for update, found in enumerate(sources):
+        node = nodes[update]
         if node.op is not UPDATE and node.op is not SCATTER:
+            continue
+        node = None  # it would count
+        if _left_pending(update, nodes, sources, uses, outputs):
             continue
         number = found[0]
         base = nodes[number]
@@ -296,6 +303,26 @@ def _donated(
         if not held and not shared:
             donated.append(places[id(base)])
     return tuple(donated)
+
+
+def _left_pending(
+    update: int,
+    nodes: list[Node],
+    sources: list[tuple[int, ...]],
+    uses: Counter[int],
+    outputs: frozenset[int],
+) -> bool:
+    """Whether somebody outside holds a value that is made of `update` and is not computed now: to
+    compute it later is to compute `update` again.
+    """
+    made: set[int] = set()
+    for number in range(update, len(nodes)):
+        if number in outputs or (number != update and made.isdisjoint(sources[number])):
+            continue
+        if sys.getrefcount(nodes[number]) > OWN_REFERENCES + uses[number]:
+            return True
+        made.add(number)
+    return False
 
 
 def _own_references() -> int:
