@@ -16,6 +16,7 @@ from grad.graph.primitives import BUFFER
 from grad.kernel.lower import Lowered
 from grad.kernel.overwrite import may_overwrite
 from grad.schedule.demand import Grouping
+from grad.schedule.facts import renumbered
 from grad.schedule.program import Program
 
 
@@ -24,7 +25,8 @@ class Placement(NamedTuple):
     starts: the step in which each group's first phase runs.
     placed: entries that are stored in a leaf's memory, with that leaf's entry.
     first_write: the first step that stores an output or writes to a leaf's memory, if the program
-        has outputs that must be there before; else 0; -1 if they are not.
+        has outputs that must be there before; else 0. -1 if they are not, or if an update writes a
+        value to a leaf's memory that is no output: whoever wished for outputs there would not know.
     """
 
     starts: list[int]
@@ -53,6 +55,8 @@ def place(
         first_write = min((starts[g] for g in writers), default=checked)
         if checked > first_write:
             first_write = -1
+    if program.replaced and placer.spoils_a_leaf():
+        first_write = -1
     return Placement(starts, placer.placed, first_write)
 
 
@@ -73,6 +77,8 @@ class _Placer:
         entries = enumerate(program.entries)
         self.leaves = {entry.arg: number for number, entry in entries if entry.op is BUFFER}
         self.overwriting = [g for g, f in enumerate(grouping.groups) if f.overwrites is not None]
+        targets = [found.overwrites for found in grouping.groups]
+        self.overwritten = {roots.get(n, n) for n in targets if n is not None}
         self.taken = [roots.get(number, number) for number in program.outputs]
         self.shared = set(roots.values())
         self.readers: dict[int, set[int]] = {}  # groups that read an entry's memory
@@ -125,6 +131,17 @@ class _Placer:
                 for check in before:
                     self.after[check].add(group)
         return writers
+
+    def spoils_a_leaf(self) -> bool:
+        """Whether an update writes to the memory of a leaf that is not where an output is then."""
+        program = self.program
+        entries = program.entries
+        written = {number for number in self.overwritten if entries[number].op is BUFFER}
+        for output in program.outputs:
+            root = self.roots.get(output, output)
+            if renumbered(program, output) != root:
+                written.discard(root)
+        return bool(written)
 
     def _same_size(self, number: int, leaf: int) -> bool:
         new, old = self.program.entries[number], self.program.entries[leaf]

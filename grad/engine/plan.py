@@ -68,7 +68,8 @@ class Plan:
         plain: whether each output is the fresh buffer of its number.
         first_write: the first step that stores an output or writes to the memory of a leaf, where
             the program has outputs that are to be looked at before (`Program.checked`): they are
-            there by then. -1 when they are not.
+            there by then. -1 when they are not, or when a leaf's memory was written to and holds no
+            output.
     """
 
     native: Runnable
