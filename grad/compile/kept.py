@@ -43,11 +43,13 @@ NODE_ALONE, BUFFER_ALONE = _alone()
 
 class Apart(NamedTuple):
     """A storage that got a node of its own for this run; memory shared with NumPy or DLPack is
-    brought up to date afterwards. `before`: the node it had.
+    brought up to date afterwards. `before`: the node it had. `spare`: memory for its value, which
+    others may hold, when shared memory gets the new one.
     """
 
     storage: Storage
     before: Node
+    spare: Buffer | None
 
 
 def all_alone(storages: Sequence[Storage]) -> bool:
@@ -72,9 +74,10 @@ def have_alone(storages: Sequence[Storage]) -> list[Apart]:
             if external or not all_alone((storage,)):
                 before = storage.node
                 copy = copied(before.buffer)  # type: ignore[arg-type]
+                spare = None if storage.shared is None else Buffer(copy.nbytes)
                 storage.node = from_buffer(copy, before.shape, before.dtype)
                 storage.stamp += 1
-                apart.append(Apart(storage, before))
+                apart.append(Apart(storage, before, spare))
     except MemoryError:
         put_back(apart)
         raise
@@ -83,15 +86,16 @@ def have_alone(storages: Sequence[Storage]) -> list[Apart]:
 
 def bring_up_to_date(apart: Sequence[Apart]) -> None:
     """After the run: whoever shares the memory of a storage sees its new value."""
-    for storage, before in apart:
+    for storage, before, spare in apart:
         if storage.shared is not None:
-            write_through(storage, before)
+            write_through(storage, before, spare)
 
 
 def put_back(apart: Sequence[Apart]) -> None:
     """After a run that failed before it wrote: storages hold the nodes they did."""
-    for storage, before in apart:
+    for storage, before, _ in apart:
         storage.node = before
+        storage.stamp += 1
 
 
 def rows_alone(storages: Sequence[Storage]) -> Iterator[Comparison]:

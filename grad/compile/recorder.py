@@ -44,25 +44,30 @@ class OuterStorage:
 @dataclass(slots=True)
 class OuterGrad:
     """A tensor whose `.grad` was touched. `before`: what it was. `read`: whether it was read before
-    it was written, so that what was done depends on it.
+    it was written, so that what was done depends on it. `storage`: what `before` was on.
     """
 
     tensor: Any
     before: Any
     read: bool
     written: bool = False
+    storage: Storage | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.storage = None if self.before is None else self.before._storage
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something to do at each replay: call `function`, whose result is the value of `node`.
 
-    `counts`: it must be called even if nothing depends on `node`.
+    `counts`: it must be called even if nothing depends on `node`. `undo` takes it back.
     """
 
     function: Callable[[], Any]
     node: Node | None = None
     counts: bool = True
+    undo: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +153,17 @@ class Tape(Recorder):
                 node_slot.__set__(known.storage, known.before)
                 known.storage.stamp += 1
 
+    @property
+    def undos(self) -> tuple[Callable[[], Any], ...]:
+        """What takes back the events that can be, the last one first."""
+        return tuple(e.undo for e in reversed(self.events) if e.undo is not None)
+
     def undo(self) -> None:
-        """Storages and gradients that were written are as they were before the function ran."""
+        """Storages, gradients and counts that were written are as they were before the function
+        ran.
+        """
+        for undo in self.undos:
+            undo()
         for known in self.storages.values():
             if known.written:
                 known.storage.write(known.before)
@@ -180,6 +194,11 @@ class Tape(Recorder):
             known.written = True
         grad_slot.__set__(tensor, value)
 
+    @property
+    def grads_read(self) -> tuple[tuple[Any, Any, Storage | None], ...]:
+        """Tensors whose gradient was read, with what it was, and the storage that was on."""
+        return tuple((g.tensor, g.before, g.storage) for g in self.grads.values() if g.read)
+
     def is_made_here(self, tensor: Any) -> bool:
         """Whether the handle was made while recording, be it on memory from outside."""
         try:
@@ -199,8 +218,8 @@ class Tape(Recorder):
             f"part out of the compiled function."
         )
 
-    def again(self, effect: Callable[[], Any]) -> None:
-        self.events.append(Event(effect))
+    def again(self, effect: Callable[[], Any], undo: Callable[[], Any] | None = None) -> None:
+        self.events.append(Event(effect, undo=undo))
 
     def argument(self, node: Node, number: Number, *, counts: bool = False) -> None:
         self.events.append(Event(number, node, counts))

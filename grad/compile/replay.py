@@ -91,9 +91,11 @@ class Replay:
 
     Attributes:
         sources: of the plan's leaves. words: the plan's scalars, as recorded.
-        events: (function, number of the scalar that its result is, or -1), in order.
+        events: (function, number of the scalar that its result is, or -1), in order. undos: what
+            takes those back that can be.
         fresh: the new storages. writes: storages that get new values.
-        grads: gradients that are set. grads_read: (tensor, what its gradient must be).
+        grads: gradients that are set. grads_read: (tensor, what its
+            gradient must be, the storage that this is on).
         handles: the tensors of the result, of which there are `own`, and then the gradients;
             `result` is the result with places for them.
         checks: (smallest, largest as outputs, what they must be).
@@ -109,10 +111,11 @@ class Replay:
     sources: tuple[Source, ...]
     words: tuple[int, ...]
     events: tuple[tuple[Callable[[], Any], int], ...]
+    undos: tuple[Callable[[], Any], ...]
     fresh: tuple[Fresh, ...]
     writes: tuple[Write, ...]
     grads: tuple[GradWrite, ...]
-    grads_read: tuple[tuple[Any, Any], ...]
+    grads_read: tuple[tuple[Any, Any, Storage | None], ...]
     handles: tuple[Handle, ...]
     own: int
     result: Any
@@ -128,8 +131,8 @@ class Replay:
         """Whether gradients are what they were, and arguments are on the storages they must be on
         and on no others.
         """
-        for tensor, before in self.grads_read:
-            if tensor._grad is not before:
+        for tensor, before, storage in self.grads_read:
+            if tensor._grad is not before or (storage and before._storage is not storage):
                 return False
         for number, storage, offset in self.pins:
             tensor = arguments[number]
@@ -168,8 +171,10 @@ class Replay:
         handles = Counter(handle.fresh for handle in self.handles)
         outputs = []
         for _, number in self.grads:
+            if number < self.own:  # also one that is set to None
+                return []
             handle = self.handles[number]
-            if number < self.own or handle.fresh < 0 or handle.path or handles[handle.fresh] > 1:
+            if handle.fresh < 0 or handle.path or handles[handle.fresh] > 1:
                 return []
             number = self.fresh[handle.fresh].output
             output = self.plan.outputs[number]

@@ -152,12 +152,13 @@ class Runner:
             work.append(buffer)
             for output in outputs:
                 buffers[output] = buffer
+        spares = self._spares(arguments)
         words = replay.words
         if replay.events:
             words = slots[self._words] = replay.words_now()
         leaves = replay.leaves(arguments) if replay.gradient is not None else []
         made = Made(self._compute(slots, lambda: buffers))
-        return self._finished(arguments, made, leaves, words, True)
+        return self._finished(arguments, made, leaves, words, True, spares)
 
     def _run_anew(self, arguments: Sequence[Any]) -> Any:
         """Run, looking at everything."""
@@ -174,6 +175,7 @@ class Runner:
                 apart += have_alone(self._own(arguments))
             self._set_arguments(arguments, self._leaves)
             memory = self._memory(again)
+            spares = self._spares(arguments)
             words = replay.words_now() if replay.events else replay.words
             slots = plan.slots(self._leaves, words, memory)
             leaves = replay.leaves(arguments) if replay.gradient is not None else []
@@ -185,7 +187,7 @@ class Runner:
             work = [buffer for buffer in (memory.arena, memory.scratch) if buffer is not None]
             small = [buffer for buffer in work if buffer.nbytes <= LARGEST_KEPT]
             self._steady = _Steady(differs, list(slots), [None] * len(plan.outputs), small)
-        return self._finished(arguments, made, leaves, words, again, apart)
+        return self._finished(arguments, made, leaves, words, again, spares, apart)
 
     def _finished(
         self,
@@ -194,6 +196,7 @@ class Runner:
         leaves: Sequence[tuple[Node, int]],
         words: Sequence[int],
         again: bool,
+        spares: Sequence[Buffer | None],
         apart: Sequence[Apart] = (),
     ) -> Any:
         """Give storages and gradients their new values; gives the result.
@@ -207,7 +210,7 @@ class Runner:
             storage.stamp += 1
         if self._writes or self._overwritten_arguments or apart:
             with interrupts_held():
-                self._write(arguments, made)
+                self._write(arguments, made, spares)
                 bring_up_to_date(apart)
         if replay.pure is not None:
             return Variable._wrap(made.node(replay.pure))
@@ -291,23 +294,39 @@ class Runner:
             return buffers()
         plan.start(slots, 0, plan.first_write or None)
         found = buffers()
-        for smallest, largest, check in checks:
-            require(check, found[smallest], found[largest])
+        try:
+            for smallest, largest, check in checks:
+                require(check, found[smallest], found[largest])
+        except Exception:
+            for undo in self.replay.undos:
+                undo()
+            raise
         if plan.first_write:
             plan.start(slots, plan.first_write)
             found = buffers()
         return found
 
-    def _write(self, arguments: Sequence[Any], made: Made) -> None:
+    def _spares(self, arguments: Sequence[Any]) -> Sequence[Buffer | None]:
+        """Memory for the old values of what `_write` writes to memory shared with others: there is
+        no running out of it once something is written.
+        """
+        found: list[Buffer | None] = []
+        for argument, storage, _, _ in self._writes:
+            if argument >= 0:
+                storage = arguments[argument]._storage
+            found.append(None if storage.shared is None else Buffer(storage.shared.buffer.nbytes))
+        return found
+
+    def _write(self, arguments: Sequence[Any], made: Made, spares: Sequence[Buffer | None]) -> None:
         """Give storages that are not overwritten in place their new values."""
         for number in self._overwritten_arguments:
             storage = arguments[number]._storage
             storage.version += 1
             storage.stamp += 1
-        for argument, storage, fresh, _ in self._writes:
+        for (argument, storage, fresh, _), spare in zip(self._writes, spares, strict=True):
             if argument >= 0:
                 storage = arguments[argument]._storage
             before = storage.node
             storage.write(made.node(fresh))
             if storage.shared is not None:
-                write_through(storage, before)
+                write_through(storage, before, spare)

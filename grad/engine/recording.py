@@ -24,8 +24,10 @@ class Recorder:
     def value_wanted(self, nodes: Sequence[Node]) -> None:
         """Somebody asks for values, which a recorded function cannot depend on."""
 
-    def again(self, effect: Callable[[], Any]) -> None:
-        """`effect` has just been done, and is to be done at each replay as well."""
+    def again(self, effect: Callable[[], Any], undo: Callable[[], Any] | None = None) -> None:
+        """`effect` has just been done, and is to be done at each replay as well. `undo` takes it
+        back when an index turns out to be outside.
+        """
 
     def argument(self, node: Node, number: Number, *, counts: bool = False) -> None:
         """`number()` gives the value of the argument `node` at each replay.

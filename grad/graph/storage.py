@@ -83,10 +83,11 @@ class Shared:
         return self._holder is None or self._holder() is not None
 
 
-def write_through(storage: Storage, before: Node) -> None:
+def write_through(storage: Storage, before: Node, spare: Buffer | None = None) -> None:
     """Put the (realised) new value of `storage` into the shared memory that held `before`.
 
-    Whoever still holds the old value (a saved tensor, a pending operation) gets a copy of it first.
+    Whoever still holds the old value (a saved tensor, a pending operation) gets a copy of it first,
+    in `spare` if that is given.
     """
     shared, after = storage.shared, storage.node
     assert shared is not None and after.buffer is not None
@@ -94,7 +95,7 @@ def write_through(storage: Storage, before: Node) -> None:
         storage.shared = None
         return
     if before.buffer is shared.buffer and sys.getrefcount(before) > _ALONE:
-        before.buffer = copied(shared.buffer)
+        before.buffer = copied(shared.buffer, spare)
     _bytes(shared.buffer)[...] = _bytes(after.buffer)
     storage.node = from_buffer(shared.buffer, after.shape, after.dtype)
     shared.watch(storage.node)
@@ -106,8 +107,8 @@ def _bytes(buffer: Buffer) -> np.ndarray[Any, Any]:
     )
 
 
-def copied(buffer: Buffer) -> Buffer:
-    """A buffer of its own with the bytes of `buffer`."""
-    copy = Buffer(buffer.nbytes)
+def copied(buffer: Buffer, into: Buffer | None = None) -> Buffer:
+    """A buffer of its own, `into` if that is given, with the bytes of `buffer`."""
+    copy = Buffer(buffer.nbytes) if into is None else into
     _bytes(copy)[...] = _bytes(buffer)
     return copy

@@ -196,9 +196,13 @@ class Optimizer:
                     numbers = made[id(group), step] = self._numbers(group, step)
                 values.append(numbers)
 
+        def undo() -> None:
+            for parameter, _ in work if self._counts_steps else ():
+                self.state[parameter]["step"] -= 1
+
         count()
         if recording.recorder is not None:
-            recording.recorder.again(count)
+            recording.recorder.again(count, undo)
         return values
 
     def _compile_guards(self, guards: Any) -> None:
