@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from grad.graph.index import Index
+from grad.graph.index import Index, Variable
 from grad.kernel.ir import Attention, Kernel, Load, Loop, Statement, Store
 from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import Convolution, ConvolutionWeight
 
-# Loops and contractions by identity: two that look alike are not one.
-Around = tuple[int, ...]
+# Loops and contractions by identity, since two that look alike are not one, and their variables.
+Around = tuple[tuple[int, frozenset[Variable]], ...]
 
 
 def may_overwrite(kernel: Kernel, read: int, written: int) -> bool:
@@ -50,10 +50,16 @@ def _inside(phase: Sequence[Statement]) -> Iterator[tuple[Statement, Around]]:
         statement, around = stack.pop()
         yield statement, around
         if isinstance(statement, Loop):
-            inside = around if statement.variable.size == 1 else (*around, id(statement))
+            turns = _turns(statement, statement.variable)
+            inside = around if statement.variable.size == 1 else (*around, turns)
             stack.extend((inner, inside) for inner in reversed(statement.body))
         elif isinstance(statement, Contraction):
-            stack.extend((inner, (*around, id(statement))) for inner in reversed(statement.body))
+            turns = _turns(statement, *statement.batch, statement.row, statement.column)
+            stack.extend((inner, (*around, turns)) for inner in reversed(statement.body))
+
+
+def _turns(statement: Statement, *variables: Variable) -> tuple[int, frozenset[Variable]]:
+    return id(statement), frozenset(v for v in variables if v.size > 1)
 
 
 def _uses_otherwise(statement: Statement, read: int, written: int) -> bool:
@@ -80,5 +86,11 @@ def _uses_otherwise(statement: Statement, read: int, written: int) -> bool:
 
 
 def _one(places: set[tuple[Index, Around]]) -> bool:
-    """Whether there is one place; an index that is computed from data may come twice."""
-    return len(places) == 1 and not any(index.dynamics() for index, _ in places)
+    """Whether there is one place, another one at each turn of all loops around it; an index that is
+    computed from data may come twice.
+    """
+    if len(places) != 1:
+        return False
+    ((index, around),) = places
+    variables = index.variables()
+    return not index.dynamics() and all(turning <= variables for _, turning in around)
