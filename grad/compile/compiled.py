@@ -25,9 +25,9 @@ from grad.compile.replay import STALE
 from grad.compile.run import Runner
 from grad.compile.tree import take_apart
 from grad.compile.watch import watching
+from grad.device import open_backend
 from grad.dtype import DType, default_dtype
 from grad.engine.recording import recording
-from grad.engine.threads import get_num_threads
 from grad.graph.movement import Move
 from grad.graph.primitives import SLICE
 from grad.settings import settings
@@ -69,7 +69,7 @@ def _environment() -> tuple[Any, ...]:
         default_dtype(),
         settings.backend,
         settings.float32_convolution_precision,
-        get_num_threads(),
+        open_backend(settings.backend).workers(),
     )
 
 

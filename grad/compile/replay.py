@@ -138,7 +138,8 @@ class Replay:
             tensor = arguments[number]
             if tensor._storage is not storage or (tensor._path and tensor.layout.offset != offset):
                 return False
-        return all(id(arguments[n]._storage) not in self.written for n in self.unwritten)
+        own = [arguments[number]._storage for number in self.unwritten]
+        return self.written.isdisjoint(map(id, own))
 
     def leaves(self, arguments: Sequence[Any]) -> list[tuple[Node, int]]:
         """The (computed) node that each leaf is in, and where in it in bytes."""

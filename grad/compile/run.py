@@ -62,6 +62,7 @@ class Runner:
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
         self._steady: _Steady | None = None
+        self._written = False  # whether the run has come to where storages are overwritten
         self._conditional = bool(replay.grads_read or replay.pins or replay.unwritten)
         self._writes = [write for write in replay.writes if not write.in_place]
         in_place = [write for write in replay.writes if write.in_place]
@@ -152,7 +153,7 @@ class Runner:
             work.append(buffer)
             for output in outputs:
                 buffers[output] = buffer
-        spares = self._spares(arguments)
+        spares = self._spares(arguments) if self._writes else ()
         words = replay.words
         if replay.events:
             words = slots[self._words] = replay.words_now()
@@ -162,6 +163,7 @@ class Runner:
 
     def _run_anew(self, arguments: Sequence[Any]) -> Any:
         """Run, looking at everything."""
+        self._written = False
         replay, plan = self.replay, self.replay.plan
         apart = self._set_storages()
         if apart is None:
@@ -181,7 +183,8 @@ class Runner:
             leaves = replay.leaves(arguments) if replay.gradient is not None else []
             made = Made(self._compute(slots, lambda: plan.results(slots, memory)))
         except BaseException:
-            put_back(apart)
+            # An interrupt may come when everything has its new value.
+            (bring_up_to_date if self._written else put_back)(apart)
             raise
         if differs is not None:
             work = [buffer for buffer in (memory.arena, memory.scratch) if buffer is not None]
@@ -290,6 +293,7 @@ class Runner:
         """
         plan, checks = self.replay.plan, self.replay.checks
         if not checks:
+            self._written = True
             plan.start(slots)
             return buffers()
         plan.start(slots, 0, plan.first_write or None)
@@ -302,6 +306,7 @@ class Runner:
                 undo()
             raise
         if plan.first_write:
+            self._written = True
             plan.start(slots, plan.first_write)
             found = buffers()
         return found

@@ -182,19 +182,21 @@ class Optimizer:
         replay.
         """
         values: list[dict[str, float]] = []
+        groups = [
+            (group, [parameter for parameter, own in work if own is group])
+            for group in self.param_groups
+        ]
 
         def count() -> None:
-            made: dict[tuple[int, int], dict[str, float]] = {}
             values.clear()
-            for parameter, group in work:
-                step = 0
+            for group, parameters in groups:
+                steps = [0] * len(parameters)
                 if self._counts_steps:
-                    state = self.state[parameter]
-                    step = state["step"] = state["step"] + 1
-                numbers = made.get((id(group), step))
-                if numbers is None:
-                    numbers = made[id(group), step] = self._numbers(group, step)
-                values.append(numbers)
+                    for number, parameter in enumerate(parameters):
+                        state = self.state[parameter]
+                        steps[number] = state["step"] = state["step"] + 1
+                made = {step: self._numbers(group, step) for step in {*steps}}
+                values.extend([made[step] for step in steps])
 
         def undo() -> None:
             for parameter, _ in work if self._counts_steps else ():
