@@ -38,6 +38,8 @@ class Framework:
     def environment(self, threads: int, cache: str) -> dict[str, str]:
         """The variables of a process of this framework."""
         common = {"OMP_NUM_THREADS": "{threads}", "MKL_NUM_THREADS": "{threads}"}
+        # Modules are imported from byte code, as they are where they have been imported before.
+        common["PYTHONDONTWRITEBYTECODE"] = ""
         return {
             name: text.format(threads=threads, cache=cache)
             for name, text in (common | dict(self.variables)).items()

@@ -111,7 +111,11 @@ def import_seconds(module: str) -> float | None:
     times = []
     for _ in range(IMPORT_TRIES):
         finished = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            cwd=REPOSITORY,
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""},
         )
         if finished.returncode:
             return None

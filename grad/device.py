@@ -66,12 +66,18 @@ def check_device(device: Any) -> None:
         Device(device)
 
 
-# Where the backends are. They are opened at first use, so that `import grad` loads no compiler:
-# this is the only late import there is.
+# Where the compiler and the backends are. They are opened at first use, so that `import grad` loads
+# no compiler: this is the only late import there is.
+COMPILER = "grad.engine.assembly"
 BACKENDS = {"cpu": "grad.codegen.llvm.cpu", "reference": "grad.codegen.reference"}
 
 
 _opened: dict[str, Any] = {}
+
+
+def open_compiler() -> Any:
+    """The module that makes plans of programs, loaded when first asked for."""
+    return importlib.import_module(COMPILER)
 
 
 def open_backend(name: str) -> Any:

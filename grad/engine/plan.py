@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from grad.buffer import Buffer
-from grad.codegen.backend import Runnable
 from grad.schedule.program import Leaf
 from grad.settings import settings
+
+if TYPE_CHECKING:
+    from grad.codegen.backend import Runnable
 
 
 @dataclass(frozen=True, slots=True)

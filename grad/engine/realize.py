@@ -18,8 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from grad.device import open_backend
-from grad.engine.assembly import make_plan
+from grad.device import open_backend, open_compiler
 from grad.engine.plan import Plan
 from grad.engine.recording import recording
 from grad.graph.node import Node
@@ -98,7 +97,7 @@ class PlanCache:
         self.misses += 1
         if settings.debug >= 1:
             print(f"grad: plan miss ({reason}), {len(found.nodes)} nodes", file=sys.stderr)
-        plan = make_plan(program_of(found, family.varying), backend)
+        plan = open_compiler().make_plan(program_of(found, family.varying), backend)
         family.plans[fixed] = plan
         return plan, family.varying
 
