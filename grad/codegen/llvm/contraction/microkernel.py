@@ -128,8 +128,10 @@ class _Tile:
                 prefetch(b, line, nearness=SECOND)
             if self.ahead is not None:
                 line = b.gep(self.element, b_row, self.ahead)
-                for j in range(self.vectors):
-                    prefetch(b, b.gep(self.element, line, j * self.lanes))
+                width = self.vectors * self.lanes
+                # Rows that are not whole vectors long begin inside lines: one more belongs to them.
+                for place in (*range(0, width, self.lanes), *[width - 1] * self.structure.masked):
+                    prefetch(b, b.gep(self.element, line, place))
             vectors = [self._load_b(b_row, j) for j in range(self.vectors)]
             for i, place in enumerate(a_places[step]):
                 scalar = b.load(self.element, place, self.size)

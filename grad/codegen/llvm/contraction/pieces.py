@@ -1,25 +1,30 @@
-"""Cut a tiled matrix product into pieces of work, by its shape alone.
+"""Cut a matrix product into pieces of work, by its shape alone.
 
-A piece is a block of row tiles times a block of column panels. It packs its own part of B (and of
-A, if that is packed), so pieces must be large enough to pay for that, and there should be as many
-as keep two, four or eight threads equally busy. `plan.py` decides on tiles, panels and packing
-before, and takes `even_blocks` for vector products too.
+A piece of a tiled product is a block of row tiles times a block of column panels. It packs its own
+part of B (and of A, if that is packed) or brings it near, so pieces must be large enough to pay for
+that, and there should be as many as keep two, four or eight threads equally busy. `cut`
+weighs one against the other by an estimate of cycles. `plan.py` decides on tiles, panels and
+packing before, and takes `even_blocks` for vector products.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div
 
-PIECES = 16  # enough for 8 threads that do not run evenly
+PIECES = 32  # enough for 8 threads that do not run evenly
 PIECE_OPERATIONS = 600_000  # of the smallest piece: 4 us, of which handing it over takes 1
-PACKING_PIECE_OPERATIONS = 8_000_000  # the same where each piece packs an operand
 ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
-THREADS = (2, 4, 8)  # that should be equally busy
-ROWS_FOR_PACKING_B = 240  # pay for packing a part of B once more
-ROWS_IN_PLACE = 24
+THREADS = (1, 2, 4, 8)  # that should be equally busy
+UNEVEN = 0.25  # of a piece that a thread waits for others, which run slower, at the end
+
+# Cycles of one vector: of a multiply-add, of packing, and of bringing near what is read in place.
+MULTIPLY_ADD = 0.5
+PACKING_A, PACKING_B = 14, 12
+READING_A, READING_B = 5, 4
+PIECE_CYCLES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +39,64 @@ class Tiling:
     wide_panels: int
 
 
-def pieces_of(
-    problem: Problem, tiling: Tiling, depth: int, pieces: int, pack_a: bool, pack_b: bool
-) -> tuple[int, int]:
-    """Row tiles and column panels of one piece of work.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Row tiles and column panels with the numbers of blocks that they are cut in."""
 
-    The block of B fills half the second-level cache at most. Columns are cut first, since a part of
-    B belongs to one block of columns, then rows, until there are about `pieces` or packing would no
-    longer be paid back by its uses; there may be more where that divides evenly.
+    tiling: Tiling
+    row_blocks: int
+    column_blocks: int
+
+
+def cut(
+    problem: Problem,
+    tilings: Sequence[Tiling],
+    depth: int,
+    pieces: int,
+    pack_a: bool,
+    pack_b: bool,
+) -> Cut:
+    """The best cut of one of `tilings`. Blocks differ by one tile or one panel at most.
+
+    The block of B fills half the second-level cache at most. There are at most `pieces` pieces,
+    unless a batch has more.
     """
-    tiles, panels = tiling.tiles, tiling.panels
-    panel_columns = tiling.widths[0] * problem.lanes
-    cached = problem.l2_bytes // 2 // max(1, depth * panel_columns * problem.size)
-    column_blocks = ceil_div(panels, max(1, cached)) if pack_b else 1
-    row_blocks = ceil_div(problem.m, ROWS_IN_PIECE)
-    least = PACKING_PIECE_OPERATIONS if pack_a or pack_b else PIECE_OPERATIONS
-    wanted = ceil_div(min(pieces, problem.operations // least), max(1, problem.batch))
-    least_panels = ceil_div(_least_columns(tiles, panel_columns, pack_a, pack_b), panel_columns)
-    least_rows = ROWS_FOR_PACKING_B if pack_b else ROWS_IN_PLACE
-    most_columns, most_rows = panels // least_panels, problem.m // least_rows
-    column_blocks = max(column_blocks, min(ceil_div(wanted, max(1, row_blocks)), most_columns), 1)
-    row_blocks = max(row_blocks, min(ceil_div(wanted, column_blocks), most_rows), 1)
-    others = max(1, problem.batch)
-    threads = [count for count in THREADS if count <= max(wanted * others, THREADS[0])]
-    row_blocks = even_blocks(tiles, row_blocks, most_rows, column_blocks * others, threads)
-    column_blocks = even_blocks(panels, column_blocks, most_columns, row_blocks * others, threads)
-    return ceil_div(tiles, min(row_blocks, tiles)), ceil_div(panels, min(column_blocks, panels))
+    batch = max(1, problem.batch)
+    most = max(ceil_div(min(pieces, problem.operations // PIECE_OPERATIONS), batch), 1)
+
+    def cost(found: Cut) -> float:
+        count = found.row_blocks * found.column_blocks * batch
+        turns = sum(threads * (ceil_div(count, threads) + UNEVEN) for threads in THREADS)
+        return turns * _cycles(problem, found, pack_a, pack_b)
+
+    candidates = (
+        found for tiling in tilings for found in _cuts(problem, tiling, depth, most, pack_b)
+    )
+    return min(candidates, key=cost)
+
+
+def _cuts(problem: Problem, tiling: Tiling, depth: int, most: int, pack_b: bool) -> Iterator[Cut]:
+    """All cuts in `most` blocks, or as few more as the caches allow."""
+    panel_bytes = max(1, depth * tiling.widths[0] * problem.lanes * problem.size)
+    cached = max(1, problem.l2_bytes // 2 // panel_bytes)
+    least_columns = ceil_div(tiling.panels, cached) if pack_b else 1
+    least_rows = max(1, min(ceil_div(problem.m, ROWS_IN_PIECE), tiling.tiles))
+    for rows in range(least_rows, min(max(most // least_columns, least_rows), tiling.tiles) + 1):
+        most_columns = min(max(most // rows, least_columns), tiling.panels)
+        for columns in range(least_columns, most_columns + 1):
+            yield Cut(tiling, rows, columns)
+
+
+def _cycles(problem: Problem, found: Cut, pack_a: bool, pack_b: bool) -> float:
+    """About how many cycles the largest piece takes."""
+    tiling = found.tiling
+    tiles = ceil_div(tiling.tiles, found.row_blocks)
+    panels = ceil_div(tiling.panels, found.column_blocks)
+    rows = tiles * tiling.heights[-1] + min(tiles, tiling.large_tiles)
+    vectors = panels * tiling.widths[-1] + min(panels, tiling.wide_panels)
+    of_a = (PACKING_A if pack_a else READING_A) * rows / problem.lanes
+    of_b = (PACKING_B if pack_b else READING_B) * vectors
+    return problem.k * (rows * vectors * MULTIPLY_ADD + of_a + of_b) + PIECE_CYCLES
 
 
 def even_blocks(total: int, blocks: int, most: int, others: int, threads: Sequence[int]) -> int:
@@ -77,10 +114,3 @@ def _idleness(total: int, blocks: int, others: int, threads: Sequence[int]) -> f
     pieces = ceil_div(total, in_block) * others
     times = [ceil_div(pieces, count) * count * in_block / (total * others) for count in threads]
     return round(sum(times) / len(times), 1)
-
-
-def _least_columns(tiles: int, panel_columns: int, pack_a: bool, pack_b: bool) -> int:
-    """Columns that pay for packing A again and for reading it again."""
-    if pack_a:
-        return 512 if tiles > 20 else 256
-    return 128 if tiles > 8 else panel_columns

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grad.codegen.llvm.contraction.pieces import PIECES, Tiling, even_blocks, pieces_of
+from grad.codegen.llvm.contraction.pieces import PIECES, Tiling, cut, even_blocks
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction.structure import (
     TILES_PACKED_TOGETHER,
@@ -32,17 +32,25 @@ from grad.codegen.llvm.contraction.structure import (
 # Accumulators, the vectors of B and one broadcast must fit: a 7 x 4 tile (33 registers) halves the
 # speed.
 TILE_ROWS: Mapping[int, Mapping[int, int]] = {
-    32: {4: 6, 3: 8, 2: 8, 1: 8},
+    32: {4: 6, 3: 9, 2: 14, 1: 9},
     16: {2: 6, 1: 8},
 }
+# Vectors of a panel of a B that lies near, packed or small. Where it comes from farther away, tiles
+# of products with up to so many rows are those that read it the fewest times.
+NEAR_WIDTH: Mapping[int, int] = {32: 3, 16: 2}
+FEWEST_PASSES_ROWS: Mapping[int, int] = {32: 1 << 30, 16: 16}
+MORE_TILES = 4  # than necessary may divide better among threads
 TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
 
+FAR_SHARE = 8  # of the second-level cache: a larger B that is read in place lies far away
 FEW_ROWS = 4  # at most so many rows make a vector product
 DEPTH_LIMIT = 512  # elements of k in a block: 6 rows of it stay in the first-level cache
 DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
+ROWS_IN_ONE_OR_TWO_TILES = 12  # B, in place, is hardly read again
 ROWS_IN_PLACE = 96  # more rows pay for packing B
 UNALIGNED_ROWS_IN_PLACE = 64  # the same where most vectors of B lie across two cache lines
+SHORT_ROW_SHARE = 640  # of the second-level cache: rows of B that are never worth packing
 COLUMNS_IN_PLACE = 256  # of a transposed A, where they may reach half the second-level cache
 BLOCK_SHARE = 4  # of the second-level cache, for a packed block of B beside the next one
 PIECE_BYTES = 1 << 18  # smallest piece of a vector product, of matrix read
@@ -151,38 +159,55 @@ def _ordered(structure: Contraction, arguments: Mapping[str, int]) -> tuple[int,
 
 
 # -- register tiles -------------------------------------------------------------------------------
-def _balanced(total: int, largest: int) -> tuple[tuple[int, ...], int, int]:
-    """Cut `total` in pieces of at most `largest` that differ by at most one.
+def _balanced(total: int, pieces: int) -> tuple[tuple[int, ...], int, int]:
+    """Cut `total` in pieces that differ by at most one.
 
     Returns the sizes (the larger first), the number of pieces and how many are larger.
     """
-    pieces = max(1, ceil_div(total, largest))
     small, larger = divmod(total, pieces)
     return ((small + 1, small) if larger else (small,)), pieces, larger
 
 
-def _tiling(problem: Problem, narrow: bool) -> Tiling:
-    m = problem.m
-    roomy = problem.has_fma or problem.registers == 32
-    table = TILE_ROWS[problem.registers] if roomy else TILE_ROWS_WITHOUT_FMA
-    widest = max(table)
-    few = m <= 2 * table[widest - 1] and ceil_div(m, table[widest - 1]) < ceil_div(m, table[widest])
-    if narrow or few:
-        widest -= 1  # fewer passes over B
-    widths, panels, wide_panels = _balanced(max(1, ceil_div(problem.n, problem.lanes)), widest)
-    heights, tiles, large_tiles = _balanced(max(1, m), table[widths[0]])
-    return Tiling(heights, tiles, large_tiles, widths, panels, wide_panels)
+def _tilings(problem: Problem, near: bool, narrow: bool) -> list[Tiling]:
+    """Tiles and panels that may do, for a B that is `near` or not; `narrow` ones have a vector
+    less.
+    """
+    m, vectors = max(1, problem.m), max(1, ceil_div(problem.n, problem.lanes))
+    registers = problem.registers
+    roomy = problem.has_fma or registers == 32
+    table = TILE_ROWS[registers] if roomy else TILE_ROWS_WITHOUT_FMA
+
+    def panels(width: int) -> tuple[tuple[int, ...], int, int]:
+        return _balanced(vectors, ceil_div(vectors, width))
+
+    def passes(width: int) -> int:
+        """How often B is read with panels of `width` vectors at most."""
+        return ceil_div(m, table[panels(width)[0][0]])
+
+    widest = min(NEAR_WIDTH[registers], max(table))
+    if m <= FEWEST_PASSES_ROWS[registers] and not near:
+        widest = min(table, key=lambda width: (passes(width), -width))
+    widest = max(widest - narrow, 1)
+    tiles = passes(widest)
+    more = min(tiles + MORE_TILES, ceil_div(m, table[panels(widest)[0][0]] - 1), m)
+    return [
+        Tiling(*_balanced(m, count), *panels(widest))
+        for count in range(tiles, max(tiles, more) + 1)
+    ]
 
 
 def _tiled(problem: Problem, tuning: Tuning) -> Choice:
-    tiling = _tiling(problem, tuning.narrow)
     k, lanes = problem.k, problem.lanes
     pack_a = problem.converts_a or not _a_in_place(problem)
-    in_place = _depth_in_place(problem, tiling.tiles, tuning)
+    in_place = _depth_in_place(problem, tuning)
     pack_b = in_place == 0
+    far = not pack_b and k * problem.n * problem.size > problem.l2_bytes // FAR_SHARE
     depth, depth_blocks = k, ceil_div(k, in_place or tuning.depth_limit)
     if depth_blocks > 1:
         depth = round_up(ceil_div(k, depth_blocks), DEPTH_STEP)
+    tilings = _tilings(problem, not far, tuning.narrow)
+    found = cut(problem, tilings, depth, tuning.pieces, pack_a, pack_b)
+    tiling, row_blocks, column_blocks = found.tiling, found.row_blocks, found.column_blocks
     structure = Contraction(
         problem.element,
         lanes,
@@ -196,15 +221,14 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         pack_b,
         masked=problem.n % lanes != 0,
         split_depth=depth < k,
-        prefetch=not pack_b and k * problem.n * problem.size > problem.l2_bytes // 4,
+        prefetch=far,
         prefetch_blocks=pack_b and problem.b_layout is Layout.COLUMN_CONTIGUOUS,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
         a_computed=problem.a_computed,
         b_computed=problem.b_computed,
     )
-    tiles, panels = pieces_of(problem, tiling, depth, tuning.pieces, pack_a, pack_b)
-    row_blocks, column_blocks = ceil_div(tiling.tiles, tiles), ceil_div(tiling.panels, panels)
+    tiles, panels = ceil_div(tiling.tiles, row_blocks), ceil_div(tiling.panels, column_blocks)
     at_once = _panels_at_once(problem, structure, panels, depth)
     arguments = {
         **problem.arguments(),
@@ -268,7 +292,7 @@ def _a_in_place(problem: Problem) -> bool:
     return problem.a_layout is Layout.K_CONTIGUOUS
 
 
-def _depth_in_place(problem: Problem, tiles: int, tuning: Tuning) -> int:
+def _depth_in_place(problem: Problem, tuning: Tuning) -> int:
     """Elements of k in a block if B is best read where it is, 0 if it is better packed.
 
     So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
@@ -281,15 +305,16 @@ def _depth_in_place(problem: Problem, tiles: int, tuning: Tuning) -> int:
         return 0
     if tuning.pack_b is not None:
         return 0 if tuning.pack_b else tuning.depth_limit
-    unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
-    if unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE:
-        return 0
     row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size
     fitting = problem.l2_bytes // 2 // row_bytes // DEPTH_STEP * DEPTH_STEP
-    if problem.k <= min(fitting, tuning.depth_limit):
+    few = problem.m <= ROWS_IN_ONE_OR_TWO_TILES
+    if problem.registers < 32:  # small tiles read B often
+        unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
+        if unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE:
+            return 0
+    short = problem.registers == 32 and row_bytes <= problem.l2_bytes // SHORT_ROW_SHARE
+    if short or problem.k <= min(fitting, tuning.depth_limit):
         return tuning.depth_limit
-    if problem.m > ROWS_IN_PLACE or (fitting < DEPTH_IN_PLACE and tiles > 2):
+    if problem.m > ROWS_IN_PLACE or (fitting < DEPTH_IN_PLACE and not few):
         return 0
-    return min(
-        max(fitting, DEPTH_IN_PLACE), tuning.depth_limit if tiles > 2 else 2 * DEPTH_IN_PLACE
-    )
+    return min(max(fitting, DEPTH_IN_PLACE), 2 * DEPTH_IN_PLACE if few else tuning.depth_limit)

@@ -33,8 +33,8 @@ CANDIDATES = (
     Tuning(pack_b=False),
     Tuning(depth_limit=256),
     Tuning(narrow=True),
-    Tuning(pieces=8),
-    Tuning(pieces=32),
+    Tuning(pieces=16),
+    Tuning(pieces=64),
 )
 LEAST_OPERATIONS = 100_000  # less is over before its plan matters
 SECONDS_PER_CANDIDATE = 0.03

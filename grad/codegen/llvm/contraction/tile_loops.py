@@ -145,9 +145,9 @@ class TiledPiece:
         batch, a, matrix = inputs.batch(b, structure, b.binary("udiv", rest, n["column_blocks"]))
         self.batch = {f"batch{axis}": index for axis, index in enumerate(batch)}
 
-        self.first_tile, self.last_tile = self._range(row_block, n["tiles_per_block"], n["tiles"])
+        self.first_tile, self.last_tile = self._range(row_block, n["row_blocks"], n["tiles"])
         self.first_panel, self.last_panel = self._range(
-            column_block, n["columns_per_block"], n["panels"]
+            column_block, n["column_blocks"], n["panels"]
         )
         self.first_row = self.row_of(self.first_tile)
         self.a, self.matrix = a, matrix
@@ -157,9 +157,12 @@ class TiledPiece:
             whole = b.binary("udiv", n["tiles_per_block"], structure.vectors[0])
             self.tiles_per_request = b.intrinsic("smax", whole, b.const("i64", 1))
 
-    def _range(self, block: Value, per_block: Value, total: Value) -> tuple[Value, Value]:
-        first = self.b.mul(block, per_block)
-        return first, minimum(self.b, self.b.add(first, per_block), total)
+    def _range(self, block: Value, blocks: Value, total: Value) -> tuple[Value, Value]:
+        """Where block number `block` of `blocks` begins and ends: they differ by one at most."""
+        b = self.b
+        ends = (b.mul(number, total) for number in (block, b.add(block, 1)))
+        first, last = (b.binary("udiv", end, blocks) for end in ends)
+        return first, last
 
     def row_of(self, tile: Value) -> Value:
         """Number of the first row of a row tile."""
