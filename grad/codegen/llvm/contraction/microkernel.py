@@ -27,6 +27,7 @@ Epilogue: TypeAlias = Callable[[Builder, list[Value], Value, Value, Value, Value
 SMALL_TILE, UNROLL = 16, 2
 # Rows of B from a farther cache take some 150 cycles: 12 steps of the largest tile.
 ROWS_AHEAD = 16
+LINE_BYTES = 64
 
 
 def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
@@ -34,7 +35,8 @@ def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
 
     ``row`` and ``column`` number the tile's first output element, ``live`` counts the columns that
     exist from there on, ``partial`` is the tile's place for partial sums. A line of memory is asked
-    for in each step of k: `ahead`, and from step to step ``ahead_stride`` elements farther.
+    for in each step of k: `ahead`, and from step to step ``ahead_stride`` elements farther. A tile
+    that `asks` also asks for the rows of A from ``next_a`` on.
     """
     parameters = {
         "args": "ptr",
@@ -51,6 +53,8 @@ def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
         parameters["b_k_stride"] = "i64"
     if structure.prefetch_blocks:
         parameters |= {"ahead": "ptr", "ahead_stride": "i64"}
+    if structure.prefetch_rows:
+        parameters |= {"next_a": "ptr", "asks": "i1"}
     if structure.masked:
         parameters["live"] = "i64"
     if structure.split_depth:
@@ -84,6 +88,7 @@ class _Tile:
         if structure.masked:
             live = b.sub(self.parameters["live"], (vectors - 1) * self.lanes)
             self.mask = lanes_below(b, live, self.lanes)
+        self.line = LINE_BYTES // self.size
         self.unroll = UNROLL if rows * vectors < SMALL_TILE else 1
         self.a_rows = [] if by_columns(structure) else self._a_rows()
         self.ahead = (
@@ -108,13 +113,31 @@ class _Tile:
                 prefetch(self.b, self._partial(number), for_writing=True)
         sums = [self.b.const(self.vector, 0)] * count
         depth = self.parameters["depth"]
-        whole = self.b.binary("and", depth, -self.unroll)
         state = [self.parameters["b"], *sums]
+        if self.structure.prefetch_rows and self.unroll == 1:
+            return self.b.loop(0, depth, self.line, self._line_of_steps, state)[1:]
+        whole = self.b.binary("and", depth, -self.unroll)
         steps = self.unroll
         state = self.b.loop(0, whole, steps, lambda k, s: self._steps(k, s, steps), state)
         if steps > 1:
             state = self.b.loop(whole, depth, 1, lambda k, s: self._steps(k, s, 1), state)
         return state[1:]
+
+    def _line_of_steps(self, k: Value, state: list[Value]) -> list[Value]:
+        """The steps that use a line of memory of each row of A; the tile below is asked for the same
+        lines of its rows.
+        """
+        b, p = self.b, self.parameters
+
+        def ask() -> None:
+            place = b.gep(self.element, p["next_a"], k)
+            for _ in range(self.rows):
+                prefetch(b, place, nearness=SECOND)
+                place = b.gep(self.element, place, p["a_row_stride"])
+
+        b.branch(p["asks"], ask)
+        end = b.intrinsic("smin", b.add(k, self.line), p["depth"])
+        return b.loop(k, end, 1, lambda k, s: self._steps(k, s, 1), state, at_least_once=True)
 
     def _steps(self, k: Value, state: list[Value], count: int) -> list[Value]:
         b, sums = self.b, list(state[1:])

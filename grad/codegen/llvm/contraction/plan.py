@@ -222,6 +222,9 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         masked=problem.n % lanes != 0,
         split_depth=depth < k,
         prefetch=far,
+        prefetch_rows=not pack_a
+        and problem.a_layout is Layout.K_CONTIGUOUS
+        and problem.m * k * problem.size > problem.l2_bytes // FAR_SHARE,
         prefetch_blocks=pack_b and problem.b_layout is Layout.COLUMN_CONTIGUOUS,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,

@@ -300,7 +300,11 @@ class TiledPiece:
 
         def tiles_in_place(tile: Value, _: list[Value]) -> None:
             row = self.row_of(tile)
-            self.panels({**values, "a": place(row), "row": row}, block, tile, size)
+            here = {**values, "a": place(row), "row": row}
+            if self.structure.prefetch_rows:
+                below = minimum(b, b.add(tile, 1), b.sub(self.last_tile, 1))
+                here["next_a"] = place(self.row_of(below))
+            self.panels(here, block, tile, size)
 
         if not self.structure.pack_a:
             b.loop(first, last, 1, tiles_in_place)
@@ -368,6 +372,8 @@ class TiledPiece:
                     "live": b.sub(self.integers["n"], column),
                     "partial": b.gep(self.element, partial_rows, b.mul(offset, rows)),
                 }
+                if self.structure.prefetch_rows:
+                    mine["asks"] = b.icmp("eq", column, block.first_column)
                 if request:
                     mine["ahead"] = b.gep(self.structure.b_storage, request[0], offset)
                     mine["ahead_stride"] = request[1]
