@@ -396,8 +396,37 @@ def test_shapes_share_a_structure(machine: Machine) -> None:
             machine, np.zeros((m, k), np.float32), np.zeros((k, n), np.float32), 1 << 20
         ).structure
 
-    assert structure(96, 100, 128) == structure(192, 200, 128)
+    assert structure(96, 100, 128) == structure(192, 160, 128)
     assert structure(1, 300, 1024) == structure(1, 700, 512)
+
+
+@pytest.mark.parametrize("a_layout", ["rows", "columns"])
+@pytest.mark.parametrize("shape", [(100, 300, 512), (103, 257, 515), (16, 40, 700)])
+def test_first_tile_packs(machine: Machine, shape: tuple[int, int, int], a_layout: str) -> None:
+    """Where all rows are one block, tiles pack B; the rows of the next tile are asked for."""
+    m, k, n = shape
+    rng = np.random.default_rng(7)
+    a, b = (
+        strided(rng, (2, m, k), a_layout, np.float32),
+        strided(rng, (2, k, n), "rows", np.float32),
+    )
+    out, choice = product(machine, a, b, l2_bytes=1 << 18, tuning=Tuning(pack_b=True))
+    masks_are_slow = n % (machine.vector_bytes // 4) != 0 and machine.vector_bytes < 32
+    assert choice.structure.pack_in_tiles != (masks_are_slow or choice.structure.pack_a)
+    assert choice.structure.prefetch_rows == (a_layout == "rows" and m > 16)
+    check(out, a, b)
+    others = product(machine, a, b, l2_bytes=1 << 18, order=range(choice.items)[::-1])[0]
+    check(others, a, b)
+
+
+def test_blocks_cover_a_product(machine: Machine) -> None:
+    """Pieces of every cut differ by one tile and one panel at most, and none is left out."""
+    rng = np.random.default_rng(8)
+    for m, k, n in ((139, 139, 139), (460, 70, 460), (300, 90, 80)):
+        a, b = strided(rng, (m, k), "columns", np.float32), strided(rng, (k, n), "rows", np.float32)
+        out, choice = product(machine, a, b)
+        assert choice.items > 1
+        check(out, a, b)
 
 
 def test_pieces_of_large_products(machine: Machine) -> None:

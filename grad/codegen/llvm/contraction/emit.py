@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from grad.codegen.llvm.builder import Builder, Value, attributes
+from grad.codegen.llvm.contraction.inputs import SLOT_BYTES, Inputs, minimum
 from grad.codegen.llvm.contraction.microkernel import Epilogue
 from grad.codegen.llvm.contraction.operands import Prologues, matrix
 from grad.codegen.llvm.contraction.plan import choose
@@ -29,13 +30,7 @@ from grad.codegen.llvm.contraction.structure import (
     Kind,
     Layout,
 )
-from grad.codegen.llvm.contraction.tile_loops import (
-    SLOT_BYTES,
-    Inputs,
-    TiledPiece,
-    TileFunctions,
-    minimum,
-)
+from grad.codegen.llvm.contraction.tile_loops import TiledPiece, TileFunctions
 from grad.codegen.llvm.contraction.vector_product import Piece, vector_product
 
 __all__ = [

@@ -30,13 +30,14 @@ ROWS_AHEAD = 16
 LINE_BYTES = 64
 
 
-def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
+def micro_kernel_parameters(structure: Contraction, packing: bool = False) -> dict[str, str]:
     """Parameters of the function, by name, with their LLVM types.
 
     ``row`` and ``column`` number the tile's first output element, ``live`` counts the columns that
     exist from there on, ``partial`` is the tile's place for partial sums. A line of memory is asked
     for in each step of k: `ahead`, and from step to step ``ahead_stride`` elements farther. A tile
-    that `asks` also asks for the rows of A from ``next_a`` on.
+    that `asks` also asks for the rows of A from ``next_a`` on. A tile that is `packing` reads B in
+    place and leaves it packed in ``target``.
     """
     parameters = {
         "args": "ptr",
@@ -49,8 +50,10 @@ def micro_kernel_parameters(structure: Contraction) -> dict[str, str]:
     }
     if by_columns(structure):
         parameters["a_k_stride"] = "i64"
-    if not structure.pack_b:
+    if packing or not structure.pack_b:
         parameters["b_k_stride"] = "i64"
+    if packing:
+        parameters["target"] = "ptr noalias"
     if structure.prefetch_blocks:
         parameters |= {"ahead": "ptr", "ahead_stride": "i64"}
     if structure.prefetch_rows:
@@ -68,22 +71,31 @@ def by_columns(structure: Contraction) -> bool:
 
 
 def micro_kernel(
-    structure: Contraction, name: str, rows: int, vectors: int, b: Builder, epilogue: Epilogue
+    structure: Contraction,
+    name: str,
+    rows: int,
+    vectors: int,
+    b: Builder,
+    epilogue: Epilogue,
+    packing: bool = False,
 ) -> str:
     """The text of the function for tiles of `rows` rows by `vectors` vectors."""
-    tile = _Tile(structure, rows, vectors, b)
+    tile = _Tile(structure, rows, vectors, b, packing)
     tile.finish(tile.accumulate(), epilogue)
-    return b.function(name, signature(micro_kernel_parameters(structure)), "internal")
+    return b.function(name, signature(micro_kernel_parameters(structure, packing)), "internal")
 
 
 class _Tile:
     """One micro-kernel under construction."""
 
-    def __init__(self, structure: Contraction, rows: int, vectors: int, b: Builder) -> None:
+    def __init__(
+        self, structure: Contraction, rows: int, vectors: int, b: Builder, packing: bool
+    ) -> None:
         self.structure, self.rows, self.vectors, self.b = structure, rows, vectors, b
+        self.packing, self.packed = packing, structure.pack_b and not packing
         self.element, self.lanes, self.size = structure.element, structure.lanes, structure.size
         self.vector = vector_type(self.element, self.lanes)
-        self.parameters = parameter_values(micro_kernel_parameters(structure))
+        self.parameters = parameter_values(micro_kernel_parameters(structure, packing))
         self.mask = None
         if structure.masked:
             live = b.sub(self.parameters["live"], (vectors - 1) * self.lanes)
@@ -92,7 +104,9 @@ class _Tile:
         self.unroll = UNROLL if rows * vectors < SMALL_TILE else 1
         self.a_rows = [] if by_columns(structure) else self._a_rows()
         self.ahead = (
-            b.mul(self.parameters["b_k_stride"], ROWS_AHEAD) if structure.prefetch else None
+            b.mul(self.parameters["b_k_stride"], ROWS_AHEAD)
+            if structure.prefetch or packing
+            else None
         )
 
     def _a_rows(self) -> list[Value]:
@@ -124,8 +138,8 @@ class _Tile:
         return state[1:]
 
     def _line_of_steps(self, k: Value, state: list[Value]) -> list[Value]:
-        """The steps that use a line of memory of each row of A; the tile below is asked for the same
-        lines of its rows.
+        """The steps that use one line of memory of each row of A. The same lines of the rows of the
+        tile below are asked for.
         """
         b, p = self.b, self.parameters
 
@@ -156,6 +170,8 @@ class _Tile:
                 for place in (*range(0, width, self.lanes), *[width - 1] * self.structure.masked):
                     prefetch(b, b.gep(self.element, line, place))
             vectors = [self._load_b(b_row, j) for j in range(self.vectors)]
+            if self.packing:
+                self._pack(b.add(k, step), vectors)
             for i, place in enumerate(a_places[step]):
                 scalar = b.load(self.element, place, self.size)
                 broadcast = b.splat(scalar, self.lanes)
@@ -165,7 +181,7 @@ class _Tile:
             b_row = b.gep(
                 self.element,
                 b_row,
-                width if self.structure.pack_b else self.parameters["b_k_stride"],
+                width if self.packed else self.parameters["b_k_stride"],
             )
         return [b_row, *sums]
 
@@ -182,11 +198,18 @@ class _Tile:
 
     def _load_b(self, row: Value, number: int) -> Value:
         address = self.b.gep(self.element, row, number * self.lanes)
-        if self.mask is None or self.structure.pack_b or number < self.vectors - 1:
+        if self.mask is None or self.packed or number < self.vectors - 1:
             return self.b.load(self.vector, address, self.size)
         return self.b.masked_load(
             self.vector, address, self.size, self.mask, self.b.const(self.vector, 0)
         )
+
+    def _pack(self, k: Value, vectors: list[Value]) -> None:
+        """Leave a row of B in the packed panel."""
+        b = self.b
+        row = b.gep(self.element, self.parameters["target"], b.mul(k, self.vectors * self.lanes))
+        for j, vector in enumerate(vectors):
+            b.store(vector, b.gep(self.element, row, j * self.lanes), self.size)
 
     def finish(self, sums: list[Value], epilogue: Epilogue) -> None:
         """Add what earlier blocks of k left, and hand the sums to the epilogue, or keep them when

@@ -42,6 +42,7 @@ FEWEST_PASSES_ROWS: Mapping[int, int] = {32: 1 << 30, 16: 16}
 MORE_TILES = 4  # than necessary may divide better among threads
 TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
 
+EMULATED_MASK_BYTES = 32  # masked loads of shorter vectors are many instructions
 FAR_SHARE = 8  # of the second-level cache: a larger B that is read in place lies far away
 FEW_ROWS = 4  # at most so many rows make a vector product
 DEPTH_LIMIT = 512  # elements of k in a block: 6 rows of it stay in the first-level cache
@@ -222,6 +223,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         masked=problem.n % lanes != 0,
         split_depth=depth < k,
         prefetch=far,
+        pack_in_tiles=_packs_in_tiles(problem, pack_a, pack_b, row_blocks),
         prefetch_rows=not pack_a
         and problem.a_layout is Layout.K_CONTIGUOUS
         and problem.m * k * problem.size > problem.l2_bytes // FAR_SHARE,
@@ -253,6 +255,16 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     return Choice(
         structure, items, grain, arguments["scratch_bytes"], _ordered(structure, arguments)
     )
+
+
+def _packs_in_tiles(problem: Problem, pack_a: bool, pack_b: bool, row_blocks: int) -> bool:
+    """Whether tiles pack B, which they must be able to read in place: the first one of a block of
+    rows, which is a large one where all rows are one block.
+    """
+    in_place = problem.b_layout is Layout.COLUMN_CONTIGUOUS and not problem.converts_b
+    masked = problem.n % problem.lanes != 0
+    emulated = masked and problem.lanes * problem.size < EMULATED_MASK_BYTES
+    return pack_b and not pack_a and in_place and row_blocks == 1 and not emulated
 
 
 def _panels_at_once(problem: Problem, structure: Contraction, panels: int, depth: int) -> int:
@@ -304,7 +316,7 @@ def _depth_in_place(problem: Problem, tuning: Tuning) -> int:
     if problem.b_layout is not Layout.COLUMN_CONTIGUOUS or problem.converts_b:
         return 0
     masked = problem.n % problem.lanes != 0
-    if masked and problem.lanes * problem.size < 32:  # masked loads are emulated
+    if masked and problem.lanes * problem.size < EMULATED_MASK_BYTES:
         return 0
     if tuning.pack_b is not None:
         return 0 if tuning.pack_b else tuning.depth_limit

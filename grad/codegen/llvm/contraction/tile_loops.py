@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grad.codegen.llvm.builder import Builder, Value
+from grad.codegen.llvm.contraction.inputs import Inputs, minimum
 from grad.codegen.llvm.contraction.microkernel import (
     Epilogue,
     micro_kernel,
@@ -29,8 +30,6 @@ from grad.codegen.llvm.contraction.packing import (
 from grad.codegen.llvm.contraction.structure import TILES_PACKED_TOGETHER, Contraction
 from grad.codegen.llvm.functions import call_internal
 
-SLOT_BYTES = 8
-
 
 class TileFunctions:
     """The internal functions of the module, by the size that they are written for."""
@@ -45,6 +44,7 @@ class TileFunctions:
     ) -> None:
         self.texts: list[str] = []
         self.kernel: dict[tuple[int, int], str] = {}
+        self.packing: dict[int, str] = {}  # by width; their rows are the larger size
         self.pack_a, self.pack_b = f"{name}.pack_a", f"{name}.pack_b"
         for vectors in structure.vectors:
             for rows in structure.rows:
@@ -52,54 +52,17 @@ class TileFunctions:
                 self.texts.append(
                     micro_kernel(structure, kernel, rows, vectors, b.sibling(), epilogue)
                 )
-        if structure.pack_b:
+        if structure.pack_in_tiles:
+            for vectors in structure.vectors:
+                kernel = self.packing[vectors] = f"{name}.packing{vectors}"
+                rows = structure.rows[0]
+                self.texts.append(
+                    micro_kernel(structure, kernel, rows, vectors, b.sibling(), epilogue, True)
+                )
+        elif structure.pack_b:
             self.texts.append(pack_b_function(structure, self.pack_b, b.sibling(), prologues[1]))
         if structure.pack_a:
             self.texts.append(pack_a_function(structure, self.pack_a, b.sibling(), prologues[0]))
-
-
-class Inputs:
-    """Pointers and run-time integers, loaded at the beginning of the function."""
-
-    def __init__(self, b: Builder, structure: Contraction, first_argument: int) -> None:
-        def slot(number: int, kind: str) -> Value:
-            return b.load(
-                kind, b.gep("i64", Value("%args", "ptr"), first_argument + number), SLOT_BYTES
-            )
-
-        pointers = [slot(number, "ptr") for number in range(3)]
-        self.a, self.b = (
-            (pointers[1], pointers[0]) if structure.swapped else (pointers[0], pointers[1])
-        )
-        self.integers = {
-            name: slot(3 + i, "i64") for i, name in enumerate(structure.argument_names)
-        }
-        offset = b.mul(Value("%worker", "i64"), self.integers["scratch_bytes"])
-        self.scratch = b.gep("i8", pointers[2], offset)
-
-    def batch(
-        self, b: Builder, structure: Contraction, number: Value
-    ) -> tuple[list[Value], Value, Value]:
-        """Batch indices of batch element `number`, and where its A and B begin."""
-        indices: list[Value] = []
-        a, matrix = self.a, self.b
-        for axis in reversed(range(structure.batch_rank)):
-            if axis:
-                size = self.integers[f"batch_size{axis}"]
-                index = b.binary("urem", number, size)
-                number = b.binary("udiv", number, size)
-            else:
-                index = number
-            indices.insert(0, index)
-            a = b.gep(structure.a_storage, a, b.mul(index, self.integers[f"a_batch_stride{axis}"]))
-            matrix = b.gep(
-                structure.b_storage, matrix, b.mul(index, self.integers[f"b_batch_stride{axis}"])
-            )
-        return indices, a, matrix
-
-
-def minimum(b: Builder, first: Value, second: Value) -> Value:
-    return b.intrinsic("smin", first, second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +156,10 @@ class TiledPiece:
         return [(sizes[0], first, middle), (sizes[1], middle, last)]
 
     def row_kinds(self) -> list[tuple[int, Value, Value]]:
-        return self.kinds(
-            self.structure.rows, self.first_tile, self.last_tile, self.integers["large_tiles"]
-        )
+        first = self.first_tile
+        if self.structure.pack_in_tiles:
+            first = self.b.add(first, 1)
+        return self.kinds(self.structure.rows, first, self.last_tile, self.integers["large_tiles"])
 
     def emit(self) -> None:
         b, n = self.b, self.integers
@@ -225,7 +189,9 @@ class TiledPiece:
                 **self.batch,
             }
             block = self.block(first_panel, last_panel, start)
-            if self.structure.pack_b:
+            if self.structure.pack_in_tiles:
+                self.tile_in_place(values, block, self.first_tile, self.structure.rows[0], True)
+            elif self.structure.pack_b:
                 self.pack_b(values, block)
             for size, first, last in rows:
                 self.row_tiles(values, block, size, first, last)
@@ -283,6 +249,28 @@ class TiledPiece:
                 lambda pack=pack: call_internal(b, self.functions.pack_b, parameters, pack),
             )
 
+    def place_in_a(self, row: Value, block: Block) -> Value:
+        """Address of the first element of a row of A in a block of k."""
+        b, n = self.b, self.integers
+        offset = b.add(b.mul(row, n["a_row_stride"]), b.mul(block.k, n["a_k_stride"]))
+        return b.gep(self.structure.a_storage, self.a, offset)
+
+    def tile_in_place(
+        self,
+        values: Mapping[str, Value],
+        block: Block,
+        tile: Value,
+        size: int,
+        packing: bool = False,
+    ) -> None:
+        """One row tile that reads A where it is."""
+        b, row = self.b, self.row_of(tile)
+        here = {**values, "a": self.place_in_a(row, block), "row": row}
+        if self.structure.prefetch_rows:
+            below = minimum(b, b.add(tile, 1), b.sub(self.last_tile, 1))
+            here["next_a"] = self.place_in_a(self.row_of(below), block)
+        self.panels(here, block, tile, size, packing)
+
     def row_tiles(
         self,
         values: Mapping[str, Value],
@@ -294,20 +282,8 @@ class TiledPiece:
         """All tiles of one size: in place, or group by group through a packed copy."""
         b, n = self.b, self.integers
 
-        def place(row: Value) -> Value:
-            offset = b.add(b.mul(row, n["a_row_stride"]), b.mul(block.k, n["a_k_stride"]))
-            return b.gep(self.structure.a_storage, self.a, offset)
-
-        def tiles_in_place(tile: Value, _: list[Value]) -> None:
-            row = self.row_of(tile)
-            here = {**values, "a": place(row), "row": row}
-            if self.structure.prefetch_rows:
-                below = minimum(b, b.add(tile, 1), b.sub(self.last_tile, 1))
-                here["next_a"] = place(self.row_of(below))
-            self.panels(here, block, tile, size)
-
         if not self.structure.pack_a:
-            b.loop(first, last, 1, tiles_in_place)
+            b.loop(first, last, 1, lambda t, _: self.tile_in_place(values, block, t, size))
             return
         packed = b.gep("i8", self.scratch, n["a_offset"])
 
@@ -318,7 +294,7 @@ class TiledPiece:
                 **values,
                 "outer": row,
                 "k": block.k,
-                "source": place(row),
+                "source": self.place_in_a(row, block),
                 "target": packed,
                 "rows": b.mul(count, size),
                 "row_stride": n["a_row_stride"],
@@ -342,10 +318,17 @@ class TiledPiece:
 
         b.loop(first, last, TILES_PACKED_TOGETHER, group)
 
-    def panels(self, values: Mapping[str, Value], block: Block, tile: Value, rows: int) -> None:
+    def panels(
+        self,
+        values: Mapping[str, Value],
+        block: Block,
+        tile: Value,
+        rows: int,
+        packing: bool = False,
+    ) -> None:
         """All column panels of a block under one row tile."""
         b = self.b
-        parameters = micro_kernel_parameters(self.structure)
+        parameters = micro_kernel_parameters(self.structure, packing)
         partial_rows = b.gep("i8", self.scratch, self.integers["partial_offset"])
         partial_rows = b.gep(
             self.element, partial_rows, b.mul(b.sub(values["row"], self.first_row), block.columns)
@@ -361,13 +344,14 @@ class TiledPiece:
             ) -> None:
                 column = self.column_of(number)
                 offset = b.sub(column, block.first_column)
-                if self.structure.pack_b:
-                    start = b.gep(self.element, self.scratch, b.mul(offset, values["depth"]))
-                else:
+                packed = b.gep(self.element, self.scratch, b.mul(offset, values["depth"]))
+                start = packed
+                if packing or not self.structure.pack_b:
                     start = b.gep(self.element, block.matrix, offset)
                 mine = {
                     **values,
                     "b": start,
+                    "target": packed,
                     "column": column,
                     "live": b.sub(self.integers["n"], column),
                     "partial": b.gep(self.element, partial_rows, b.mul(offset, rows)),
@@ -377,7 +361,9 @@ class TiledPiece:
                 if request:
                     mine["ahead"] = b.gep(self.structure.b_storage, request[0], offset)
                     mine["ahead_stride"] = request[1]
-                call_internal(b, self.functions.kernel[rows, size], parameters, mine)
+                functions = self.functions
+                kernel = functions.packing[size] if packing else functions.kernel[rows, size]
+                call_internal(b, kernel, parameters, mine)
 
             b.loop(first, last, 1, panel)
 
