@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div
 
-PIECES = 32  # enough for 8 threads that do not run evenly
+PIECES = 32  # enough for 8 threads that do not run evenly; half as many where each packs
 PIECE_OPERATIONS = 600_000  # of the smallest piece: 4 us, of which handing it over takes 1
 ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
 THREADS = (1, 2, 4, 8)  # that should be equally busy
@@ -59,9 +59,10 @@ def cut(
     """The best cut of one of `tilings`. Blocks differ by one tile or one panel at most.
 
     The block of B fills half the second-level cache at most. There are at most `pieces` pieces,
-    unless a batch has more.
+    half as many with packing, unless a batch has more.
     """
     batch = max(1, problem.batch)
+    pieces = pieces // 2 if pack_a or pack_b else pieces
     most = max(ceil_div(min(pieces, problem.operations // PIECE_OPERATIONS), batch), 1)
 
     def cost(found: Cut) -> float:
