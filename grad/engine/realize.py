@@ -1,9 +1,9 @@
 """Compute nodes: the one path from a graph to values.
 
-`realize` numbers what is pending (schedule/program.py), finds or makes the plan for it, runs it,
-and hands the buffers to the nodes, which then drop their history. Plans are kept by exact key; a
-constant that is seen with a second value becomes an argument, so that it never compiles a third
-time. One thread computes at a time; the others wait.
+`realize` numbers what is pending (schedule/program.py, or recall.py for a graph that was seen
+before), finds or makes the plan for it, runs it, and hands the buffers to the nodes, which then
+drop their history. Plans are kept by exact key; a constant that is seen with a second value becomes
+an argument, so that it never compiles a third time. One thread computes at a time; the others wait.
 """
 
 from __future__ import annotations
@@ -22,18 +22,22 @@ from grad.device import open_backend, open_compiler
 from grad.engine.plan import Plan
 from grad.engine.recording import recording
 from grad.graph.node import Node
-from grad.schedule.program import Walk, program_of, walk
+from grad.schedule.program import Key, Walk, program_of, walk
+from grad.schedule.recall import Trace, recalled, trace_of
 from grad.settings import settings
 
 CACHE_SIZE = 4096
+# How many graphs that look alike from their roots are compared with a new one.
+TRACES_ALIKE = 4
 
 
 class _Family:
     """All plans of one graph structure: they differ in the values of their constants."""
 
-    __slots__ = ("plans", "seen", "varying")
+    __slots__ = ("key", "plans", "seen", "varying")
 
-    def __init__(self, values: tuple[Any, ...]) -> None:
+    def __init__(self, key: Key, values: tuple[Any, ...]) -> None:
+        self.key = key
         self.seen = values
         self.varying: frozenset[int] = frozenset()
         self.plans: dict[tuple[Any, ...], Plan] = {}
@@ -50,9 +54,31 @@ class PlanCache:
     def __init__(self, size: int = CACHE_SIZE) -> None:
         self.size = size
         self.families: OrderedDict[Any, _Family] = OrderedDict()
+        self.traces: OrderedDict[Any, list[Trace]] = OrderedDict()
         self.hits = 0
         self.misses = 0
         self.kernels = 0
+
+    def walk(self, roots: Sequence[Node]) -> Walk:
+        """``walk(roots)``, by comparison with graphs that were seen before where that will do."""
+        first, last = roots[0], roots[-1]
+        looks = (len(roots), first.op, first.depth, first.shape, last.op, last.depth, last.shape)
+        alike = self.traces.get(looks)
+        if alike is None:
+            alike = self.traces[looks] = []
+            if len(self.traces) > self.size:
+                self.traces.popitem(last=False)
+        for trace in alike:
+            found = recalled(trace, roots)
+            if found is not None:
+                return found
+        found = walk(roots)
+        family = self.families.get(self._key(found))
+        if family is not None:  # once is not worth a trace
+            # With the very key that the family has, which is found without comparing.
+            alike.insert(0, trace_of(roots, found._replace(key=family.key)))
+            del alike[TRACES_ALIKE:]
+        return found
 
     def find(self, found: Walk) -> tuple[Plan, list[Any]]:
         """The plan for a walk, made if need be, and the numbers that it takes."""
@@ -62,19 +88,22 @@ class PlanCache:
             scalars.extend([found.constants[number].arg for number in sorted(varying)])
         return plan, scalars
 
+    @staticmethod
+    def _key(found: Walk) -> tuple[Any, ...]:
+        # Plans have scratch for each worker, so they hold for one number of them.
+        return settings.backend, open_backend(settings.backend).workers(), found.key
+
     def _find(self, found: Walk) -> tuple[Plan, frozenset[int]]:
         """The plan for a walk, and which of its constants are arguments."""
-        backend = open_backend(settings.backend)
-        # Plans have scratch for each worker, so they hold for one number of them.
-        key = (settings.backend, backend.workers(), found.key)
+        key = self._key(found)
         family = self.families.get(key)
         reason = "new graph"
         if family is None:
-            family = self.families[key] = _Family(found.values)
+            family = self.families[key] = _Family(found.key, found.values)
             if len(self.families) > self.size:
                 self.families.popitem(last=False)
         else:
-            # Hashing the key again takes longer than the look-up; order matters when it fills up.
+            # Order matters when it fills up.
             if 2 * len(self.families) > self.size:
                 self.families.move_to_end(key)
             if found.values != family.seen:
@@ -97,12 +126,14 @@ class PlanCache:
         self.misses += 1
         if settings.debug >= 1:
             print(f"grad: plan miss ({reason}), {len(found.nodes)} nodes", file=sys.stderr)
+        backend = open_backend(settings.backend)
         plan = open_compiler().make_plan(program_of(found, family.varying), backend)
         family.plans[fixed] = plan
         return plan, family.varying
 
     def clear(self) -> None:
         self.families.clear()
+        self.traces.clear()
         self.hits = self.misses = self.kernels = 0
 
 
@@ -171,7 +202,7 @@ def realize(nodes: Sequence[Node]) -> None:
             return
         if _awaited:
             pending += _due()
-        found = walk(pending)
+        found = cache.walk(pending)
         plan, scalars = cache.find(found)
         if found.donated:
             # A value that was overwritten must not be left looking pending: it would be written

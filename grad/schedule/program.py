@@ -2,14 +2,14 @@
 
 One iterative walk does three jobs: it finds common subexpressions (a node is numbered once), takes
 leaf values out into slots (the same graph on other buffers is the same program), and writes down
-everything that matters as one hashable key. `simplify.py` rewrites programs, `group.py` cuts them
-into kernels; `grad/engine` keeps the plans by key.
+everything that matters as one hashable key. `holders.py` tells it what somebody outside holds, and
+`recall.py` saves it for graphs that were seen before. `simplify.py` rewrites programs, `group.py`
+cuts them into kernels; `grad/engine` keeps the plans by key.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,22 +20,16 @@ from grad.graph.node import Node
 from grad.graph.primitives import (
     ARGUMENT,
     AS_STRIDED,
-    ATTENTION,
-    ATTENTION_GRADIENT,
     BUFFER,
     CONST,
-    CONTRACT,
-    CONVOLVE,
-    CONVOLVE_WEIGHT,
     POW,
-    SCAN,
     SCATTER,
     SLICE,
-    TAKE,
     UPDATE,
     Kind,
     Primitive,
 )
+from grad.schedule.holders import Costly, Overwritten, costly_values, donated, overwritten_leaves
 
 
 class Entry(NamedTuple):
@@ -115,6 +109,22 @@ def lowest_offset(layout: Layout) -> int:
     )
 
 
+class Key:
+    """Everything of a graph that decides what its plan is, hashed once."""
+
+    __slots__ = ("_hash", "parts")
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Key) and self.parts == other.parts)
+
+
 class Walk(NamedTuple):
     """What the walk over a graph found.
 
@@ -125,6 +135,7 @@ class Walk(NamedTuple):
         donated: numbers of leaves whose memory may be written, since nobody else reads it.
         replaced, checked: as in `Program`; the walk itself finds none.
         key: everything but the constants' values; values: these, comparable.
+        costly, overwritten: what the choice of `outputs` and `donated` depended on.
     """
 
     nodes: list[Node]
@@ -133,8 +144,10 @@ class Walk(NamedTuple):
     constants: list[Node]
     outputs: tuple[int, ...]
     donated: tuple[int, ...]
-    key: tuple[Any, ...]
+    key: Key
     values: tuple[Any, ...]
+    costly: Sequence[Costly] = ()
+    overwritten: Sequence[Overwritten] = ()
     replaced: tuple[tuple[int, int], ...] = ()
     checked: tuple[int, ...] = ()
 
@@ -173,7 +186,7 @@ def walk(roots: Sequence[Node]) -> Walk:
                 overwrites = True
             elif op is POW and node.src[1].op is CONST:
                 # x ** 2 is a product: which exponent it is decides what the code is.
-                part = (*part, _comparable(node.src[1].arg))
+                part = (*part, comparable(node.src[1].arg))
         elif op is BUFFER:
             leaves.append(Leaf(node, node))
             part = (op, node.shape, node.dtype)
@@ -190,12 +203,16 @@ def walk(roots: Sequence[Node]) -> Walk:
         sources.append(found)
         parts.append(part)
     node = leaf = None  # they would count as holders below
-    kept = _worth_keeping(nodes, sources)
+    costly = costly_values(nodes, sources, OWN_REFERENCES)
+    kept = [value.number for value in costly if value.held]
     outputs = tuple(dict.fromkeys([numbers[root] for root in roots] + kept))
-    donated = _donated(nodes, sources, leaves, frozenset(outputs)) if overwrites else ()
-    values = tuple([_comparable(constant.arg) for constant in constants])
-    key = (*parts, outputs, donated)
-    return Walk(nodes, leaves, arguments, constants, outputs, donated, key, values)
+    overwritten = overwritten_leaves(nodes, sources, leaves, outputs) if overwrites else ()
+    given = donated(nodes, overwritten, OWN_REFERENCES)
+    values = tuple([comparable(constant.arg) for constant in constants])
+    key = Key((*parts, outputs, given))
+    return Walk(
+        nodes, leaves, arguments, constants, outputs, given, key, values, costly, overwritten
+    )
 
 
 def leaf_of(node: Node) -> Leaf | None:
@@ -214,119 +231,13 @@ def leaf_of(node: Node) -> Leaf | None:
     return None if layout is None else Leaf(node, below, layout)
 
 
-def _comparable(value: float | int | bool) -> Any:
+def comparable(value: float | int | bool) -> Any:
     """A constant as something that compares equal only to itself: -0.0 is not 0.0, NaN is NaN."""
     return value if value and value == value else str(value)
 
 
-# A held value is kept when recomputing it would cost more than this many additions for each
-# element.
-KEEP_COST = 12
-_HEAVY = 1000
-_HEAVY_OPS = frozenset(
-    (CONTRACT, CONVOLVE, CONVOLVE_WEIGHT, SCAN, SCATTER, UPDATE, TAKE)
-    + (ATTENTION, ATTENTION_GRADIENT)
-)
-
-
-def _worth_keeping(nodes: list[Node], sources: list[tuple[int, ...]]) -> list[int]:
-    """Numbers of values that somebody outside holds and that would be costly to compute again.
-
-    Who holds is told by CPython's reference counts: more references than the walk and the walked
-    graph have themselves. A miscount would cost time or memory, never a wrong number.
-    """
-    references = [OWN_REFERENCES] * len(nodes)
-    for found in sources:
-        for number in found:
-            references[number] += 1
-    kept: list[int] = []
-    price: list[int] = []
-    for number, found in enumerate(sources):
-        if not found:
-            price.append(0)
-            continue
-        op = nodes[number].op
-        kind = op.kind
-        if kind is Kind.REDUCE or op in _HEAVY_OPS:
-            total = _HEAVY
-        else:
-            total = op.cost if kind is Kind.POINTWISE else 0
-            for source in found:
-                total += price[source]
-            if total > _HEAVY:
-                total = _HEAVY
-        if (
-            total > KEEP_COST
-            and kind is not Kind.MOVEMENT
-            and sys.getrefcount(nodes[number]) > references[number]
-        ):
-            kept.append(number)
-            total = 0
-        price.append(total)
-    return kept
-
-
-def _donated(
-    nodes: list[Node],
-    sources: list[tuple[int, ...]],
-    leaves: list[Leaf],
-    outputs: frozenset[int],
-) -> tuple[int, ...]:
-    """Leaves that only one update or scatter refers to, as what it overwrites: nobody can read them
-    after it, nor compute the update again.
-
-    As in `_worth_keeping`, CPython's reference counts tell: of the node, and of its buffer, which a
-    NumPy view or another node may share. Memory that came from outside is never written.
-    """
-    places = {id(leaf.node): number for number, leaf in enumerate(leaves)}
-    uses = Counter(source for found in sources for source in found)
-    donated = []
-    for update, found in enumerate(sources):
-        node = nodes[update]
-        if node.op is not UPDATE and node.op is not SCATTER:
-            continue
-        node = None  # it would count
-        if _left_pending(update, nodes, sources, uses, outputs):
-            continue
-        number = found[0]
-        base = nodes[number]
-        if (
-            base.op is not BUFFER
-            or uses[number] != 1
-            or base.buffer is None
-            or base.buffer.is_external
-        ):
-            continue
-        # Two for the leaf, one for the name `base`, one for the source of `node`.
-        held = sys.getrefcount(nodes[number]) > OWN_REFERENCES + 4
-        shared = sys.getrefcount(base.buffer) > 2
-        if not held and not shared:
-            donated.append(places[id(base)])
-    return tuple(donated)
-
-
-def _left_pending(
-    update: int,
-    nodes: list[Node],
-    sources: list[tuple[int, ...]],
-    uses: Counter[int],
-    outputs: frozenset[int],
-) -> bool:
-    """Whether somebody outside holds a value that is made of `update` and is not computed now: to
-    compute it later is to compute `update` again.
-    """
-    made: set[int] = set()
-    for number in range(update, len(nodes)):
-        if number in outputs or (number != update and made.isdisjoint(sources[number])):
-            continue
-        if sys.getrefcount(nodes[number]) > OWN_REFERENCES + uses[number]:
-            return True
-        made.add(number)
-    return False
-
-
 def _own_references() -> int:
-    """References to a node that `walk` itself has while `_worth_keeping` counts."""
+    """References to a node that `walk` itself has when it asks who holds it."""
     probe = Node(BUFFER, (), None, (), dtypes.bool)
     numbers, nodes = {probe: 0}, [probe]
     del probe
