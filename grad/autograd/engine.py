@@ -2,9 +2,8 @@
 
 `backward` adds to the `.grad` of leaves, `gradients` (public as ``autograd.grad``) returns them.
 Both call `run`: it counts how many gradients each function waits for, then works off what is ready
-with a list, so the depth of a graph costs memory and no recursion. `conform` is the one place where
-broadcasting and casts are undone: a gradient is summed to the shape, and cast to the type, of the
-tensor it belongs to.
+with a list, so the depth of a graph costs memory and no recursion. `conform.py` fits a gradient to
+its tensor; `remembered.py` has the gradients of calls that were seen before.
 
 Gradients are computed by Tensor methods on the tensors given, under the recording mode of
 `create_graph`, so that gradients have gradients. This module knows handles (variable.py) and
@@ -16,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from grad.autograd.conform import conform
 from grad.autograd.function import Context, OutputInfo
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.engine import compute_soon
+from grad.engine.recording import recording
 from grad.errors import GradientError
 from grad.graph.node import constant, expand
 
@@ -142,7 +143,7 @@ def _work_off(
                     if (target, index) in captured:
                         captured[target, index] = gradient
             if needed is None or any(edge and edge[0] in needed for edge in target.edges):
-                results = _differentiate(target, arrived)
+                results = _differentiate(target, arrived, create_graph)
                 if not keep:
                     target.release()
         for position, edge in enumerate(target.edges):
@@ -227,8 +228,12 @@ def _through_hooks(hooks: dict[int, Callable[..., Any]], gradient: Any) -> Any:
     return gradient
 
 
-def _differentiate(context: Context, arrived: list[Any]) -> Sequence[Any]:
+def _differentiate(context: Context, arrived: list[Any], create_graph: bool) -> Sequence[Any]:
     """Call `backward` of one function, with its hooks around it."""
+    if not create_graph and context.remembered is not None:
+        known = _known_gradients(context, arrived[0])
+        if known is not None:
+            return known
     if context._materialize:
         arrived = [
             _zeros(info) if gradient is None and info is not None else gradient
@@ -257,6 +262,20 @@ def _differentiate(context: Context, arrived: list[Any]) -> Sequence[Any]:
     return results
 
 
+def _known_gradients(context: Context, arrived: Any) -> Sequence[Any] | None:
+    """The gradients of a remembered call (remembered.py), where nobody looks on."""
+    if (
+        arrived is None
+        or context._saved is None
+        or context._pre_hooks
+        or context._post_hooks
+        or recording.recorder is not None
+    ):
+        return None
+    nodes = context.remembered.gradients(context, arrived.node)
+    return nodes and [None if node is None else Variable._wrap(node) for node in nodes]
+
+
 def _info_of(edge: Edge) -> OutputInfo:
     target, index = edge
     if isinstance(target, Variable):
@@ -266,34 +285,6 @@ def _info_of(edge: Edge) -> OutputInfo:
 
 def _zeros(info: OutputInfo) -> Any:
     return Variable._wrap(expand(constant(0, info.dtype), info.shape))
-
-
-def conform(gradient: Any, info: OutputInfo, source: Any) -> Any:
-    """`gradient` summed over what was broadcast, and cast to the type of its tensor."""
-    shape, dtype = info
-    if not isinstance(gradient, Variable):
-        raise GradientError(
-            f"{source!r}: backward returned a {type(gradient).__name__}; return tensors or None."
-        )
-    if gradient.shape != shape:
-        gradient = sum_to_shape(gradient, shape, source)
-    return gradient if gradient.dtype is dtype else gradient.to(dtype)
-
-
-def sum_to_shape(gradient: Any, shape: tuple[int, ...], source: Any) -> Any:
-    """The reverse of broadcasting: sum over the axes that `shape` lacks or has as 1."""
-    given = gradient.shape
-    extra = len(given) - len(shape)
-    if extra >= 0 and all(s in (1, given[extra + i]) for i, s in enumerate(shape)):
-        stretched = [extra + i for i, s in enumerate(shape) if s == 1 and given[extra + i] != 1]
-        axes = (*range(extra), *stretched)
-        return gradient.sum(axes).reshape(shape)
-    if extra <= 0 and all(s in (1, shape[i - extra]) for i, s in enumerate(given)):
-        return gradient.expand(shape)
-    raise GradientError(
-        f"{source!r}: backward returned a gradient of shape {given} for a tensor of shape {shape}; "
-        f"it must have that shape, or broadcast from it."
-    )
 
 
 # -- the ends --------------------------------------------------------------------------------------

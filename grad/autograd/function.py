@@ -103,6 +103,7 @@ class Context:
     edges: tuple[Edge | None, ...] = ()
     outputs: tuple[OutputInfo | None, ...] = ()
     needs_input_grad: tuple[bool, ...] = ()
+    remembered: Any = None  # see remembered.py
     _saved: tuple[Any, ...] | None = ()
     _dirty: tuple[Any, ...] = ()
     _non_differentiable: tuple[Any, ...] = ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from grad.autograd.function import Function
+from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.engine.recording import recording
 from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
@@ -38,6 +39,7 @@ class Pick(Function):
         return gradient.unsqueeze(ctx.axis).where(hits, 0), None, None, None
 
 
+@remembered
 class LogLikelihood(Function):
     """``log_softmax(x)`` along `axis` at the class numbers `target`, 0 where one is none.
 

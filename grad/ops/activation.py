@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.errors import ArgumentError, ShapeError
 from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import (
@@ -52,6 +53,7 @@ def _wide(x: Array) -> Array:
     samples=_AWAY_FROM_ZERO,
     dtypes=NUMERIC,
 )
+@remembered
 class Relu(Function):
     """``max(x, 0)``, with derivative 0 at 0."""
 
@@ -91,6 +93,7 @@ def _gelu_reference(x: Array, approximate: str = "none") -> Array:
     samples=(*real(-3, 3), *operands(((3, 4),), kwargs={"approximate": "tanh"}, low=-3, high=3)),
     dtypes=FLOATING,
 )
+@remembered
 class Gelu(Function):
     """``x * Phi(x)``, Phi being the normal distribution; ``approximate="tanh"`` is the formula
     with tanh.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, GradientError
 from grad.graph.node import Node, pointwise
@@ -67,6 +68,7 @@ def _scaled(name: str, node: Node, alpha: float) -> Node:
     samples=binary_samples(),
     dtypes=ALL,
 )
+@remembered
 class Add(Function):
     """Sum ``x + alpha * y``; of two bool tensors, their logical or."""
 
@@ -94,6 +96,7 @@ class Add(Function):
     samples=binary_samples(),
     dtypes=NUMERIC,
 )
+@remembered
 class Sub(Function):
     """Difference ``x - alpha * y``. For masks use ``^`` or ``~``: bool tensors are refused, as in
     PyTorch.
@@ -128,6 +131,7 @@ class Sub(Function):
     samples=binary_samples(),
     dtypes=ALL,
 )
+@remembered
 class Mul(Function):
     """Product; of two bool tensors, their logical and."""
 
@@ -163,6 +167,7 @@ def _rounded_quotient(x: np.ndarray, y: Any, rounding_mode: str | None = None) -
     ),
     dtypes=NUMERIC,
 )
+@remembered
 class Div(Function):
     """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and
     keeps the type.

@@ -15,6 +15,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
+from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.attention import (
@@ -36,6 +37,7 @@ NAME = "scaled_dot_product_attention"
 Shape = tuple[int, ...]
 
 
+@remembered
 class Attention(Function):
     """The fused form: one kernel forward, one backward; operands of one type, no axis empty.
 

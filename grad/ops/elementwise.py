@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.graph.primitives import Primitive
 from grad.ops.promotion import unary, zeros_like
 
@@ -17,6 +18,10 @@ class Elementwise(Function):
     """``y = f(x)`` for each element; integers become floating first."""
 
     primitive: ClassVar[Primitive]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        remembered(cls)
 
     @classmethod
     def forward(cls, ctx: Context, x: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.errors import DTypeError, ShapeError
 from grad.graph.node import (
@@ -127,6 +128,7 @@ _MISFITS = (
     errors=_MISFITS,
     dtypes=NUMERIC,
 )
+@remembered
 class MatMul(Function):
     """Matrix product of 1-D to n-D tensors; leading axes broadcast.
 
@@ -354,6 +356,7 @@ def _sum_of(x: Any, found: Any, beta: float, alpha: float) -> Any:
     ),
     errors=(Failure(((3, 4), (4, 2)), match="in_features"),),
 )
+@remembered
 class Linear(Function):
     """``x @ weight.T + bias``.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape, moved_shape
@@ -26,6 +27,10 @@ Path = tuple[Move, ...]
 
 class Movement(Function):
     """Base of the view operations: `forward` ends in `moved`, and this is the gradient."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        remembered(cls)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:

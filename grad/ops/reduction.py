@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.dtype import DType, as_dtype, dtypes
 from grad.graph.node import Node, cast, constant, expand, pointwise, reduce
 from grad.graph.primitives import (
@@ -83,6 +84,7 @@ def total(node: Node, axes: Sequence[int]) -> Node:
 
 
 @op(method="sum", reference=numpy_axes(np.sum), samples=axes_samples(), dtypes=ALL)
+@remembered
 class Sum(Function):
     """Sum over `dim` (an axis, several, or all); integers and bool are summed in int64."""
 
@@ -102,6 +104,7 @@ class Sum(Function):
 
 
 @op(method="mean", reference=numpy_axes(np.mean), samples=axes_samples(), dtypes=FLOATING)
+@remembered
 class Mean(Function):
     """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""
 

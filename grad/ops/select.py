@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.dtype import DType, dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import Node, cast, iota, pointwise, reshape
@@ -52,6 +53,7 @@ def _mask_node(name: str, mask: Any) -> Node:
     errors=(Failure(((2,), (2,), (2,)), error=DTypeError, match="bool"),),
     dtypes=ALL,
 )
+@remembered
 class Where(Function):
     """`input` where the bool tensor `condition` is true, `other` elsewhere; all three broadcast.
 
@@ -111,6 +113,7 @@ def _fill_samples() -> tuple[Sample, ...]:
     errors=(Failure(((2,), (2,)), args=(1,), error=DTypeError, match="bool"),),
     dtypes=ALL,
 )
+@remembered
 class MaskedFill(Function):
     """x with `value` (a number or a 0-dimensional tensor) where the bool tensor `mask` is true;
     x's type stays.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.dtype import as_dtype
 from grad.graph.node import Node, cast, expand, pointwise, reduce, reshape
 from grad.graph.primitives import (
@@ -68,6 +69,7 @@ _ROWS = (*operands(((3, 4),), arguments=(1,)), *operands(((2, 3, 4),), arguments
 
 
 @op(method="softmax", reference=_softmax_reference, samples=_ROWS, dtypes=FLOATING)
+@remembered
 class Softmax(Function):
     """``exp(x) / sum(exp(x))`` along `dim`; NaN for a row of -inf alone."""
 
@@ -96,6 +98,7 @@ class Softmax(Function):
     samples=_ROWS,
     dtypes=FLOATING,
 )
+@remembered
 class LogSoftmax(Function):
     """``x - logsumexp(x)`` along `dim`."""
 
