@@ -38,11 +38,11 @@ _PLAIN: Final = frozenset((bool, int, str, type(None), DType, Primitive))
 _new_tuple = tuple.__new__
 
 
-class _Unknown(Exception):
+class Unknown(Exception):
     """Something of which it cannot be said whether it is the same again."""
 
 
-def _described(value: Any) -> Any:
+def described(value: Any) -> Any:
     """`value`, no tensor, as part of a key."""
     kind = value.__class__
     if kind in _PLAIN:
@@ -50,8 +50,8 @@ def _described(value: Any) -> Any:
     if kind is float:
         return value.hex()  # 0.0 is not -0.0, and NaN is itself
     if isinstance(value, tuple | list):
-        return (kind, *[_described(part) for part in value])
-    raise _Unknown
+        return (kind, *[described(part) for part in value])
+    raise Unknown
 
 
 class _Source(NamedTuple):
@@ -155,11 +155,11 @@ def remembered(function: Definition) -> Definition:
                         edge = gradient_edge(arg)
                     parts += (arg.shape, arg.dtype, _NOT_WANTED if edge is None else _WANTED)
                 else:
-                    parts.append(arg if arg.__class__ in _PLAIN else _described(arg))
+                    parts.append(arg if arg.__class__ in _PLAIN else described(arg))
                 edges.append(edge)
             for name, value in kwargs.items():
-                parts += (name, _described(value))
-        except _Unknown:
+                parts += (name, described(value))
+        except Unknown:
             return plain(*args, **kwargs)
         key = tuple(parts)
         found = calls.get(key, False)
@@ -204,8 +204,8 @@ def _studied(
     try:
         for name, value in context.__dict__.items():
             if name != "_saved":
-                _described(value)
-    except _Unknown:
+                described(value)
+    except Unknown:
         return None
     context.outputs = (OutputInfo(output.shape, output.dtype),)
     fixed = {name: value for name, value in context.__dict__.items() if name != "_saved"}

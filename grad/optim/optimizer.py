@@ -2,9 +2,10 @@
 
 A subclass says three things about one parameter: the state it starts with (`_new_state`), the
 numbers of a step (`_numbers`) and its update rule (`_update`), written in tensor operations on the
-old values. `step` applies the rule everywhere and then has everything computed in one plan,
-gradients included: a training loop need not know that values are lazy. Numbers enter the graph as
-arguments (`SharedNumbers`), so that a new learning rate compiles nothing, also in `grad.compile`.
+old values. `step` applies the rule everywhere (update.py) and then has everything computed in one
+plan, gradients included: a training loop need not know that values are lazy. Numbers enter the
+graph as arguments (`SharedNumbers`), so that a new learning rate compiles nothing, also in
+`grad.compile`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from grad.dtype import DType, dtypes
 from grad.engine.recording import recording
 from grad.graph.node import argument
 from grad.nn.state import realize_tensors, zero_gradients
+from grad.optim.update import Updates, settings_of
 from grad.tensor import Tensor
 
 Group = dict[str, Any]
@@ -83,6 +85,7 @@ class Optimizer:
                 "but got a Tensor; write [parameter]."
             )
         self.defaults = defaults
+        self._updates = Updates()
         self.state: defaultdict[Tensor, State] = defaultdict(dict)
         self.param_groups: list[Group] = []
         given = list(params)
@@ -136,6 +139,9 @@ class Optimizer:
     ) -> Tensor:
         """The parameter's new value; brings the tensors of `state` up to date. `gradient` is at
         least float32.
+
+        It depends on shapes, types, numbers and the settings in `group` alone, but for the learning
+        rate, which is among the numbers (see update.py).
         """
         raise NotImplementedError
 
@@ -163,19 +169,26 @@ class Optimizer:
             self._start(work)
             numbers = SharedNumbers(self._counted(work))
             changed: list[Tensor] = []
+            settings = {id(group): settings_of(group) for group in self.param_groups}
+            rule = self._new_value
             for position, (parameter, group) in enumerate(work):
                 gradient = parameter.grad
                 changed.append(gradient)
                 state = self.state[parameter]
-                # Half precision is updated in float32 and rounded once, when it is written.
-                wide = gradient if gradient.dtype.itemsize >= 4 else gradient.to(dtypes.float32)
-                signed = -wide if group["maximize"] else wide
-                number = numbers.of(position, wide.dtype)
-                parameter.copy_(self._update(parameter, signed, state, group, number))
+                number = numbers.of(position, _wide(gradient.dtype))
+                decided = settings[id(group)]
+                self._updates.apply(rule, parameter, gradient, state, group, decided, number)
                 changed.append(parameter)
                 changed.extend(value for value in state.values() if isinstance(value, Tensor))
         realize_tensors(changed)
         return loss
+
+    def _new_value(
+        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
+    ) -> Tensor:
+        # Half precision is updated in float32 and rounded once, when it is written.
+        wide = gradient.to(_wide(gradient.dtype))
+        return self._update(parameter, -wide if group["maximize"] else wide, state, group, number)
 
     def _counted(self, work: list[tuple[Tensor, Group]]) -> list[dict[str, float]]:
         """The numbers of this step, for each parameter; a recording has them made at each
@@ -292,6 +305,11 @@ class Optimizer:
             lines.append(f"Parameter Group {number}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+
+def _wide(dtype: DType) -> DType:
+    """The type that a gradient of `dtype` is worked with in."""
+    return dtype if dtype.itemsize >= 4 else dtypes.float32
 
 
 def _check_parameter(parameter: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -267,3 +268,41 @@ def test_training_reduces_the_loss():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.3 * losses[0]
+
+
+def test_settings_that_change_between_steps_count() -> None:
+    """Updates are remembered by what decides them, so a new setting is a new update."""
+    torch = pytest.importorskip("torch")
+    changes: list[dict[str, Any]] = [{}, {}, {}, {"weight_decay": 0.1}, {}, {}, {"maximize": True}]
+    changes += [
+        {},
+        {"lr": 0.5},
+        {"weight_decay": 0, "betas": (0.5, 0.6)},
+        {},
+        {},
+        {"amsgrad": False},
+    ]
+    values = []
+    for library in (grad, torch):
+        x = library.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        optimizer = library.optim.Adam([x], lr=0.1)
+        for number, change in enumerate(changes):
+            optimizer.param_groups[0].update(change)
+            x.grad = library.tensor([1.0, 2.0, float(number)])
+            optimizer.step()
+        values.append(x.tolist())
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-5)
+
+
+def test_a_copied_optimizer_goes_on() -> None:
+    x = grad.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.SGD([x], lr=0.1, momentum=0.9)
+    for _ in range(4):
+        x.grad = grad.ones(2)
+        optimizer.step()
+    copied_x, copied = copy.deepcopy((x, optimizer))
+    for pair in ((x, optimizer), (copied_x, copied)):
+        for _ in range(4):
+            pair[0].grad = grad.ones(2)
+            pair[1].step()
+    assert copied_x.tolist() == x.tolist()

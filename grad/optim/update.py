@@ -1,0 +1,109 @@
+"""Updates of parameters that were seen before: their nodes are made at once.
+
+An update rule makes the same dozen nodes for each parameter at every step. It follows from shapes,
+types and settings, so it is kept as a template (graph/template.py), as functions are in
+autograd/remembered.py. `optimizer.py` applies all its updates here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grad.autograd.remembered import CALLS_KEPT, Unknown, described
+from grad.engine.recording import recording
+from grad.graph.template import Template, placeholder, template_of
+from grad.ops.inplace import write
+from grad.tensor import Tensor
+
+# From a parameter, its gradient, its state, the settings and the numbers of the step to the
+# parameter's new value; brings the tensors of the state up to date.
+Rule = Callable[[Tensor, Tensor, dict[str, Any], dict[str, Any], Mapping[str, Tensor]], Tensor]
+
+# What changes at every step, and enters as a number.
+_NO_SETTING = frozenset(("params", "lr"))
+
+
+class Updates:
+    """The updates of one optimiser, by what they were given."""
+
+    def __init__(self) -> None:
+        # True: such an update was seen, and once is not worth a template. None: it has none.
+        self._known: dict[Any, Template | bool | None] = {}
+
+    def apply(
+        self,
+        rule: Rule,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: dict[str, Any],
+        group: dict[str, Any],
+        settings: Any,
+        number: Mapping[str, Tensor],
+    ) -> None:
+        """Write what `rule` gives to `parameter` and to the tensors of `state`.
+
+        `settings` is ``settings_of(group)``.
+        """
+        kept = [value for value in state.values() if isinstance(value, Tensor)]
+        targets = [parameter, *kept]
+        if settings is None or recording.recorder is not None or any(t._path for t in targets):
+            parameter.copy_(rule(parameter, gradient, state, group, number))
+            return
+        shapes = tuple([(t.shape, t.dtype) for t in (gradient, *targets)])
+        key = (settings, shapes, *state, *number)
+        found = self._known.get(key, False)
+        if isinstance(found, Template):
+            sources = [gradient.node, *[t.node for t in targets]]
+            built = found.build([*sources, *[n.node for n in number.values()]])
+            for target, node in zip(targets, built, strict=True):
+                assert node is not None
+                write(target, Tensor._wrap(node))
+            return
+        parameter.copy_(rule(parameter, gradient, state, group, number))
+        if found is False:
+            if len(self._known) >= CALLS_KEPT:
+                self._known.clear()
+            self._known[key] = True
+        elif found is True:
+            self._known[key] = _studied(rule, parameter, gradient, state, group, number)
+
+    def __reduce__(self) -> Any:
+        # A copied or pickled optimiser learns its updates anew: templates hold primitives.
+        return Updates, ()
+
+
+def _studied(
+    rule: Rule,
+    parameter: Tensor,
+    gradient: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    number: Mapping[str, Tensor],
+) -> Template | None:
+    """The template of the rule, tried on stand-ins; None if it does more than change tensors
+    that are there.
+    """
+    like_gradient, like = _stand_in(gradient), _stand_in(parameter)
+    like_state = {n: _stand_in(v) if isinstance(v, Tensor) else v for n, v in state.items()}
+    like_number = {name: _stand_in(value) for name, value in number.items()}
+    before = dict(like_state)
+    targets = [like, *[value for value in before.values() if isinstance(value, Tensor)]]
+    sources = [t.node for t in (like_gradient, *targets, *like_number.values())]
+    like.copy_(rule(like, like_gradient, like_state, group, like_number))
+    same = [like_state.get(name) is value for name, value in before.items()]
+    if len(like_state) != len(before) or not all(same):
+        return None
+    return template_of(sources, [target.node for target in targets])
+
+
+def settings_of(group: Mapping[str, Any]) -> Any:
+    """What decides how the parameters of a group are updated; None where that cannot be said."""
+    try:
+        return tuple([(n, described(v)) for n, v in group.items() if n not in _NO_SETTING])
+    except Unknown:
+        return None
+
+
+def _stand_in(tensor: Tensor) -> Tensor:
+    return Tensor._wrap(placeholder(tensor.shape, tensor.dtype))
