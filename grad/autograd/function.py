@@ -3,8 +3,8 @@
 A subclass has a static `forward(ctx, ...)` and `backward(ctx, *grads)`, as in PyTorch.
 `Function.apply` runs `forward`; when an operand requires a gradient, the context it was given
 becomes the graph node that `tensor.grad_fn` shows: it holds the edges to the operands' own
-functions and what was saved. Read `apply`, then `_record`, then `Context`. `engine.py` walks the
-contexts backward.
+functions and what was saved. Read `apply`, then `record_call`, then `Context`. `remembered.py`
+takes over calls that were seen before; `engine.py` walks the contexts backward.
 
 What is saved are graph nodes, which never change: writing to a tensor later cannot corrupt a
 gradient.
@@ -273,7 +273,7 @@ class Function:
         super().__init_subclass__(**kwargs)
         cls._context = type(f"{cls.__name__}Backward", (Context,), {"function": cls})
         cls._forward = cls.forward if cls.setup_context is None else _in_two_steps(cls)
-        cls._call = staticmethod(cls._caller())
+        cls._call = staticmethod(cls._caller(record_call))
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
@@ -291,8 +291,11 @@ class Function:
         return cls._call(*args, **kwargs)
 
     @classmethod
-    def _caller(cls) -> Callable[..., Any]:
-        """What `apply` does, with the class looked up once: it is called for every operation."""
+    def _caller(cls, record: Callable[..., Any]) -> Callable[..., Any]:
+        """What `apply` does, with the class looked up once: it is called for every operation.
+
+        ``record(cls, args, kwargs)`` is for calls that need a gradient.
+        """
         forward = cls._forward
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -301,7 +304,7 @@ class Function:
                     if isinstance(arg, Variable) and (
                         arg._requires_grad or (arg._base is not None and arg._base._requires_grad)
                     ):
-                        return _record(cls, args, kwargs)
+                        return record(cls, args, kwargs)
             return forward(Light(), *args, **kwargs)
 
         return call
@@ -318,7 +321,7 @@ def _in_two_steps(function: type[Function]) -> Callable[..., Any]:
     return staticmethod(forward)
 
 
-def _record(function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def record_call(function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = function._context()
     if recording.recorder is not None:
         recording.recorder.linked(context)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from grad.autograd.conform import conform
-from grad.autograd.function import Context, Function, OutputInfo, Saved
+from grad.autograd.function import Context, Function, OutputInfo, Saved, record_call
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.dtype import DType
@@ -91,7 +91,7 @@ class Call:
         self._gradient: Template | bool | None = False
 
     def run(self, template: Template, args: tuple[Any, ...], edges: tuple[Edge | None, ...]) -> Any:
-        """As `_record` of function.py, with nodes from the template."""
+        """As `record_call` of function.py, with nodes from the template."""
         built = template.build([arg.node for arg in args if isinstance(arg, Variable)])
         context = self.context()
         context.edges = edges
@@ -137,13 +137,12 @@ def _taken(
 
 def remembered(function: Definition) -> Definition:
     """Decorator of a Function: calls of it that are recorded are remembered."""
-    plain = function._call
     # True: such a call was seen, and once is not worth a template. None: it cannot be kept.
     calls: dict[Any, Call | bool | None] = {}
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if not mode.enabled or recording.recorder is not None:
-            return plain(*args, **kwargs)
+    def record(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if recording.recorder is not None:
+            return record_call(cls, args, kwargs)
         parts: list[Any] = []
         edges: list[Edge | None] = []
         try:
@@ -160,12 +159,12 @@ def remembered(function: Definition) -> Definition:
             for name, value in kwargs.items():
                 parts += (name, described(value))
         except Unknown:
-            return plain(*args, **kwargs)
+            return record_call(cls, args, kwargs)
         key = tuple(parts)
         found = calls.get(key, False)
         if isinstance(found, Call) and found.template is not None:
             return found.run(found.template, args, tuple(edges))
-        result = plain(*args, **kwargs)
+        result = record_call(cls, args, kwargs)
         if found is None or result.__class__ is not Variable._plain or result._edge is None:
             return result
         if found is False:
@@ -173,12 +172,12 @@ def remembered(function: Definition) -> Definition:
                 calls.clear()
             calls[key] = True
         elif found is True:
-            found = calls[key] = _studied(function, args, kwargs, edges)
+            found = calls[key] = _studied(cls, args, kwargs, edges)
         if isinstance(found, Call):
             result._edge[0].remembered = found
         return result
 
-    function._call = staticmethod(call)
+    function._call = staticmethod(function._caller(record))
     return function
 
 
