@@ -18,7 +18,7 @@ from grad.engine.plan import Plan
 from grad.engine.realize import cache
 from grad.graph.node import Node
 from grad.graph.storage import copied
-from grad.schedule.program import Walk
+from grad.schedule.program import Key, Walk
 
 
 def in_place(found: Walk, tape: Tape, roots: Sequence[Node]) -> Walk:
@@ -48,7 +48,7 @@ def in_place(found: Walk, tape: Tape, roots: Sequence[Node]) -> Walk:
         replaced=tuple(replaced),
         checked=checked,
         donated=tuple(leaf for _, leaf in replaced),
-        key=(*found.key, tuple(replaced), checked),
+        key=Key((*found.key.parts, tuple(replaced), checked)),
     )
 
 
