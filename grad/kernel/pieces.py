@@ -19,6 +19,7 @@ from grad.graph.index import Index, Quotient, Variable, add, substitute, variabl
 from grad.graph.positions import Guard, needed
 from grad.graph.primitives import WHERE
 from grad.kernel.ir import Count, Let, Load, Loop, Number, Scalar, Statement, Store, Test
+from grad.kernel.walk import indices_of, operands_of
 
 # More pieces than this are more code than the guards cost.
 MOST_PIECES = 9
@@ -110,7 +111,7 @@ def _piece(
     moved = {loop.variable: add(variable(own.name, length), start)}
     decided = dict(known)
     alias: dict[int, int] = {}
-    named = {v for s in body if isinstance(s, Load | Count | Store) for v in s.index.dynamics()}
+    named = {v for s in body for index in indices_of(s) for v in index.dynamics()}
     kept: list[Plain] = []
     for statement in body:
         match statement:
@@ -161,10 +162,5 @@ def _read(body: Sequence[Plain]) -> Iterator[Plain]:
     for statement in reversed(body):
         if isinstance(statement, Store) or statement.value in used:
             kept.append(statement)
-            if isinstance(statement, Let):
-                used.update(statement.operands)
-            elif isinstance(statement, Store):
-                used.update((statement.value, *statement.index.dynamics()))
-            elif isinstance(statement, Load | Count):
-                used.update(statement.index.dynamics())
+            used.update(operands_of(statement))
     return reversed(kept)

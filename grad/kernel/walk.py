@@ -35,16 +35,13 @@ def indices_of(statement: Statement) -> list[Index]:
 
 
 def operands_of(statement: Statement) -> tuple[int, ...]:
-    """The values that a statement reads."""
+    """The values that a statement reads, those in its indices and guards included."""
+    places = tuple(value for index in indices_of(statement) for value in index.dynamics())
     match statement:
         case Let():
             return statement.operands
-        case Store():
-            return (statement.value, *statement.index.dynamics())
-        case Accumulate():
-            return (statement.value,)
+        case Store() | Accumulate():
+            return (statement.value, *places)
         case Running():
             return (statement.operand,)
-        case Load() | Count():
-            return tuple(statement.index.dynamics())
-    return ()
+    return places

@@ -104,3 +104,15 @@ def test_what_a_choice_names() -> None:
     assert np.array_equal(found.numpy(), table[np.concatenate([first, second + 1])])
     taken = grad.tensor(table).index_select(1, grad.cat([grad.tensor([2, 0]), grad.tensor([1])]))
     assert np.array_equal(taken.numpy(), table[:, [2, 0, 1]])
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_a_guard_may_ask_for_an_index(backend: str) -> None:
+    """The piece of a padded row that is left keeps the index that its guard depends on."""
+    x = (grad.arange(2.0) + 5).realize().expand(2, 2)
+    index = grad.tensor([[3, 0, 2, 1], [0, 2, 2, 3]])
+    with settings.override(backend=backend):
+        taken = grad.nn.functional.pad(x, (0, 2, 2, 0)).clamp(min=1.0).gather(0, index)
+        padded = np.pad(x.numpy(), ((2, 0), (0, 2))).clip(1)
+        expected = np.take_along_axis(padded, index.numpy(), 0)
+        assert np.array_equal(taken.numpy(), expected)

@@ -19,6 +19,7 @@ from grad.codegen.llvm.conversions import STORAGE
 from grad.dtype import DType
 from grad.graph.index import Index, Variable
 from grad.kernel.ir import Count, Let, Load, Loop, Number, Parameter, Scalar, Statement, Store
+from grad.kernel.walk import operands_of
 
 # What a value may be made by that is computed a few turns early.
 Named = Let | Number | Count | Scalar | Load
@@ -76,11 +77,7 @@ def foresee(
         if value not in made:
             return None
         names.add(value)
-        statement = made[value]
-        if isinstance(statement, Let):
-            pending.extend(statement.operands)
-        elif isinstance(statement, Load):
-            pending.extend(statement.index.dynamics())
+        pending.extend(operands_of(made[value]))
     if not names:
         return None
     row_bytes = sum(row.nbytes for row in rows.values())
