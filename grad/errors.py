@@ -40,6 +40,10 @@ class GradientError(GradError, RuntimeError):
     """A gradient that was asked for and cannot be given."""
 
 
+class CheckpointError(GradientError):
+    """A checkpointed function that cannot be run again to the same effect."""
+
+
 class InplaceError(GradError, RuntimeError):
     """A write that would change values that must not change."""
 

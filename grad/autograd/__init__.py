@@ -1,12 +1,13 @@
 """Automatic differentiation, as in ``torch.autograd``.
 
-Order to read: variable.py (the handle), function.py (one operation), engine.py (the backward pass),
-modes.py (when nothing is recorded), gradcheck.py. `grad.autograd.ops` names the built-in functions;
-only users import it.
+Order to read: variable.py (the handle), function.py (one operation), graph.py (what it saves),
+engine.py (the backward pass), modes.py (when nothing is recorded), gradcheck.py.
+`grad.autograd.ops` names the built-in functions; only users import it.
 """
 
 from __future__ import annotations
 
+from grad.autograd import graph
 from grad.autograd.engine import backward
 from grad.autograd.engine import gradients as grad
 from grad.autograd.function import Function
@@ -26,6 +27,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",

@@ -3,8 +3,8 @@
 A subclass has a static `forward(ctx, ...)` and `backward(ctx, *grads)`, as in PyTorch.
 `Function.apply` runs `forward`; when an operand requires a gradient, the context it was given
 becomes the graph node that `tensor.grad_fn` shows: it holds the edges to the operands' own
-functions and what was saved. Read `apply`, then `record_call`, then `Context`. `remembered.py`
-takes over calls that were seen before; `engine.py` walks the contexts backward.
+functions and what was saved (graph.py). Read `apply`, then `record_call`, then `Context`.
+`remembered.py` takes over calls that were seen before; `engine.py` walks the contexts backward.
 
 What is saved are graph nodes, which never change: writing to a tensor later cannot corrupt a
 gradient.
@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from grad.autograd.graph import packed, packed_by_hook, unpacked
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.dtype import DType
 from grad.engine.recording import recording
 from grad.errors import GradientError
-from grad.graph.node import Node
 
 Hooks = dict[int, Callable[..., Any]]
 
@@ -30,23 +30,6 @@ class OutputInfo(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: DType
-
-
-class Saved(NamedTuple):
-    """One saved tensor: its value then, and where its gradient goes.
-
-    Attributes:
-        tensor: the object itself, given back while it has not been written to; None for an output
-            of the function, which would otherwise keep itself alive.
-        node: the value. version: of the storage; for an output, its number.
-        edge: the edge of `tensor`. requires_grad: whether it required a gradient.
-    """
-
-    tensor: Any
-    node: Node
-    version: int
-    edge: Edge | None
-    requires_grad: bool
 
 
 # A named tuple without the detour by its Python constructor.
@@ -140,26 +123,12 @@ class Context:
                 f"{type(self).__name__}: going backward through the graph a second time, after its "
                 "saved values were freed. Say backward(retain_graph=True) the first time."
             )
-        return tuple(self._unpacked(entry) for entry in saved)
-
-    def _unpacked(self, entry: Any) -> Any:
-        if entry.__class__ is not Saved:
-            return entry
-        tensor, node, version, edge, requires_grad = entry
-        if tensor is None:
-            edge = (self, version)
-        elif tensor._storage.version == version and tensor._edge is edge:
-            return tensor
-        elif edge is None and requires_grad:
-            edge = (tensor, 0)
-        restored = Variable._wrap(node)
-        if requires_grad:
-            restored._edge, restored._requires_grad = edge, True
-        return restored
+        return tuple([unpacked(entry, self) for entry in saved])
 
     def _pack(self, outputs: tuple[Any, ...]) -> None:
         """Replace the saved tensors by their values of now."""
-        self._saved = tuple([_packed(value, outputs) for value in self._saved or ()])
+        pack = packed if mode.saved_hooks is None else packed_by_hook
+        self._saved = tuple([pack(value, outputs) for value in self._saved or ()])
 
     def release(self) -> None:
         """Free what was saved."""
@@ -190,18 +159,6 @@ class Context:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
-
-
-def _packed(value: Any, outputs: tuple[Any, ...]) -> Any:
-    if not isinstance(value, Variable):
-        return value
-    storage = value._storage
-    node = value.node if value._path else storage.node
-    for index, output in enumerate(outputs):
-        if value is output:
-            return Saved(None, node, index, None, value._requires_grad)
-    needs_grad = value._requires_grad or value._needs_grad
-    return _new_tuple(Saved, (value, node, storage.version, value._edge, needs_grad))
 
 
 class AccumulateGrad:

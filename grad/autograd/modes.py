@@ -14,10 +14,19 @@ from typing import Any
 
 
 class Mode(threading.local):
-    """The switches of one thread; a new thread starts with these values."""
+    """The switches of one thread; a new thread starts with these values.
+
+    Attributes:
+        enabled: operations are recorded. inference: see `inference_mode`.
+        saved_hooks: (pack, unpack) of `graph.saved_tensors_hooks`, or None.
+        recomputing: a function runs again for its saved values alone; what it leaves behind, such
+            as running statistics, is there from the first time.
+    """
 
     enabled = True
     inference = False
+    saved_hooks: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None
+    recomputing = False
 
 
 mode = Mode()

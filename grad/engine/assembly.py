@@ -24,6 +24,7 @@ from grad.schedule.early import sum_early
 from grad.schedule.explain import explain
 from grad.schedule.facts import renumbered
 from grad.schedule.group import group
+from grad.schedule.order import detach_waits
 from grad.schedule.program import Program
 from grad.schedule.simplify import simplify
 from grad.schedule.split import split_deep_products
@@ -39,7 +40,7 @@ def make_plan(program: Program, backend: Backend) -> Plan:
     scalars = sorted(
         (e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None
     )
-    program = sum_early(simplify(split_deep_products(program)))
+    program = detach_waits(sum_early(simplify(split_deep_products(program))))
     grouping = group(program)
     if settings.debug >= 3:
         print(program, *explain(program, grouping), sep="\n", file=sys.stderr)

@@ -3,7 +3,8 @@
 A program may wish that an output is stored where a leaf was (`Program.replaced`): a new parameter
 where the old one is. A wish is granted when the kernel that makes the output may write there
 (kernel/overwrite.py) and everybody else who reads the leaf can run before it. Groups run as early
-as what they read allows. `assembly.py` lays out the memory afterwards.
+as what they read, and the barriers they read through (schedule/order.py), allow. `assembly.py` lays
+out the memory afterwards.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from grad.kernel.lower import Lowered
 from grad.kernel.overwrite import may_overwrite
 from grad.schedule.demand import Grouping
 from grad.schedule.facts import renumbered
+from grad.schedule.order import waits
 from grad.schedule.program import Program
 
 
@@ -89,12 +91,22 @@ class _Placer:
                     self.readers.setdefault(roots.get(number, number), set()).add(group)
                     if number in self.home:
                         self.after[self.home[number]].add(group)
+        self.wait_at_barriers(grouping)
         self.placed: dict[int, int] = {}
         self.checks = {
             self.home[roots.get(program.outputs[position], program.outputs[position])]
             for position in program.checked
             if roots.get(program.outputs[position], program.outputs[position]) in self.home
         }
+
+    def wait_at_barriers(self, grouping: Grouping) -> None:
+        """Have groups that read through barriers come after what these wait for."""
+        awaited = waits(self.program, grouping)
+        for group, found in enumerate(grouping.groups):
+            for first in {self.home[number] for number in awaited.get(found.root, ())}:
+                # Groups are in an order in which they can run, so no circle is closed.
+                if first < group:
+                    self.after[first].add(group)
 
     def consider(self, output: int, leaf: int) -> None:
         """Store `output` where `leaf` is, if that can be."""

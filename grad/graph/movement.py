@@ -16,7 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from grad.errors import ShapeError
-from grad.graph.primitives import AS_STRIDED, EXPAND, PAD, PERMUTE, RESHAPE, SLICE, Primitive
+from grad.graph.primitives import (
+    AS_STRIDED,
+    BARRIER,
+    EXPAND,
+    PAD,
+    PERMUTE,
+    RESHAPE,
+    SLICE,
+    Primitive,
+)
 
 Shape = tuple[int, ...]
 MOST_ELEMENTS = (1 << 62) - 1
@@ -99,6 +108,8 @@ def moved_shape(shape: Shape, move: Move) -> Shape:
         )
     if primitive is AS_STRIDED:
         return arg[0]
+    if primitive is BARRIER:
+        return shape
     raise ShapeError(f"{primitive} is no movement")
 
 
@@ -125,7 +136,7 @@ def moved_strides(layout: Layout, move: Move) -> Layout | None:
         new_shape, new_strides, new_offset = arg
         step = strides[0] if strides else 1
         return Layout(new_shape, tuple(s * step for s in new_strides), offset + new_offset * step)
-    return None
+    return layout if primitive is BARRIER else None
 
 
 def _reshaped_strides(layout: Layout, target: Shape) -> tuple[int, ...] | None:
@@ -183,6 +194,8 @@ def move_array(array: np.ndarray[Any, Any], move: Move) -> np.ndarray[Any, Any]:
         inner = array.strides[0] if array.ndim else array.itemsize
         start = array[offset:] if math.prod(shape) else array[:0]
         return np.lib.stride_tricks.as_strided(start, shape, tuple(s * inner for s in strides))
+    if primitive is BARRIER:
+        return array
     index = []
     for start, step, size in arg:
         stop: int | None = start + step * size

@@ -1,11 +1,10 @@
 """Graph values and the functions that make them.
 
 A `Node` is one value: an operation of `primitives.py`, its sources, its shape and element type.
-Nodes never
-change, but for one step: when a value has been computed, its buffer is set and its sources are
-dropped (`realized`), which frees the history. Shapes and types are checked here, at once; values
-come later, when `grad/engine` is asked for them. Pointwise operations broadcast by themselves, so
-no node is spent on it.
+Nodes never change, but for one step: when a value has been computed, its buffer is set and its
+sources are dropped (`realized`), which frees the history. Shapes and types are checked here, at
+once; values come later, when `grad/engine` is asked for them. Pointwise operations broadcast by
+themselves, so no node is spent on it.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from grad.graph.movement import Move, Shape, bounded, moved_shape, path_layout
 from grad.graph.primitives import (
     ARGUMENT,
     AS_STRIDED,
+    BARRIER,
     BITCAST,
     BUFFER,
     CAST,
@@ -280,8 +280,7 @@ def _convolved(name: str, image: Node, other: Node) -> DType:
 
 
 def take(source: Node, axes: Sequence[int], indices: Sequence[Node]) -> Node:
-    """``out[i] = source[j]`` where ``j`` is ``i`` with axis ``axes[n]`` replaced by
-    ``indices[n][i]``.
+    """``out[i] = source[j]``; ``j`` is ``i`` with axis ``axes[n]`` replaced by ``indices[n][i]``.
 
     All indices have the shape of the result, an integer type, and values inside the axis (the
     caller has seen to it). Axes that are not replaced have the size they have in the source, or the
@@ -303,8 +302,7 @@ def scatter(
 
 
 def update(base: Node, value: Node, path: Sequence[Move]) -> Node:
-    """`base` with the elements that the view `path` shows replaced by `value` (of the view's
-    shape).
+    """`base` with what the view `path` shows replaced by `value` (of the view's shape).
 
     The view must be strided, as views of a storage are. Where it begins is an argument of the code,
     so that writing to one row after another compiles once.
@@ -328,6 +326,15 @@ def scan(op: Primitive, node: Node, axis: int, backwards: bool = False) -> Node:
 def contiguous(node: Node) -> Node:
     """The same values, stored: a border that no kernel reaches across."""
     return Node(CONTIGUOUS, (node,), None, node.shape, node.dtype)
+
+
+def barrier(node: Node, after: Sequence[Node]) -> Node:
+    """`node`, for nobody to read before `after` have been computed; itself if they all have been.
+
+    What is computed of it is never merged with what is computed of `node`: recomputation.
+    """
+    pending = tuple([other for other in after if other.buffer is None])
+    return Node(BARRIER, (node, *pending), None, node.shape, node.dtype) if pending else node
 
 
 # -- movement --------------------------------------------------------------------------------------

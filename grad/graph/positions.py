@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from grad.graph.index import ZERO, Index, add, const, floordiv, mod, scale
 from grad.graph.movement import Move, Shape, contiguous_strides
-from grad.graph.primitives import AS_STRIDED, EXPAND, PAD, PERMUTE, RESHAPE, SLICE
+from grad.graph.primitives import AS_STRIDED, BARRIER, EXPAND, PAD, PERMUTE, RESHAPE, SLICE
 
 Position = tuple[Index, ...]
 
@@ -86,6 +86,8 @@ def moved_index(
             # Where the guard holds, an axis of one element is at 0; elsewhere nothing is read.
             moved.append(ZERO if size == 1 else inside)
         return tuple(moved), tuple(guards)
+    if primitive is BARRIER:
+        return position, ()
     assert primitive is AS_STRIDED
     _, strides, offset = arg
     flat = const(offset)

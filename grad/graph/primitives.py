@@ -153,6 +153,9 @@ SLICE = Primitive(
 )  # arg: (start, step, size) per axis; steps may be negative
 PAD = Primitive("pad", Kind.MOVEMENT)  # arg: (before, after) per axis; zeros
 AS_STRIDED = Primitive("as_strided", Kind.MOVEMENT)  # arg: (shape, strides, offset) of a 1-d source
+# The first source as it is, but for nobody to read before the others have been computed: what is
+# made of it is another value than the same made of the source, and comes later.
+BARRIER = Primitive("barrier", Kind.MOVEMENT, -1)
 
 # -- named operations ------------------------------------------------------------------------------
 CONTRACT = Primitive("contract", Kind.NAMED, 2)  # (..., m, k) with (..., k, n) to (..., m, n)

@@ -114,7 +114,7 @@ def finish(
     words = [
         n
         for n in dict.fromkeys(names)
-        if n not in ("const", "reshape", "expand", "permute", "argument")
+        if n not in ("const", "reshape", "expand", "permute", "argument", "barrier")
     ]
     size = "x".join(map(str, program.entries[group.root].shape)) or "scalar"
     name = "_".join([*(words[-6:] or ["copy"]), size])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from grad.autograd.modes import no_grad
+from grad.autograd.modes import mode, no_grad
 from grad.dtype import DType, dtypes
 from grad.engine import compute_soon
 from grad.nn import functional, init
@@ -118,7 +118,7 @@ class _BatchNorm(_ChannelNorm):
     def _count_batch(self) -> float | Tensor:
         """How far the running statistics move now: without a momentum they are plain averages."""
         count = self.num_batches_tracked
-        if count is None or not self.track_running_stats:
+        if count is None or not self.track_running_stats or mode.recomputing:
             return 0.0
         with no_grad():
             count += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from grad.autograd.modes import no_grad
+from grad.autograd.modes import mode, no_grad
 from grad.engine import compute_soon
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.batch_norm import Normalize
@@ -54,6 +54,8 @@ def _affine(value: Tensor, weight: Tensor | None, bias: Tensor | None, input: Te
 
 def _update(running: Tensor, new: Tensor, momentum: float | Tensor) -> None:
     """Move `running` towards `new` by the part `momentum` of the way, in place."""
+    if mode.recomputing:
+        return
     with no_grad():
         running += (new.detach().to(running.dtype) - running) * momentum
         compute_soon(running.node)

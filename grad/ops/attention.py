@@ -28,8 +28,9 @@ from grad.graph.attention import (
 from grad.graph.node import Node, broadcast_shapes, expand
 from grad.ops.attention_definition import Definition, causal, repeated_heads
 from grad.ops.attention_parts import attend_in_parts, part_count
+from grad.ops.keys import plain_key
 from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported, wrap
-from grad.ops.random import random_key, uniform_node
+from grad.ops.random import uniform_node
 from grad.ops.registry import Array, Failure, op
 from grad.ops.samples import operands
 
@@ -275,7 +276,7 @@ class ScaledDotProductAttention:
         mask = attn_mask
         if mask is not None and mask.dtype is not dtypes.bool:
             mask = mask.to(wide)
-        random = random_key() if dropout_p else None
+        random = plain_key() if dropout_p else None
         operands = (query.to(wide), key.to(wide), value.to(wide), mask)
         if 0 in (*scores, query.shape[-1], value.shape[-1]):
             kept = None if random is None else _kept(scores, dropout_p, wide, random)

@@ -2,9 +2,8 @@
 
 Element i of a stream is ``threefry(key, i)`` (Salmon, Moraes, Dror, Shaw, "Parallel random
 numbers: as easy as 1, 2, 3", SC 2011), a function of its position and nothing else. A `Generator`
-gives each tensor a new key, ``threefry(seed, stream number)``, which enters the graph as an
-argument: new numbers compile nothing. `uniform_node`, `normal_node` and `integer_node` turn bits
-into numbers; the rest are the forms in which users ask.
+gives each tensor a new key, ``threefry(seed, stream number)`` (keys.py). `uniform_node`,
+`normal_node` and `integer_node` turn bits into numbers; the rest are the forms in which users ask.
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ import numpy as np
 
 from grad.autograd.function import Function
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
-from grad.engine.recording import recording
 from grad.errors import ArgumentError
 from grad.graph import reference
 from grad.graph.arrays import node_of
-from grad.graph.node import Node, argument, cast, constant, iota, pointwise, reshape
+from grad.graph.node import Node, cast, constant, iota, pointwise, reshape
 from grad.graph.primitives import (
     ADD,
     AND,
@@ -34,7 +32,8 @@ from grad.graph.primitives import (
     THREEFRY,
 )
 from grad.ops.creation import checked_shape, creator, finished
-from grad.ops.generator import Generator, default_generator
+from grad.ops.generator import Generator
+from grad.ops.keys import plain_key, random_key
 from grad.ops.promotion import number, require_floating
 from grad.ops.registry import op
 
@@ -42,15 +41,6 @@ Shape = tuple[int, ...]
 
 
 # -- bits to numbers -------------------------------------------------------------------------------
-def random_key(generator: Generator | None = None) -> Node:
-    """The key of a new stream of random numbers."""
-    source = generator or default_generator
-    key = argument(source.next_key(), dtypes.uint64)
-    if recording.recorder is not None:
-        recording.recorder.argument(key, source.next_key, counts=True)
-    return key
-
-
 def random_bits(shape: Shape, generator: Generator | None = None, key: Node | None = None) -> Node:
     """64 random bits for each element of `shape`, as uint64; of a new stream unless `key` is
     given.
@@ -196,7 +186,7 @@ def randperm(
     """The numbers below `n` in random order; int64 unless told."""
     kind = dtypes.int64 if dtype is None else as_dtype(dtype)
     (size,) = checked_shape("randperm", (n,), kind)
-    key = (generator or default_generator).next_key()
+    key = plain_key(generator).arg
     order = np.argsort(
         reference.threefry(np.asarray(key, np.uint64), np.arange(size, dtype=np.uint64)),
         kind="stable",

@@ -20,6 +20,7 @@ from grad.graph.node import Node
 from grad.graph.primitives import (
     ARGUMENT,
     AS_STRIDED,
+    BARRIER,
     BUFFER,
     CONST,
     POW,
@@ -221,7 +222,7 @@ def leaf_of(node: Node) -> Leaf | None:
     """
     path = [Move(node.op, node.arg)]
     below = node.src[0]
-    while below.op.kind is Kind.MOVEMENT:
+    while below.op.kind is Kind.MOVEMENT and below.op is not BARRIER:
         path.append(Move(below.op, below.arg))
         below = below.src[0]
     if below.op is not BUFFER:

@@ -1,8 +1,8 @@
 """Random graphs: compiled values against the node-by-node oracle, on both backends.
 
 Every graph is grown from a few leaves by random operations (pointwise, movement, reductions,
-contractions, takes, scatters, updates, scans); several of its values are asked for at once, which
-is what makes groups store along, share and alias. A failure prints the seed.
+contractions, takes, scatters, updates, scans, barriers); several of its values are asked for at
+once, which is what makes groups store along, share and alias. A failure prints the seed.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Grower:
             self.unary, self.binary, self.binary, self.where, self.reduce, self.reduce,
             self.softmax, self.permute, self.reshape, self.expand, self.cut, self.pad,
             self.contract, self.take, self.scatter, self.update, self.scan, self.iota,
-            self.contiguous,
+            self.contiguous, self.barrier,
         ]  # fmt: skip
         while len(self.nodes) < steps:
             made = self.random.choice(actions)()
@@ -86,6 +86,9 @@ class Grower:
         if op is EXP or op is SIN:
             x = graph.pointwise(TANH, x)
         return graph.pointwise(op, x)
+
+    def barrier(self) -> Node:
+        return graph.barrier(self.pick(), [self.pick() for _ in range(self.random.randint(1, 2))])
 
     def partner(self, x: Node) -> Node:
         fitting = [n for n in self.nodes if n.shape == x.shape]
