@@ -6,8 +6,8 @@ are there, in the forward pass, and its results would lie in memory until they a
 `simplify.py` these values are sources, so that they are numbered, and barriers of different values
 differ. `detach_waits` then turns them into the barrier's argument: a barrier has one source from
 there on, as every movement has, and nobody counts as a reader who only waits. `waits` tells
-`engine/placement.py` what each comes after. It is an order for the sake of memory, values do not
-depend on it.
+`engine/placement.py` what each group comes after. It is an order for the sake of memory, values do
+not depend on it.
 """
 
 from __future__ import annotations
