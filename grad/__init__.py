@@ -63,6 +63,8 @@ from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
 
 from grad import nn, optim, utils  # isort: skip  they use what is above
+from grad import profiler  # isort: skip
+from grad.profiler.explain import explain  # isort: skip
 from grad.utils import checkpoint as _checkpoint, data as _data  # isort: skip  noqa: F401
 
 __version__ = "0.1.0"

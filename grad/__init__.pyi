@@ -66,6 +66,8 @@ from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
 from grad import nn as nn, optim as optim, utils as utils
+from grad import profiler as profiler
+from grad.profiler.explain import explain as explain
 from grad.utils import checkpoint as _checkpoint, data as _data
 
 device = Device

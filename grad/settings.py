@@ -118,7 +118,12 @@ class Settings:
         2
     """
 
-    __slots__ = tuple(setting.name for setting in TABLE)
+    __slots__ = (*(setting.name for setting in TABLE), "observed", "timed")
+
+    # Not from the environment: somebody is told of each step (engine/observe.py), so steps run one
+    # by one and are timed, as they are when `debug` prints them.
+    observed: bool
+    timed: bool
 
     debug: int
     verify: bool
@@ -132,6 +137,7 @@ class Settings:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Read every row; raises ValueError naming the variable, its value and what it may be."""
+        self.observed = False
         for setting in TABLE:
             text = environment.get(setting.variable)
             if text is None or (text == "" and setting.read is not switch):
@@ -143,6 +149,12 @@ class Settings:
                 raise ValueError(
                     f"{setting.variable}={text!r}: {error}. It means: {setting.meaning}."
                 ) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "debug" or name == "observed":
+            timed = self.observed or getattr(self, "debug", 0) >= 2
+            super().__setattr__("timed", timed)
 
     @contextmanager
     def override(self, **values: Any) -> Iterator[Settings]:

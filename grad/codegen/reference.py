@@ -14,6 +14,7 @@ import numpy as np
 
 from grad.buffer import Buffer
 from grad.codegen.backend import CompiledPhase, Launch, argument_words
+from grad.errors import DeviceError
 from grad.kernel.interpret import interpret
 from grad.kernel.ir import (
     Attention,
@@ -47,6 +48,16 @@ class ReferenceBackend:
             alone = Kernel(kernel.name, kernel.parameters, (phase,))
             phases.append(CompiledPhase(alone, words, 1, 1, scratch_bytes))
         return tuple(phases)
+
+    def code(self, kernel: Kernel) -> str:
+        """What is interpreted: the kernel as it is."""
+        return str(kernel)
+
+    def assembly(self, kernel: Kernel) -> str:
+        raise DeviceError(
+            "the reference backend interprets kernels, it makes no machine code; set "
+            "grad.settings.backend = 'cpu' (GRAD_BACKEND=cpu)."
+        )
 
     def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> _Steps:
         return _Steps(steps)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch
 from grad.dtype import DType
 from grad.engine.memory import Span, lay_out
+from grad.engine.observe import Draft, Made, now, planned
 from grad.engine.placement import place
 from grad.engine.plan import Output, Plan, Work
 from grad.engine.words import word_packer
@@ -19,9 +21,7 @@ from grad.graph.primitives import ARGUMENT, BUFFER
 from grad.kernel.cost import operations
 from grad.kernel.lower import Lowered, lower_all
 from grad.kernel.verify import verify
-from grad.schedule.demand import Grouping
 from grad.schedule.early import sum_early
-from grad.schedule.explain import explain
 from grad.schedule.facts import renumbered
 from grad.schedule.group import group
 from grad.schedule.order import detach_waits
@@ -36,44 +36,39 @@ ALIGNMENT = 64
 
 def make_plan(program: Program, backend: Backend) -> Plan:
     """Compile `program` for `backend`."""
+    begun = now()
     leaf_count = sum(entry.op is BUFFER for entry in program.entries)
     scalars = sorted(
         (e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None
     )
     program = detach_waits(sum_early(simplify(split_deep_products(program))))
-    grouping = group(program)
+    draft = Draft(program, group(program), ())
     if settings.debug >= 3:
-        print(program, *explain(program, grouping), sep="\n", file=sys.stderr)
+        print(draft.layout(), file=sys.stderr)
     if settings.verify:
         verify_program(program)
-        verify_grouping(program, grouping)
-    lowered = lower_all(program, grouping)
+        verify_grouping(program, draft.grouping)
+    draft = replace(draft, lowered=tuple(lower_all(program, draft.grouping)))
     if settings.verify:
-        for low in lowered:
+        for low in draft.lowered:
             verify(low.kernel)
     if settings.debug >= 4:
-        for low in lowered:
-            print(low.kernel, file=sys.stderr)
-    return _Assembly(
-        program, grouping, lowered, backend, leaf_count, [d for _, d in scalars]
-    ).plan()
+        print(*(low.kernel for low in draft.lowered), sep="\n", file=sys.stderr)
+    assembly = _Assembly(draft, backend, leaf_count, [d for _, d in scalars])
+    plan = assembly.plan()
+    planned(Made(draft, tuple(assembly.starts), assembly.works, plan, backend), begun, now())
+    return plan
 
 
 class _Assembly:
     """Puts compiled kernels together: memory and slots (placement.py has the order)."""
 
     def __init__(
-        self,
-        program: Program,
-        grouping: Grouping,
-        lowered: Sequence[Lowered],
-        backend: Backend,
-        leaf_count: int,
-        scalars: Sequence[DType],
+        self, draft: Draft, backend: Backend, leaf_count: int, scalars: Sequence[DType]
     ) -> None:
-        self.program = program
-        self.grouping = grouping
-        self.lowered = lowered
+        self.program = program = draft.program
+        self.grouping = grouping = draft.grouping
+        self.lowered = lowered = draft.lowered
         self.backend = backend
         self.leaf_count = leaf_count
         self.scalars = scalars
@@ -85,6 +80,10 @@ class _Assembly:
         lengths = [len(phases) for phases in self.compiled]
         self.placement = place(program, grouping, lowered, self.roots, lengths)
         self.starts, self.placed = self.placement.starts, self.placement.placed
+        self.works = tuple(
+            tuple(self.work(low, offset) for offset in range(length))
+            for low, length in zip(lowered, lengths, strict=True)
+        )
         self.outputs, self.fresh = self.output_slots()
         self.first_output = leaf_count + len(scalars)
         self.arena_slot = self.first_output + len(self.fresh)
@@ -175,7 +174,7 @@ class _Assembly:
                 words = self.words(number, low, phase, places, scratch[step])
                 scratch[step] += _aligned(phase.scratch_bytes * workers)
                 steps[step].append(Launch(phase, words, low.kernel.name))
-                works[step].append(self.work(low, offset))
+                works[step].append(self.works[number][offset])
         slot_count = self.scratch_slot + 1
         native = self.backend.link(steps, slot_count)
         return Plan(

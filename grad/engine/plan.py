@@ -8,14 +8,13 @@ leaf buffers, scalars, output buffers, the arena, the scratch. `assembly.py` mak
 from __future__ import annotations
 
 import ctypes
-import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from grad.buffer import Buffer
+from grad.engine.observe import now, stepped
 from grad.schedule.program import Leaf
 from grad.settings import settings
 
@@ -132,7 +131,7 @@ class Plan:
 
     def start(self, slots: Sequence[int], first: int = 0, end: int | None = None) -> None:
         """Run the steps from `first` to before `end`."""
-        if settings.debug >= 2:
+        if settings.timed:
             self.run_timed(slots, first, end)
         elif first == 0 and end is None:
             self.native.run(slots)
@@ -156,18 +155,11 @@ class Plan:
         return found
 
     def run_timed(self, slots: Sequence[int], first: int = 0, end: int | None = None) -> None:
-        """Run step by step and print the time, the bandwidth and the rate of each."""
+        """Run step by step, and tell of each (observe.py)."""
         for number, works in enumerate(self.steps[first:end], first):
-            start = time.perf_counter()
+            start = now()
             self.native.run_steps(number, number + 1, slots)
-            elapsed = max(time.perf_counter() - start, 1e-9)
-            moved = sum(work.nbytes for work in works)
-            rate = sum(work.operations for work in works) / elapsed
-            print(
-                f"grad: {elapsed * 1e6:10.1f} us {moved / elapsed / 1e9:8.2f} GB/s "
-                f"{rate / 1e9:8.2f} GFLOP/s  {' | '.join(work.label for work in works)}",
-                file=sys.stderr,
-            )
+            stepped(works, start, now())
 
 
 def _memory_of(leaf: Leaf) -> Buffer:

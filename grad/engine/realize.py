@@ -131,6 +131,16 @@ class PlanCache:
         family.plans[fixed] = plan
         return plan, family.varying
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Inside, no plan has been made yet, and what is made and found does not count."""
+        before = self.families, self.hits, self.misses, self.kernels
+        self.families = OrderedDict()
+        try:
+            yield
+        finally:
+            self.families, self.hits, self.misses, self.kernels = before
+
     def clear(self) -> None:
         self.families.clear()
         self.traces.clear()

@@ -1,5 +1,5 @@
 """Say in words how a program was cut into groups, and why each border is where it is
-(``GRAD_DEBUG=3``).
+(``GRAD_DEBUG=3``, `grad.explain`).
 
 Reads what `group.py` decided; nothing is decided here.
 """
@@ -31,20 +31,26 @@ MULTIPLIES = (CONTRACT, CONVOLVE, CONVOLVE_WEIGHT)
 
 def explain(program: Program, grouping: Grouping) -> Iterator[str]:
     """One paragraph a group, as lines."""
-    for number, group in enumerate(grouping.groups):
-        entry = program.entries[group.root]
-        yield f"group {number}: {entry.op.name} {list(entry.shape)} (%{group.root})"
-        inside = sorted(group.inlined - {group.root})
-        if inside:
-            yield f"    computes inside: {', '.join(_name(program, n) for n in inside)}"
-        if group.local:
-            rows = ", ".join(f"{v.name} < {v.size}" for v in sorted(group.rows or ())) or "none"
-            names = ", ".join(_name(program, n) for n in sorted(group.local))
-            yield f"    once a row ({rows}): {names}"
-        if group.overwrites is not None:
-            yield f"    writes into the memory of %{group.overwrites}"
-        for stored in group.stored:
-            yield f"    stores {_name(program, stored)}: {reason(program, grouping, stored)}"
+    for number in range(len(grouping.groups)):
+        yield from explain_group(program, grouping, number)
+
+
+def explain_group(program: Program, grouping: Grouping, number: int) -> Iterator[str]:
+    """The paragraph of group `number`."""
+    group = grouping.groups[number]
+    entry = program.entries[group.root]
+    yield f"group {number}: {entry.op.name} {list(entry.shape)} (%{group.root})"
+    inside = sorted(group.inlined - {group.root})
+    if inside:
+        yield f"    computes inside: {', '.join(_name(program, n) for n in inside)}"
+    if group.local:
+        rows = ", ".join(f"{v.name} < {v.size}" for v in sorted(group.rows or ())) or "none"
+        names = ", ".join(_name(program, n) for n in sorted(group.local))
+        yield f"    once a row ({rows}): {names}"
+    if group.overwrites is not None:
+        yield f"    writes into the memory of %{group.overwrites}"
+    for stored in group.stored:
+        yield f"    stores {_name(program, stored)}: {reason(program, grouping, stored)}"
 
 
 def _name(program: Program, number: int) -> str:

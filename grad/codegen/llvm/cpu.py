@@ -34,7 +34,7 @@ from grad.kernel.ir_convolution import (
 )
 from grad.runtime.comparisons import Comparison, FirstDifference
 from grad.runtime.cpu.comparisons import first_difference
-from grad.runtime.cpu.compiler import compile_ir
+from grad.runtime.cpu.compiler import assembly_text, compile_ir
 from grad.runtime.cpu.host import Host, host
 from grad.runtime.cpu.replay import Call, NativePlan
 from grad.runtime.cpu.threads import get_num_threads, set_num_threads
@@ -80,6 +80,16 @@ class CpuBackend:
     def generate(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
         """Each phase with the text of a module as its entry; the module defines `SYMBOL`."""
         return tuple(self._phase(kernel, phase) for phase in kernel.phases)
+
+    def code(self, kernel: Kernel) -> str:
+        """The LLVM IR of `kernel`, a module a phase."""
+        return "\n".join(str(phase.entry) for phase in self.generate(kernel))
+
+    def assembly(self, kernel: Kernel) -> str:
+        """The machine code of `kernel`, in LLVM's assembly language."""
+        return "\n".join(
+            assembly_text(str(phase.entry), self.machine) for phase in self.generate(kernel)
+        )
 
     def _phase(self, kernel: Kernel, phase: Sequence[Statement]) -> CompiledPhase:
         last = phase[-1]

@@ -103,6 +103,13 @@ def assemble(text: str, machine: Host, level: int = 2) -> bytes:
     return target_machine(machine, level).emit_object(module)
 
 
+def assembly_text(text: str, machine: Host, level: int = 2) -> str:
+    """As `assemble`, for people: the instructions by name."""
+    module = binding.parse_assembly(text)
+    module.verify()
+    return target_machine(machine, level).emit_assembly(module)
+
+
 def _load(
     data: bytes, names: Sequence[str], imports: dict[str, int], machine: Host, label: str
 ) -> dict[str, int]:
