@@ -5,12 +5,12 @@ The table, the picture and the report show scores; nothing is judged anywhere el
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.workload import Cost, Target, Workload
+from grad.runtime.cpu.limits import rate
 
 # Where each quantity stands among the figures of a framework.
 FIELDS = {"time": "median", "cold": "cold_seconds", "warm": "warm_seconds", "peak": "peak_bytes"}
@@ -113,9 +113,3 @@ def least_seconds(cost: Cost, limits: Mapping[str, Any]) -> float:
     moving = copied / rate(limits["copy"], footprint)
     moving += (footprint - copied) / rate(limits["read"], footprint)
     return max(cost.operations / limits["operations"], moving)
-
-
-def rate(rates: Sequence[Sequence[float]], footprint: float) -> float:
-    """Bytes a second, of the size measured that is nearest to `footprint`."""
-    nearest = min(rates, key=lambda pair: abs(math.log(max(footprint, 1) / pair[0])))
-    return nearest[1]

@@ -165,6 +165,11 @@ def clear_buffer_cache() -> int:
     return _pool.clear()
 
 
+def in_use_bytes() -> int:
+    """Bytes of blocks that somebody uses now, for those who ask often."""
+    return _pool.in_use
+
+
 def get_buffer_memory_stats() -> dict[str, Any]:
     """Bytes allocated, in use, cached and at the peak, the limits, and counts of hits and misses.
 

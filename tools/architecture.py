@@ -48,9 +48,8 @@ LAYERS: dict[str, int] = {
     "": 10,
 }
 
-LATE_IMPORT_FILES = frozenset(
-    {"device.py"}
-)  # opens backends by name; the only late import there is
+# Backends and optional packages are opened by name: the only late imports there are.
+LATE_IMPORT_FILES = frozenset({"device.py", "utils/optional.py"})
 LATE_IMPORT_FUNCTIONS = frozenset({"import_module", "__import__"})
 LONGEST_FILE = 400
 LONG_FILE_REASON = "This file is long because"

@@ -105,6 +105,11 @@ class BufferPool:
         """Bytes of all blocks."""
         return self._allocated
 
+    @property
+    def in_use(self) -> int:
+        """Bytes of blocks that are not free."""
+        return self._allocated - self._free_bytes
+
     def _class_for(self, nbytes: int) -> SizeClass:
         """The class whose blocks hold `nbytes`."""
         if nbytes < 0:
