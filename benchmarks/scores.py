@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.workload import Cost, Target, Workload
-from grad.runtime.cpu.limits import rate
+from grad.runtime.rates import rate
 
 # Where each quantity stands among the figures of a framework.
 FIELDS = {"time": "median", "cold": "cold_seconds", "warm": "warm_seconds", "peak": "peak_bytes"}

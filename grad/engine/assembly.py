@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch
 from grad.dtype import DType
+from grad.engine.draft import Draft
 from grad.engine.memory import Span, lay_out
-from grad.engine.observe import Draft, Made, now, planned
+from grad.engine.observe import Made, now, planned
 from grad.engine.placement import place
 from grad.engine.plan import Output, Plan, Work
 from grad.engine.words import word_packer

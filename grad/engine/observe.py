@@ -14,30 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grad.kernel.lower import Lowered
-from grad.schedule.demand import Grouping
-from grad.schedule.explain import explain
-from grad.schedule.program import Program
 from grad.settings import settings
 
 if TYPE_CHECKING:
     from grad.codegen.backend import Backend
+    from grad.engine.draft import Draft
     from grad.engine.plan import Plan, Work
 
 now = time.perf_counter_ns
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What a plan is made of: the program after all passes, its groups, a kernel for each group."""
-
-    program: Program
-    grouping: Grouping
-    lowered: tuple[Lowered, ...]
-
-    def layout(self) -> str:
-        """The program, and the groups with the reason of each border."""
-        return "\n".join([str(self.program), *explain(self.program, self.grouping)])
 
 
 @dataclass(frozen=True, slots=True)

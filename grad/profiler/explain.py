@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grad import engine
-from grad.codegen.backend import Backend
 from grad.compile import Compiled
 from grad.compile.tree import with_places
 from grad.engine.observe import Made, Observer, attach, detach
 from grad.engine.recording import recording
 from grad.errors import CaptureError
-from grad.kernel.ir import Kernel
 from grad.nn.compiled import CompiledModule
 from grad.runtime.buffer_pool import readable
-from grad.schedule.explain import explain_group
+
+if TYPE_CHECKING:
+    from grad.codegen.backend import Backend
+    from grad.kernel.ir import Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +159,10 @@ class _Notes(Observer):
         self.plans: list[PlanExplanation] = []
 
     def planned(self, made: Made, start: int, end: int) -> None:
-        program, grouping = made.draft.program, made.draft.grouping
         kernels = tuple(
             KernelExplanation(
                 name=low.kernel.name,
-                group="\n".join(explain_group(program, grouping, number)),
+                group=made.draft.group(number),
                 step=step,
                 nbytes=works[0].nbytes,
                 operations=sum(work.operations for work in works),
@@ -175,7 +175,7 @@ class _Notes(Observer):
         )
         self.plans.append(
             PlanExplanation(
-                graph=str(program),
+                graph=str(made.draft.program),
                 groups="\n".join(kernel.group for kernel in kernels),
                 kernels=kernels,
                 kernel_count=made.plan.kernel_count,

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from grad.device import open_backend
 from grad.engine.threads import get_num_threads
 from grad.errors import ArgumentError
 from grad.profiler.record import Event, Kind, Record
-from grad.runtime.cpu.limits import memory_rates, operations_rate, rate
+from grad.runtime.rates import rate
 
 # Enough sizes to tell the caches from memory, few enough to be measured in a second.
 FOOTPRINTS = (1 << 18, 1 << 21, 1 << 24, 1 << 27)
@@ -24,7 +25,7 @@ FOOTPRINTS = (1 << 18, 1 << 21, 1 << 24, 1 << 27)
 @cache
 def machine_limits(threads: int) -> tuple[float, list[tuple[int, float]]]:
     """Operations a second, and bytes a second by size; measured once in a process."""
-    return operations_rate(threads), memory_rates(threads, True, FOOTPRINTS)
+    return open_backend("cpu").limits(threads, FOOTPRINTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from grad.runtime.comparisons import Comparison, FirstDifference
 from grad.runtime.cpu.comparisons import first_difference
 from grad.runtime.cpu.compiler import assembly_text, compile_ir
 from grad.runtime.cpu.host import Host, host
+from grad.runtime.cpu.limits import memory_rates, operations_rate
 from grad.runtime.cpu.replay import Call, NativePlan
 from grad.runtime.cpu.threads import get_num_threads, set_num_threads
 from grad.settings import settings
@@ -80,6 +81,12 @@ class CpuBackend:
     def generate(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
         """Each phase with the text of a module as its entry; the module defines `SYMBOL`."""
         return tuple(self._phase(kernel, phase) for phase in kernel.phases)
+
+    def limits(
+        self, threads: int, footprints: Sequence[int]
+    ) -> tuple[float, list[tuple[int, float]]]:
+        """Operations a second, and bytes a second that are copied, by size: measured now."""
+        return operations_rate(threads), memory_rates(threads, True, footprints)
 
     def code(self, kernel: Kernel) -> str:
         """The LLVM IR of `kernel`, a module a phase."""

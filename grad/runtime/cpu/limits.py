@@ -10,7 +10,6 @@ several tries counts.
 from __future__ import annotations
 
 import ctypes
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -190,9 +189,3 @@ def aligned(size: int) -> np.ndarray:
     """Bytes that have been touched, at a multiple of 64."""
     raw = np.ones(size + 64, np.uint8)
     return raw[-raw.ctypes.data % 64 :][:size]
-
-
-def rate(rates: Sequence[Sequence[float]], footprint: float) -> float:
-    """Bytes a second, of the size measured that is nearest to `footprint`."""
-    nearest = min(rates, key=lambda pair: abs(math.log(max(footprint, 1) / pair[0])))
-    return nearest[1]
