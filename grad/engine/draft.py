@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from grad.kernel.lower import Lowered
 from grad.schedule.demand import Grouping
-from grad.schedule.explain import explain_group
+from grad.schedule.explain import explain, explain_group
 from grad.schedule.program import Program
 
 
@@ -24,5 +24,4 @@ class Draft:
 
     def layout(self) -> str:
         """The program and all groups."""
-        groups = range(len(self.grouping.groups))
-        return "\n".join([str(self.program), *map(self.group, groups)])
+        return "\n".join([str(self.program), *explain(self.program, self.grouping)])

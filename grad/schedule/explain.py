@@ -29,6 +29,12 @@ from grad.schedule.program import Program
 MULTIPLIES = (CONTRACT, CONVOLVE, CONVOLVE_WEIGHT)
 
 
+def explain(program: Program, grouping: Grouping) -> Iterator[str]:
+    """One paragraph a group, as lines."""
+    for number in range(len(grouping.groups)):
+        yield from explain_group(program, grouping, number)
+
+
 def explain_group(program: Program, grouping: Grouping, number: int) -> Iterator[str]:
     """The paragraph of group `number`."""
     group = grouping.groups[number]
