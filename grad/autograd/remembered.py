@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from grad.autograd.conform import conform
-from grad.autograd.function import Context, Function, OutputInfo, Saved, record_call
+from grad.autograd.function import Context, Function, OutputInfo, record_call
+from grad.autograd.graph import Saved
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.dtype import DType
@@ -141,7 +142,7 @@ def remembered(function: Definition) -> Definition:
     calls: dict[Any, Call | bool | None] = {}
 
     def record(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if recording.recorder is not None:
+        if recording.recorder is not None or mode.saved_hooks is not None:
             return record_call(cls, args, kwargs)
         parts: list[Any] = []
         edges: list[Edge | None] = []
