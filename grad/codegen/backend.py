@@ -65,9 +65,13 @@ class Runnable(Protocol):
 
 
 class Backend(Protocol):
-    """The code generator and runtime of one sort of device."""
+    """The code generator and runtime of one sort of device.
+
+    `open_sizes`: whether it compiles kernels of which sizes are not fixed.
+    """
 
     name: str
+    open_sizes: bool
 
     def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]: ...
 

@@ -39,6 +39,7 @@ class ReferenceBackend:
     """Runs kernel IR as it is written."""
 
     name = "reference"
+    open_sizes = False
 
     def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
         words = argument_words(kernel.parameters)

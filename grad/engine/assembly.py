@@ -6,8 +6,9 @@ kernels into one step, and lays temporaries out in one arena. plan.py says what 
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch
@@ -19,6 +20,7 @@ from grad.engine.placement import place
 from grad.engine.plan import Output, Plan, Work
 from grad.engine.words import word_packer
 from grad.graph.primitives import ARGUMENT, BUFFER
+from grad.graph.sizes import hint, is_fixed
 from grad.kernel.cost import operations
 from grad.kernel.lower import Lowered, lower_all
 from grad.kernel.verify import verify
@@ -36,8 +38,17 @@ ALIGNMENT = 64
 
 
 def make_plan(program: Program, backend: Backend) -> Plan:
-    """Compile `program` for `backend`."""
+    """Compile `program`, all of whose sizes are fixed, for `backend`."""
     begun = now()
+    assembly = assembly_of(program, backend)
+    plan = assembly.plan()
+    made = Made(assembly.draft, tuple(assembly.starts), assembly.works, plan, backend)
+    planned(made, begun, now())
+    return plan
+
+
+def assembly_of(program: Program, backend: Backend) -> Assembly:
+    """Compile the kernels of `program` for `backend`."""
     leaf_count = sum(entry.op is BUFFER for entry in program.entries)
     scalars = sorted(
         (e.arg, e.dtype) for e in program.entries if e.op is ARGUMENT and e.arg is not None
@@ -55,18 +66,19 @@ def make_plan(program: Program, backend: Backend) -> Plan:
             verify(low.kernel)
     if settings.debug >= 4:
         print(*(low.kernel for low in draft.lowered), sep="\n", file=sys.stderr)
-    assembly = _Assembly(draft, backend, leaf_count, [d for _, d in scalars])
-    plan = assembly.plan()
-    planned(Made(draft, tuple(assembly.starts), assembly.works, plan, backend), begun, now())
-    return plan
+    return Assembly(draft, backend, leaf_count, [d for _, d in scalars])
 
 
-class _Assembly:
-    """Puts compiled kernels together: memory and slots (placement.py has the order)."""
+class Assembly:
+    """Puts compiled kernels together: memory and slots (placement.py has the order).
+
+    Where sizes are not fixed (grad/graph/sizes.py), `plan` makes a plan for each choice of them.
+    """
 
     def __init__(
         self, draft: Draft, backend: Backend, leaf_count: int, scalars: Sequence[DType]
     ) -> None:
+        self.draft = draft
         self.program = program = draft.program
         self.grouping = grouping = draft.grouping
         self.lowered = lowered = draft.lowered
@@ -81,11 +93,10 @@ class _Assembly:
         lengths = [len(phases) for phases in self.compiled]
         self.placement = place(program, grouping, lowered, self.roots, lengths)
         self.starts, self.placed = self.placement.starts, self.placement.placed
-        self.works = tuple(
-            tuple(self.work(low, offset) for offset in range(length))
-            for low, length in zip(lowered, lengths, strict=True)
-        )
-        self.outputs, self.fresh = self.output_slots()
+        self.operations = [[operations(p) for p in low.kernel.phases] for low in lowered]
+        self.known: Callable[[int], int] = hint
+        self.bytes_of = [e.dtype.itemsize * math.prod(e.shape) for e in program.entries]
+        _, self.fresh = self.output_slots()
         self.first_output = leaf_count + len(scalars)
         self.arena_slot = self.first_output + len(self.fresh)
         self.scratch_slot = self.arena_slot + 1
@@ -96,11 +107,7 @@ class _Assembly:
         return self.roots.get(number, number)
 
     def nbytes(self, number: int) -> int:
-        entry = self.program.entries[number]
-        size = entry.dtype.itemsize
-        for axis in entry.shape:
-            size *= axis
-        return size
+        return self.known(self.bytes_of[number])
 
     def output_slots(self) -> tuple[tuple[Output, ...], dict[int, int]]:
         """The outputs, and a number for each entry that needs a fresh buffer."""
@@ -138,7 +145,7 @@ class _Assembly:
                     continue
                 if sort == "temporary":
                     key = (f"temporary{group_number}", number)
-                    sizes[key] = number * parameter.dtype.itemsize
+                    sizes[key] = self.known(number) * parameter.dtype.itemsize
                 else:
                     key = (sort, self.root_of(number))
                     sizes[key] = self.nbytes(number)
@@ -160,7 +167,10 @@ class _Assembly:
         return self.program.entries[number].op is not BUFFER
 
     # -- the plan ----------------------------------------------------------------------------------
-    def plan(self) -> Plan:
+    def plan(self, known: Callable[[int], int] = hint) -> Plan:
+        """The plan where sizes that are not fixed are what `known` says."""
+        self.known = known
+        outputs, _ = self.output_slots()
         places, arena_bytes = lay_out(self.spans(), ALIGNMENT)
         count = max(
             (start + len(p) for start, p in zip(self.starts, self.compiled, strict=True)), default=0
@@ -170,30 +180,53 @@ class _Assembly:
         scratch = [0] * count
         workers = self.backend.workers()
         for number, (low, phases) in enumerate(zip(self.lowered, self.compiled, strict=True)):
-            for offset, phase in enumerate(phases):
+            for offset, phase in enumerate(map(self.known_phase, phases)):
                 step = self.starts[number] + offset
                 words = self.words(number, low, phase, places, scratch[step])
                 scratch[step] += _aligned(phase.scratch_bytes * workers)
                 steps[step].append(Launch(phase, words, low.kernel.name))
-                works[step].append(self.works[number][offset])
+                works[step].append(self.work(number, offset))
         slot_count = self.scratch_slot + 1
         native = self.backend.link(steps, slot_count)
         return Plan(
             native,
             tuple(word_packer(dtype) for dtype in self.scalars),
-            self.outputs,
+            outputs,
             tuple(self.nbytes(number) for number in self.fresh),
             arena_bytes,
             max(scratch, default=0),
             tuple(tuple(step) for step in works),
             len(set(self.starts)),
-            self.outputs == tuple(Output(self.nbytes(n), i) for i, n in enumerate(self.fresh)),
+            outputs == tuple(Output(self.nbytes(n), i) for i, n in enumerate(self.fresh)),
             self.placement.first_write,
         )
 
-    def work(self, low: Lowered, offset: int) -> Work:
+    def known_phase(self, phase: CompiledPhase) -> CompiledPhase:
+        """The phase with plain numbers for what depends on sizes."""
+        known = self.known
+        numbers = (phase.items, phase.grain, phase.scratch_bytes)
+        if all(map(is_fixed, (*numbers, *(offset for _, offset in phase.arguments)))):
+            return phase
+        return replace(
+            phase,
+            arguments=tuple([(parameter, known(offset)) for parameter, offset in phase.arguments]),
+            items=known(phase.items),
+            grain=known(phase.grain),
+            scratch_bytes=known(phase.scratch_bytes),
+        )
+
+    @property
+    def works(self) -> tuple[tuple[Work, ...], ...]:
+        """What each phase of each group does."""
+        return tuple(
+            tuple(self.work(number, offset) for offset in range(len(phases)))
+            for number, phases in enumerate(self.compiled)
+        )
+
+    def work(self, group_number: int, offset: int) -> Work:
+        low = self.lowered[group_number]
         touched = {number for sort, number in low.bindings if sort == "memory"}
-        done = operations(low.kernel.phases[offset])
+        done = self.operations[group_number][offset]
         return Work(low.kernel.name, sum(self.nbytes(number) for number in touched), done)
 
     def words(

@@ -3,7 +3,8 @@
 `realize` numbers what is pending (schedule/program.py, or recall.py for a graph that was seen
 before), finds or makes the plan for it, runs it, and hands the buffers to the nodes, which then
 drop their history. Plans are kept by exact key; a constant that is seen with a second value becomes
-an argument, so that it never compiles a third time. One thread computes at a time; the others wait.
+an argument, so that it never compiles a third time, and so do sizes after their second value
+(sizes.py). One thread computes at a time; the others wait.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grad.device import open_backend, open_compiler
 from grad.engine.plan import Plan
 from grad.engine.recording import recording
+from grad.engine.sizes import Structures, fixed_of
 from grad.graph.node import Node
 from grad.schedule.program import Key, Walk, program_of, walk
 from grad.schedule.recall import Trace, recalled, trace_of
 from grad.settings import settings
+
+if TYPE_CHECKING:
+    from grad.codegen.backend import Backend
 
 CACHE_SIZE = 4096
 # How many graphs that look alike from their roots are compared with a new one.
@@ -55,6 +60,7 @@ class PlanCache:
         self.size = size
         self.families: OrderedDict[Any, _Family] = OrderedDict()
         self.traces: OrderedDict[Any, list[Trace]] = OrderedDict()
+        self.structures = Structures()
         self.hits = 0
         self.misses = 0
         self.kernels = 0
@@ -118,32 +124,46 @@ class PlanCache:
                     reason = f"constants vary, arguments from now on: {len(changed)}"
         fixed = found.values
         if family.varying:
-            fixed = tuple([v for n, v in enumerate(fixed) if n not in family.varying])
+            fixed = fixed_of(fixed, family.varying)
         plan = family.plans.get(fixed)
         if plan is not None:
             self.hits += 1
             return plan, family.varying
         self.misses += 1
+        return self._made(found, family, reason, open_backend(settings.backend)), family.varying
+
+    def _made(self, found: Walk, family: _Family, reason: str, backend: Backend) -> Plan:
+        """A new plan for a walk, which its family keeps."""
+        sized = self.structures.find(found, family.varying, backend) if backend.open_sizes else None
         if settings.debug >= 1:
+            reason = reason if sized is None else "sizes vary"
             print(f"grad: plan miss ({reason}), {len(found.nodes)} nodes", file=sys.stderr)
-        backend = open_backend(settings.backend)
-        plan = open_compiler().make_plan(program_of(found, family.varying), backend)
-        family.plans[fixed] = plan
-        return plan, family.varying
+        if sized is None:
+            plan = open_compiler().make_plan(program_of(found, family.varying), backend)
+        else:
+            plan, varying = sized
+            if varying != family.varying:
+                family.varying = varying
+                family.plans.clear()
+        family.plans[fixed_of(found.values, family.varying)] = plan
+        return plan
 
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Inside, no plan has been made yet, and what is made and found does not count."""
-        before = self.families, self.hits, self.misses, self.kernels
-        self.families = OrderedDict()
+        before = self.families, self.traces, self.structures
+        counts = self.hits, self.misses, self.kernels
+        self.families, self.traces, self.structures = OrderedDict(), OrderedDict(), Structures()
         try:
             yield
         finally:
-            self.families, self.hits, self.misses, self.kernels = before
+            self.families, self.traces, self.structures = before
+            self.hits, self.misses, self.kernels = counts
 
     def clear(self) -> None:
         self.families.clear()
         self.traces.clear()
+        self.structures = Structures()
         self.hits = self.misses = self.kernels = 0
 
 

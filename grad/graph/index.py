@@ -9,8 +9,9 @@ of these. Nothing here knows about code.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple, Union
+
+from grad.graph.sizes import common_divisor, hint, is_fixed, whole_part
 
 
 class Variable(NamedTuple):
@@ -127,7 +128,9 @@ def repetition(index: Index, lanes: Variable) -> Quotient | None:
     if len(changing) != 1:
         return None
     atom, coefficient = changing[0]
-    if not isinstance(atom, Quotient) or coefficient != 1 or atom.divisor not in (2, 4, 8):
+    if not isinstance(atom, Quotient) or coefficient != 1:
+        return None
+    if not is_fixed(atom.divisor) or atom.divisor not in (2, 4, 8):
         return None
     return atom if atom.index.terms == ((lanes, 1),) else None
 
@@ -158,7 +161,11 @@ def dynamic(value: int, size: int) -> Index:
 
 
 def _order(term: tuple[Atom, int]) -> tuple[int, str]:
-    return (-abs(term[1]), repr(term[0]))
+    """Large steps first, before them those that are not fixed: any order would do."""
+    atom, coefficient = term
+    if is_fixed(coefficient):
+        return (-abs(coefficient), repr(atom))
+    return (-1 << 62, f"{coefficient!r} {atom!r}")
 
 
 def _build(terms: dict[Atom, int], constant: int) -> Index:
@@ -193,7 +200,7 @@ def _joined(low: Remainder, terms: dict[Atom, int]) -> tuple[Atom, Index] | None
 
 
 def add(a: Index, b: Index | int) -> Index:
-    if isinstance(b, int):
+    if not isinstance(b, Index):
         return a if b == 0 else Index(a.terms, a.constant + b)
     if not b.terms:
         return add(a, b.constant)
@@ -218,12 +225,18 @@ def _split(a: Index, divisor: int) -> tuple[Index, Index]:
     whole: dict[Atom, int] = {}
     rest: dict[Atom, int] = {}
     for atom, coefficient in a.terms:
-        quotient = (
-            int(coefficient / divisor) if abs(coefficient) < 2**52 else coefficient // divisor
-        )
+        quotient = _quotient(coefficient, divisor)
         whole[atom] = quotient
         rest[atom] = coefficient - quotient * divisor
-    return _build(whole, a.constant // divisor), _build(rest, a.constant % divisor)
+    constant = whole_part(a.constant, divisor)
+    return _build(whole, constant), _build(rest, a.constant - constant * divisor)
+
+
+def _quotient(coefficient: int, divisor: int) -> int:
+    """How often `divisor` goes into `coefficient`."""
+    if is_fixed(coefficient) and is_fixed(divisor) and abs(coefficient) < 2**52:
+        return int(coefficient / divisor)
+    return whole_part(coefficient, divisor)
 
 
 def _layers(a: Index, divisor: int) -> tuple[int, Index, Index] | None:
@@ -232,7 +245,8 @@ def _layers(a: Index, divisor: int) -> tuple[int, Index, Index] | None:
 
     Then `below` never carries into the quotient: ``(4 * i + j) // 12``, ``j < 4``, is ``i // 3``.
     """
-    for step in sorted({math.gcd(divisor, c) for _, c in a.terms} - {1}, reverse=True):
+    steps = {common_divisor(divisor, c) for _, c in a.terms} - {1}
+    for step in sorted(steps, key=hint, reverse=True):
         above, below = _split(a, step)
         if below.low >= 0 and below.high < step:
             return step, above, below
@@ -301,10 +315,10 @@ def show(index: Index) -> str:
         elif isinstance(atom, Dynamic):
             text = f"v{atom.value}"
         else:
-            text = f"({show(atom.index)}) {atom.sign} {atom.divisor}"
+            text = f"({show(atom.index)}) {atom.sign} {atom.divisor!r}"
             if coefficient != 1:
                 text = f"({text})"
-        parts.append(text if coefficient == 1 else f"{text} * {coefficient}")
+        parts.append(text if coefficient == 1 else f"{text} * {coefficient!r}")
     if index.constant or not parts:
-        parts.append(str(index.constant))
+        parts.append(repr(index.constant))
     return " + ".join(parts)

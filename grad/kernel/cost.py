@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from grad.graph.index import Index, Quotient, Remainder, Variable, repetition
 from grad.graph.positions import Guard
+from grad.graph.sizes import hint
 from grad.kernel.ir import (
     Accumulate,
     Attention,
@@ -64,7 +65,7 @@ def access_cost(index: Index, lanes: Variable | None, around: Loop | None = None
         if repetition(index, lanes) is not None:
             return REPEATED
         return LANES * JUMP * 2 + 4.0 * divisions
-    if step in (1, -1) and lanes.size <= NEAR_LINES:
+    if step in (1, -1) and hint(lanes.size) <= NEAR_LINES:
         return LANES * NEAR
     return LANES * JUMP
 
@@ -106,11 +107,11 @@ def phase_cost(statements: tuple[Statement, ...]) -> float:
         for statement in body:
             if isinstance(statement, Contraction):
                 sizes = (*statement.batch, statement.row, statement.column, statement.k)
-                total += times * math.prod(v.size for v in sizes) / LANES
+                total += times * math.prod(hint(v.size) for v in sizes) / LANES
             elif isinstance(statement, Convolution | ConvolutionWeight):
                 total += times * statement.sizes.operations / LANES
             elif isinstance(statement, Loop):
-                size = statement.variable.size
+                size = hint(statement.variable.size)
                 turns = math.ceil(size / LANES) if statement.vector else size
                 total += times * LOOP
                 if statement.vector:
@@ -130,7 +131,7 @@ def attention_operations(statement: Attention) -> float:
     """Multiplications and additions of the products in an attention; half of them if causal."""
     operands = dict(statement.operands)
     size, value_size = operands["query"].shape[-1], operands["value"].shape[-1]
-    scores = math.prod(operands["query"].shape[:-1]) * operands["key"].shape[-2]
+    scores = hint(math.prod(operands["query"].shape[:-1]) * operands["key"].shape[-2])
     backward = "slope" in operands
     products = 3 * size + 2 * value_size if backward else size + value_size
     return scores * products * 2.0 * (0.5 if statement.how.is_causal else 1.0)
@@ -147,16 +148,16 @@ def operations(statements: tuple[Statement, ...]) -> float:
                 total += times * attention_operations(statement)
             elif isinstance(statement, Contraction):
                 results = math.prod(
-                    v.size for v in (*statement.batch, statement.row, statement.column)
+                    hint(v.size) for v in (*statement.batch, statement.row, statement.column)
                 )
-                total += times * results * 2 * statement.k.size
+                total += times * results * 2 * hint(statement.k.size)
                 stack.append((statement.body, times * results))
             elif isinstance(statement, Convolution | ConvolutionWeight):
                 total += times * 2 * statement.sizes.operations
                 results = math.prod(v.size for v in result_variables(statement.sizes))
                 stack.append((statement.body, times * results))
             elif isinstance(statement, Loop):
-                stack.append((statement.body, times * statement.variable.size))
+                stack.append((statement.body, times * hint(statement.variable.size)))
             elif isinstance(statement, Let | Accumulate):
                 total += times
     return total

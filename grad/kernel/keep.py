@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from grad.dtype import DType
 from grad.graph.index import Index, Variable, substitute, variable
 from grad.graph.positions import Guard
+from grad.graph.sizes import hint
 from grad.kernel.cost import statement_cost
 from grad.kernel.ir import (
     Count,
@@ -91,7 +92,7 @@ class _Rows:
         self.written = {s.parameter for loop in loops for s in loop.body if isinstance(s, Store)}
         self.rows = [_Row(loop, self.meanings(loop), {}, {}) for loop in loops]
         self.kept_bytes = sum(
-            p.elements * p.dtype.itemsize for p in writer.parameters.values() if p.elements
+            hint(p.elements) * p.dtype.itemsize for p in writer.parameters.values() if p.elements
         )
 
     # -- which values are the same -----------------------------------------------------------------
@@ -149,7 +150,7 @@ class _Rows:
         if found is None:
             dtype = _defined(source.loop)[value].dtype
             elements = source.loop.variable.size
-            self.kept_bytes += elements * dtype.itemsize
+            self.kept_bytes += hint(elements) * dtype.itemsize
             found = source.stored[value] = self.writer.scratch(elements, dtype)
         return found
 
@@ -161,7 +162,7 @@ class _Rows:
         chosen: list[int] = []
         for value in sorted(wanted, key=lambda v: -self.price(defined, v, ())):
             source, there = first[row.meanings[value]]
-            size = row.loop.variable.size * defined[value].dtype.itemsize
+            size = hint(row.loop.variable.size) * defined[value].dtype.itemsize
             is_kept = there in source.stored or there in source.loaded
             others = [v for v in wanted if v != value and v not in chosen]
             price = ACCESS * (1 if is_kept else 2) * (1 if size <= NEAR_BYTES else 2)

@@ -116,7 +116,7 @@ def finish(
         for n in dict.fromkeys(names)
         if n not in ("const", "reshape", "expand", "permute", "argument", "barrier")
     ]
-    size = "x".join(map(str, program.entries[group.root].shape)) or "scalar"
+    size = "x".join(map(repr, program.entries[group.root].shape)) or "scalar"
     name = "_".join([*(words[-6:] or ["copy"]), size])
     kept = tuple(tuple(phase) for phase in phases)
     return Lowered(Kernel(name, parameters, kept), tuple(writer.parameters))

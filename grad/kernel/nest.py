@@ -17,6 +17,7 @@ from functools import partial
 from grad.graph.index import Index, add, const, scale
 from grad.graph.positions import Position, flatten, unflatten
 from grad.graph.primitives import AS_STRIDED, PERMUTE, Kind
+from grad.graph.sizes import hint, is_fixed, is_multiple
 from grad.kernel.ir import Statement
 from grad.kernel.parts import FEW_COLUMNS, column_chunk, combined, make_parts
 from grad.kernel.tiles import tiled
@@ -118,12 +119,13 @@ class Nest:
         results = math.prod(self.sizes[a] for a in self.rows)
         reduced = self.outer or self.inner
         length = math.prod(self.sizes[a] for a in reduced)
-        whole = math.prod(self.sizes[a] for a in (*self.outer, *self.inner))
-        few = results < (FEW_COLUMNS if form.lanes else FEW_RESULTS)
+        whole = hint(math.prod(self.sizes[a] for a in (*self.outer, *self.inner)))
+        few = hint(results) < (FEW_COLUMNS if form.lanes else FEW_RESULTS)
         # Every chunk would compute the reductions of its whole row again.
         repeats = bool(self.group.local) and not self.outer
-        each = max(whole // max(length, 1), self.local_length(), results if form.lanes else 1)
-        if length * each > LONG and length > 1 and few and not repeats:
+        turns = hint(length)
+        each = max(whole // max(turns, 1), self.local_length(), hint(results) if form.lanes else 1)
+        if turns * each > LONG and length > 1 and few and not repeats:
             return self.chunked(writer, form, length, each)
         self.rows_loops(writer, form, lambda position: self.whole_reduction(writer, form, position))
         return writer, [writer.bodies[0]]
@@ -132,7 +134,8 @@ class Nest:
         """Elements of the longest row that a local reduction walks."""
         entries = self.entries
         found = (entries[number] for number in self.group.local)
-        return max((math.prod(entries[e.src[0]].shape[a] for a in e.arg) for e in found), default=1)
+        lengths = (math.prod(entries[e.src[0]].shape[a] for a in e.arg) for e in found)
+        return max(map(hint, lengths), default=1)
 
     def tiled(self) -> Iterator[Candidate]:
         """The loops in tiles, when something is read across."""
@@ -297,9 +300,11 @@ class Nest:
             part, rows = position[0], position[1:]
             totals = self.accumulators(writer)
             start = scale(part, chunk)
-            limit = add(scale(start, -1), length) if length % chunk else None
+            whole = is_multiple(length, chunk)
+            limit = None if whole else add(scale(start, -1), length)
             vector = form.lanes == 0 and not self.outer
-            with writer.loop(min(chunk, length), vector=vector, limit=limit) as index:
+            turns = min(chunk, length) if is_fixed(length) else chunk
+            with writer.loop(turns, vector=vector, limit=limit) as index:
                 found = unflatten(add(start, index), sizes)
                 if self.outer:
                     self.reduce_rest(writer, form, totals, rows, found)

@@ -18,6 +18,7 @@ from grad.dtype import dtypes
 from grad.graph.index import Index, Quotient, Variable, add, substitute, variable
 from grad.graph.positions import Guard, needed
 from grad.graph.primitives import WHERE
+from grad.graph.sizes import hint
 from grad.kernel.ir import Count, Let, Load, Loop, Number, Scalar, Statement, Store, Test
 from grad.kernel.walk import indices_of, operands_of
 
@@ -68,7 +69,7 @@ def _pieces(loop: Loop, shortest: int, known: Mapping[int, bool]) -> list[Loop]:
     turns = {turn for s in plain for guard in _guards(s) for turn in _changes(guard, loop.variable)}
     cuts = [0, *sorted(turn for turn in turns if 0 < turn < size), size]
     lengths = [stop - start for start, stop in pairwise(cuts)]
-    if not 1 < len(lengths) <= MOST_PIECES or min(lengths) < shortest:
+    if not 1 < len(lengths) <= MOST_PIECES or min(map(hint, lengths)) < shortest:
         return [loop]
     return [
         _piece(loop, plain, start, length, known)

@@ -14,6 +14,7 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from grad.graph.index import Index, Variable
+from grad.graph.sizes import hint, is_multiple
 from grad.kernel.ir import Load, Loop, Parameter, Statement, Store
 from grad.kernel.ir_contraction import Contraction
 
@@ -52,12 +53,13 @@ def stream_stores(
 
 def stores_stream(index: Index, lanes: Variable, itemsize: int, least_bytes: int) -> bool:
     """Whether a store at `index` along `lanes` writes whole lines of a large result, in order."""
-    if (index.high + 1) * itemsize < least_bytes or index.coefficient(lanes) != 1:
+    if hint(index.high + 1) * itemsize < least_bytes or index.coefficient(lanes) != 1:
         return False
-    if lanes.size * itemsize < LINE_BYTES or index.constant * itemsize % LINE_BYTES:
+    if hint(lanes.size) * itemsize < LINE_BYTES:
         return False
     others = (coefficient for atom, coefficient in index.terms if atom != lanes)
-    return not index.dynamics() and all(c * itemsize % LINE_BYTES == 0 for c in others)
+    steps = (index.constant, *others)
+    return not index.dynamics() and all(is_multiple(s * itemsize, LINE_BYTES) for s in steps)
 
 
 def _stored(phase: Sequence[Statement]) -> set[int]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from grad.graph.index import Index, Variable, add, const, scale
 from grad.graph.movement import Shape
 from grad.graph.positions import Position, unflatten
+from grad.graph.sizes import hint, is_fixed, is_multiple
 from grad.kernel.ir import Load
 from grad.kernel.streams import LEAST_BYTES, LINE_BYTES
 from grad.kernel.walk import indices_of, statements_in
@@ -90,7 +91,7 @@ def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:
     Args:
         writer: a fresh one; what it writes is only looked at.
     """
-    if len(shape) < 2 or math.prod(shape) < SMALLEST:
+    if len(shape) < 2 or hint(math.prod(shape)) < SMALLEST:
         return None
     variables: list[Variable] = []
     with ExitStack() as loops:
@@ -111,7 +112,7 @@ def find_tiling(writer: Writer, shape: Shape, body: Body) -> Tiling | None:
     if not found:
         return None
     sizes = tuple(tuple(v.size for v in group) for group in groups)
-    axis, index = max(found, key=lambda pair: (math.prod(sizes[pair[0]]), pair[0]))
+    axis, index = max(found, key=lambda pair: (hint(math.prod(sizes[pair[0]])), pair[0]))
     strides = tuple(index.coefficient(v) or 0 for v in variables)
     loads = [s.index for s in inside if isinstance(s, Load)]
     in_order = any(_runs_across(i, steps[-1], steps[axis]) for i in loads)
@@ -124,7 +125,7 @@ def _widened(tiling: Tiling) -> Tiling:
     What is read across is as good as before; other operands may have to jump.
     """
     groups = list(tiling.groups)
-    while tiling.axis < len(groups) - 2 and math.prod(groups[-1]) < LONGEST_SIDE:
+    while tiling.axis < len(groups) - 2 and hint(math.prod(groups[-1])) < LONGEST_SIDE:
         groups[-2:] = [groups[-2] + groups[-1]]
     return replace(tiling, groups=tuple(groups))
 
@@ -173,12 +174,13 @@ def tiled_loops(writer: Writer, tiling: Tiling, body: Body, itemsize: int) -> No
     steps = [height if g == axis else 1 for g in range(len(sizes) - 1)] + [width]
     blocks = [-(-size // step) for size, step in zip(sizes, steps, strict=True)]
     order = list(range(len(sizes)))
-    streams = math.prod(sizes) * itemsize >= LEAST_BYTES and columns * itemsize % LINE_BYTES == 0
+    large = hint(math.prod(sizes)) * itemsize >= LEAST_BYTES
+    streams = large and is_multiple(columns * itemsize, LINE_BYTES)
     if tiling.strides and streams:
         # Whole lines go past the caches in any order. So tiles follow each other as what is read
         # does: a line that two tiles share is still there then, and the next ones are on the way.
-        order.sort(key=lambda g: (blocks[g] > 1, -tiling.distance(g, steps[g])))
-    together = math.prod(blocks[g] for g in order[:-1]) < FEW_BLOCKS
+        order.sort(key=lambda g: (hint(blocks[g]) > 1, -hint(tiling.distance(g, steps[g]))))
+    together = hint(math.prod(blocks[g] for g in order[:-1])) < FEW_BLOCKS
     inside = None if together else order.pop()
     shared = tuple(blocks[g] for g in order)
     outer = [const(0)] * len(sizes)
@@ -199,6 +201,8 @@ def _side(size: int, itemsize: int, inner: int = 1) -> int:
     It is cut between runs of `inner` elements where the parts are whole lines all the same.
     """
     side = min(SIDE_BYTES // itemsize, LONGEST_SIDE)
+    if not (is_fixed(size) and is_fixed(inner)):
+        return side
     if size <= side * 3 // 2:
         return size
     runs = side // inner * inner
@@ -211,6 +215,6 @@ def _part(writer: Writer, size: int, step: int, part: Index, squares: bool) -> I
     element's number.
     """
     start = scale(part, step)
-    limit = add(scale(start, -1), size) if size % step else None
+    limit = None if is_multiple(size, step) else add(scale(start, -1), size)
     with writer.loop(step, vector=not squares, limit=limit, squares=squares) as index:
         yield add(start, index)

@@ -14,6 +14,7 @@ from grad.graph.index import Variable, variable
 from grad.graph.movement import Shape
 from grad.graph.positions import Position
 from grad.graph.primitives import CONTIGUOUS, Kind
+from grad.graph.sizes import hint
 from grad.schedule.program import Entry
 from grad.schedule.rows import RowRules
 
@@ -110,13 +111,13 @@ class ColumnRules(RowRules):
         domain of `shape`, and `root` may walk it row by row; else None.
         """
         group, axes = self.groups[root], len(entry.arg)
-        sums, columns = len(group.siblings) + 1, math.prod(entry.shape)
+        sums, columns = len(group.siblings) + 1, hint(math.prod(entry.shape))
         if (
             group.contraction is not None
             or self.entries[entry.src[0]].shape != shape
             or entry.arg != tuple(range(axes))
             or len(group.inlined) >= MAX_ENTRIES
-            or math.prod(shape) < LEAST_ELEMENTS
+            or hint(math.prod(shape)) < LEAST_ELEMENTS
             or columns < FEWEST_COLUMNS
             or sums * columns > MOST_COLUMNS
         ):

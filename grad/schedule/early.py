@@ -13,6 +13,7 @@ import math
 from dataclasses import replace
 
 from grad.graph.primitives import Kind
+from grad.graph.sizes import hint
 from grad.schedule.columns import LEAST_ELEMENTS
 from grad.schedule.program import Entry, Program
 
@@ -56,4 +57,4 @@ def _sums_rows(program: Program, entry: Entry) -> bool:
     if entry.op.kind is not Kind.REDUCE or entry.arg != tuple(range(len(entry.arg))):
         return False
     shape = program.entries[entry.src[0]].shape
-    return bool(entry.shape) and math.prod(shape) >= LEAST_ELEMENTS
+    return bool(entry.shape) and hint(math.prod(shape)) >= LEAST_ELEMENTS

@@ -23,6 +23,7 @@ from grad.graph.primitives import (
     TAKE,
     Kind,
 )
+from grad.graph.sizes import hint
 from grad.schedule.program import Entry, Program
 
 # Operations whose pointwise consumers are computed in their own kernel, before they are stored.
@@ -128,7 +129,7 @@ def prices(program: Program) -> Iterator[float]:
     sizes: list[int] = []
     for entry in program.entries:
         kind = entry.op.kind
-        size = max(math.prod(entry.shape), 1)
+        size = max(hint(math.prod(entry.shape)), 1)
         below = sum(found[s] * min(sizes[s] / size, 1) for s in entry.src)
         if kind is Kind.POINTWISE:
             total = entry.op.cost + below
@@ -146,7 +147,7 @@ def volumes(program: Program) -> Iterator[int]:
     found: list[int] = []
     reduced: list[int] = []  # the largest value that reductions on the way go through
     for entry in program.entries:
-        volume = math.prod(entry.shape)
+        volume = hint(math.prod(entry.shape))
         kind = entry.op.kind
         inside = kind in (Kind.POINTWISE, Kind.MOVEMENT) or entry.op is TAKE
         below = max((reduced[s] for s in entry.src), default=0) if inside else 0

@@ -29,6 +29,7 @@ from grad.graph.primitives import (
     UPDATE,
     Kind,
 )
+from grad.graph.sizes import hint
 from grad.schedule.columns import MAX_ENTRIES, ColumnRules
 from grad.schedule.demand import Group, Grouping
 from grad.schedule.facts import (
@@ -157,7 +158,8 @@ class _Grouper(ColumnRules):
             walked = variables | (group.rows or set())
         else:
             walked = variables | own if variables <= own else variables
-        return math.prod(v.size for v in walked) / max(math.prod(entry.shape), 1)
+        turns = hint(math.prod(v.size for v in walked))
+        return turns / max(hint(math.prod(entry.shape)), 1)
 
     # -- rule 5: a value that is stored anyway is stored by the first kernel that computes it ------
     def store_along(self, number: int) -> int | None:

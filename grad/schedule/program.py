@@ -9,8 +9,9 @@ cuts them into kernels; `grad/engine` keeps the plans by key.
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -248,10 +249,28 @@ def _own_references() -> int:
 OWN_REFERENCES = _own_references()
 
 
-def program_of(found: Walk, varying: frozenset[int] = frozenset()) -> Program:
+class Sized(NamedTuple):
+    """The sizes of a node: its shape, its argument, and the layout of a leaf that is a slice."""
+
+    shape: Shape
+    arg: Any
+    layout: Layout | None
+
+
+def as_it_is(node: Node, leaf: Leaf | None) -> Sized:
+    """The sizes that a node has."""
+    return Sized(node.shape, node.arg, None if leaf is None else leaf.layout)
+
+
+def program_of(
+    found: Walk,
+    varying: frozenset[int] = frozenset(),
+    sized: Callable[[Node, Leaf | None], Sized] = as_it_is,
+) -> Program:
     """The Program of a walk. Constants whose number is in `varying` become arguments.
 
-    Varying constants take the scalars after those of the graph's own arguments, in order.
+    Varying constants take the scalars after those of the graph's own arguments, in order. `sized`
+    gives the sizes of each node, in order (see `sizes.py`).
     """
     slots = {leaf.node: number for number, leaf in enumerate(found.leaves)}
     scalars = {node: number for number, node in enumerate(found.arguments)}
@@ -260,29 +279,32 @@ def program_of(found: Walk, varying: frozenset[int] = frozenset()) -> Program:
     entries: list[Entry] = []
     numbers: dict[Node, int] = {}
     for node in found.nodes:
+        leaf = found.leaves[slots[node]] if node in slots else None
+        shape, arg, layout = sized(node, leaf)
         if node in scalars:
             entries.append(Entry(ARGUMENT, (), scalars[node], (), node.dtype))
-        elif node in slots:
-            entries.extend(_leaf_entries(found.leaves[slots[node]], slots[node], len(entries)))
+        elif leaf is not None:
+            entries.extend(_leaf_entries(shape, node.dtype, layout, slots[node], len(entries)))
         else:
             sources = tuple(numbers[source] for source in node.src)
-            entries.append(Entry(node.op, sources, node.arg, node.shape, node.dtype))
+            entries.append(Entry(node.op, sources, arg, shape, node.dtype))
         numbers[node] = len(entries) - 1
     outputs = tuple(numbers[found.nodes[output]] for output in found.outputs)
     donated = frozenset(found.donated)
     return Program(tuple(entries), outputs, donated, found.replaced, found.checked)
 
 
-def _leaf_entries(leaf: Leaf, slot: int, number: int) -> list[Entry]:
+def _leaf_entries(
+    shape: Shape, dtype: DType, layout: Layout | None, slot: int, number: int
+) -> list[Entry]:
     """The entry of a leaf; a strided one is a flat buffer and the strided view of it."""
-    node, layout = leaf.node, leaf.layout
     if layout is None or is_contiguous(layout):
-        return [Entry(BUFFER, (), slot, node.shape, node.dtype)]
+        return [Entry(BUFFER, (), slot, shape, dtype)]
     back = layout.offset - lowest_offset(layout)
     reach = sum((n - 1) * abs(s) for n, s in zip(layout.shape, layout.strides, strict=True))
-    span = (reach + 1 if node.size else 0,)
+    span = (reach + 1 if math.prod(shape) else 0,)
     view = (layout.shape, layout.strides, back)
     return [
-        Entry(BUFFER, (), slot, span, node.dtype),
-        Entry(AS_STRIDED, (number,), view, node.shape, node.dtype),
+        Entry(BUFFER, (), slot, span, dtype),
+        Entry(AS_STRIDED, (number,), view, shape, dtype),
     ]

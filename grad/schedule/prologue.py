@@ -18,6 +18,7 @@ from grad.graph.index import Index, Variable, variable
 from grad.graph.movement import Move, Shape
 from grad.graph.positions import Position, broadcast_position, flatten, moved_index
 from grad.graph.primitives import BUFFER, Kind
+from grad.graph.sizes import hint
 from grad.schedule.facts import operand_base
 from grad.schedule.program import Entry, Program
 
@@ -165,4 +166,4 @@ def _times(index: Index, product: Shape, shape: Shape, which: int) -> int:
         if not index.coefficient(Variable(f"p{axis}", size))
     )
     across, block = (product[-1], COLUMNS) if which == 0 else (product[-2], ROWS)
-    return -(-math.prod(shared) * across // block)
+    return -(-hint(math.prod(shared) * across) // block)

@@ -12,6 +12,7 @@ import math
 from grad.graph.index import Variable
 from grad.graph.positions import Position
 from grad.graph.primitives import CONTIGUOUS, Kind
+from grad.graph.sizes import hint
 from grad.schedule.demand import Demand
 from grad.schedule.facts import plain_variables, root_variables
 from grad.schedule.program import Entry
@@ -106,7 +107,7 @@ class RowRules(Demand):
 
     def is_few(self, number: int, rows: frozenset[Variable]) -> bool:
         """Whether reduction `number` of `rows` is better off in a kernel of its own."""
-        count = math.prod(v.size for v in rows)
+        count = hint(math.prod(v.size for v in rows))
         return count < FEW_ROWS and self.volumes[number] > count * LONG_ROW
 
     def row_value(self, root: int, number: int, position: Position) -> frozenset[Variable] | None:

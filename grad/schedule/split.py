@@ -14,6 +14,7 @@ from typing import Any
 
 from grad.graph.movement import Move, Shape, moved_shape
 from grad.graph.primitives import ADD, CONTRACT, PERMUTE, RESHAPE, SLICE, SUM, Primitive
+from grad.graph.sizes import hint
 from grad.schedule.program import Entry, Program
 
 # Work is counted in floating-point operations; a byte of an operand takes as long as several.
@@ -44,8 +45,8 @@ def split_deep_products(program: Program) -> Program:
 
 def slice_depth(entries: list[Entry], entry: Entry) -> int:
     """Elements of k in a slice, 0 for a product that stays whole."""
-    *batch, m, n = entry.shape
-    k = entries[entry.src[0]].shape[-1]
+    *batch, m, n = map(hint, entry.shape)
+    k = hint(entries[entry.src[0]].shape[-1])
     if min(m, n) <= FEW:
         blocks = math.ceil(max(m, n) / PIECE_RUN) * math.prod(batch)
         if blocks >= ENOUGH_RUNS:

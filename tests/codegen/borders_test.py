@@ -73,6 +73,23 @@ for size in (0, 1, 3, 16, 17, 63, 64, 65, 130, 1000):
         check(lent(x)[:, lent(index, grad.int64)], x[:, index])
         check(lent(x, grad.float16).max(1).values.float(), x.astype(np.float16).max(1))
 
+# From the third size on these are kernels of open sizes.
+for size in (20, 40, 33, 64, 65, 17, 16, 7, 5, 3, 2, 130, 31, 37):
+    tall, wide, one = (
+        random.standard_normal(s).astype(np.float32) for s in ((size, 24), (9, size), (1, size))
+    )
+    check(lent(wide) @ lent(tall), wide @ tall)
+    check(lent(tall) @ lent(tall).T, tall @ tall.T)
+    check(lent(one) @ lent(tall), one @ tall)
+    check(lent(tall).T @ lent(wide).T, tall.T @ wide.T)
+    check(grad.cat([lent(wide), lent(wide[:, :1])], 1), np.concatenate([wide, wide[:, :1]], 1))
+    check(grad.cat([lent(tall), lent(tall[:1])], 0), np.concatenate([tall, tall[:1]], 0))
+    check(lent(wide).T + 1, wide.T + 1)
+    q, k, v = lent(tall[None, :1]), lent(tall[None]), lent(tall[None])
+    weights = np.exp(tall[:1] @ tall.T / 24**0.5)
+    weights = weights / weights.sum()
+    check(grad.nn.functional.scaled_dot_product_attention(q, k, v)[0], weights @ tall)
+
 conv2d = grad.nn.functional.conv2d
 lower_convolution.pays = lambda g: True
 for channels, height, width, filters, size, stride, groups, precision in (

@@ -102,6 +102,7 @@ class EmulatedBackend(CpuBackend):
     """Kernels for AArch64, each run in a process of its own under qemu, on one thread."""
 
     name = "emulated"
+    open_sizes = False
 
     def __init__(self, directory: Path) -> None:
         super().__init__(MACHINES["aarch64"])

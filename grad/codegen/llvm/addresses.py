@@ -15,6 +15,7 @@ from grad.codegen.llvm.builder import Builder, Value, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast
 from grad.dtype import DType, dtypes
 from grad.graph.index import Atom, Dynamic, Index, Quotient, Remainder, Variable
+from grad.graph.sizes import is_fixed
 from grad.kernel.ir import Load, Loop, Statement, Store
 
 
@@ -138,7 +139,7 @@ class Addresses:
             value = value if coefficient == 1 else b.mul(value, coefficient)
             total = value if total is None else b.add(total, value)
         if total is None:
-            return Value(str(index.constant), "i64")
+            return b.size(index.constant)
         if index.constant:
             total = b.add(total, index.constant)
         self.numbers[-1][index] = total
@@ -173,7 +174,13 @@ class Addresses:
         narrow = atom.index.high + lift * divisor < 2**31 and lanes_of(inner.type) > 1
         if narrow:
             inner = b.convert("trunc", inner, "i32")
-        result = b.binary("udiv" if isinstance(atom, Quotient) else "urem", inner, divisor)
+        is_quotient = isinstance(atom, Quotient)
+        if narrow and not is_fixed(divisor):
+            result = _divided_open(b, inner, divisor)
+            if not is_quotient:
+                result = b.sub(inner, b.mul(result, divisor))
+        else:
+            result = b.binary("udiv" if is_quotient else "urem", inner, divisor)
         if narrow:
             result = b.convert("zext", result, "i64")
         return b.sub(result, lift) if lift and isinstance(atom, Quotient) else result
@@ -228,7 +235,7 @@ class Addresses:
             offsets = self.number(others, lanes)
         if linear:
             base = b.gep(storage, base, b.mul(lanes.first, linear))
-            steps = b.vector("i64", [lane * linear for lane in range(lanes.count)])
+            steps = self.multiples(linear, lanes)
             offsets = steps if offsets is None else b.add(offsets, steps)
             reach = (lanes.count - 1) * linear
             low, high = low + min(reach, 0), high + max(reach, 0)
@@ -236,6 +243,12 @@ class Addresses:
         if low >= -(2**31) and high < 2**31:
             offsets = b.convert("trunc", offsets, "i32")
         return base, offsets
+
+    def multiples(self, step: int, lanes: Lanes) -> Value:
+        """0, `step`, twice that ... one a lane."""
+        if is_fixed(step):
+            return self.b.vector("i64", [lane * step for lane in range(lanes.count)])
+        return self.b.mul(lanes.numbers(self.b), step)
 
     def outer_part(self, index: Index, lanes: Lanes | None) -> Index:
         """The part that does not change in the innermost loop: `prepare` has made its pointer
@@ -245,6 +258,18 @@ class Addresses:
         innermost = next(reversed(self.variables), None)
         kept = tuple(t for t in fixed.terms if not _mentions(t[0], innermost))
         return Index(kept, index.constant)
+
+
+def _divided_open(b: Builder, dividend: Value, divisor: int) -> Value:
+    """Lanes of 32 bits divided by a number that is not fixed.
+
+    Processors have no such instruction. In floating-point numbers of 64 bits, half more than the
+    dividend is so far from any whole number of divisors that rounding does not matter.
+    """
+    one, half = b.const("double", 1.0), 0.5
+    factor = b.fdiv(one, b.convert("uitofp", b.size(divisor), "double"))
+    numbers = b.fadd(b.convert("uitofp", dividend, "double"), half)
+    return b.convert("fptoui", b.fmul(numbers, b.splat(factor, lanes_of(numbers.type))), "i32")
 
 
 def _mentions(atom: Atom, variable: Variable | None) -> bool:

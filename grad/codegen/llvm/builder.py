@@ -2,19 +2,19 @@
 
 `Builder` appends instructions and hands back `Value`s (a name and its LLVM type); `Builder.loop`
 writes a counted loop with carried values (phis), which is the only control flow that kernels need.
-`Types` of
-vectors follow from a lane count: one lane means a scalar, so the same emitting code serves both.
-`elementary.py` builds functions such as exp on top of this, `pointwise.py` whole loop nests,
+Types of vectors follow from a lane count: one lane means a scalar, so the same emitting code serves
+both. `elementary/` builds functions such as exp on top of this, `loops.py` whole loop nests,
 `contraction/emit.py` matrix products.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-import numpy as np
+from grad.codegen.llvm.literals import literal
+from grad.codegen.llvm.open_sizes import OpenSizes
+from grad.graph.sizes import Size, is_fixed
 
 
 class Value(NamedTuple):
@@ -44,24 +44,6 @@ def with_element(type_name: str, element: str) -> str:
     return vector_type(element, lanes_of(type_name))
 
 
-def literal(element: str, value: float | int | bool) -> str:
-    """The text of a constant of a scalar type. Floats are written as the bits of the double."""
-    if element == "i1":
-        return "true" if value else "false"
-    if element.startswith("i"):
-        return str(int(value))
-    if element == "ptr":
-        return "null"
-    with np.errstate(over="ignore"):
-        rounded = float(
-            {"float": np.float32, "double": np.float64, "half": np.float16}[element](value)
-        )
-    bits = f"{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
-    if element == "half":
-        return "0xH" + np.float16(rounded).tobytes()[::-1].hex().upper()
-    return "0x" + bits
-
-
 class Builder:
     """The body of one LLVM function under construction.
 
@@ -69,11 +51,19 @@ class Builder:
         features: CPU feature names that are present (``{"avx512f", "fma", ...}``), for
             target-specific forms.
         vector_bytes: bytes of the widest vector register to plan for (64, 32 or 16).
+        open_sizes: sizes that are arguments, for all functions of a module; None fixes them.
     """
 
-    def __init__(self, features: frozenset[str] = frozenset(), vector_bytes: int = 16) -> None:
+    def __init__(
+        self,
+        features: frozenset[str] = frozenset(),
+        vector_bytes: int = 16,
+        open_sizes: OpenSizes | None = None,
+    ) -> None:
         self.features = features
         self.vector_bytes = vector_bytes
+        self.open_sizes = open_sizes
+        self.header: dict[str, str] = {}
         self.lines: list[str] = []
         self.declarations: dict[str, str] = {}
         self.constants: dict[str, str] = {}
@@ -83,7 +73,7 @@ class Builder:
 
     def sibling(self) -> Builder:
         """A builder for another function of the same module: it shares declarations and tables."""
-        other = Builder(self.features, self.vector_bytes)
+        other = Builder(self.features, self.vector_bytes, self.open_sizes)
         other.declarations, other.constants = self.declarations, self.constants
         return other
 
@@ -113,10 +103,22 @@ class Builder:
     # -- constants ---------------------------------------------------------------------------------
     def const(self, type_name: str, value: float | int | bool) -> Value:
         """A constant of a scalar or vector type (a splat)."""
+        if isinstance(value, Size):
+            number, element = self.size(cast(int, value)), element_of(type_name)
+            number = number if element == "i64" else self.convert("trunc", number, element)
+            return self.splat(number, lanes_of(type_name))
         text = literal(element_of(type_name), value)
         if type_name[0] == "<":
             text = f"splat ({element_of(type_name)} {text})"
         return Value(text, type_name)
+
+    def size(self, number: int) -> Value:
+        """A size as i64: a constant, or, if it is not fixed, an argument of the kernel."""
+        if is_fixed(number) or self.open_sizes is None:
+            return Value(str(number), "i64")  # which fixes it
+        name, text = self.open_sizes.loaded(number)
+        self.header[name] = text  # at the beginning of the function: it is known everywhere
+        return Value(name, "i64")
 
     def like(self, value: Value | float | int | bool, other: Value) -> Value:
         """`value` itself, or a constant of `other`'s type when it is a Python number."""
@@ -244,7 +246,7 @@ class Builder:
     # -- memory ------------------------------------------------------------------------------------
     def gep(self, element: str, pointer: Value, offset: Value | int) -> Value:
         """Address `offset` elements after `pointer`."""
-        index = offset if isinstance(offset, Value) else Value(str(offset), "i64")
+        index = offset if isinstance(offset, Value) else self.size(offset)
         if index.text == "0":
             return pointer
         return self.emit(
@@ -298,9 +300,8 @@ class Builder:
         (or the initial ones when it does not run). `at_least_once` leaves out the test before the
         first turn.
         """
-        begin, end, stride = (
-            v if isinstance(v, Value) else Value(str(v), "i64") for v in (start, stop, step)
-        )
+        numbers = (start, stop, step)
+        begin, end, stride = (v if isinstance(v, Value) else self.size(v) for v in numbers)
         head, after = self.fresh("loop"), self.fresh("after")
         latch = self.fresh("latch")
         before = self._block
@@ -375,7 +376,8 @@ class Builder:
         prefix = (
             f"define {linkage + ' ' if linkage else ''}void @{name}({parameters}) #0 {{\nentry:\n"
         )
-        return prefix + "\n".join([*self.arrays, *self.lines]) + "\n  ret void\n}\n"
+        lines = [*self.arrays, *self.header.values(), *self.lines]
+        return prefix + "\n".join(lines) + "\n  ret void\n}\n"
 
     def preamble(self) -> str:
         """Declarations and constant tables that the functions written so far need."""

@@ -19,6 +19,8 @@ from grad.codegen.llvm.attention import plan as attention_plan
 from grad.codegen.llvm.contraction.phase import contraction_phase
 from grad.codegen.llvm.convolution.phase import convolution_phase, convolution_weight_phase
 from grad.codegen.llvm.loops import phase_text
+from grad.codegen.llvm.open_sizes import OpenSizes
+from grad.graph.sizes import hint
 from grad.kernel.cost import phase_cost
 from grad.kernel.ir import (
     Attention,
@@ -62,6 +64,7 @@ class CpuBackend:
     """
 
     name = "cpu"
+    open_sizes = True
 
     def __init__(self, machine: Host) -> None:
         self.machine = machine
@@ -110,8 +113,9 @@ class CpuBackend:
             return convolution_weight_phase(self.machine, SYMBOL, kernel, last)
         assert isinstance(last, Loop)
         machine = self.machine
-        text = phase_text(kernel, phase, SYMBOL, machine.features, machine.vector_bytes)
-        words = argument_words(kernel.parameters)
+        sizes = OpenSizes(len(kernel.parameters))
+        text = phase_text(kernel, phase, SYMBOL, machine.features, machine.vector_bytes, sizes)
+        words = (*argument_words(kernel.parameters), *sizes.words())
         _, scratch_bytes = scratch_layout(kernel.parameters)
         nanoseconds = phase_cost((last,)) * COST_NANOSECONDS
         return CompiledPhase(
@@ -169,7 +173,7 @@ def grain(phase: Sequence[Statement], loop: Loop) -> int:
     Few chunks are a power of two of about the same size, so that two, four or eight threads have
     as much to do each.
     """
-    items = max(loop.variable.size, 1)
+    items = max(hint(loop.variable.size), 1)
     each = phase_cost((loop,)) / items
     wanted = max(int(GRAIN_COST / max(each, 1e-6)), 1)
     chunks = ceil(items / wanted)

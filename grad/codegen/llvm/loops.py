@@ -29,6 +29,7 @@ from grad.codegen.llvm.memory import (
     where_held,
 )
 from grad.codegen.llvm.named_rows import foresee, look_ahead
+from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.repeats import find_repeat, load_repeat
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, past_a_line, stage
@@ -37,6 +38,7 @@ from grad.dtype import DType, dtypes
 from grad.graph.index import Variable
 from grad.graph.positions import Guard
 from grad.graph.primitives import COMBINE, Primitive, identity
+from grad.graph.sizes import is_fixed
 from grad.kernel.ir import (
     Accumulate,
     Count,
@@ -65,9 +67,10 @@ def phase_text(
     name: str,
     features: frozenset[str],
     vector_bytes: int,
+    open_sizes: OpenSizes | None = None,
 ) -> str:
     """The module text of one phase without contractions."""
-    b = Builder(features, vector_bytes)
+    b = Builder(features, vector_bytes, open_sizes)
     emitter = Emitter(b, kernel.parameters)
     emitter.load_parameters(used_parameters(phase))
     for statement in phase:
@@ -134,11 +137,9 @@ class Emitter:
         number = s.number
         if element.startswith("i") and element != "i1":
             number = int(number)
-        value = self.b.const(element, number)
         if s.dtype.kind == "f" and s.dtype.itemsize == 2:
             number = float(s.dtype.numpy.type(number))
-            value = self.b.const(element, number)
-        self.define(s.value, value, s.dtype)
+        self.define(s.value, self.b.const(element, number), s.dtype)
 
     def scalar(self, s: Scalar) -> None:
         """A scalar argument: its bytes are in its slot."""
@@ -290,7 +291,7 @@ class Emitter:
     def bounds(self, loop: Loop) -> tuple[Value, Value]:
         if loop.parallel:
             return Value("%begin", "i64"), Value("%end", "i64")
-        size = Value(str(loop.variable.size), "i64")
+        size = self.b.size(loop.variable.size)
         if loop.limit is None:
             return Value("0", "i64"), size
         limit = self.addresses.number(loop.limit, None)
@@ -326,12 +327,11 @@ class Emitter:
         narrow = lane_count(loop, self.b.vector_bytes)
         wide = narrow * registers(loop)
         size = loop.variable.size
-        static = not loop.parallel and loop.limit is None
-        while not loop.parallel and wide > narrow and size < wide:
+        static = not loop.parallel and loop.limit is None and is_fixed(size)
+        while is_fixed(size) and not loop.parallel and wide > narrow and size < wide:
             wide //= 2
         self.addresses.prepare(loop, None)
-        before = {a: self.values[a] for a in carried}
-        totals = dict(before)
+        totals = {a: self.values[a] for a in carried}
         b = self.b
         rest = start
         aligned = self.aligned(loop, start, narrow)

@@ -56,7 +56,7 @@ def prefetches(rows: Loop, parameters: Mapping[int, Parameter]) -> dict[Variable
     loops = [dearest, second] if shared else [dearest]
     found: dict[Variable, tuple[Soon, ...]] = {}
     for number, asking in enumerate(loops):
-        own = variable(asking.variable.name, size)
+        own = variable(asking.variable.name, asking.variable.size)
         first = number * -(-size // len(loops))
         wanted = [s for loop in inner for s in _accesses(loop, rows.variable, own, parameters)]
         reads = [replace(s, first=first, parts=len(loops)) for s in wanted if not s.written]

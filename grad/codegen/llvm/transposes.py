@@ -20,6 +20,7 @@ from grad.codegen.llvm.conversions import STORAGE
 from grad.codegen.llvm.lanes import lanes_below
 from grad.codegen.llvm.squares import transpose
 from grad.graph.index import Index, Variable
+from grad.graph.sizes import is_multiple
 from grad.kernel.ir import Load, Loop, Parameter, Store
 
 LINE_BYTES = 64
@@ -127,7 +128,7 @@ def past_a_line(
     if store.index.coefficient(columns.variable) != 1 or store.index.dynamics():
         return None
     steps = [c for atom, c in store.index.terms if atom != columns.variable]
-    if all(number % lanes == 0 for number in (*steps, store.index.constant)):
+    if all(is_multiple(number, lanes) for number in (*steps, store.index.constant)):
         return None
     dtype = parameters[store.parameter].dtype
     with addresses.inside(columns.variable, start):

@@ -19,6 +19,7 @@ from grad.codegen.llvm.contraction.plan import TILE_ROWS, TILE_ROWS_WITHOUT_FMA
 from grad.codegen.llvm.instructions import element_type
 from grad.dtype import dtypes
 from grad.graph.attention import LOG2_E
+from grad.graph.sizes import hint
 from grad.kernel.cost import attention_operations
 from grad.kernel.ir import Attention, Rows
 
@@ -57,7 +58,7 @@ def choose(s: Attention, features: frozenset[str], vector_bytes: int, l2_bytes: 
     sizes |= _scratch(code, sizes, l2_bytes)
     sizes |= _strides(code, operands)
     items = batch * (sizes["chunks"] * sizes["member_chunks"] + sizes["key_chunks"])
-    each = attention_operations(s) / max(items, 1)
+    each = attention_operations(s) / max(hint(items), 1)
     return Choice(
         code,
         items,

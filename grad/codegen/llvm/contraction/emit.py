@@ -32,6 +32,7 @@ from grad.codegen.llvm.contraction.structure import (
 )
 from grad.codegen.llvm.contraction.tile_loops import TiledPiece, TileFunctions
 from grad.codegen.llvm.contraction.vector_product import Piece, vector_product
+from grad.codegen.llvm.open_sizes import OpenSizes
 
 __all__ = [
     "Choice",
@@ -54,6 +55,7 @@ def emit(
     epilogue: Epilogue,
     first_argument: int = 0,
     prologues: Prologues = (None, None),
+    open_sizes: OpenSizes | None = None,
 ) -> str:
     """The text of a module that defines `name` for `structure`.
 
@@ -65,7 +67,7 @@ def emit(
     """
     if structure.swapped:
         prologues = (prologues[1], prologues[0])
-    b = Builder(features, vector_bytes)
+    b = Builder(features, vector_bytes, open_sizes)
     inputs = Inputs(b, structure, first_argument)
     texts: list[str] = []
     if structure.kind is Kind.TILED:

@@ -21,7 +21,9 @@ from grad.codegen.llvm.contraction.problem import Problem
 from grad.codegen.llvm.contraction.search import search
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter
+from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.graph.index import Index, Variable
+from grad.graph.sizes import hint
 from grad.kernel.ir import Kernel, Let, Load, Scalar, Statement, Store
 from grad.kernel.ir_contraction import Contraction, Operand
 from grad.runtime.cpu.host import Host, host
@@ -53,7 +55,7 @@ def contraction_phase(
         bool(a.prologue),
         bool(b.prologue),
     )
-    tuning = search(problem, machine) if settings.search and machine == host() else None
+    tuning = search(problem.typical, machine) if settings.search and machine == host() else None
     choice = choose(problem, tuning)
     before = phase[:-1]
     epilogue = _Epilogue(kernel, before, nest)
@@ -61,19 +63,23 @@ def contraction_phase(
         _Prologue(kernel, before, nest, a, nest.row).open if a.prologue else None,
         _Prologue(kernel, before, nest, b, nest.column).open if b.prologue else None,
     )
+    first = len(kernel.parameters)
+    sizes = OpenSizes(first + 3 + len(choice.arguments))
     text = emit(
         replace(choice.structure, long_epilogue=epilogue.cost > LONG_EPILOGUE),
         symbol,
         machine.features,
         machine.vector_bytes,
         epilogue.emit,
-        len(kernel.parameters),
+        first,
         prologues,
+        sizes,
     )
     words = [(p.number, 0) for p in kernel.parameters]
     words.extend((o.parameter, o.index.constant * types[o.parameter].itemsize) for o in (a, b))
     words.append((SCRATCH, 0))
     words.extend((CONSTANT, number) for number in choice.arguments)
+    words.extend(sizes.words())
     return CompiledPhase(
         text,
         tuple(words),
@@ -93,8 +99,8 @@ def _stride(index: Index, variable: Variable) -> int:
 
 def contraction_nanoseconds(nest: Contraction) -> float:
     """About how long one thread takes for the arithmetic and for reading the operands."""
-    batch = prod(v.size for v in nest.batch)
-    m, n, k = nest.row.size, nest.column.size, nest.k.size
+    batch = prod(hint(v.size) for v in nest.batch)
+    m, n, k = (hint(v.size) for v in (nest.row, nest.column, nest.k))
     operations, elements = 2.0 * batch * m * n * k, batch * (m * k + k * n + m * n)
     return operations * OPERATION_NANOSECONDS + elements * ELEMENT_NANOSECONDS
 

@@ -41,11 +41,15 @@ class Tiling:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Row tiles and column panels with the numbers of blocks that they are cut in."""
+    """Row tiles and column panels with the numbers of blocks that they are cut in, and how many
+    `tiles` and `panels` a block has at most.
+    """
 
     tiling: Tiling
     row_blocks: int
     column_blocks: int
+    tiles: int
+    panels: int
 
 
 def cut(
@@ -85,14 +89,13 @@ def _cuts(problem: Problem, tiling: Tiling, depth: int, most: int, pack_b: bool)
     for rows in range(least_rows, min(max(most // least_columns, least_rows), tiling.tiles) + 1):
         most_columns = min(max(most // rows, least_columns), tiling.panels)
         for columns in range(least_columns, most_columns + 1):
-            yield Cut(tiling, rows, columns)
+            in_block = ceil_div(tiling.tiles, rows), ceil_div(tiling.panels, columns)
+            yield Cut(tiling, rows, columns, *in_block)
 
 
 def _cycles(problem: Problem, found: Cut, pack_a: bool, pack_b: bool) -> float:
     """About how many cycles the largest piece takes."""
-    tiling = found.tiling
-    tiles = ceil_div(tiling.tiles, found.row_blocks)
-    panels = ceil_div(tiling.panels, found.column_blocks)
+    tiling, tiles, panels = found.tiling, found.tiles, found.panels
     rows = tiles * tiling.heights[-1] + min(tiles, tiling.large_tiles)
     vectors = panels * tiling.widths[-1] + min(panels, tiling.wide_panels)
     of_a = (PACKING_A if pack_a else READING_A) * rows / problem.lanes

@@ -16,9 +16,9 @@ computed inside one piece, so results are the same to the bit on any number of t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from grad.codegen.llvm.contraction.pieces import PIECES, Tiling, cut, even_blocks
+from grad.codegen.llvm.contraction.pieces import PIECES, Cut, Tiling, cut, even_blocks
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction.structure import (
     TILES_PACKED_TOGETHER,
@@ -27,6 +27,7 @@ from grad.codegen.llvm.contraction.structure import (
     Kind,
     Layout,
 )
+from grad.graph.sizes import hint, is_fixed
 
 # Rows of the register tile for a panel of so many vectors, by the number of vector registers.
 # Accumulators, the vectors of B and one broadcast must fit: a 7 x 4 tile (33 registers) halves the
@@ -59,6 +60,7 @@ PIECE_BYTES = 1 << 18  # smallest piece of a vector product, of matrix read
 # needs more: at least, for runs of a kilobyte, and of a large matrix, for runs of a page.
 COLUMNS_OF_BLOCK: Mapping[Kind, tuple[int, int]] = {Kind.STREAM: (240, 1024), Kind.DOT: (32, 128)}
 FEWEST_BLOCKS = 4  # of a product that is large enough
+LEAST_OPEN = 4  # row tiles, and column panels, of a piece where there may be more than now
 READERS = (2, 4)  # threads that should be equally busy; more seldom read faster
 GRAIN_OPERATIONS = 500_000
 
@@ -113,10 +115,11 @@ def _turns(problem: Problem, kind: Kind) -> int:
     most = {1: 8, 2: problem.registers // 4, 3: problem.registers // 8, 4: problem.registers // 8}[
         problem.m
     ]
-    return ceil_div(problem.n, ceil_div(problem.n, most))
+    return ceil_div(problem.n, ceil_div(problem.n, most)) if is_fixed(problem.n) else most
 
 
 def _vector_product(problem: Problem, kind: Kind, *, swapped: bool) -> Choice:
+    problem = replace(problem, m=int(problem.m))
     m, n, k, lanes, size = problem.m, problem.n, problem.k, problem.lanes, problem.size
     in_place = problem.a_layout is Layout.K_CONTIGUOUS and not problem.a_computed
     pack_a = kind is Kind.DOT and not in_place
@@ -128,19 +131,17 @@ def _vector_product(problem: Problem, kind: Kind, *, swapped: bool) -> Choice:
         (m,),
         (_turns(problem, kind),),
         pack_a=pack_a,
-        masked=n % lanes != 0,
+        masked=problem.has_partial_vector,
         swapped=swapped,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
         a_computed=problem.a_computed,
         b_computed=problem.b_computed,
     )
-    least, most = COLUMNS_OF_BLOCK[kind]
-    wanted = round_up(ceil_div(PIECE_BYTES // problem.b_memory.itemsize, k), lanes)
-    blocks = max(ceil_div(n, max(most, wanted)), min(FEWEST_BLOCKS, n // max(least, wanted)), 1)
-    vectors = ceil_div(n, lanes)
-    blocks = even_blocks(vectors, blocks, n // least, max(1, problem.batch), READERS)
-    columns = round_up(ceil_div(n, blocks), lanes)
+    typical = problem.typical
+    columns = round_up(ceil_div(typical.n, _column_blocks(typical, kind)), lanes)
+    if not is_fixed(n):  # blocks keep their size where there are more of them
+        columns = max(columns, round_up(COLUMNS_OF_BLOCK[kind][0], lanes))
     blocks = ceil_div(n, columns)
     a_offset = round_up(m * columns * size, 64)
     scratch = a_offset + (round_up(m * round_up(k, lanes) * size, 64) if pack_a else 0)
@@ -151,8 +152,18 @@ def _vector_product(problem: Problem, kind: Kind, *, swapped: bool) -> Choice:
         "scratch_bytes": scratch,
         "a_offset": a_offset,
     }
-    grain = max(1, GRAIN_OPERATIONS // (2 * m * k * columns))
+    grain = max(1, GRAIN_OPERATIONS // (2 * m * hint(k) * hint(columns)))
     return Choice(structure, blocks * problem.batch, grain, scratch, _ordered(structure, arguments))
+
+
+def _column_blocks(problem: Problem, kind: Kind) -> int:
+    """Blocks that the columns of the matrix are cut in."""
+    n, lanes = problem.n, problem.lanes
+    least, most = COLUMNS_OF_BLOCK[kind]
+    wanted = round_up(ceil_div(PIECE_BYTES // problem.b_memory.itemsize, problem.k), lanes)
+    blocks = max(ceil_div(n, max(most, wanted)), min(FEWEST_BLOCKS, n // max(least, wanted)), 1)
+    vectors = ceil_div(n, lanes)
+    return even_blocks(vectors, blocks, n // least, max(1, problem.batch), READERS)
 
 
 def _ordered(structure: Contraction, arguments: Mapping[str, int]) -> tuple[int, ...]:
@@ -167,6 +178,16 @@ def _balanced(total: int, pieces: int) -> tuple[tuple[int, ...], int, int]:
     """
     small, larger = divmod(total, pieces)
     return ((small + 1, small) if larger else (small,)), pieces, larger
+
+
+def _balanced_open(total: int, largest: int) -> tuple[tuple[int, ...], int, int]:
+    """The same of an open number: pieces of two sizes that any number like it can be cut in."""
+    while largest > 1:
+        pieces = ceil_div(total, largest)
+        if total >= (largest - 1) * pieces:
+            return (largest, largest - 1), pieces, total - (largest - 1) * pieces
+        largest -= 1
+    return (1,), total, 0
 
 
 def _tilings(problem: Problem, near: bool, narrow: bool) -> list[Tiling]:
@@ -197,18 +218,40 @@ def _tilings(problem: Problem, near: bool, narrow: bool) -> list[Tiling]:
     ]
 
 
+def _opened(problem: Problem, found: Cut) -> Cut:
+    """`found`, for a typical size, for all sizes that are open: blocks are as large, and there are
+    more or less of them.
+    """
+    if not is_fixed(problem.m):
+        heights, tiles, large_tiles = _balanced_open(problem.m or 1, found.tiling.heights[0])
+        tiling = replace(found.tiling, heights=heights, tiles=tiles, large_tiles=large_tiles)
+        in_block = max(found.tiles, LEAST_OPEN)
+        found = replace(found, tiling=tiling, row_blocks=ceil_div(tiles, in_block), tiles=in_block)
+    if not is_fixed(problem.n):
+        vectors = ceil_div(problem.n, problem.lanes) or 1
+        widths, panels, wide_panels = _balanced_open(vectors, found.tiling.widths[0])
+        tiling = replace(found.tiling, widths=widths, panels=panels, wide_panels=wide_panels)
+        in_block = max(found.panels, LEAST_OPEN)
+        found = replace(
+            found, tiling=tiling, column_blocks=ceil_div(panels, in_block), panels=in_block
+        )
+    return found
+
+
 def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     k, lanes = problem.k, problem.lanes
-    pack_a = problem.converts_a or not _a_in_place(problem)
+    typical = problem.typical
+    pack_a = problem.converts_a or not _a_in_place(typical)
     in_place = _depth_in_place(problem, tuning)
     pack_b = in_place == 0
-    far = not pack_b and k * problem.n * problem.size > problem.l2_bytes // FAR_SHARE
+    far = not pack_b and typical.k * typical.n * problem.size > problem.l2_bytes // FAR_SHARE
     depth, depth_blocks = k, ceil_div(k, in_place or tuning.depth_limit)
     if depth_blocks > 1:
         depth = round_up(ceil_div(k, depth_blocks), DEPTH_STEP)
-    tilings = _tilings(problem, not far, tuning.narrow)
-    found = cut(problem, tilings, depth, tuning.pieces, pack_a, pack_b)
+    tilings = _tilings(typical, not far, tuning.narrow)
+    found = _opened(problem, cut(typical, tilings, hint(depth), tuning.pieces, pack_a, pack_b))
     tiling, row_blocks, column_blocks = found.tiling, found.row_blocks, found.column_blocks
+    tiles, panels = found.tiles, found.panels
     structure = Contraction(
         problem.element,
         lanes,
@@ -220,20 +263,19 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         problem.b_layout if pack_b else Layout.COLUMN_CONTIGUOUS,
         pack_a,
         pack_b,
-        masked=problem.n % lanes != 0,
+        masked=problem.has_partial_vector,
         split_depth=depth < k,
         prefetch=far,
         pack_in_tiles=_packs_in_tiles(problem, pack_a, pack_b, row_blocks),
         prefetch_rows=not pack_a
         and problem.a_layout is Layout.K_CONTIGUOUS
-        and problem.m * k * problem.size > problem.l2_bytes // FAR_SHARE,
+        and typical.m * typical.k * problem.size > problem.l2_bytes // FAR_SHARE,
         prefetch_blocks=pack_b and problem.b_layout is Layout.COLUMN_CONTIGUOUS,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
         a_computed=problem.a_computed,
         b_computed=problem.b_computed,
     )
-    tiles, panels = ceil_div(tiling.tiles, row_blocks), ceil_div(tiling.panels, column_blocks)
     at_once = _panels_at_once(problem, structure, panels, depth)
     arguments = {
         **problem.arguments(),
@@ -250,7 +292,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         **_scratch(structure, tiles, at_once, depth),
     }
     items = row_blocks * column_blocks * problem.batch if problem.m and problem.n else 0
-    operations = 2 * tiles * tiling.heights[0] * panels * tiling.widths[0] * lanes * k
+    operations = 2 * hint(tiles * panels * k) * tiling.heights[0] * tiling.widths[0] * lanes
     grain = max(1, GRAIN_OPERATIONS // max(1, operations))
     return Choice(
         structure, items, grain, arguments["scratch_bytes"], _ordered(structure, arguments)
@@ -261,8 +303,10 @@ def _packs_in_tiles(problem: Problem, pack_a: bool, pack_b: bool, row_blocks: in
     """Whether tiles pack B, which they must be able to read in place: the first one of a block of
     rows, which is a large one where all rows are one block.
     """
+    if not is_fixed(row_blocks):
+        return False
     in_place = problem.b_layout is Layout.COLUMN_CONTIGUOUS and not problem.converts_b
-    masked = problem.n % problem.lanes != 0
+    masked = problem.has_partial_vector
     emulated = masked and problem.lanes * problem.size < EMULATED_MASK_BYTES
     return pack_b and not pack_a and in_place and row_blocks == 1 and not emulated
 
@@ -273,7 +317,7 @@ def _panels_at_once(problem: Problem, structure: Contraction, panels: int, depth
     """
     if structure.pack_a or not structure.prefetch_blocks:
         return panels
-    panel_bytes = max(1, depth * structure.vectors[0] * structure.lanes * structure.size)
+    panel_bytes = max(1, hint(depth) * structure.vectors[0] * structure.lanes * structure.size)
     fitting = max(1, problem.l2_bytes // BLOCK_SHARE // panel_bytes)
     return ceil_div(panels, ceil_div(panels, fitting))
 
@@ -315,9 +359,10 @@ def _depth_in_place(problem: Problem, tuning: Tuning) -> int:
     """
     if problem.b_layout is not Layout.COLUMN_CONTIGUOUS or problem.converts_b:
         return 0
-    masked = problem.n % problem.lanes != 0
+    masked = problem.has_partial_vector
     if masked and problem.lanes * problem.size < EMULATED_MASK_BYTES:
         return 0
+    problem = problem.typical
     if tuning.pack_b is not None:
         return 0 if tuning.pack_b else tuning.depth_limit
     row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size

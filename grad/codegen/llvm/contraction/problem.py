@@ -7,7 +7,7 @@ product with the operands exchanged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from grad.codegen.llvm.contraction.structure import (
@@ -17,6 +17,7 @@ from grad.codegen.llvm.contraction.structure import (
     Layout,
 )
 from grad.dtype import DType
+from grad.graph.sizes import hint, is_fixed
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -48,6 +49,19 @@ class Problem:
     b_computed: bool
 
     @property
+    def typical(self) -> Problem:
+        """The product with fixed sizes, for estimates: an example's where sizes are open."""
+        return replace(
+            self,
+            batch_sizes=tuple(map(hint, self.batch_sizes)),
+            m=hint(self.m),
+            n=hint(self.n),
+            k=hint(self.k),
+            a_strides=tuple(map(hint, self.a_strides)),
+            b_strides=tuple(map(hint, self.b_strides)),
+        )
+
+    @property
     def size(self) -> int:
         return ELEMENT_BYTES[self.element]
 
@@ -58,6 +72,11 @@ class Problem:
     @property
     def operations(self) -> int:
         return 2 * self.batch * self.m * self.n * self.k
+
+    @property
+    def has_partial_vector(self) -> bool:
+        """Whether columns may be no whole number of vectors."""
+        return not is_fixed(self.n) or self.n % self.lanes != 0
 
     @property
     def converts_a(self) -> bool:

@@ -154,7 +154,7 @@ class _Copier:
         """Store ``value(j)`` for elements begin .. end - 1, the last vector so that it ends there;
         under a mask if they are known to be fewer than a vector holds."""
         b, lanes, size = self.b, self.lanes, self.source.size
-        if isinstance(end, int) and end < lanes:
+        if not isinstance(end, Value) and end < lanes:
             kept = b.vector("i1", [lane < end for lane in range(lanes)])
             b.masked_store(value(b.const("i64", 0)), target, size, kept)
             return

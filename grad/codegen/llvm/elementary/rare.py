@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of, literal, with_element
+from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of, with_element
 from grad.codegen.llvm.elementary.parts import FORMATS, PI
+from grad.codegen.llvm.literals import literal
 
 # C's fmod by long division: ten more bits of the dividend at a time, as many as still fit beside
 # the divisor's 53.
