@@ -16,6 +16,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from benchmarks.frameworks import FRAMEWORKS, missing_tool
 from benchmarks.runner import Effort, measure
 from benchmarks.workload import Arrays, Cost, Target, Workload, shaken, tiny
 from benchmarks.workloads import WORKLOADS
+from grad.runtime.cpu import limits as machine_limits
 
 NAMES = list(WORKLOADS)
 QUICKEST = Effort(rounds=2, batch_seconds=0.001, budget_seconds=1.0)
@@ -227,17 +229,18 @@ def test_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- limits ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("streaming", [False, True])
 def test_copying_loop_copies(streaming: bool) -> None:
-    source, target = limits.aligned(1 << 16), limits.aligned(1 << 16)
+    source, target = machine_limits.aligned(1 << 16), machine_limits.aligned(1 << 16)
     source[:] = np.random.default_rng(0).integers(256, size=source.size)
-    function = limits.memory_function(store=True, streaming=streaming)
+    function = machine_limits.memory_function(store=True, streaming=streaming)
     # What was read is kept by writing its union over the start, which is checked apart.
     function(1, target.ctypes.data, source.ctypes.data, source.size)
     np.testing.assert_array_equal(target[64:], source[64:])
 
 
 def test_limits_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "FOOTPRINTS", (1 << 18,))
-    monkeypatch.setattr(limits, "TRY_SECONDS", 1e-3)
+    rates = partial(machine_limits.memory_rates, footprints=(1 << 18,))
+    monkeypatch.setattr(limits, "memory_rates", rates)
+    monkeypatch.setattr(machine_limits, "TRY_SECONDS", 1e-3)
     found = limits.limits(2)
     assert found["operations"] > 1e8
     for kind in ("read", "copy"):

@@ -20,6 +20,7 @@ from grad.device import open_compiler
 from grad.engine.plan import Plan
 from grad.errors import GradError
 from grad.graph.assumptions import Assumptions
+from grad.graph.primitives import CONVOLVE, CONVOLVE_WEIGHT
 from grad.graph.sizes import concrete, symbol
 from grad.schedule.program import Walk, program_of
 from grad.schedule.sizes import sized_with, structure_of
@@ -34,6 +35,8 @@ STRUCTURES = 1024
 UNKNOWING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, GradError)
 # So many sizes get plans of their own first: those of training and of a last, smaller batch.
 FIXED_PLANS = 2
+# Operations whose kernels are planned for fixed sizes only.
+FIXED = frozenset((CONVOLVE, CONVOLVE_WEIGHT))
 # Where more templates than this are made, or so many first ones hold for one size alone, sizes are
 # better fixed.
 MOST_TEMPLATES = 16
@@ -159,6 +162,8 @@ def made_template(
     """A template for the last of the samples, `found`, and others that differ as the samples do;
     None where there can be none. Constants that differ are arguments, and those in `varying`.
     """
+    if any(node.op in FIXED for node in found.nodes):
+        return None
     assumptions = Assumptions()
     placed = placed_symbols(assumptions, [sample.sizes for sample in samples])
     if placed is None:
