@@ -145,7 +145,7 @@ class Runner:
         _, slots, buffers, _ = steady
         self._set_arguments(arguments, slots)
         buffers = buffers.copy()
-        work = []
+        work = []  # keeps what the slots point to until the run is over
         take = self._kept.take
         for number, slot, outputs in self._renewed:
             buffer = take(number)

@@ -17,8 +17,8 @@ from typing import Any
 
 from grad.runtime.comparisons import MISSING, Comparison, FirstDifference, Sort, interpreted
 from grad.runtime.cpu.comparisons_code import COMPARE, WORD
-from grad.runtime.cpu.compiler import compile_ir, register_symbol
-from grad.runtime.cpu.replay import method_definition, new_builtin
+from grad.runtime.cpu.compiler import compile_ir
+from grad.runtime.cpu.replay import method_definition, new_builtin, register_python_symbols
 
 PYTHON_SYMBOLS = (
     "PyDict_GetItemWithError",
@@ -34,12 +34,10 @@ COUNT_OFFSET = 0  # of an object's reference count, in CPython
 
 
 def _compile() -> Any:
-    for name in PYTHON_SYMBOLS:
-        address = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-        assert address is not None
-        register_symbol(name, address)
+    register_python_symbols(PYTHON_SYMBOLS)
     name = "grad_first_difference"
-    return method_definition(name, compile_ir(COMPARE, (name,), "comparisons")[name])
+    address = compile_ir(COMPARE, (name,), "comparisons")[name]
+    return method_definition(name, address, "The number of the first row that differs, or -1.")
 
 
 def _word(address: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import math
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -52,24 +52,31 @@ class MethodDefinition(ctypes.Structure):
     )
 
 
-def method_definition(name: str, address: int) -> MethodDefinition:
+def method_definition(name: str, address: int, documentation: str) -> MethodDefinition:
     """A definition that builtins may refer to for ever."""
-    definition = MethodDefinition(name.encode(), address, METH_FASTCALL, b"Replay a native plan.")
+    text = documentation.encode()
+    definition = MethodDefinition(name.encode(), address, METH_FASTCALL, text)
     keep_for_ever(definition)
     return definition
 
 
-def compile_replay() -> dict[str, MethodDefinition]:
-    """Compile the builtins; the interpreter's functions are given to the linker by address."""
-    for name in PYTHON_SYMBOLS:
+def register_python_symbols(names: Iterable[str]) -> None:
+    """Give functions of the interpreter to the linker, by address."""
+    for name in names:
         address = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
         assert address is not None
         register_symbol(name, address)
+
+
+def compile_replay() -> dict[str, MethodDefinition]:
+    """Compile the builtins."""
+    register_python_symbols(PYTHON_SYMBOLS)
     register_symbol("grad_none", id(None))
     register_symbol("grad_type_error", id(TypeError))
     names = ("grad_replay", "grad_replay_steps")
     addresses = compile_ir(EXECUTE + REPLAY, names, "the replay of plans")
-    return {name: method_definition(name, addresses[name]) for name in names}
+    what = "Replay a native plan."
+    return {name: method_definition(name, addresses[name], what) for name in names}
 
 
 DEFINITIONS = compile_replay()
