@@ -8,11 +8,13 @@ Read `Buffer`; the functions at the end are public.
 from __future__ import annotations
 
 import os
+from ctypes import Array, c_char
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from grad.runtime.buffer_pool import BufferPool, share_of
+from grad.runtime.buffer_pool import SIZES_REMEMBERED, BufferPool, share_of
 from grad.runtime.memory import Block
 
 _pool = BufferPool()
@@ -24,14 +26,10 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class _Export:
-    """What NumPy keeps as the base of a view: it holds the Buffer for as long as the view lives."""
-
-    __slots__ = ("__array_interface__", "buffer")
-
-    def __init__(self, buffer: Buffer, interface: dict[str, Any]) -> None:
-        self.buffer = buffer
-        self.__array_interface__ = interface
+@lru_cache(SIZES_REMEMBERED)
+def _bytes_type(nbytes: int) -> type[Array[c_char]]:
+    """C's type of so many bytes. Making such a type takes longer than an operation."""
+    return c_char * nbytes
 
 
 class Buffer:
@@ -98,28 +96,16 @@ class Buffer:
 
         Raises ValueError when an element would lie outside the buffer.
         """
-        lowest, highest = offset_bytes, offset_bytes + dtype.itemsize
-        for size, stride in zip(shape, strides_bytes, strict=True):
-            if stride < 0:
-                lowest += (size - 1) * stride
-            else:
-                highest += (size - 1) * stride
-        if 0 not in shape and not 0 <= lowest <= highest <= self.nbytes:
+        # NumPy keeps the object that it is given as the base of the array, and with it the buffer.
+        memory: Any = _bytes_type(self.nbytes).from_address(self.address)
+        memory.buffer = self
+        try:
+            return np.ndarray(shape, dtype, memory, offset_bytes, strides_bytes)
+        except ValueError as error:
             raise ValueError(
                 f"a view of shape {shape}, strides {strides_bytes} bytes and offset {offset_bytes} "
-                f"takes bytes {lowest} to {highest} of a buffer of {self.nbytes}."
-            )
-        # NumPy's interface has no name for the types of ml_dtypes: show them as bits first.
-        named = dtype.kind != "V"
-        interface = {
-            "version": 3,
-            "data": (self.address + offset_bytes, False),
-            "typestr": dtype.str if named else f"<u{dtype.itemsize}",
-            "shape": shape,
-            "strides": strides_bytes,
-        }
-        array = np.asarray(_Export(self, interface))
-        return array if named else array.view(dtype)
+                f"takes bytes outside of a buffer of {self.nbytes}."
+            ) from error
 
     def __repr__(self) -> str:
         kind = "external" if self._block is None else f"block of {self._block.size_class.capacity}"

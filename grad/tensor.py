@@ -538,10 +538,10 @@ def _comparison(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
 def _operator(row: Op) -> Callable[..., Any]:
     """The operator form of a row: another class may take the operation over, if it knows how to."""
     if row.operator in ("__eq__", "__ne__"):
-        return _comparison(row.call)
+        return _comparison(row.positional)
     if row.reflected is None:
         return row.call
-    call, reflected = row.call, row.reflected
+    call, reflected = row.positional, row.reflected
 
     def method(self: Tensor, other: Any) -> Any:
         try:
@@ -566,7 +566,7 @@ def bind(row: Op) -> None:
     if row.operator:
         setattr(Tensor, row.operator, _operator(row))
     if row.reflected:
-        setattr(Tensor, row.reflected, _reflected(row.call))
+        setattr(Tensor, row.reflected, _reflected(row.positional))
     if row.inplace_operator:
         setattr(Tensor, row.inplace_operator, inplace_form(row, row.inplace_operator))
 

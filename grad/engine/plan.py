@@ -54,6 +54,10 @@ class Memory(NamedTuple):
     scratch: Buffer | None
 
 
+# The last slots of a plan that needs neither arena nor scratch.
+NO_MEMORY = (0, 0)
+# A named tuple without the detour by its Python constructor.
+_memory = tuple.__new__
 # A function of C: after a kernel, what Python touches comes from far caches.
 _address = attrgetter("address")
 
@@ -100,11 +104,14 @@ class Plan:
 
     def reserve(self) -> Memory:
         """Take the memory of one run."""
-        return Memory(
-            list(map(Buffer, self.fresh)),
-            [] if self.plain else [Buffer(o.nbytes) for o in self.outputs if o.copy],
-            Buffer(self.arena_bytes) if self.arena_bytes else None,
-            Buffer(self.scratch_bytes) if self.scratch_bytes else None,
+        return _memory(
+            Memory,
+            (
+                [Buffer(nbytes) for nbytes in self.fresh],
+                [] if self.plain else [Buffer(o.nbytes) for o in self.outputs if o.copy],
+                Buffer(self.arena_bytes) if self.arena_bytes else None,
+                Buffer(self.scratch_bytes) if self.scratch_bytes else None,
+            ),
         )
 
     def execute(

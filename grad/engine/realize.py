@@ -15,11 +15,12 @@ import sys
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from grad.device import open_backend, open_compiler
+from grad.engine.launch import Launch, launch_key, launch_of
 from grad.engine.plan import Plan
 from grad.engine.recording import recording
 from grad.engine.sizes import Structures, fixed_of
@@ -60,6 +61,7 @@ class PlanCache:
         self.size = size
         self.families: OrderedDict[Any, _Family] = OrderedDict()
         self.traces: OrderedDict[Any, list[Trace]] = OrderedDict()
+        self.launches: dict[Any, Launch] = {}
         self.structures = Structures()
         self.hits = 0
         self.misses = 0
@@ -86,6 +88,24 @@ class PlanCache:
             del alike[TRACES_ALIKE:]
         return found
 
+    def launched(self, node: Node, key: Hashable) -> bool:
+        """Compute one node the short way, if a launch is kept under its key (launch.py)."""
+        launch = self.launches.get((self._place(), key))
+        if launch is None:
+            return False
+        launch.run(node)
+        self.hits += 1
+        self.kernels += launch.plan.kernel_count
+        return True
+
+    def keep_launch(self, node: Node, key: Hashable, found: Walk, plan: Plan) -> None:
+        """Keep the short way to `plan` under a key of `node`, where there is one."""
+        launch = launch_of(node, found, plan)
+        if launch is not None:
+            if len(self.launches) >= self.size:
+                self.launches.clear()
+            self.launches[self._place(), key] = launch
+
     def find(self, found: Walk) -> tuple[Plan, list[Any]]:
         """The plan for a walk, made if need be, and the numbers that it takes."""
         plan, varying = self._find(found)
@@ -95,9 +115,13 @@ class PlanCache:
         return plan, scalars
 
     @staticmethod
-    def _key(found: Walk) -> tuple[Any, ...]:
+    def _place() -> tuple[str, int]:
         # Plans have scratch for each worker, so they hold for one number of them.
-        return settings.backend, open_backend(settings.backend).workers(), found.key
+        return settings.backend, open_backend(settings.backend).workers()
+
+    @classmethod
+    def _key(cls, found: Walk) -> tuple[Any, ...]:
+        return *cls._place(), found.key
 
     def _find(self, found: Walk) -> tuple[Plan, frozenset[int]]:
         """The plan for a walk, and which of its constants are arguments."""
@@ -151,18 +175,20 @@ class PlanCache:
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Inside, no plan has been made yet, and what is made and found does not count."""
-        before = self.families, self.traces, self.structures
+        before = self.families, self.traces, self.launches, self.structures
         counts = self.hits, self.misses, self.kernels
         self.families, self.traces, self.structures = OrderedDict(), OrderedDict(), Structures()
+        self.launches = {}
         try:
             yield
         finally:
-            self.families, self.traces, self.structures = before
+            self.families, self.traces, self.launches, self.structures = before
             self.hits, self.misses, self.kernels = counts
 
     def clear(self) -> None:
         self.families.clear()
         self.traces.clear()
+        self.launches.clear()
         self.structures = Structures()
         self.hits = self.misses = self.kernels = 0
 
@@ -232,8 +258,13 @@ def realize(nodes: Sequence[Node]) -> None:
             return
         if _awaited:
             pending += _due()
+        key = launch_key(pending[0]) if len(pending) == 1 else None
+        if key is not None and cache.launched(pending[0], key):
+            return
         found = cache.walk(pending)
         plan, scalars = cache.find(found)
+        if key is not None:
+            cache.keep_launch(pending[0], key, found, plan)
         if found.donated:
             # A value that was overwritten must not be left looking pending: it would be written
             # again.

@@ -179,10 +179,10 @@ def pointwise(op: Primitive, *src: Node, dtype: DType | None = None) -> Node:
 
     Operands must already have equal element types (`WHERE`: all but the first); see `cast`.
     """
+    first = src[0]
     if len(src) == 1:
-        node = src[0]
-        return Node(op, src, None, node.shape, dtype or node.dtype)
-    shape = src[0].shape
+        return Node(op, src, None, first.shape, dtype or first.dtype)
+    shape = first.shape
     for node in src:
         other = node.shape
         if other != shape and other:  # scalars go with anything, and are common

@@ -24,6 +24,8 @@ Operand = Any  # a Tensor, or a Python or NumPy number
 
 _PRIORITY = {bool: 0, int: 1, float: 2}
 
+_BOOL = dtypes.bool
+
 # Arithmetic of truth values; the compiler never sees a bool addition.
 _OF_BOOL = {ADD: OR, MUL: AND, MAXIMUM: OR, MINIMUM: AND}
 
@@ -180,9 +182,8 @@ def floating(x: Any) -> Node:
     return x.node if x.dtype.priority == 2 else cast(x.node, default_dtype())
 
 
-def wrap(node: Node) -> Any:
-    """A new tensor of the value `node`, outside any autograd graph."""
-    return Variable._wrap(node)
+# A new tensor of a node, outside any autograd graph.
+wrap = Variable._wrap
 
 
 def zeros_like(x: Any) -> Any:
@@ -191,7 +192,12 @@ def zeros_like(x: Any) -> Any:
 
 
 def binary(name: str, primitive: Primitive, x: Operand, y: Operand) -> Any:
-    """`primitive` of `x` and `y` in their common type."""
+    """`primitive`, which gives the type of its operands, of `x` and `y` in their common type."""
+    if isinstance(x, Variable) and isinstance(y, Variable):
+        dtype = x.dtype
+        if dtype is y.dtype and x.shape == y.shape and dtype is not _BOOL:
+            # Most calls: nothing to promote and to broadcast.
+            return wrap(Node(primitive, (x.node, y.node), None, x.shape, dtype))
     a, b = pair(name, x, y)
     if a.dtype is dtypes.bool:
         primitive = _OF_BOOL.get(primitive, primitive)

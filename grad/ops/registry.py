@@ -108,7 +108,7 @@ class Op:
         view: whether the result shares memory with the first operand.
         gradient: whether it can be differentiated.
         composite: whether `forward` is made of Tensor methods and recorded through them.
-        property: whether the method is an attribute (``x.T``).
+        call: the function that users call. positional: the same without keywords, for operators.
     """
 
     name: str
@@ -128,6 +128,7 @@ class Op:
     composite: bool
     parameters: tuple[inspect.Parameter, ...]
     call: Callable[..., Any]
+    positional: Callable[..., Any]
 
     @property
     def inplace_operator(self) -> str | None:
@@ -204,6 +205,7 @@ def op(
             composite=composite,
             parameters=parameters,
             call=callable_of(definition, name, parameters, composite),
+            positional=target_of(definition, composite),
         )
         return definition
 
@@ -247,11 +249,16 @@ def renames(parameters: Sequence[inspect.Parameter]) -> dict[str, str]:
     return found
 
 
+def target_of(definition: Any, composite: bool) -> Callable[..., Any]:
+    """What a call comes to when its keywords are sorted out."""
+    return definition.forward if composite else definition._call
+
+
 def callable_of(
     definition: Any, name: str, parameters: Sequence[inspect.Parameter], composite: bool
 ) -> Callable[..., Any]:
     """The function that users call: positions go straight through, keywords are sorted out."""
-    target = definition.forward if composite else definition._call
+    target = target_of(definition, composite)
     synonyms = renames(parameters)
 
     def call(*args: Any, **kwargs: Any) -> Any:
