@@ -6,8 +6,9 @@ with a list, so the depth of a graph costs memory and no recursion. `conform.py`
 its tensor; `remembered.py` has the gradients of calls that were seen before.
 
 Gradients are computed by Tensor methods on the tensors given, under the recording mode of
-`create_graph`, so that gradients have gradients. This module knows handles (variable.py) and
-contexts (function.py) only.
+`create_graph`, so that gradients have gradients. Those of calls that were seen before are nodes of
+the graph; tensors are made of them where somebody looks. This module knows handles (variable.py)
+and contexts (function.py) only.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from grad.autograd.conform import conform
 from grad.autograd.function import Context, OutputInfo
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
-from grad.engine import compute_soon
+from grad.engine import compute_soon, settle
 from grad.engine.recording import recording
 from grad.errors import GradientError
-from grad.graph.node import constant, expand
+from grad.graph.node import PENDING_LIMIT, Node, constant, expand
 
+# Of each function and leaf, what has arrived for each output: a tensor, a node, or nothing yet.
 Gradients = dict[Any, list[Any]]
 
 
@@ -137,8 +139,10 @@ def _work_off(
             continue
         results: Sequence[Any] = ()
         if arrived is not None:
-            arrived = _hooked(target, arrived)
+            if target._tensor_hooks or target._retained:
+                arrived = _hooked(target, _tensors(arrived))
             if captured:
+                arrived = _tensors(arrived)
                 for index, gradient in enumerate(arrived):
                     if (target, index) in captured:
                         captured[target, index] = gradient
@@ -149,12 +153,15 @@ def _work_off(
         for position, edge in enumerate(target.edges):
             if edge is None or (needed is not None and edge[0] not in needed):
                 continue
-            if position < len(results) and results[position] is not None:
-                gradient = conform(results[position], _info_of(edge), target)
-                _deposit(pending, edge[0], edge[1], gradient)
-            waiting[edge[0]] -= 1
-            if not waiting[edge[0]]:
-                ready.append(edge[0])
+            source = edge[0]
+            gradient = results[position] if position < len(results) else None
+            if gradient is not None:
+                if gradient.__class__ is not Node:  # nodes fit already (remembered.py)
+                    gradient = conform(gradient, _info_of(edge), target)
+                _deposit(pending, source, edge[1], gradient)
+            left = waiting[source] = waiting[source] - 1
+            if not left:
+                ready.append(source)
 
 
 # -- the order -------------------------------------------------------------------------------------
@@ -202,7 +209,18 @@ def _deposit(pending: Gradients, target: Any, index: int, gradient: Any) -> None
     if slots is None:
         count = 1 if isinstance(target, Variable) else len(target.outputs)
         slots = pending[target] = [None] * count
-    slots[index] = gradient if slots[index] is None else slots[index] + gradient
+    before = slots[index]
+    slots[index] = gradient if before is None else _tensor(before) + _tensor(gradient)
+
+
+def _tensor(gradient: Any) -> Any:
+    """A gradient that arrived, as a tensor."""
+    return Variable._wrap(gradient) if gradient.__class__ is Node else gradient
+
+
+def _tensors(arrived: Sequence[Any]) -> list[Any]:
+    """All gradients that arrived, as tensors."""
+    return [_tensor(gradient) for gradient in arrived]
 
 
 def _hooked(context: Context, arrived: list[Any]) -> list[Any]:
@@ -234,6 +252,7 @@ def _differentiate(context: Context, arrived: list[Any], create_graph: bool) -> 
         known = _known_gradients(context, arrived[0])
         if known is not None:
             return known
+    arrived = _tensors(arrived)
     if context._materialize:
         arrived = [
             _zeros(info) if gradient is None and info is not None else gradient
@@ -263,7 +282,7 @@ def _differentiate(context: Context, arrived: list[Any], create_graph: bool) -> 
 
 
 def _known_gradients(context: Context, arrived: Any) -> Sequence[Any] | None:
-    """The gradients of a remembered call (remembered.py), where nobody looks on."""
+    """The nodes of the gradients of a remembered call (remembered.py), where nobody looks on."""
     if (
         arrived is None
         or context._saved is None
@@ -272,8 +291,10 @@ def _known_gradients(context: Context, arrived: Any) -> Sequence[Any] | None:
         or recording.recorder is not None
     ):
         return None
-    nodes = context.remembered.gradients(context, arrived.node)
-    return nodes and [None if node is None else Variable._wrap(node) for node in nodes]
+    node = arrived if arrived.__class__ is Node else arrived.node
+    if node.depth > PENDING_LIMIT:
+        settle((node,))
+    return context.remembered.gradients(context, node)
 
 
 def _info_of(edge: Edge) -> OutputInfo:
@@ -290,7 +311,8 @@ def _zeros(info: OutputInfo) -> Any:
 # -- the ends --------------------------------------------------------------------------------------
 def _finish_leaf(leaf: Any, gradient: Any, captured: dict[Edge, Any], create_graph: bool) -> None:
     hooks = leaf._hooks or {}
-    gradient = _through_hooks(hooks.get("tensor", {}), gradient)
+    if hooks or captured:
+        gradient = _through_hooks(hooks.get("tensor", {}), _tensor(gradient))
     if captured:
         if (leaf, 0) in captured:
             captured[leaf, 0] = gradient
@@ -301,8 +323,14 @@ def _finish_leaf(leaf: Any, gradient: Any, captured: dict[Edge, Any], create_gra
 
 
 def accumulate(tensor: Any, gradient: Any, create_graph: bool) -> None:
-    """Add `gradient` to ``tensor.grad``, in place where there is one already, as PyTorch does."""
+    """Add `gradient`, a tensor or a node, to ``tensor.grad``, in place where there is one already,
+    as PyTorch does.
+    """
     held = tensor._grad
+    if held is None and gradient.__class__ is Node:
+        tensor._grad = Variable._wrap(gradient)
+        return
+    gradient = _tensor(gradient)
     if held is None:
         # A handle of its own, since functions may hand one gradient to several tensors.
         own = Variable._wrap(gradient.node)

@@ -19,8 +19,8 @@ from grad.engine import realize, settle
 from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, InplaceError
 from grad.graph.movement import Move
-from grad.graph.node import PENDING_LIMIT, cast, constant, expand, update
-from grad.graph.storage import write_through
+from grad.graph.node import PENDING_LIMIT, Node, cast, constant, expand, update
+from grad.graph.storage import Storage, write_through
 from grad.ops.promotion import element
 from grad.ops.registry import ALL, Op, op
 
@@ -113,8 +113,18 @@ def write(target: Any, value: Any) -> None:
         history = Update.apply(base, value, path[len(base._path) :])
     elif recorded:
         history = value
+    store(storage, update(storage.node, value.node, path) if path else value.node)
+    if history is not None:
+        owner = target if base is None else base
+        if recording.recorder is not None:
+            recording.recorder.history_changed(owner)
+        owner._edge = gradient_edge(history)
+        owner._requires_grad = owner._edge is not None
+
+
+def store(storage: Storage, after: Node) -> None:
+    """Have `storage` hold `after`; where somebody outside sees its memory, the values go there."""
     before = storage.node
-    after = update(before, value.node, path) if path else value.node
     storage.write(after)
     if after.depth > PENDING_LIMIT:
         settle((after,))
@@ -125,12 +135,6 @@ def write(target: Any, value: Any) -> None:
             recording.recorder.give_up("it writes to memory that is shared with NumPy or DLPack")
         realize((after,))
         write_through(storage, before)
-    if history is not None:
-        owner = target if base is None else base
-        if recording.recorder is not None:
-            recording.recorder.history_changed(owner)
-        owner._edge = gradient_edge(history)
-        owner._requires_grad = owner._edge is not None
 
 
 def inplace_form(row: Op, name: str) -> Callable[..., Any]:

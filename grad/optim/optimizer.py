@@ -19,7 +19,7 @@ from grad.dtype import DType, dtypes
 from grad.engine.recording import recording
 from grad.graph.node import argument
 from grad.nn.state import realize_tensors, zero_gradients
-from grad.optim.update import Updates, settings_of
+from grad.optim.update import Updates
 from grad.tensor import Tensor
 
 Group = dict[str, Any]
@@ -163,23 +163,22 @@ class Optimizer:
             (parameter, group)
             for group in self.param_groups
             for parameter in group["params"]
-            if parameter.grad is not None
+            if parameter._grad is not None
         ]
         with no_grad():
             self._start(work)
             numbers = SharedNumbers(self._counted(work))
             changed: list[Tensor] = []
-            settings = {id(group): settings_of(group) for group in self.param_groups}
+            known = {id(group): self._updates.of(group) for group in self.param_groups}
             rule = self._new_value
             for position, (parameter, group) in enumerate(work):
-                gradient = parameter.grad
-                changed.append(gradient)
+                gradient = parameter._grad
                 state = self.state[parameter]
                 number = numbers.of(position, _wide(gradient.dtype))
-                decided = settings[id(group)]
-                self._updates.apply(rule, parameter, gradient, state, group, decided, number)
-                changed.append(parameter)
-                changed.extend(value for value in state.values() if isinstance(value, Tensor))
+                updates = known[id(group)]
+                self._updates.apply(rule, parameter, gradient, state, group, updates, number)
+                changed += gradient, parameter
+                changed += [value for value in state.values() if isinstance(value, Tensor)]
         realize_tensors(changed)
         return loss
 

@@ -63,12 +63,13 @@ class SGD(Optimizer):
         return {"momentum_buffer": Tensor.zeros_like(parameter)}
 
     def _numbers(self, group: Group, step: int) -> dict[str, float]:
-        return {
-            "lr": float(group["lr"]),
-            "weight_decay": group["weight_decay"],
-            "momentum": group["momentum"],
-            "1 - dampening": 1 - group["dampening"],
-        }
+        numbers = {"lr": float(group["lr"])}
+        if group["weight_decay"] != 0:
+            numbers["weight_decay"] = group["weight_decay"]
+        if group["momentum"] != 0:
+            numbers["momentum"] = group["momentum"]
+            numbers["1 - dampening"] = 1 - group["dampening"]
+        return numbers
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers

@@ -13,12 +13,17 @@ from typing import Any
 from grad.autograd.remembered import CALLS_KEPT, Unknown, described
 from grad.engine.recording import recording
 from grad.graph.template import Template, placeholder, template_of
-from grad.ops.inplace import write
+from grad.ops.inplace import store
 from grad.tensor import Tensor
 
 # From a parameter, its gradient, its state, the settings and the numbers of the step to the
 # parameter's new value; brings the tensors of the state up to date.
 Rule = Callable[[Tensor, Tensor, dict[str, Any], dict[str, Any], Mapping[str, Tensor]], Tensor]
+
+# The updates under one choice of settings. True: such an update was seen, and once is not worth a
+# template. None: it has none.
+Known = dict[Any, Template | bool | None]
+SETTINGS_KEPT = 64
 
 # What changes at every step, and enters as a number.
 _NO_SETTING = frozenset(("params", "lr"))
@@ -28,8 +33,21 @@ class Updates:
     """The updates of one optimiser, by what they were given."""
 
     def __init__(self) -> None:
-        # True: such an update was seen, and once is not worth a template. None: it has none.
-        self._known: dict[Any, Template | bool | None] = {}
+        self._known: dict[Any, Known] = {}
+
+    def of(self, group: Mapping[str, Any]) -> Known | None:
+        """Those of parameters under the settings of `group`; None where it cannot be said whether
+        settings are the same again.
+        """
+        settings = settings_of(group)
+        if settings is None:
+            return None
+        found = self._known.get(settings)
+        if found is None:
+            if len(self._known) >= SETTINGS_KEPT:
+                self._known.clear()
+            found = self._known[settings] = {}
+        return found
 
     def apply(
         self,
@@ -38,35 +56,40 @@ class Updates:
         gradient: Tensor,
         state: dict[str, Any],
         group: dict[str, Any],
-        settings: Any,
+        known: Known | None,
         number: Mapping[str, Tensor],
     ) -> None:
         """Write what `rule` gives to `parameter` and to the tensors of `state`.
 
-        `settings` is ``settings_of(group)``.
+        `known` is ``self.of(group)``. Nothing is recorded for gradients meanwhile.
         """
-        kept = [value for value in state.values() if isinstance(value, Tensor)]
-        targets = [parameter, *kept]
-        if settings is None or recording.recorder is not None or any(t._path for t in targets):
+        targets = [parameter, *[value for value in state.values() if isinstance(value, Tensor)]]
+        given: list[Any] = [gradient.shape, gradient.dtype]
+        sources = [gradient.node]
+        whole = known is not None and recording.recorder is None
+        for target in targets:
+            given += target.shape, target.dtype
+            sources.append(target._storage.node)
+            whole = whole and not target._path
+        if not whole:
             parameter.copy_(rule(parameter, gradient, state, group, number))
             return
-        shapes = tuple([(t.shape, t.dtype) for t in (gradient, *targets)])
-        key = (settings, shapes, *state, *number)
-        found = self._known.get(key, False)
+        assert known is not None
+        key = (*given, *state, *number)
+        found = known.get(key, False)
         if isinstance(found, Template):
-            sources = [gradient.node, *[t.node for t in targets]]
             built = found.build([*sources, *[n.node for n in number.values()]])
-            for target, node in zip(targets, built, strict=True):
+            for target, node in zip(targets, built):
                 assert node is not None
-                write(target, Tensor._wrap(node))
+                store(target._storage, node)
             return
         parameter.copy_(rule(parameter, gradient, state, group, number))
         if found is False:
-            if len(self._known) >= CALLS_KEPT:
-                self._known.clear()
-            self._known[key] = True
+            if len(known) >= CALLS_KEPT:
+                known.clear()
+            known[key] = True
         elif found is True:
-            self._known[key] = _studied(rule, parameter, gradient, state, group, number)
+            known[key] = _studied(rule, parameter, gradient, state, group, number)
 
     def __reduce__(self) -> Any:
         # A copied or pickled optimiser learns its updates anew: templates hold primitives.
