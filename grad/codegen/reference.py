@@ -18,6 +18,7 @@ from grad.errors import DeviceError
 from grad.kernel.interpret import interpret
 from grad.kernel.ir import (
     Attention,
+    HostCall,
     Kernel,
     Load,
     Nest,
@@ -115,6 +116,9 @@ def reach(kernel: Kernel, parameter: int) -> int:
             stack.extend(statements_inside(s))
         if isinstance(s, Attention):
             every = (rows for _, rows in (*s.operands, *s.results) if rows.parameter == parameter)
+            size = max([size, *(rows.reach for rows in every)])
+        if isinstance(s, HostCall):
+            every = (rows for rows in (*s.operands, s.result) if rows.parameter == parameter)
             size = max([size, *(rows.reach for rows in every)])
         if isinstance(s, Contraction):
             operands = ((o.parameter, o.index) for o in (s.a, s.b))

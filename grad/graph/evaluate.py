@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.graph import attention
+from grad.graph.host import call
 from grad.graph.movement import Move, contiguous_strides, move_array
 from grad.graph.node import Node, postorder
 from grad.graph.primitives import (
@@ -29,6 +30,7 @@ from grad.graph.primitives import (
     CONTRACT,
     CONVOLVE,
     CONVOLVE_WEIGHT,
+    HOST,
     IOTA,
     MAXIMUM,
     MINIMUM,
@@ -152,6 +154,12 @@ def _scan(node: Node, sources: Sequence[Array]) -> Array:
     return np.flip(result, axis) if backwards else result
 
 
+def _host(node: Node, sources: Sequence[Array]) -> Array:
+    result = np.empty(node.shape, node.dtype.numpy)
+    call(node.arg, sources, result)
+    return result
+
+
 def _attention(node: Node, sources: Sequence[Array]) -> Array:
     named = dict(zip(node.arg.operands, sources, strict=True))
     return attention.forward(node.arg, named)[node.arg.part].astype(node.dtype.numpy)
@@ -166,6 +174,7 @@ _NAMED = {
     ATTENTION: _attention,
     ATTENTION_GRADIENT: _attention_gradient,
     CONTRACT: _contract,
+    HOST: _host,
     CONVOLVE: _convolve,
     CONVOLVE_WEIGHT: _convolve_weight,
     TAKE: _take,

@@ -15,6 +15,7 @@ import numpy as np
 from grad.dtype import DType, dtypes
 from grad.errors import VerifyError
 from grad.graph import attention
+from grad.graph.host import call
 from grad.graph.index import Atom, Dynamic, Index, Quotient, Variable
 from grad.graph.positions import Guard
 from grad.graph.primitives import ATTENTION, COMBINE, Primitive, identity
@@ -24,6 +25,7 @@ from grad.kernel.ir import (
     Attention,
     Count,
     Declare,
+    HostCall,
     Kernel,
     Let,
     Load,
@@ -82,6 +84,8 @@ class _Runner:
                     self.loop(s)
                 case Contraction():
                     self.contraction(s)
+                case HostCall():
+                    call(s.call, [self.view(rows) for rows in s.operands], self.view(s.result))
                 case Attention():
                     self.attention(s)
                 case Convolution():

@@ -15,6 +15,7 @@ from typing import Union
 
 from grad.dtype import DType
 from grad.graph.attention import Attend
+from grad.graph.host import Host
 from grad.graph.index import Index, Variable, show
 from grad.graph.positions import Guard
 from grad.graph.primitives import Primitive
@@ -196,9 +197,23 @@ class Attention:
     random: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """A function of NumPy (graph/host.py) on operands that lie in order, as does the result."""
+
+    call: Host
+    operands: tuple[Rows, ...]
+    result: Rows
+
+    @property
+    def items(self) -> int:
+        """How many independent parts the result has."""
+        return self.result.shape[0]
+
+
 Statement = Union[  # noqa: UP007  (forward references)
     Let, Number, Scalar, Count, Test, Load, Store, Declare, Accumulate, Running, Loop, Contraction,
-    Attention, Convolution, ConvolutionWeight,
+    Attention, Convolution, ConvolutionWeight, HostCall,
 ]  # fmt: skip
 Nest = Loop | Contraction | Convolution | ConvolutionWeight  # statements with a body
 
@@ -333,6 +348,11 @@ def _print_statement(
             return f"for {s.variable.name} in range({bound}):" + (f"  # {roles}" if roles else "")
         case Attention():
             return _print_attention(s, names)
+        case HostCall():
+            given = [f"{names[r.parameter]}{list(r.shape)}" for r in s.operands]
+            given.extend(map(repr, s.call.settings))
+            result = f"{names[s.result.parameter]}{list(s.result.shape)}"
+            return f"{result} = {s.call.name}({', '.join(given)})  # NumPy"
         case Convolution() | ConvolutionWeight():
             return print_convolution(s, names)
         case Contraction():

@@ -16,6 +16,7 @@ from grad.graph.primitives import (
     CONTRACT,
     CONVOLVE,
     CONVOLVE_WEIGHT,
+    HOST,
     SCAN,
     SCATTER,
     UPDATE,
@@ -28,6 +29,7 @@ from grad.kernel.lower_attention import lower_attention
 from grad.kernel.lower_columns import lower_columns, walks_rows_once
 from grad.kernel.lower_contraction import lower_contraction
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
+from grad.kernel.lower_host import lower_host
 from grad.kernel.lower_named import lower_scatter, lower_update
 from grad.kernel.lower_scan import lower_scan
 from grad.kernel.nest import Candidate, loop_candidates
@@ -43,6 +45,7 @@ NAMED = {
     SCATTER: lower_scatter,
     UPDATE: lower_update,
     CONVOLVE_WEIGHT: lower_convolution_weight,
+    HOST: lower_host,
     **dict.fromkeys(PARTED, lower_attention),
 }
 

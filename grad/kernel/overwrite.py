@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from grad.graph.index import Index, Variable
-from grad.kernel.ir import Attention, Kernel, Load, Loop, Statement, Store
+from grad.kernel.ir import Attention, HostCall, Kernel, Load, Loop, Statement, Store
 from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import Convolution, ConvolutionWeight
 
@@ -73,6 +73,9 @@ def _uses_otherwise(statement: Statement, read: int, written: int) -> bool:
             )
         case Attention():
             used = {rows.parameter for _, rows in (*statement.operands, *statement.results)}
+            return not used.isdisjoint((read, written))
+        case HostCall():
+            used = {rows.parameter for rows in (*statement.operands, statement.result)}
             return not used.isdisjoint((read, written))
         case Convolution():
             used = {s.parameter for s in statement.body if isinstance(s, Load | Store)}

@@ -16,6 +16,7 @@ from grad.kernel.ir import (
     Attention,
     Count,
     Declare,
+    HostCall,
     Kernel,
     Let,
     Load,
@@ -59,7 +60,7 @@ class _Checker:
     def phase(self, phase: tuple[Statement, ...]) -> None:
         # Each phase is a function of its own: it knows nothing that others have computed.
         self.types, self.accumulators = {}, set()
-        if not phase or not isinstance(phase[-1], Nest | Attention):
+        if not phase or not isinstance(phase[-1], Nest | Attention | HostCall):
             self.fail("a phase does not end with its loop")
         work: list[tuple[str, object]] = [("statement", s) for s in reversed(phase)]
         while work:
@@ -203,6 +204,12 @@ class _Checker:
                     self.fail(f"v{s.value} is accumulated into another type")
             case Attention():
                 self.attention(s)
+            case HostCall():
+                for rows in (*s.operands, s.result):
+                    if self.parameters[rows.parameter].dtype is not rows.dtype:
+                        self.fail(f"{s.call.name} has an array of another type than its buffer")
+                if not self.parameters[s.result.parameter].written:
+                    self.fail(f"the result of {s.call.name} is stored to a read-only buffer")
             case _:
                 self.fail(f"unknown statement {s}")
 

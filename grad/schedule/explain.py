@@ -16,6 +16,7 @@ from grad.graph.primitives import (
     CONTRACT,
     CONVOLVE,
     CONVOLVE_WEIGHT,
+    HOST,
     SCAN,
     SCATTER,
     UPDATE,
@@ -67,6 +68,8 @@ def reason(program: Program, grouping: Grouping, number: int) -> str:
         return "a contraction reads it: it has other readers, or costs too much to compute inside"
     if entry.op in (ATTENTION, ATTENTION_GRADIENT):
         return f"{entry.op.name} has a kernel of its own, which stores all its results"
+    if entry.op is HOST:
+        return "a function of NumPy computes it"
     if entry.op in MULTIPLIES or entry.op in (SCAN, SCATTER, UPDATE, CONTIGUOUS):
         return f"{entry.op.name} has a kernel of its own, and no single pointwise consumer to join"
     if over_contraction(program, Counter(s for e in program.entries for s in e.src))[number]:

@@ -22,6 +22,7 @@ from grad.graph.primitives import (
     CONTRACT,
     CONVOLVE,
     CONVOLVE_WEIGHT,
+    HOST,
     RESHAPE,
     SCAN,
     SCATTER,
@@ -89,6 +90,9 @@ class _Grouper(ColumnRules):
             self.want_operands(number, entry)
         elif entry.op is CONVOLVE_WEIGHT:
             self.want_operands(number, entry)
+        elif entry.op is HOST:
+            for source in entry.src:
+                self.want_memory(source, number)
         elif entry.op is SCATTER or entry.op is UPDATE:
             if self.may_overwrite(number):
                 group.overwrites = renumbered(self.program, entry.src[0])

@@ -23,6 +23,7 @@ from typing import Any
 
 from grad.codegen.backend import CompiledPhase, Launch
 from grad.codegen.llvm.cpu import CpuBackend
+from grad.codegen.llvm.host import HostFunction
 from grad.codegen.reference import reach
 from grad.device import _opened as opened_backends
 from grad.engine.realize import cache
@@ -116,7 +117,12 @@ class EmulatedBackend(CpuBackend):
         found = self.kernels.get(kernel)
         if found is None:
             phases = enumerate(self.generate(kernel))
-            found = tuple(replace(p, entry=(kernel, self.program(n, p))) for n, p in phases)
+            found = tuple(
+                p
+                if isinstance(p.entry, HostFunction)
+                else replace(p, entry=(kernel, self.program(n, p)))
+                for n, p in phases
+            )
             self.kernels[kernel] = found
         return found
 
@@ -161,8 +167,11 @@ class _Steps:
 
 def _emulate(launch: Launch, slots: Sequence[int]) -> None:
     """Run a phase on a copy of its memory, and write back what it changed."""
-    kernel, program = launch.phase.entry  # pyright: ignore
     words = [(slots[slot] if slot >= 0 else 0) + offset for slot, offset in launch.arguments]
+    if isinstance(launch.phase.entry, HostFunction):
+        launch.phase.entry(words, 0, launch.phase.items)
+        return
+    kernel, program = launch.phase.entry  # pyright: ignore
     pointers = {}  # word number: bytes to show
     for number, (parameter, _) in enumerate(launch.phase.arguments):
         if parameter >= 0 and not kernel.parameters[parameter].scalar:

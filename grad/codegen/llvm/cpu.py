@@ -13,17 +13,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
-from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase, Launch, argument_words
+from grad.codegen.backend import (
+    CONSTANT,
+    SCRATCH,
+    CompiledPhase,
+    Launch,
+    Runnable,
+    argument_words,
+)
 from grad.codegen.llvm.attention import emit as attention
 from grad.codegen.llvm.attention import plan as attention_plan
 from grad.codegen.llvm.contraction.phase import contraction_phase
 from grad.codegen.llvm.convolution.phase import convolution_phase, convolution_weight_phase
+from grad.codegen.llvm.host import HostFunction, host_phase
 from grad.codegen.llvm.loops import phase_text
 from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.graph.sizes import hint
 from grad.kernel.cost import phase_cost
 from grad.kernel.ir import (
     Attention,
+    HostCall,
     Kernel,
     Loop,
     Statement,
@@ -35,6 +44,7 @@ from grad.kernel.ir_convolution import (
     ConvolutionWeight,
 )
 from grad.runtime.comparisons import Comparison, FirstDifference
+from grad.runtime.cpu.callbacks import Callback, CallbackPlan
 from grad.runtime.cpu.comparisons import first_difference
 from grad.runtime.cpu.compiler import assembly_text, compile_ir
 from grad.runtime.cpu.host import Host, host
@@ -75,14 +85,16 @@ class CpuBackend:
         found = self._compiled.get(kernel)
         if found is None:
             found = tuple(
-                replace(phase, entry=_compile(str(phase.entry), kernel.name, self.machine))
+                replace(phase, entry=_entry(phase.entry, kernel.name, self.machine))
                 for phase in self.generate(kernel)
             )
             self._compiled[kernel] = found
         return found
 
     def generate(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
-        """Each phase with the text of a module as its entry; the module defines `SYMBOL`."""
+        """Each phase with the text of a module as its entry, which defines `SYMBOL`; or with a
+        function of NumPy.
+        """
         return tuple(self._phase(kernel, phase) for phase in kernel.phases)
 
     def limits(
@@ -98,7 +110,10 @@ class CpuBackend:
     def assembly(self, kernel: Kernel) -> str:
         """The machine code of `kernel`, in LLVM's assembly language."""
         return "\n".join(
-            assembly_text(str(phase.entry), self.machine) for phase in self.generate(kernel)
+            assembly_text(phase.entry, self.machine)
+            if isinstance(phase.entry, str)
+            else str(phase.entry)
+            for phase in self.generate(kernel)
         )
 
     def _phase(self, kernel: Kernel, phase: Sequence[Statement]) -> CompiledPhase:
@@ -111,6 +126,8 @@ class CpuBackend:
             return convolution_phase(self.machine, SYMBOL, kernel, phase, last)
         if isinstance(last, ConvolutionWeight):
             return convolution_weight_phase(self.machine, SYMBOL, kernel, last)
+        if isinstance(last, HostCall):
+            return host_phase(last, argument_words(kernel.parameters))
         assert isinstance(last, Loop)
         machine = self.machine
         sizes = OpenSizes(len(kernel.parameters))
@@ -136,20 +153,23 @@ class CpuBackend:
         words.extend((CONSTANT, number) for number in choice.arguments)
         return CompiledPhase(text, tuple(words), choice.items, choice.grain, choice.scratch_bytes)
 
-    def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> NativePlan:
+    def link(self, steps: Sequence[Sequence[Launch]], slot_count: int) -> Runnable:
         """The native call list of a plan."""
-        calls = []
+        calls, callbacks = [], []
         for step in steps:
             row = []
             for launch in step:
                 phase = launch.phase
-                assert isinstance(phase.entry, int)
-                call = Call(
-                    phase.entry, launch.arguments, phase.items, phase.grain, phase.nanoseconds
-                )
+                entry = phase.entry
+                if isinstance(entry, Callback):
+                    callbacks.append(entry)
+                    entry = entry.address
+                assert isinstance(entry, int)
+                call = Call(entry, launch.arguments, phase.items, phase.grain, phase.nanoseconds)
                 row.append(call)
             calls.append(row)
-        return NativePlan(calls, slot_count)
+        native = NativePlan(calls, slot_count)
+        return CallbackPlan(native, callbacks) if callbacks else native
 
     def workers(self) -> int:
         return get_num_threads()
@@ -159,6 +179,13 @@ class CpuBackend:
 
     def first_difference(self, rows: Sequence[Comparison]) -> FirstDifference:
         return first_difference(rows)
+
+
+def _entry(entry: object, label: str, machine: Host) -> int | Callback:
+    """What a phase runs: compiled code, or a callback."""
+    if isinstance(entry, HostFunction):
+        return Callback(entry, entry.words)
+    return _compile(str(entry), label, machine)
 
 
 def _compile(text: str, label: str, machine: Host) -> int:
