@@ -38,6 +38,7 @@ _TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
 _ALWAYS_CALLED = frozenset(("forward", "__call__"))
 _UNSTEADY_MODULES = frozenset(("random", "secrets", "time"))
 _WRITES = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL"))
+_READS = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"))
 
 
 class Unguarded(Exception):
@@ -234,16 +235,17 @@ class _Collector:
                 self.waiting.append(function.__wrapped__)
             return
         codes = [function.__code__]
-        names: set[str] = set()
+        global_names: set[str] = set()
         while codes:
             code = codes.pop()
-            names.update(code.co_names)
+            self.names.update(code.co_names)
             for instruction in dis.get_instructions(code):
                 if instruction.opname in _WRITES:
                     self.names_written.add(instruction.argval)
+                if instruction.opname in _READS:
+                    global_names.add(instruction.argval)
             codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
-        self.names.update(names)
-        self.look_at_items(function.__globals__, sorted(names))
+        self.look_at_items(function.__globals__, sorted(global_names))
         for cell in function.__closure__ or ():
             value = content(cell)
             self.guards.cells.append((cell, value))

@@ -24,7 +24,7 @@ from grad.graph.node import Node
 from grad.graph.primitives import HOST
 
 Array = np.ndarray[Any, Any]
-# From arrays and settings to the array of the result.
+# Fills its first array, the result, from other arrays and settings.
 Function = Callable[..., Any]
 Declared = TypeVar("Declared", bound=Function)
 
@@ -41,8 +41,9 @@ class Host(NamedTuple):
 def hosted(function: Declared) -> Declared:
     """Declare a function for `host`, by its name.
 
-    It depends on its arguments alone, changes none of them, computes no tensor, and may raise: the
-    exception reaches whoever asked for the values.
+    It is called with the array to fill, the sources and the settings. It depends on the latter
+    alone, changes no source, computes no tensor, and may raise: the exception reaches whoever asked
+    for the values.
     """
     name = function.__name__
     if FUNCTIONS.setdefault(name, function) is not function:
@@ -68,4 +69,4 @@ def call(which: Host, sources: Sequence[Array], result: Array) -> None:
     """Fill `result` with what the function makes of `sources`, all of them of the same length."""
     if result.size:
         with np.errstate(all="ignore"):
-            result[...] = FUNCTIONS[which.name](*sources, *which.settings)
+            FUNCTIONS[which.name](result, *sources, *which.settings)

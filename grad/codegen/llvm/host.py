@@ -19,7 +19,7 @@ from grad.graph.host import call
 from grad.kernel.ir import HostCall, Rows
 
 # A thread takes items of so many elements at a time.
-GRAIN_ELEMENTS = 1 << 14
+GRAIN_ELEMENTS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
