@@ -591,6 +591,55 @@ def conv_transpose3d(
 ) -> Tensor:
     """The transpose of `conv3d`, over the last 3 axes of ``(N, C, D, H, W)``; see `conv_transpose1d`."""
 
+def searchsorted(
+    sorted_sequence: Any,
+    input: Any,
+    *,
+    out_int32: _bool = ...,
+    right: _bool = ...,
+    side: str | None = ...,
+    sorter: Any = ...,
+) -> Tensor:
+    """For each value the position in `sorted_sequence` before which it belongs."""
+
+def bucketize(input: Any, boundaries: Any, *, out_int32: _bool = ..., right: _bool = ...) -> Tensor:
+    """For each element of `input` the number of the bucket it is in, of those between `boundaries`."""
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: _bool = ..., invert: _bool = ...
+) -> Tensor:
+    """Whether each element is among `test_elements`, or is not if `invert`. NaN never is."""
+
+def bincount(input: Any, weights: Any = ..., minlength: _int = ...) -> Tensor:
+    """How often each whole number from 0 to the largest (or to ``minlength - 1``) occurs in a vector, or the sums of `weights` at its places. Computes `input`."""
+
+def histc(input: Any, bins: _int = ..., min: _float = ..., max: _float = ...) -> Tensor:
+    """How many elements fall into each of `bins` equal parts of the range from `min` to `max`."""
+
+def histogram(
+    input: Any, bins: Any, *, range: Any = ..., weight: Any = ..., density: _bool = ...
+) -> Tensor:
+    """The sums of `weight` (or counts) of the elements in each bin, and the edges of the bins."""
+
+def unique(
+    input: Any,
+    sorted: _bool = ...,
+    return_inverse: _bool = ...,
+    return_counts: _bool = ...,
+    dim: _int | None = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """The different elements of `input`, or its different slices along `dim`, in order; computes it."""
+
+def unique_consecutive(
+    input: Any,
+    return_inverse: _bool = ...,
+    return_counts: _bool = ...,
+    dim: _int | None = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """`input` without the elements that repeat the one before, or without such slices along `dim`; computes it."""
+
 def var(
     x: Any,
     dim: Any = ...,
@@ -893,6 +942,58 @@ def adaptive_max_pool3d(x: Any, output_size: Any, return_indices: _bool = ...) -
 
 def pow(x: Any, exponent: Any) -> Tensor:
     """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative integers they give 0 or ±1."""
+
+def sort(
+    x: Any, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
+) -> Tensor:
+    """Values along `dim` from the smallest to the largest, and the indices they had."""
+
+def argsort(
+    x: Any, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
+) -> Tensor:
+    """The indices that sort along `dim`; equal elements keep their order, whether `stable` or not."""
+
+def msort(x: Any) -> Tensor:
+    """Values along the first axis from the smallest to the largest."""
+
+def topk(
+    x: Any, k: _int, dim: _int = ..., largest: _bool = ..., sorted: _bool = ..., **numpy_names: Any
+) -> Tensor:
+    """The `k` largest (or smallest) elements along `dim`, and their indices."""
+
+def kthvalue(x: Any, k: _int, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    """The `k`-th smallest element along `dim` (the first for 1), and its index."""
+
+def median(x: Any, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    """The median of all elements; with `dim`, ``(values, indices)`` along it."""
+
+def nanmedian(x: Any, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
+
+def mode(x: Any, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    """The most frequent element along `dim`, the smallest of several, and the last index it has."""
+
+def quantile(
+    x: Any,
+    q: Any,
+    dim: _int | None = ...,
+    keepdim: _bool = ...,
+    *,
+    interpolation: str = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """The `q`-quantiles of all elements or along `dim`; NaN where an element is."""
+
+def nanquantile(
+    x: Any,
+    q: Any,
+    dim: _int | None = ...,
+    keepdim: _bool = ...,
+    *,
+    interpolation: str = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """As `quantile`, of the elements that are not NaN."""
 
 def neg(x: Any) -> Tensor:
     """``-x``; unsigned integers wrap."""

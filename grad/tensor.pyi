@@ -486,6 +486,31 @@ class Tensor(Variable):
         """`x` as another dtype (or like another tensor); `x` itself if nothing changes."""
     def bitcast(self, dtype: Any) -> Tensor:
         """The same bits read as `dtype`, of equal size; a copy."""
+    def bincount(self, weights: Any = ..., minlength: _int = ...) -> Tensor:
+        """How often each whole number from 0 to the largest (or to ``minlength - 1``) occurs in a vector, or the sums of `weights` at its places. Computes `input`."""
+    def histc(self, bins: _int = ..., min: _float = ..., max: _float = ...) -> Tensor:
+        """How many elements fall into each of `bins` equal parts of the range from `min` to `max`."""
+    def histogram(
+        self, bins: Any, *, range: Any = ..., weight: Any = ..., density: _bool = ...
+    ) -> Tensor:
+        """The sums of `weight` (or counts) of the elements in each bin, and the edges of the bins."""
+    def unique(
+        self,
+        sorted: _bool = ...,
+        return_inverse: _bool = ...,
+        return_counts: _bool = ...,
+        dim: _int | None = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """The different elements of `input`, or its different slices along `dim`, in order; computes it."""
+    def unique_consecutive(
+        self,
+        return_inverse: _bool = ...,
+        return_counts: _bool = ...,
+        dim: _int | None = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """`input` without the elements that repeat the one before, or without such slices along `dim`; computes it."""
     def var(
         self,
         dim: Any = ...,
@@ -730,6 +755,55 @@ class Tensor(Variable):
     def __pow__(self, other: Any) -> Tensor: ...
     def __rpow__(self, other: Any) -> Tensor: ...
     def __ipow__(self, other: Any) -> Tensor: ...
+    def sort(
+        self, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
+    ) -> Tensor:
+        """Values along `dim` from the smallest to the largest, and the indices they had."""
+    def argsort(
+        self, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
+    ) -> Tensor:
+        """The indices that sort along `dim`; equal elements keep their order, whether `stable` or not."""
+    def msort(self) -> Tensor:
+        """Values along the first axis from the smallest to the largest."""
+    def topk(
+        self,
+        k: _int,
+        dim: _int = ...,
+        largest: _bool = ...,
+        sorted: _bool = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """The `k` largest (or smallest) elements along `dim`, and their indices."""
+    def kthvalue(
+        self, k: _int, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any
+    ) -> Tensor:
+        """The `k`-th smallest element along `dim` (the first for 1), and its index."""
+    def median(self, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """The median of all elements; with `dim`, ``(values, indices)`` along it."""
+    def nanmedian(self, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
+    def mode(self, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+        """The most frequent element along `dim`, the smallest of several, and the last index it has."""
+    def quantile(
+        self,
+        q: Any,
+        dim: _int | None = ...,
+        keepdim: _bool = ...,
+        *,
+        interpolation: str = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """The `q`-quantiles of all elements or along `dim`; NaN where an element is."""
+    def nanquantile(
+        self,
+        q: Any,
+        dim: _int | None = ...,
+        keepdim: _bool = ...,
+        *,
+        interpolation: str = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """As `quantile`, of the elements that are not NaN."""
     def neg(self) -> Tensor:
         """``-x``; unsigned integers wrap."""
     def neg_(self) -> Tensor:

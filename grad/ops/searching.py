@@ -75,7 +75,7 @@ def _ordered(random: np.random.Generator, dtype: Any) -> list[Any]:
     composite=True,
     gradient=False,
     dtypes=NUMERIC,
-    reference=lambda sequence, values, side="left": np.searchsorted(sequence, values, side),
+    reference=np.searchsorted,
     samples=[
         Sample(((9,), (6,)), make=_ordered, gradient=False, name="left"),
         Sample(((9,), (6,)), kwargs={"side": "right"}, make=_ordered, gradient=False, name="right"),

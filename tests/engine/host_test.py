@@ -177,5 +177,6 @@ def test_sizes_must_agree():
     x, y = grad.tensor(values(3, 4)), grad.tensor(values(2, 4))
     with pytest.raises(ShapeError, match="first size"):
         host(weighted_rows, [x.node, y.node], (3, 4), dtypes.float32, 1.0)
+    other: Any = type("Other", (), {"__name__": "reversed_rows"})()
     with pytest.raises(ValueError, match="twice"):
-        hosted(type("Other", (), {"__name__": "reversed_rows"})())
+        hosted(other)
