@@ -62,7 +62,7 @@ from grad.tensor import CASTS, Tensor
 from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
 
-from grad import nn, optim, utils  # isort: skip  they use what is above
+from grad import linalg, nn, optim, utils  # isort: skip  they use what is above
 from grad import profiler  # isort: skip
 from grad.profiler.explain import explain  # isort: skip
 from grad.utils import checkpoint as _checkpoint, data as _data  # isort: skip  noqa: F401

@@ -65,7 +65,7 @@ from grad.settings import settings as settings
 from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
-from grad import nn as nn, optim as optim, utils as utils
+from grad import linalg as linalg, nn as nn, optim as optim, utils as utils
 from grad import profiler as profiler
 from grad.profiler.explain import explain as explain
 from grad.utils import checkpoint as _checkpoint, data as _data
@@ -824,6 +824,39 @@ def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _flo
 
 def linear(x: Any, weight: Any, bias: Any = ...) -> Tensor:
     """``x @ weight.T + bias``."""
+
+def det(x: Any) -> Tensor:
+    """The determinants of square matrices."""
+
+def slogdet(x: Any) -> Tensor:
+    """The signs of determinants, and the logarithms of their magnitudes."""
+
+def logdet(x: Any) -> Tensor:
+    """The logarithms of determinants; NaN where one is negative."""
+
+def inverse(x: Any) -> Tensor:
+    """The inverse of square matrices; raises LinAlgError for a singular one."""
+
+def pinverse(x: Any, rcond: _float = ...) -> Tensor:
+    """The pseudo-inverse; singular values up to `rcond` times the largest count as zero."""
+
+def matrix_exp(x: Any) -> Tensor:
+    """The exponential of square matrices: the sum of ``A^k / k!``."""
+
+def cholesky(x: Any, upper: _bool = ...) -> Tensor:
+    """The triangular factor of symmetric positive-definite matrices; see `linalg.cholesky`."""
+
+def cholesky_solve(x: Any, L: Any, upper: _bool = ...) -> Tensor:
+    """X of ``A @ X = x`` for ``A = L @ L.mT`` (or ``L.mT @ L`` if `upper`), given its factor."""
+
+def cholesky_inverse(x: Any, upper: _bool = ...) -> Tensor:
+    """The inverse of ``L @ L.mT`` (or ``L.mT @ L`` if `upper`), given the factor L."""
+
+def qr(x: Any, some: _bool = ...) -> Tensor:
+    """``x = Q @ R``; `some` is ``mode="reduced"`` of `linalg.qr`, else "complete"."""
+
+def svd(x: Any, some: _bool = ..., compute_uv: _bool = ...) -> Tensor:
+    """``x = U @ diag(S) @ V.mT``; unlike `linalg.svd` it gives V, and reduced matrices if `some`."""
 
 def permute(x: Any, *dims: Any) -> Tensor:
     """Axes in another order: ``x.permute(2, 0, 1)``."""

@@ -7,6 +7,8 @@ what to write instead.
 
 from __future__ import annotations
 
+import numpy as np
+
 
 class GradError(Exception):
     """Base of all errors of this library."""
@@ -50,6 +52,10 @@ class InplaceError(GradError, RuntimeError):
 
 class OutOfMemoryError(GradError, MemoryError, RuntimeError):
     """More memory than there is, or than the limit set by `configure_buffer_pool`."""
+
+
+class LinAlgError(GradError, np.linalg.LinAlgError, RuntimeError):
+    """A matrix that has no such inverse, factor or decomposition."""
 
 
 class CompileError(GradError, RuntimeError):

@@ -726,6 +726,28 @@ class Tensor(Variable):
         self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
     ) -> Tensor:
         """`baddbmm` in place."""
+    def det(self) -> Tensor:
+        """The determinants of square matrices."""
+    def slogdet(self) -> Tensor:
+        """The signs of determinants, and the logarithms of their magnitudes."""
+    def logdet(self) -> Tensor:
+        """The logarithms of determinants; NaN where one is negative."""
+    def inverse(self) -> Tensor:
+        """The inverse of square matrices; raises LinAlgError for a singular one."""
+    def pinverse(self, rcond: _float = ...) -> Tensor:
+        """The pseudo-inverse; singular values up to `rcond` times the largest count as zero."""
+    def matrix_exp(self) -> Tensor:
+        """The exponential of square matrices: the sum of ``A^k / k!``."""
+    def cholesky(self, upper: _bool = ...) -> Tensor:
+        """The triangular factor of symmetric positive-definite matrices; see `linalg.cholesky`."""
+    def cholesky_solve(self, L: Any, upper: _bool = ...) -> Tensor:
+        """X of ``A @ X = x`` for ``A = L @ L.mT`` (or ``L.mT @ L`` if `upper`), given its factor."""
+    def cholesky_inverse(self, upper: _bool = ...) -> Tensor:
+        """The inverse of ``L @ L.mT`` (or ``L.mT @ L`` if `upper`), given the factor L."""
+    def qr(self, some: _bool = ...) -> Tensor:
+        """``x = Q @ R``; `some` is ``mode="reduced"`` of `linalg.qr`, else "complete"."""
+    def svd(self, some: _bool = ..., compute_uv: _bool = ...) -> Tensor:
+        """``x = U @ diag(S) @ V.mT``; unlike `linalg.svd` it gives V, and reduced matrices if `some`."""
     def permute(self, *dims: Any) -> Tensor:
         """Axes in another order: ``x.permute(2, 0, 1)``."""
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:

@@ -41,6 +41,7 @@ LAYERS: dict[str, int] = {
     "utils.data": 10,
     "distributed": 10,
     "interop": 10,
+    "linalg": 10,
     "profiler": 10,
     "cuda": 10,
     "io": 10,
