@@ -36,6 +36,7 @@ from grad.ops import (  # noqa: F401
     max_pooling,
     movement,
     order,
+    out,
     padding,
     pooling,
     pooling_reference,

@@ -18,6 +18,7 @@ import numpy as np
 
 from grad.dtype import ALL_DTYPES, DType, dtypes
 from grad.errors import ShapeError
+from grad.ops.out import put_into, refuse_gradients
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -204,7 +205,7 @@ def op(
             gradient=gradient,
             composite=composite,
             parameters=parameters,
-            call=callable_of(definition, name, parameters, composite),
+            call=callable_of(definition, name, parameters, composite, view),
             positional=target_of(definition, composite),
         )
         return definition
@@ -255,15 +256,26 @@ def target_of(definition: Any, composite: bool) -> Callable[..., Any]:
 
 
 def callable_of(
-    definition: Any, name: str, parameters: Sequence[inspect.Parameter], composite: bool
+    definition: Any,
+    name: str,
+    parameters: Sequence[inspect.Parameter],
+    composite: bool,
+    view: bool = False,
 ) -> Callable[..., Any]:
-    """The function that users call: positions go straight through, keywords are sorted out."""
+    """The function that users call: positions go straight through, keywords are sorted out, and
+    ``out=`` is taken by what gives no view.
+    """
     target = target_of(definition, composite)
     synonyms = renames(parameters)
+    takes_out = not view and all(parameter.name != "out" for parameter in parameters)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
+            out = kwargs.pop("out", None) if takes_out else None
             args, kwargs = _arranged(name, args, kwargs, synonyms, parameters)
+            if out is not None:
+                refuse_gradients(name, (*args, *kwargs.values()))
+                return put_into(name, out, target(*args, **kwargs))
         return target(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name

@@ -1,0 +1,60 @@
+"""``out=``: results that are written to tensors that are there.
+
+`registry.py` takes the argument off every function that does not name it, and hands the result to
+`put_into`. What is written is not recorded for gradients, so it is refused where a gradient is
+wanted, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from grad.autograd.modes import mode, no_grad
+from grad.autograd.variable import Variable
+from grad.errors import DTypeError, GradientError
+
+
+def refuse_gradients(name: str, operands: Sequence[Any]) -> None:
+    """Raise if the gradient of one of the operands is wanted."""
+    if mode.enabled and any(isinstance(x, Variable) and x._needs_grad for x in operands):
+        raise GradientError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            f"but one of the arguments requires grad. Leave out= away, or use grad.no_grad()."
+        )
+
+
+def put_into(name: str, out: Any, result: Any) -> Any:
+    """Write `result` (a tensor or a tuple of tensors) to `out`, which is returned.
+
+    A tensor of another shape takes the memory of the result over, with a warning unless it has no
+    elements.
+    """
+    if isinstance(result, tuple | list):
+        if not isinstance(out, tuple | list) or len(out) != len(result):
+            raise TypeError(f"{name}(): out must be a tuple of {len(result)} tensors.")
+        for target, value in zip(out, result):
+            put_into(name, target, value)
+        return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+    if not isinstance(out, Variable):
+        raise TypeError(f"{name}(): argument 'out' must be a Tensor, not {type(out).__name__}.")
+    target: Any = out
+    if result.dtype.priority > out.dtype.priority:
+        raise DTypeError(
+            f"{name}(): result type {result.dtype.name} can't be cast to the desired output type "
+            f"{out.dtype.name}."
+        )
+    with no_grad():
+        if result.shape == out.shape:
+            target.copy_(result)
+            return out
+        if 0 not in out.shape:
+            warnings.warn(
+                f"{name}(): an output with shape {tuple(out.shape)} was given for a result of "
+                f"shape {tuple(result.shape)}: it gets that shape. Give one of the right shape, or "
+                f"an empty one.",
+                stacklevel=4,
+            )
+        target.data = result.to(out.dtype, copy=True)
+    return out
