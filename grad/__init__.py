@@ -61,13 +61,14 @@ from grad.settings import settings
 from grad.tensor import CASTS, Tensor
 from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
+from grad.version import VERSION
 
 from grad import linalg, nn, optim, utils  # isort: skip  they use what is above
 from grad import profiler  # isort: skip
 from grad.profiler.explain import explain  # isort: skip
 from grad.utils import checkpoint as _checkpoint, data as _data  # isort: skip  noqa: F401
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 device = Device
 dtype = DType
@@ -135,5 +136,14 @@ _FUNCTIONS = _functions()
 globals().update(_FUNCTIONS)
 tensor = CREATORS["tensor"]
 
-_PRIVATE = {"ALL_DTYPES", "Any", "CASTS", "CREATORS", "Callable", "annotations", "registry"}
+_PRIVATE = {
+    "ALL_DTYPES",
+    "Any",
+    "CASTS",
+    "CREATORS",
+    "Callable",
+    "VERSION",
+    "annotations",
+    "registry",
+}
 __all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _PRIVATE)

@@ -65,6 +65,7 @@ from grad.settings import settings as settings
 from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
+from grad.version import VERSION as VERSION
 from grad import linalg as linalg, nn as nn, optim as optim, utils as utils
 from grad import profiler as profiler
 from grad.profiler.explain import explain as explain

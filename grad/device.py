@@ -69,6 +69,7 @@ def check_device(device: Any) -> None:
 # Where the compiler and the backends are. They are opened at first use, so that `import grad` loads
 # no compiler: this is the only late import there is.
 COMPILER = "grad.engine.assembly"
+GENERATOR = "grad.codegen.llvm.phases"
 BACKENDS = {"cpu": "grad.codegen.llvm.cpu", "reference": "grad.codegen.reference"}
 
 
@@ -78,6 +79,11 @@ _opened: dict[str, Any] = {}
 def open_compiler() -> Any:
     """The module that makes plans of programs, loaded when first asked for."""
     return importlib.import_module(COMPILER)
+
+
+def open_generator() -> Any:
+    """The module that writes the code of kernels for the CPU, loaded when first asked for."""
+    return importlib.import_module(GENERATOR)
 
 
 def open_backend(name: str) -> Any:

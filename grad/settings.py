@@ -86,11 +86,11 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "cache_directory", "GRAD_CACHE_DIR", default_cache_directory, Path,
-        "where compiled kernels are kept between processes",
+        "where plans and compiled kernels are kept between processes",
     ),
     Setting(
         "cache", "GRAD_CACHE", lambda: True, switch,
-        "0 neither reads nor writes compiled kernels on disk",
+        "0 neither reads nor writes plans and compiled kernels on disk",
     ),
     Setting(
         "search", "GRAD_SEARCH", lambda: False, switch,

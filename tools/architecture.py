@@ -22,6 +22,7 @@ LAYERS: dict[str, int] = {
     "errors": 0,
     "settings": 0,
     "utils": 0,
+    "version": 0,
     "runtime": 1,
     "buffer": 1,
     "device": 1,

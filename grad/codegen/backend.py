@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from grad.kernel.ir import Kernel, Parameter, scratch_layout
 from grad.runtime.comparisons import Comparison, FirstDifference
+
+if TYPE_CHECKING:  # a backend that runs plans which were kept on disk needs no kernels
+    from grad.kernel.ir import Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class CompiledPhase:
         items: items to share out; grain: items a thread takes at a time.
         scratch_bytes: scratch that every worker needs.
         nanoseconds: about how long one thread takes for all items; infinite where nobody knows.
+        code_key: under what name the code is kept on disk, for `Backend.reopened`; empty where it
+            is not.
     """
 
     entry: object
@@ -35,6 +39,7 @@ class CompiledPhase:
     grain: int
     scratch_bytes: int = 0
     nanoseconds: float = math.inf
+    code_key: str = ""
 
 
 CONSTANT = -1
@@ -48,12 +53,6 @@ class Launch:
     phase: CompiledPhase
     arguments: tuple[tuple[int, int], ...]
     label: str
-
-
-def argument_words(parameters: Sequence[Parameter]) -> tuple[tuple[int, int], ...]:
-    """`CompiledPhase.arguments` of a phase that takes a kernel's parameters, one word each."""
-    offsets, _ = scratch_layout(parameters)
-    return tuple((SCRATCH, offsets[p.number]) if p.elements else (p.number, 0) for p in parameters)
 
 
 class Runnable(Protocol):
@@ -73,7 +72,17 @@ class Backend(Protocol):
     name: str
     open_sizes: bool
 
+    def identity(self) -> tuple[str, ...] | None:
+        """All that compiled code depends on besides the kernel and the source of this library; None
+        where code cannot be kept on disk.
+        """
+        ...
+
     def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]: ...
+
+    def reopened(self, code_key: str) -> object | None:
+        """The `CompiledPhase.entry` of code that is kept; None where it is not there any more."""
+        ...
 
     def code(self, kernel: Kernel) -> str: ...
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from grad.buffer import Buffer
-from grad.codegen.backend import CompiledPhase, Launch, argument_words
+from grad.codegen.arguments import argument_words
+from grad.codegen.backend import CompiledPhase, Launch
 from grad.errors import DeviceError
 from grad.kernel.interpret import interpret
 from grad.kernel.ir import (
@@ -41,6 +42,12 @@ class ReferenceBackend:
 
     name = "reference"
     open_sizes = False
+
+    def identity(self) -> None:
+        """Kernels are Python objects, which are not kept."""
+
+    def reopened(self, code_key: str) -> None:
+        """Nothing is kept."""
 
     def compile(self, kernel: Kernel) -> tuple[CompiledPhase, ...]:
         words = argument_words(kernel.parameters)

@@ -1,7 +1,8 @@
 """Make a Plan of a program: passes, kernels, order and memory.
 
-`make_plan` simplifies and groups the program, lowers and compiles each group, puts independent
-kernels into one step, and lays temporaries out in one arena. plan.py says what comes out of it.
+`compile_program` simplifies and groups the program, lowers and compiles each group, puts
+independent kernels into one step, and lays temporaries out in one arena. linking.py says what comes
+out of it, and makes a Plan of that.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import replace
 from grad.codegen.backend import SCRATCH, Backend, CompiledPhase, Launch
 from grad.dtype import DType
 from grad.engine.draft import Draft
+from grad.engine.linking import UnlinkedPlan, linked
 from grad.engine.memory import Span, lay_out
 from grad.engine.observe import Made, now, planned
 from grad.engine.placement import place
 from grad.engine.plan import Output, Plan, Work
-from grad.engine.words import word_packer
 from grad.graph.primitives import ARGUMENT, BUFFER
 from grad.graph.sizes import hint, is_fixed
 from grad.kernel.cost import operations
@@ -39,9 +40,14 @@ ALIGNMENT = 64
 
 def make_plan(program: Program, backend: Backend) -> Plan:
     """Compile `program`, all of whose sizes are fixed, for `backend`."""
+    return linked(compile_program(program, backend), backend)
+
+
+def compile_program(program: Program, backend: Backend) -> UnlinkedPlan:
+    """As `make_plan`, but for linking."""
     begun = now()
     assembly = assembly_of(program, backend)
-    plan = assembly.plan()
+    plan = assembly.unlinked_plan()
     made = Made(assembly.draft, tuple(assembly.starts), assembly.works, plan, backend)
     planned(made, begun, now())
     return plan
@@ -169,6 +175,10 @@ class Assembly:
     # -- the plan ----------------------------------------------------------------------------------
     def plan(self, known: Callable[[int], int] = hint) -> Plan:
         """The plan where sizes that are not fixed are what `known` says."""
+        return linked(self.unlinked_plan(known), self.backend)
+
+    def unlinked_plan(self, known: Callable[[int], int] = hint) -> UnlinkedPlan:
+        """As `plan`, but for linking."""
         self.known = known
         outputs, _ = self.output_slots()
         places, arena_bytes = lay_out(self.spans(), ALIGNMENT)
@@ -186,19 +196,17 @@ class Assembly:
                 scratch[step] += _aligned(phase.scratch_bytes * workers)
                 steps[step].append(Launch(phase, words, low.kernel.name))
                 works[step].append(self.work(number, offset))
-        slot_count = self.scratch_slot + 1
-        native = self.backend.link(steps, slot_count)
-        return Plan(
-            native,
-            tuple(word_packer(dtype) for dtype in self.scalars),
-            outputs,
-            tuple(self.nbytes(number) for number in self.fresh),
-            arena_bytes,
-            max(scratch, default=0),
-            tuple(tuple(step) for step in works),
-            len(set(self.starts)),
-            outputs == tuple(Output(self.nbytes(n), i) for i, n in enumerate(self.fresh)),
-            self.placement.first_write,
+        return UnlinkedPlan(
+            launches=tuple(map(tuple, steps)),
+            works=tuple(map(tuple, works)),
+            slot_count=self.scratch_slot + 1,
+            scalars=tuple(self.scalars),
+            outputs=outputs,
+            fresh=tuple(self.nbytes(number) for number in self.fresh),
+            arena_bytes=arena_bytes,
+            scratch_bytes=max(scratch, default=0),
+            kernel_count=len(set(self.starts)),
+            first_write=self.placement.first_write,
         )
 
     def known_phase(self, phase: CompiledPhase) -> CompiledPhase:

@@ -19,7 +19,8 @@ from grad.settings import settings
 if TYPE_CHECKING:
     from grad.codegen.backend import Backend
     from grad.engine.draft import Draft
-    from grad.engine.plan import Plan, Work
+    from grad.engine.linking import UnlinkedPlan
+    from grad.engine.plan import Work
 
 now = time.perf_counter_ns
 
@@ -35,7 +36,7 @@ class Made:
     draft: Draft
     starts: tuple[int, ...]
     works: tuple[tuple[Work, ...], ...]
-    plan: Plan
+    plan: UnlinkedPlan
     backend: Backend
 
 

@@ -1,9 +1,9 @@
-"""Compiled code kept between processes, one file a key.
+"""Compiled code, and plans, kept between processes: one file a key.
 
 A file is a header with the checksum of what follows, so that a file cut short by a crash or a full
 disk is told from a good one and simply built again. Files are written beside their place and moved
-there, which is atomic: readers in other processes see the old file or the new one. Neighbour:
-cpu/compiler.py.
+there, which is atomic: readers in other processes see the old file or the new one. Neighbours:
+cpu/compiler.py, grad/engine/saved_plans.py.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ MAGIC = b"micrograd object 1\n"
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def digest(*parts: str) -> str:
+def digest(*parts: str | bytes) -> str:
     """A key for `parts`, different for different parts (each goes in with its length)."""
     total = hashlib.sha256()
     for part in parts:
-        data = part.encode()
+        data = part if isinstance(part, bytes) else part.encode()
         total.update(len(data).to_bytes(8, "little"))
         total.update(data)
     return total.hexdigest()
@@ -31,6 +31,8 @@ def digest(*parts: str) -> str:
 class DiskCache:
     """Bytes by key under `directory`, which is made when something is first stored.
 
+    Files have names that end in `suffix`.
+
     Example:
         >>> cache = DiskCache(Path(tempfile.mkdtemp()))
         >>> cache.store("abc", b"code")
@@ -38,12 +40,13 @@ class DiskCache:
         b'code'
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, suffix: str = ".o") -> None:
         self.directory = directory
+        self.suffix = suffix
         self._warned = False
 
     def path(self, key: str) -> Path:
-        return self.directory / key[:2] / f"{key[2:]}.o"
+        return self.directory / key[:2] / f"{key[2:]}{self.suffix}"
 
     def load(self, key: str) -> bytes | None:
         """What was stored under `key`; None when there is nothing, or nothing sound."""

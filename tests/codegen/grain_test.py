@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grad.codegen.llvm.cpu import grain
+from grad.codegen.llvm.phases import grain
 from grad.graph import node as graph
 from grad.graph.node import Node
 from grad.graph.primitives import ADD, ERF, MAX

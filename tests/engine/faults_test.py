@@ -19,7 +19,7 @@ import pytest
 import grad
 import grad.nn.functional as F
 from grad.buffer import clear_buffer_cache, configure_buffer_pool, get_buffer_memory_stats
-from grad.codegen.llvm import cpu
+from grad.codegen.llvm import phases
 from grad.device import open_backend
 from grad.engine import cache, realize
 from grad.errors import CompileError, DTypeError, OutOfMemoryError, ShapeError
@@ -127,13 +127,13 @@ def test_refused_code_is_reported_and_nothing_is_kept(monkeypatch: pytest.Monkey
 
 def test_bad_code_names_the_kernel_and_the_file_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
     y = grad.arange(11.0) * 5 + 0.625
-    honest = cpu.phase_text
+    honest = phases.phase_text
 
     def spoiled(*arguments: Any) -> str:
         return honest(*arguments).replace("ret void", "ret i32 0")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cpu, "phase_text", spoiled)
+        patch.setattr(phases, "phase_text", spoiled)
         with pytest.raises(CompileError, match=r"LLVM refused the code of .*11") as caught:
             y.realize()
     found = re.search(r"The code is in (\S+\.ll)\.", str(caught.value))

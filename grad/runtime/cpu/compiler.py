@@ -16,7 +16,6 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from grad.runtime.cpu.aborts import explain_abort
 from grad.runtime.cpu.host import Host, host
 from grad.runtime.disk_cache import DiskCache, digest
 from grad.settings import settings
+from grad.version import VERSION
 
 binding.initialize_native_target()
 binding.initialize_native_asmprinter()
@@ -65,20 +65,43 @@ def compile_ir(
             message is printed first: aborts.py.)
     """
     machine = machine or host()
-    key = digest(text, machine.triple, machine.cpu, machine.feature_string, str(level), *versions())
+    key = object_key(text, machine, level)
     with _lock:
         addresses = _loaded.get(key)
         if addresses is None or not all(name in addresses for name in names):
             try:
                 with explain_abort(lambda: _refused("it aborted, see above", text, label)):
                     data = _object_code(key, text, machine, level)
-                imports = {name: at for name, at in _symbols.items() if f"@{name}" in text}
-                loaded = _load(data, names, imports, machine, label)
-                addresses = (addresses or {}) | loaded
+                addresses = (addresses or {}) | _load(data, names, machine, label)
             except RuntimeError as error:
                 raise _refusal(error, text, label) from error
             _loaded[key] = addresses
     return {name: addresses[name] for name in names}
+
+
+def object_key(text: str, machine: Host, level: int = 2) -> str:
+    """Under what name the object of `text` is kept, in this process and on disk."""
+    return digest(
+        text, machine.triple, machine.cpu, machine.feature_string, str(level), *versions()
+    )
+
+
+def reopen(key: str, names: Sequence[str], label: str, machine: Host) -> dict[str, int] | None:
+    """Addresses of the functions `names` of the object that `compile_ir` made under `key`, in this
+    process or an earlier one; None where it is not to be had.
+    """
+    with _lock:
+        addresses = _loaded.get(key)
+        if addresses is None:
+            data = disk_cache(settings.cache_directory).load(key) if settings.cache else None
+            if data is None:
+                return None
+            try:
+                addresses = _loaded[key] = _load(data, names, machine, label)
+            except RuntimeError:
+                return None  # it is compiled again, which says what is wrong
+    found = {name: addresses[name] for name in names if name in addresses}
+    return found if len(found) == len(names) else None
 
 
 def _object_code(key: str, text: str, machine: Host, level: int) -> bytes:
@@ -110,13 +133,12 @@ def assembly_text(text: str, machine: Host, level: int = 2) -> str:
     return target_machine(machine, level).emit_assembly(module)
 
 
-def _load(
-    data: bytes, names: Sequence[str], imports: dict[str, int], machine: Host, label: str
-) -> dict[str, int]:
+def _load(data: bytes, names: Sequence[str], machine: Host, label: str) -> dict[str, int]:
     """Link an object into this process, for ever."""
     builder = binding.JITLibraryBuilder().add_object_img(data).add_current_process()
-    for name, address in imports.items():
-        builder.import_symbol(name, address)
+    for name, address in _symbols.items():
+        if name.encode() in data:  # where it is not, the object does not refer to it
+            builder.import_symbol(name, address)
     for name in names:
         builder.export_symbol(name)
     library = builder.link(linker(machine), f"{label} {next(_library_numbers)}")
@@ -176,14 +198,9 @@ def disk_cache(directory: Path) -> DiskCache:
     return DiskCache(directory)
 
 
-@cache
 def versions() -> tuple[str, str]:
-    """Versions of llvmlite and of this library (``"unknown"`` when it is not installed)."""
-    try:
-        own = version("micrograd")
-    except PackageNotFoundError:
-        own = "unknown"
-    return llvmlite.__version__, own
+    """Versions of llvmlite and of this library."""
+    return llvmlite.__version__, VERSION
 
 
 def keep_for_ever(thing: Any) -> None:
