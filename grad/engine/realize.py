@@ -237,11 +237,12 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def realize(nodes: Sequence[Node]) -> None:
+def realize(nodes: Sequence[Node], alone: bool = False) -> None:
     """Compute `nodes`: afterwards each has its values in `node.buffer`, row-major.
 
     All of them become one plan, so what they share is computed once. Values along the way that
-    somebody still holds, and that were costly, are kept as well.
+    somebody still holds, and that were costly, are kept as well. What is to be computed soon
+    (`compute_soon`) is computed too, unless `alone`.
 
     Raises:
         OutOfMemoryError: nothing has changed then, and the nodes can be realised later.
@@ -257,7 +258,7 @@ def realize(nodes: Sequence[Node]) -> None:
         pending = [node for node in nodes if node.buffer is None]
         if not pending:
             return
-        if _awaited:
+        if _awaited and not alone:
             pending += _due()
         key = launch_key(pending[0]) if len(pending) == 1 else None
         if key is not None and cache.launched(pending[0], key):
@@ -275,12 +276,12 @@ def realize(nodes: Sequence[Node]) -> None:
             compute(found, plan, scalars)
 
 
-def settle(nodes: Sequence[Node]) -> None:
+def settle(nodes: Sequence[Node], alone: bool = False) -> None:
     """`realize` for those who need no values, but an end to pending work; waits for the end of a
     recording.
     """
     if recording.recorder is None:
-        realize(nodes)
+        realize(nodes, alone)
 
 
 def compute(found: Walk, plan: Plan, scalars: Sequence[float | int | bool]) -> None:

@@ -116,11 +116,13 @@ def _placed(current: Tensor, value: Tensor) -> Tensor:
     return value
 
 
-def realize_tensors(tensors: Iterable[Tensor]) -> None:
-    """Compute the memory of all `tensors` in one go, unless a recording computes it later."""
+def realize_tensors(tensors: Iterable[Tensor], alone: bool = False) -> None:
+    """Compute the memory of all `tensors` in one go, unless a recording computes it later; with
+    `alone`, what is to be computed soon still waits.
+    """
     nodes = [tensor._storage.node for tensor in tensors]
     if nodes:
-        settle(nodes)
+        settle(nodes, alone)
 
 
 def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:

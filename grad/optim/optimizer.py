@@ -232,7 +232,11 @@ class Optimizer:
             guards.sequence(group["params"])
 
     def _start(self, work: list[tuple[Tensor, Group]]) -> None:
-        """Make the state of new parameters, in memory: the first step is like all others."""
+        """Make the state of new parameters, in memory: the first step is like all others.
+
+        The loss waits for the step, or its forward pass would be a program of its own, whose values
+        the backward pass finds in memory: the first step would be unlike all others.
+        """
         fresh: list[Tensor] = []
         for parameter, group in work:
             if parameter not in self.state:
@@ -240,7 +244,7 @@ class Optimizer:
                     recording.recorder.give_up("an optimiser meets a parameter for the first time")
                 state = self.state[parameter] = self._new_state(parameter, group)
                 fresh.extend(value for value in state.values() if isinstance(value, Tensor))
-        realize_tensors(fresh)
+        realize_tensors(fresh, alone=True)
 
     # -- saving ------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
