@@ -254,6 +254,35 @@ def test_cached_memory_is_bounded():
     assert get_buffer_memory_stats()["cached_bytes"] <= 1000
 
 
+def test_large_blocks_make_way_for_each_other_once():
+    """What changes its sizes does not need both; what takes turns does."""
+    pool = BufferPool()
+
+    def use(megabytes: int) -> None:
+        pool.give(pool.take(megabytes * MEGABYTE))
+
+    use(2)  # small blocks are left alone
+    for megabytes in (12, 16, 20, 24):
+        use(megabytes)
+        assert pool.cached == (2 + megabytes) * MEGABYTE
+    misses = pool.misses
+    for megabytes in (20, 24) * 3:
+        use(megabytes)
+    assert pool.misses == misses + 2
+    assert pool.cached == (2 + 20 + 24) * MEGABYTE
+    use(40)
+    assert pool.cached == (2 + 20 + 24 + 40) * MEGABYTE
+
+
+def test_a_large_block_that_is_in_use_makes_no_way():
+    pool = BufferPool()
+    held = pool.take(16 * MEGABYTE)
+    pool.give(pool.take(20 * MEGABYTE))
+    assert pool.allocated == 36 * MEGABYTE
+    pool.give(held)
+    assert pool.cached == 36 * MEGABYTE
+
+
 def test_nothing_is_kept_when_disabled():
     configure_buffer_pool(enabled=False)
     for nbytes in SIZES:

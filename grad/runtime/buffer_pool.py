@@ -8,11 +8,13 @@ back. Blocks come from memory.py; grad/buffer.py wraps them and has the public c
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
 from grad.errors import OutOfMemoryError
 from grad.runtime.memory import (
+    MAPPED_FROM,
     Block,
     SizeClass,
     allocate_block,
@@ -148,6 +150,8 @@ class BufferPool:
             if excess > cached:
                 return False
             self._evict(excess)
+            if size_class.capacity >= MAPPED_FROM:
+                self._make_way(size_class)
             size_class.count += 1
             self._allocated += size_class.capacity
             self.misses += 1
@@ -162,20 +166,37 @@ class BufferPool:
             f"limit with grad.buffer.configure_buffer_pool(memory_fraction=...)."
         )
 
-    def _evict(self, nbytes: int) -> None:
-        """Let go of at least `nbytes` of free blocks, or of all. The lock is held."""
+    def _make_way(self, wanted: SizeClass) -> None:
+        """Let go of as many bytes of large free blocks as a new one has. The lock is held.
+
+        A program whose sizes have changed does not need the old ones beside the new. Where programs
+        take turns they are wanted again: then both stay, after one exchange.
+        """
+        wanted.stays = wanted.left
+        large = [c for c in self._classes.values() if c.capacity >= MAPPED_FROM and not c.stays]
+        for size_class in self._evict(wanted.capacity, large):
+            size_class.left = True
+
+    def _evict(self, nbytes: int, classes: Iterable[SizeClass] | None = None) -> list[SizeClass]:
+        """Let go of at least `nbytes` of free blocks (of these classes), or of all; gives the
+        classes that they were of. The lock is held.
+        """
+        found: list[SizeClass] = []
         if nbytes <= 0:
-            return
-        for size_class in sorted(self._classes.values(), key=lambda c: c.last_use):
+            return found
+        among = self._classes.values() if classes is None else classes
+        for size_class in sorted(among, key=lambda c: c.last_use):
             while nbytes > 0:
                 try:
                     size_class.free.pop()
                 except IndexError:
                     break
+                found.append(size_class)
                 size_class.count -= 1
                 self._allocated -= size_class.capacity
                 self._free_bytes -= size_class.capacity
                 nbytes -= size_class.capacity
+        return found
 
     def clear(self) -> int:
         """Let go of every free block and return their bytes."""

@@ -52,12 +52,16 @@ class SizeClass:
         free: blocks that nobody uses; its `append` and `pop` are atomic and need no lock.
         count: how many blocks there are, free or not.
         last_use: a number that grows with each use; what was used longest ago is let go first.
+        left, stays: whether a block was let go for one of another size; whether one was wanted
+            again after that, so that such blocks stay from then on.
     """
 
     capacity: int
     free: list[Block]
     count: int = 0
     last_use: int = 0
+    left: bool = False
+    stays: bool = False
 
 
 class Block:
