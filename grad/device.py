@@ -70,6 +70,7 @@ def check_device(device: Any) -> None:
 # no compiler: this is the only late import there is.
 COMPILER = "grad.engine.assembly"
 GENERATOR = "grad.codegen.llvm.phases"
+ASSEMBLER = "grad.runtime.cpu.assembler"
 BACKENDS = {"cpu": "grad.codegen.llvm.cpu", "reference": "grad.codegen.reference"}
 
 
@@ -84,6 +85,11 @@ def open_compiler() -> Any:
 def open_generator() -> Any:
     """The module that writes the code of kernels for the CPU, loaded when first asked for."""
     return importlib.import_module(GENERATOR)
+
+
+def open_assembler() -> Any:
+    """The module that is LLVM's face, loaded when first asked for."""
+    return importlib.import_module(ASSEMBLER)
 
 
 def open_backend(name: str) -> Any:

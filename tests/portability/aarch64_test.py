@@ -10,7 +10,7 @@ import pytest
 
 from grad.dtype import dtypes
 from grad.engine.realize import cache
-from grad.runtime.cpu.compiler import assemble
+from grad.runtime.cpu.assembler import assemble
 from grad.runtime.cpu.host import other_host
 from grad.runtime.cpu.pool_code import pool_text
 from grad.runtime.cpu.replay_code import EXECUTE, REPLAY

@@ -14,7 +14,7 @@ from grad.codegen.llvm.cpu import CpuBackend
 from grad.codegen.llvm.host import HostFunction
 from grad.device import open_backend
 from grad.kernel.ir import Kernel
-from grad.runtime.cpu.compiler import assemble
+from grad.runtime.cpu.assembler import assemble
 from grad.runtime.cpu.host import Host, other_host
 
 MACHINES: dict[str, Host] = {

@@ -29,7 +29,7 @@ from grad.device import _opened as opened_backends
 from grad.engine.realize import cache
 from grad.kernel.ir import Kernel
 from grad.runtime.comparisons import Comparison, FirstDifference, interpreted
-from grad.runtime.cpu.compiler import assemble
+from grad.runtime.cpu.assembler import assemble
 from grad.settings import settings
 from tests.portability.cross import MACHINES
 

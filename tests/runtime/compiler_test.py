@@ -16,6 +16,7 @@ import pytest
 
 from grad.errors import CompileError
 from grad.runtime.cpu import compiler
+from grad.runtime.cpu.assembler import assemble
 from grad.runtime.cpu.compiler import compile_ir, register_symbol
 from grad.runtime.cpu.host import detect, host, other_host
 from grad.runtime.disk_cache import DiskCache, digest
@@ -287,5 +288,5 @@ def test_code_for_another_cpu_is_made_here():
     machine = other_host("aarch64-unknown-linux-gnu")
     assert (machine.architecture, machine.vector_bytes) == ("aarch64", 16)
     assert "neon" in machine.features
-    data = compiler.assemble(SQUARE, machine)
+    data = assemble(SQUARE, machine)
     assert (data[:4], int.from_bytes(data[18:20], "little")) == (b"\x7fELF", 183)

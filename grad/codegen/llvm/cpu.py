@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from grad.codegen.backend import CompiledPhase, Launch, Runnable
-from grad.device import open_generator
+from grad.device import open_assembler, open_generator
 from grad.runtime.comparisons import Comparison, FirstDifference
 from grad.runtime.cpu.callbacks import Callback, CallbackPlan
 from grad.runtime.cpu.comparisons import first_difference
-from grad.runtime.cpu.compiler import assembly_text, compile_ir, object_key, reopen, versions
+from grad.runtime.cpu.compiler import compile_ir, object_key, reopen, versions
 from grad.runtime.cpu.host import Host, host
 from grad.runtime.cpu.limits import memory_rates, operations_rate
 from grad.runtime.cpu.replay import Call, NativePlan
@@ -85,10 +85,9 @@ class CpuBackend:
 
     def assembly(self, kernel: Kernel) -> str:
         """The machine code of `kernel`, in LLVM's assembly language."""
+        text_of = open_assembler().assembly_text
         return "\n".join(
-            assembly_text(phase.entry, self.machine)
-            if isinstance(phase.entry, str)
-            else str(phase.entry)
+            text_of(phase.entry, self.machine) if isinstance(phase.entry, str) else str(phase.entry)
             for phase in self.generate(kernel)
         )
 

@@ -2,5 +2,6 @@
 
 Read host.py (what the CPU is), compiler.py (text to addresses), threads.py with pool_code.py and
 pool_platforms.py (the thread pool), replay.py with replay_code.py (a whole plan in one native
-call). Everything here imports llvmlite, so grad/device.py opens it at first use.
+call). LLVM itself is behind assembler.py, which is opened only where something has to be compiled;
+loader.py puts objects into memory.
 """

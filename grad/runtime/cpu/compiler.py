@@ -1,16 +1,14 @@
 """From LLVM IR text to addresses of machine code.
 
-`compile_ir` parses and verifies the text, has LLVM emit an object for the host (no optimisation
-passes: the code generators write vectors themselves), and loads it. Objects are kept in memory by
-text and on disk (runtime/disk_cache.py) by text, CPU and versions; loading a saved one takes 0.4
-ms. Symbols of the C library are found in the process; `register_symbol` adds our own. Read host.py
-before.
+`compile_ir` has LLVM make an object of the text (assembler.py), and loads it (loader.py, or LLVM's
+linker for what that does not know). Objects are kept in memory by text and on disk
+(runtime/disk_cache.py) by text, CPU and versions; where one is found LLVM is not needed. Symbols of
+the C library are found in the process; `register_symbol` adds our own. Read host.py before.
 """
 
 from __future__ import annotations
 
 import ctypes
-import itertools
 import os
 import tempfile
 import threading
@@ -20,22 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite
-from llvmlite import binding
 
+from grad.device import open_assembler
 from grad.errors import CompileError
 from grad.runtime.cpu.aborts import explain_abort
 from grad.runtime.cpu.host import Host, host
+from grad.runtime.cpu.loader import load
 from grad.runtime.disk_cache import DiskCache, digest
 from grad.settings import settings
 from grad.version import VERSION
 
-binding.initialize_native_target()
-binding.initialize_native_asmprinter()
-
 _lock = threading.RLock()
 _symbols: dict[str, int] = {}
 _loaded: dict[str, dict[str, int]] = {}
-_library_numbers = itertools.count()
+_c = ctypes.CDLL(None) if os.name == "posix" else None
 
 
 def register_symbol(name: str, address: int) -> None:
@@ -109,41 +105,31 @@ def _object_code(key: str, text: str, machine: Host, level: int) -> bytes:
     disk = disk_cache(settings.cache_directory) if settings.cache else None
     data = disk.load(key) if disk else None
     if data is None:
-        data = assemble(text, machine, level)
+        data = open_assembler().assemble(text, machine, level)
         if disk:
             disk.store(key, data)
     return data
 
 
-def assemble(text: str, machine: Host, level: int = 2) -> bytes:
-    """An object file of the module `text` for `machine`, which need not be this computer's CPU.
-
-    Raises:
-        RuntimeError: LLVM's, when it refuses the text.
-    """
-    module = binding.parse_assembly(text)
-    module.verify()
-    return target_machine(machine, level).emit_object(module)
-
-
-def assembly_text(text: str, machine: Host, level: int = 2) -> str:
-    """As `assemble`, for people: the instructions by name."""
-    module = binding.parse_assembly(text)
-    module.verify()
-    return target_machine(machine, level).emit_assembly(module)
-
-
 def _load(data: bytes, names: Sequence[str], machine: Host, label: str) -> dict[str, int]:
     """Link an object into this process, for ever."""
-    builder = binding.JITLibraryBuilder().add_object_img(data).add_current_process()
-    for name, address in _symbols.items():
-        if name.encode() in data:  # where it is not, the object does not refer to it
-            builder.import_symbol(name, address)
-    for name in names:
-        builder.export_symbol(name)
-    library = builder.link(linker(machine), f"{label} {next(_library_numbers)}")
-    keep_for_ever(library)
-    return {name: library[name] for name in names}
+    found = load(data, names, _address_of)
+    if found is None:
+        return open_assembler().link(data, names, _symbols, machine, label)
+    addresses, pages = found
+    keep_for_ever(pages)
+    return addresses
+
+
+def _address_of(name: str) -> int | None:
+    """Where a symbol is that was registered, or that the C library has."""
+    address = _symbols.get(name)
+    if address is None:
+        try:
+            address = ctypes.cast(getattr(_c, name), ctypes.c_void_p).value
+        except AttributeError:
+            return None
+    return address
 
 
 def _refusal(error: RuntimeError, text: str, label: str) -> CompileError:
@@ -160,37 +146,6 @@ def _refused(reason: str, text: str, label: str) -> str:
         f"LLVM refused the code of {label}: {reason}. The code is in {path}. This is a defect of "
         f"the code generator; please report it with that file."
     )
-
-
-@cache
-def target_machine(machine: Host, level: int) -> binding.TargetMachine:
-    """LLVM's code generator for `machine`. Position-independent code may sit anywhere."""
-    if machine.architecture != host().architecture:
-        binding.initialize_all_targets()
-        binding.initialize_all_asmprinters()
-    made = binding.Target.from_triple(machine.triple).create_target_machine(
-        cpu=machine.cpu,
-        features=machine.feature_string,
-        opt=level,
-        reloc="pic",
-        codemodel="default",
-        jit=True,
-    )
-    keep_for_ever(made)
-    return made
-
-
-@cache
-def linker(machine: Host) -> binding.LLJIT:
-    """The dynamic linker for objects of `machine`."""
-    # The linker may consume the target machine it is given, hence one of its own.
-    own = binding.Target.from_triple(machine.triple).create_target_machine(
-        cpu=machine.cpu, features=machine.feature_string, jit=True
-    )
-    made = binding.create_lljit_compiler(own)
-    keep_for_ever(own)
-    keep_for_ever(made)
-    return made
 
 
 @cache

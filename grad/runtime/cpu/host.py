@@ -2,12 +2,14 @@
 
 `host()` answers for this machine, at most at the level that ``GRAD_CPU_FEATURES`` allows, so that
 code for a lesser CPU can be made and tested here. compiler.py compiles for it, the code generators
-plan register and cache tiles by it.
+plan register and cache tiles by it. LLVM names the CPU and its features; the answer is kept on disk
+by what the system says of the CPU, so that a process that has all its code on disk needs no LLVM.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -15,8 +17,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from llvmlite import binding
+import llvmlite
 
+from grad.device import open_assembler
+from grad.runtime.disk_cache import DiskCache, digest
 from grad.settings import settings
 
 # What each level hides (a pattern of feature names) and the CPU name it is then compiled for: the
@@ -36,6 +40,9 @@ ALWAYS = {
     "aarch64": frozenset({"neon", "fp-armv8"}),
     "riscv64": frozenset({"m", "a", "f", "d", "c"}),
 }
+CPU_INFORMATION = Path("/proc/cpuinfo")
+DESCRIPTION_BYTES = 1 << 14  # of one CPU at least; of all it takes long on large machines
+CHANGING = ("processor", "cpu MHz", "physical id", "core id", "apicid", "initial apicid")
 VECTOR_BYTES = (("avx512f", 64), ("avx2", 32))
 DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
 SYSCTL_CACHES = {1: "hw.l1dcachesize", 2: "hw.l2cachesize", 3: "hw.l3cachesize"}
@@ -80,18 +87,17 @@ def host() -> Host:
 @cache
 def detect(level: str) -> Host:
     """The machine at `level`: ``native``, ``avx512``, ``avx2`` or ``generic``."""
-    triple = binding.get_process_triple()
+    triple, name, available = _process_names()
     architecture = architecture_of(triple)
     levels = X86_LEVELS if architecture in ("x86_64", "i686") else OTHER_LEVELS
     hidden, lesser_cpu = levels.get(level, levels["native"])
-    available = dict(binding.get_host_cpu_features())
     available |= dict.fromkeys(ALWAYS.get(architecture, ()), True)
     kept = {name: present and not re.fullmatch(hidden, name) for name, present in available.items()}
     features = frozenset(name for name, present in kept.items() if present)
     l1_bytes, l2_bytes, l3_bytes = (cache_bytes(cache_level) for cache_level in (1, 2, 3))
     return Host(
         triple=triple,
-        cpu=lesser_cpu if lesser_cpu and kept != available else binding.get_host_cpu_name(),
+        cpu=lesser_cpu if lesser_cpu and kept != available else name,
         features=features,
         feature_string=",".join(f"{'+' if kept[name] else '-'}{name}" for name in sorted(kept)),
         vector_bytes=next((size for name, size in VECTOR_BYTES if name in features), 16),
@@ -100,6 +106,34 @@ def detect(level: str) -> Host:
         l3_bytes=l3_bytes,
         cores=core_count(),
     )
+
+
+def _process_names() -> tuple[str, str, dict[str, bool]]:
+    """LLVM's triple of this process, name of the CPU and features: from disk, or from LLVM."""
+    described = _description() if settings.cache else ""
+    if not described:
+        return open_assembler().process_names()
+    disk = DiskCache(settings.cache_directory, ".cpu")
+    key = digest("cpu", described, sys.platform, platform.machine(), llvmlite.__version__)
+    data = disk.load(key)
+    if data is None:
+        triple, name, features = open_assembler().process_names()
+        signs = [f"{'+' if has else '-'}{feature}" for feature, has in features.items()]
+        disk.store(key, "\n".join([triple, name, *signs]).encode())
+        return triple, name, features
+    triple, name, *signs = data.decode().split("\n")
+    return triple, name, {sign[1:]: sign[0] == "+" for sign in signs}
+
+
+def _description() -> str:
+    """What Linux says of the first CPU, but for what changes by itself; empty elsewhere."""
+    try:
+        with CPU_INFORMATION.open("rb") as file:
+            first = file.read(DESCRIPTION_BYTES).decode().split("\n\n")[0]
+    except OSError:
+        return ""
+    lines = [line for line in first.splitlines() if not line.startswith(CHANGING)]
+    return "\n".join(lines) if any(line.startswith("flags") for line in lines) else ""
 
 
 def architecture_of(triple: str) -> str:
