@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Backend = Literal["cpu", "reference"]
 ConvolutionPrecision = Literal["highest", "high"]
@@ -56,8 +55,7 @@ def default_cache_directory() -> Path:
     return (Path(base) if base else Path(os.path.expanduser("~")) / ".cache") / "micrograd"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One row: the attribute of `settings`, its variable, default, reader and meaning."""
 
     name: str

@@ -9,7 +9,6 @@ links its results to one `Replayed` context, which keeps the values that the sec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from grad.autograd.engine import run
@@ -52,8 +51,7 @@ class Target(NamedTuple):
         return gradient_edge(arguments[self.argument] if self.argument >= 0 else self.tensor)
 
 
-@dataclass(frozen=True, slots=True)
-class GradientPlan:
+class GradientPlan(NamedTuple):
     """How the gradients of a replay's results are computed.
 
     Attributes:

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,8 +57,7 @@ class OuterGrad:
         self.storage = None if self.before is None else self.before._storage
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something to do at each replay: call `function`, whose result is the value of `node`.
 
     `counts`: it must be called even if nothing depends on `node`. `undo` takes it back.
@@ -70,8 +69,7 @@ class Event:
     undo: Callable[[], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """An index check: `smallest` and `largest` must lie in ``[low, high)``."""
 
     smallest: Node

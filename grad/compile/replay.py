@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from grad.autograd.variable import Variable
@@ -85,8 +84,7 @@ class GradWrite(NamedTuple):
     handle: int
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(NamedTuple):
     """Everything needed to run a recorded function again.
 
     Attributes:

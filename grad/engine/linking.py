@@ -6,7 +6,7 @@ of it (plan.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from grad.codegen.backend import Backend, Launch
 from grad.dtype import DType
@@ -14,8 +14,7 @@ from grad.engine.plan import Output, Plan, Work
 from grad.engine.words import word_packer
 
 
-@dataclass(frozen=True, slots=True)
-class UnlinkedPlan:
+class UnlinkedPlan(NamedTuple):
     """Compiled steps and the layout of their slots; what is not explained here is in `Plan`.
 
     Attributes:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from grad.settings import settings
 
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 now = time.perf_counter_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """A plan and how it came about.
 
     Attributes:

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from grad.codegen.backend import Runnable
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """Where the values of one output are: a fresh buffer (`slot`) or a leaf's memory (`leaf`).
 
     `copy`: the memory is somebody else's too (a leaf's, another output's), and every value must
@@ -36,8 +35,7 @@ class Output:
     copy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What one phase of a kernel does, for reports: bytes it must move at least, and operations."""
 
     label: str

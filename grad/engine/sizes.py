@@ -52,8 +52,7 @@ class Sample(NamedTuple):
     constants: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """A plan of which sizes are left open.
 
     Attributes:

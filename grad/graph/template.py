@@ -9,7 +9,6 @@ gradients, `optim/update.py` of updates.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -38,8 +37,7 @@ class Row(NamedTuple):
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """The nodes of a piece of graph by place: its sources, then its constants, then the rows.
 
     Attributes:

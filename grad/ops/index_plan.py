@@ -9,8 +9,7 @@ the values of the index. `index.py` reads and writes with the result.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +27,7 @@ Index = Any
 Path = tuple[Move, ...]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """An index, understood.
 
     Attributes:
@@ -235,8 +233,7 @@ def from_the_front(item: Any, axis: int, size: int) -> Node:
 
 
 # -- the flat form ---------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Flat:
+class Flat(NamedTuple):
     """The advanced part as one index along one axis.
 
     Attributes:

@@ -12,7 +12,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,8 +78,7 @@ class Sample:
         return self.name or "-".join(words).replace(" ", "")
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A call that must raise: operands as in `Sample`, the exception, and a word of its message."""
 
     shapes: tuple[Shape, ...]

@@ -17,7 +17,8 @@ from grad.ops.registry import Sample
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
-Domain = Callable[[np.random.Generator, Shape, DType], Array]
+# In quotes, since NumPy loads its generators when they are first named.
+Domain = Callable[["np.random.Generator", Shape, DType], Array]
 
 
 def between(low: float, high: float) -> Domain:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grad import engine
 from grad.compile import Compiled
@@ -66,8 +66,7 @@ class KernelExplanation:
         return f"{self.group}\n{self.ir}"
 
 
-@dataclass(frozen=True, slots=True)
-class PlanExplanation:
+class PlanExplanation(NamedTuple):
     """What is computed in one go.
 
     Attributes:
@@ -87,8 +86,7 @@ class PlanExplanation:
     temporary_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What a function becomes, see `explain`; printing it shows graph, groups and kernels.
 
     Attributes:

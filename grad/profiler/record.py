@@ -10,9 +10,8 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from grad.buffer import in_use_bytes
 from grad.engine.observe import Made, Observer, label, now
@@ -27,8 +26,7 @@ class Kind(Enum):
     RANGE = "range"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that took time.
 
     Attributes:
@@ -50,8 +48,7 @@ class Event:
         return self.end - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """How many bytes of buffers were in use at a time, in nanoseconds."""
 
     time: int

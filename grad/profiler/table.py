@@ -8,9 +8,8 @@ its bytes, whichever is longer, in parts of the time it took.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from grad.device import open_backend
 from grad.engine.threads import get_num_threads
@@ -28,8 +27,7 @@ def machine_limits(threads: int) -> tuple[float, list[tuple[int, float]]]:
     return open_backend("cpu").limits(threads, FOOTPRINTS)
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionEvents:
+class FunctionEvents(NamedTuple):
     """All events of one name.
 
     Attributes:

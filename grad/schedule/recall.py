@@ -12,9 +12,8 @@ and who holds what (holders.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from sys import getrefcount
-from typing import Any
+from typing import Any, NamedTuple
 
 from grad.dtype import DType
 from grad.graph.movement import Shape
@@ -28,8 +27,7 @@ from grad.schedule.program import Key, Leaf, Walk, comparable, leaf_of
 Row = tuple[Primitive, Any, Shape, DType, tuple[int, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """What `recalled` needs of a graph. Nodes are meant by their place in the order of the search.
 
     Attributes:

@@ -109,7 +109,7 @@ def test_decoding_gives_what_was_encoded():
         [replace(launch, phase=replace(launch.phase, arguments=())) for launch in step]
         for step in plan.launches
     ]
-    assert saved_plans._decoded(data, backend) == replace(plan, launches=tuple(map(tuple, bare)))
+    assert saved_plans._decoded(data, backend) == plan._replace(launches=tuple(map(tuple, bare)))
 
 
 def test_keys_tell_programs_apart(monkeypatch):
