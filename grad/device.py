@@ -68,6 +68,7 @@ def check_device(device: Any) -> None:
 
 # Where the compiler and the backends are. They are opened at first use, so that `import grad` loads
 # no compiler: this is the only late import there is.
+PLANS = "grad.engine.saved_plans"
 COMPILER = "grad.engine.assembly"
 GENERATOR = "grad.codegen.llvm.phases"
 ASSEMBLER = "grad.runtime.cpu.assembler"
@@ -75,6 +76,11 @@ BACKENDS = {"cpu": "grad.codegen.llvm.cpu", "reference": "grad.codegen.reference
 
 
 _opened: dict[str, Any] = {}
+
+
+def open_plans() -> Any:
+    """The module that finds plans on disk, or has them made, loaded when first asked for."""
+    return importlib.import_module(PLANS)
 
 
 def open_compiler() -> Any:

@@ -19,11 +19,10 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from grad.device import open_backend
+from grad.device import open_backend, open_plans
 from grad.engine.launch import Launch, launch_key, launch_of
 from grad.engine.plan import Plan
 from grad.engine.recording import recording
-from grad.engine.saved_plans import plan_of
 from grad.engine.sizes import Structures, fixed_of
 from grad.graph.node import Node
 from grad.schedule.program import Key, Walk, program_of, walk
@@ -164,7 +163,7 @@ class PlanCache:
             reason = reason if sized is None else "sizes vary"
             print(f"grad: plan miss ({reason}), {len(found.nodes)} nodes", file=sys.stderr)
         if sized is None:
-            plan = plan_of(program_of(found, family.varying), backend)
+            plan = open_plans().plan_of(program_of(found, family.varying), backend)
         else:
             plan, varying = sized
             if varying != family.varying:
