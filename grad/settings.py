@@ -8,10 +8,15 @@ list. `settings` holds the values, read once at import, and may be changed while
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+# When this process began to load the library. Source files that changed since then are not what it
+# runs (engine/saved_plans.py).
+LOADED_AT_NANOSECONDS = time.time_ns()
 
 Backend = Literal["cpu", "reference"]
 ConvolutionPrecision = Literal["highest", "high"]

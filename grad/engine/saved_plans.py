@@ -28,7 +28,7 @@ from grad.engine.linking import UnlinkedPlan, linked
 from grad.engine.plan import Output, Plan, Work
 from grad.runtime.disk_cache import DiskCache, digest
 from grad.schedule.program import Entry, Program
-from grad.settings import settings
+from grad.settings import LOADED_AT_NANOSECONDS, settings
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What decides how a program is compiled: these layers, and the modules beside them.
@@ -113,9 +113,12 @@ def _plain(value: Any) -> Any:
 
 @cache
 def source_identity() -> str:
-    """The compiler's source files: sizes and times of change; empty where there are no files."""
+    """The compiler's source files: sizes and times of change; empty where there are no files, or
+    where they may not be what this process runs.
+    """
     found = sorted(_files(PACKAGE, COMPILER_LAYERS))
-    return repr(found) if found else ""
+    changed = any(max(times) >= LOADED_AT_NANOSECONDS for _, _, *times in found)
+    return "" if changed or not found else repr(found)
 
 
 def _files(directory: str | Path, below: tuple[str, ...] | None) -> Iterator[tuple[Any, ...]]:

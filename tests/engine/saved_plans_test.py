@@ -150,6 +150,18 @@ class _OtherPython:
     version = "another"
 
 
+def test_sources_that_changed_since_they_were_loaded_have_no_identity(monkeypatch):
+    identity = saved_plans.source_identity.__wrapped__
+    assert "saved_plans.py" in identity()
+    assert "/ops/" not in identity()
+    with monkeypatch.context() as patch:
+        patch.setattr(saved_plans, "LOADED_AT_NANOSECONDS", 0)
+        assert identity() == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(saved_plans, "PACKAGE", ROOT / "nowhere")
+        assert identity() == ""
+
+
 def test_names_of_primitives_are_different():
     found = [p for p in vars(primitives).values() if isinstance(p, Primitive)]
     assert len({p.name for p in found}) == len(found)
