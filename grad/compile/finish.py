@@ -93,12 +93,12 @@ class _Finish:
             sources = self.sources(found)
             outputs = {found.nodes[n]: i for i, n in enumerate(found.outputs)}
             compute_apart(found, plan, scalars)
-        try:
-            for check in tape.checks:
+        for check in tape.checks:
+            try:
                 require(check, check.smallest.buffer, check.largest.buffer)
-        except Exception:
-            tape.undo()
-            raise
+            except Exception:
+                tape.undo(check)
+                raise
         if sources is None or any(node not in outputs for node in roots):
             return None
         leaves = {
@@ -113,13 +113,12 @@ class _Finish:
         if not possible:
             return None
         made, writes, grads, handles = self.places(outputs, plan)
-        checks = [(outputs[c.smallest], outputs[c.largest], c) for c in tape.checks]
+        checks = [(outputs[c.smallest], outputs[c.largest], c, tape.undos(c)) for c in tape.checks]
         return Replay(
             plan=plan,
             sources=sources,
             words=plan.words(scalars),
             events=self.events(numbers),
-            undos=tape.undos,
             fresh=made,
             writes=writes,
             grads=grads,

@@ -70,13 +70,16 @@ class Event(NamedTuple):
 
 
 class Check(NamedTuple):
-    """An index check: `smallest` and `largest` must lie in ``[low, high)``."""
+    """An index check: `smallest` and `largest` must lie in ``[low, high)``. `events`: how many
+    there had been.
+    """
 
     smallest: Node
     largest: Node
     low: int
     high: int
     error: Callable[[int], Exception]
+    events: int
 
 
 @dataclass(slots=True)
@@ -151,16 +154,23 @@ class Tape(Recorder):
                 node_slot.__set__(known.storage, known.before)
                 known.storage.stamp += 1
 
-    @property
-    def undos(self) -> tuple[Callable[[], Any], ...]:
-        """What takes back the events that can be, the last one first."""
-        return tuple(e.undo for e in reversed(self.events) if e.undo is not None)
+    def undos(self, check: Check) -> tuple[Callable[[], Any], ...]:
+        """What is taken back when `check` fails, the last event first.
 
-    def undo(self) -> None:
-        """Storages, gradients and counts that were written are as they were before the function
-        ran.
+        Counts go back as tensors do, whenever they were made. Numbers that were drawn before the
+        line that fails stay drawn, as they do where that line raises while the function runs.
         """
-        for undo in self.undos:
+        return tuple(
+            event.undo
+            for number, event in reversed([*enumerate(self.events)])
+            if event.undo is not None and (event.node is None or number >= check.events)
+        )
+
+    def undo(self, check: Check) -> None:
+        """Since `check` failed: storages, gradients and counts that were written are as they were
+        before the function ran.
+        """
+        for undo in self.undos(check):
             undo()
         for known in self.storages.values():
             if known.written:
@@ -219,8 +229,15 @@ class Tape(Recorder):
     def again(self, effect: Callable[[], Any], undo: Callable[[], Any] | None = None) -> None:
         self.events.append(Event(effect, undo=undo))
 
-    def argument(self, node: Node, number: Number, *, counts: bool = False) -> None:
-        self.events.append(Event(number, node, counts))
+    def argument(
+        self,
+        node: Node,
+        number: Number,
+        *,
+        counts: bool = False,
+        undo: Callable[[], Any] | None = None,
+    ) -> None:
+        self.events.append(Event(number, node, counts, undo))
 
     def bounded(self, node: Node, low: int, high: int, error: Callable[[int], Exception]) -> Node:
         # What is only arranged anew, or repeated, has the same values: look at each once.
@@ -237,7 +254,7 @@ class Tape(Recorder):
         if held is None:
             axes = range(len(node.shape))
             smallest, largest = reduce(MIN, node, axes), reduce(MAX, node, axes)
-            self.checks.append(Check(smallest, largest, low, high, error))
+            self.checks.append(Check(smallest, largest, low, high, error, len(self.events)))
             above = pointwise(MAXIMUM, node, constant(low, node.dtype))
             held = pointwise(MINIMUM, above, constant(max(high - 1, low), node.dtype))
             self._held[key] = held

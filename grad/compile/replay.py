@@ -89,14 +89,13 @@ class Replay(NamedTuple):
 
     Attributes:
         sources: of the plan's leaves. words: the plan's scalars, as recorded.
-        events: (function, number of the scalar that its result is, or -1), in order. undos: what
-            takes those back that can be.
+        events: (function, number of the scalar that its result is, or -1), in order.
         fresh: the new storages. writes: storages that get new values.
         grads: gradients that are set. grads_read: (tensor, what its
             gradient must be, the storage that this is on).
         handles: the tensors of the result, of which there are `own`, and then the gradients;
             `result` is the result with places for them.
-        checks: (smallest, largest as outputs, what they must be).
+        checks: (smallest, largest as outputs, what they must be, what to call if they are not).
         pins: arguments that must be where they were.
         gradient: how results that require a gradient get it; None if there are none.
         spent: results whose gradients the function has computed already.
@@ -109,7 +108,6 @@ class Replay(NamedTuple):
     sources: tuple[Source, ...]
     words: tuple[int, ...]
     events: tuple[tuple[Callable[[], Any], int], ...]
-    undos: tuple[Callable[[], Any], ...]
     fresh: tuple[Fresh, ...]
     writes: tuple[Write, ...]
     grads: tuple[GradWrite, ...]
@@ -117,7 +115,7 @@ class Replay(NamedTuple):
     handles: tuple[Handle, ...]
     own: int
     result: Any
-    checks: tuple[tuple[int, int, Check], ...]
+    checks: tuple[tuple[int, int, Check, tuple[Callable[[], Any], ...]], ...]
     pins: tuple[Pin, ...]
     gradient: GradientPlan | None
     spent: tuple[int, ...]

@@ -298,13 +298,13 @@ class Runner:
             return buffers()
         plan.start(slots, 0, plan.first_write or None)
         found = buffers()
-        try:
-            for smallest, largest, check in checks:
+        for smallest, largest, check, undos in checks:
+            try:
                 require(check, found[smallest], found[largest])
-        except Exception:
-            for undo in self.replay.undos:
-                undo()
-            raise
+            except Exception:
+                for undo in undos:
+                    undo()
+                raise
         if plan.first_write:
             self._written = True
             plan.start(slots, plan.first_write)

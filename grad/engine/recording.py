@@ -29,10 +29,18 @@ class Recorder:
         back when an index turns out to be outside.
         """
 
-    def argument(self, node: Node, number: Number, *, counts: bool = False) -> None:
+    def argument(
+        self,
+        node: Node,
+        number: Number,
+        *,
+        counts: bool = False,
+        undo: Callable[[], Any] | None = None,
+    ) -> None:
         """`number()` gives the value of the argument `node` at each replay.
 
-        With `counts` it must be called once a replay, whether the value is used or not.
+        With `counts` it must be called once a replay, whether the value is used or not. `undo`
+        takes the last call back when an index that came before it turns out to be outside.
         """
 
     def bounded(self, node: Node, low: int, high: int, error: Callable[[int], Exception]) -> Node:

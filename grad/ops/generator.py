@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from grad.engine.recording import recording
 from grad.graph import reference
 
 _DEFAULT_SEED = 67280421310721  # PyTorch's: the largest prime factor of 2 ** 64 + 1 that fits
@@ -42,10 +43,13 @@ class Generator:
         """Begin again from `seed`, any whole number."""
         with self._lock:
             self._restart(seed.__index__(), 0)
+        if recording.recorder is not None:
+            recording.recorder.again(lambda: self.manual_seed(seed))
         return self
 
     def seed(self) -> int:
         """Begin again from a seed that the operating system gives, and return it."""
+        _cannot_be_repeated()
         seed = int.from_bytes(os.urandom(8), "little") >> 1
         self.manual_seed(seed)
         return seed
@@ -56,10 +60,12 @@ class Generator:
 
     def get_state(self) -> tuple[int, int]:
         """Seed and number of the next stream, for `set_state`."""
+        _cannot_be_repeated()
         return self._seed, self._stream
 
     def set_state(self, state: Sequence[int]) -> Generator:
         """Go on from where `get_state` was called."""
+        _cannot_be_repeated()
         seed, stream = state
         with self._lock:
             self._restart(int(seed), int(stream))
@@ -76,6 +82,26 @@ class Generator:
                 self._first_key, position = self._stream, 0
             self._stream += 1
             return self._keys[position]
+
+    def take_back(self, key: int) -> None:
+        """Give `key` out again next, if it is the last one: nobody else has drawn since."""
+        with self._lock:
+            last = self._stream - 1
+            if last >= 0 and key == self._key_of(last):
+                self._stream = last
+
+    def _key_of(self, stream: int) -> int:
+        position = stream - self._first_key
+        if 0 <= position < len(self._keys):
+            return self._keys[position]
+        found = reference.threefry(np.asarray(self._seed, np.uint64), np.asarray(stream, np.uint64))
+        return int(found)
+
+
+def _cannot_be_repeated() -> None:
+    """A replay would see the state of a generator as it was."""
+    if recording.recorder is not None:
+        recording.recorder.give_up("it asks for the state of a random generator, or sets it")
 
 
 default_generator = Generator()

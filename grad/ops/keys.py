@@ -87,9 +87,16 @@ def plain_key(generator: Generator | None = None) -> Node:
 
 
 def _fresh(source: Generator) -> Node:
-    key = argument(source.next_key(), dtypes.uint64)
+    last = source.next_key()
+    key = argument(last, dtypes.uint64)
     if recording.recorder is not None:
-        recording.recorder.argument(key, source.next_key, counts=True)
+
+        def draw() -> int:
+            nonlocal last
+            last = source.next_key()
+            return last
+
+        recording.recorder.argument(key, draw, counts=True, undo=lambda: source.take_back(last))
     return key
 
 

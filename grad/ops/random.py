@@ -15,9 +15,11 @@ import numpy as np
 
 from grad.autograd.function import Function
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
+from grad.engine.recording import recording
 from grad.errors import ArgumentError
 from grad.graph import reference
 from grad.graph.arrays import node_of
+from grad.graph.host import Array, host, hosted
 from grad.graph.node import Node, cast, constant, iota, pointwise, reshape
 from grad.graph.primitives import (
     ADD,
@@ -186,12 +188,24 @@ def randperm(
     """The numbers below `n` in random order; int64 unless told."""
     kind = dtypes.int64 if dtype is None else as_dtype(dtype)
     (size,) = checked_shape("randperm", (n,), kind)
-    key = plain_key(generator).arg
-    order = np.argsort(
-        reference.threefry(np.asarray(key, np.uint64), np.arange(size, dtype=np.uint64)),
-        kind="stable",
-    )
-    return finished(node_of(order, kind), requires_grad, device)
+    if recording.recorder is None:
+        # In memory at once, so that what uses it may have an open size (docs/design/023).
+        order = _permutation(plain_key(generator).arg, size)
+        return finished(node_of(order, kind), requires_grad, device)
+    rows = host(permutations, [reshape(random_key(generator), (1,))], (1, size), kind)
+    return finished(reshape(rows, (size,)), requires_grad, device)
+
+
+@hosted
+def permutations(result: Array, keys: Array) -> None:
+    """In each row, the numbers of its elements in the random order that belongs to a key."""
+    for row, key in zip(result, keys, strict=True):
+        row[:] = _permutation(key, row.size)
+
+
+def _permutation(key: Any, size: int) -> Array:
+    bits = reference.threefry(np.asarray(key, np.uint64), np.arange(size, dtype=np.uint64))
+    return np.argsort(bits, kind="stable")
 
 
 @creator

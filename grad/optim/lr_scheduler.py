@@ -49,10 +49,29 @@ class LRScheduler:
 
     def step(self) -> None:
         """Count one epoch on and set the rates; call it after ``optimizer.step()``."""
+        recorder = recording.recorder
+        before = None if recorder is None else self._now()
         self.last_epoch += 1
         self._set(self.last_epoch)
-        if recording.recorder is not None:
-            recording.recorder.again(self.step)
+        if recorder is None:
+            return
+
+        def again() -> None:
+            nonlocal before
+            before = self._now()
+            self.step()
+
+        def undo() -> None:
+            assert before is not None
+            self.last_epoch, self._last_lr, rates = before
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+
+        recorder.again(again, undo)
+
+    def _now(self) -> tuple[int, list[float], list[float]]:
+        """What `step` changes."""
+        return self.last_epoch, self._last_lr, [g["lr"] for g in self.optimizer.param_groups]
 
     def _compile_guards(self, guards: Any) -> None:
         """Nothing that a recorded function depends on: `step` is done again at each replay."""
