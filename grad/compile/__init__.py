@@ -34,8 +34,9 @@ def compile(
     call, without running the function's Python. A call with other shapes, types or Python values
     is recorded for itself; so is one after something changed that the function depends on: globals,
     closures, attributes, train and eval mode, parameters. Learning rates, random numbers and the
-    values of tensors may change freely. What the function does besides (printing, appending to a
-    list) is not repeated, unless it changes what the function depends on.
+    values of tensors may change freely. The 1024 kinds of calls that came last are known. What the
+    function does besides (printing, appending to a list) is not repeated, unless it changes what
+    the function depends on.
 
     Args:
         model: what to compile; without it, a decorator is returned.

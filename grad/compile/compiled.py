@@ -3,16 +3,19 @@
 The first call with arguments of a new kind (shapes, types, Python values) just runs. The second is
 recorded (recorder.py) and finished as one plan (replay.py); from the third on the plan is replayed,
 as long as the guards (guards.py) say that everything the function took for granted still holds.
-When they do not, the function is recorded again. A function that is new again and again runs as if
-it were not compiled, and says so once.
+When they do not, the function is recorded again. A function that changes again and again for one
+kind of call runs as if it were not compiled, and says so once. There may be any number of kinds (a
+batch or a sequence of each length): those that were called last are known.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -32,9 +35,10 @@ from grad.graph.movement import Move
 from grad.graph.primitives import SLICE
 from grad.settings import settings
 
-# So many recordings of one function are enough to see that there is no end to them.
-MOST_RECORDINGS = 32
-MOST_KINDS = 256
+# So many recordings that replace others are enough to see that there is no end to them.
+MOST_REPEATED = 32
+# So many kinds of calls are known at a time.
+MOST_KINDS = 1024
 
 
 def _without_start(move: Move) -> Any:
@@ -48,16 +52,17 @@ class Entry:
     """What is known of one kind of call.
 
     Attributes:
-        seen: whether it has been called. hopeless: whether it cannot be replayed.
+        seen, tried: whether it has been called, and recorded. hopeless: whether it cannot be
+            replayed.
         record: guards and runner of the last recording, if there is one.
         others: arguments that the key names by identity, which nobody else may get.
     """
 
-    __slots__ = ("hopeless", "others", "record", "seen")
+    __slots__ = ("hopeless", "others", "record", "seen", "tried")
 
     def __init__(self, others: list[Any]) -> None:
         self.others = others
-        self.seen = self.hopeless = False
+        self.seen = self.tried = self.hopeless = False
         self.record: tuple[Guards, Runner] | None = None
 
 
@@ -128,7 +133,10 @@ class Compiled:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.recordings = 0
-        self._entries: dict[Any, Entry] = {}
+        self._repeated = 0
+        self._forgets = False
+        self._entries: OrderedDict[Any, Entry] = OrderedDict()  # the one that was called last last
+        self._last: Runner | None = None
         self._shortcut: Shortcut | None = None
         self._hopeless: str | None = None
         self._reason: str | None = None
@@ -151,11 +159,7 @@ class Compiled:
         tensors: list[Any] = []
         others: list[Any] = []
         key = self._key(args, kwargs, tensors, others)
-        entry = self._entries.get(key)
-        if entry is None:
-            if len(self._entries) >= MOST_KINDS:
-                self._lose_hope(f"there have been {MOST_KINDS} kinds of arguments")
-            entry = self._entries[key] = Entry(others)
+        entry = self._entry(key, others)
         record = entry.record
         if record is not None:
             guards, runner = record
@@ -164,16 +168,48 @@ class Compiled:
                 result = runner.run(tensors)
                 if result is not STALE:
                     self._shortcut = None if kwargs else _shortcut(args, tensors, record)
+                    self._is_last(runner)
                     return result
                 self._reason = "an argument, or memory that it writes, is another one"
             self._say(self._reason)
         elif not entry.seen or entry.hopeless:
             entry.seen = True
+            self._is_last(None)
             return self.function(*args, **kwargs)
         with self._lock:
             if entry.record is record:
                 return self._record(entry, args, kwargs, tensors, others)
         return self(*args, **kwargs)  # another thread has recorded it meanwhile
+
+    def _entry(self, key: Any, others: list[Any]) -> Entry:
+        """What is known of calls of one kind, which is now the last that was called."""
+        entries = self._entries
+        entry = entries.get(key)
+        if entry is not None:
+            with contextlib.suppress(KeyError):  # another thread may have dropped it
+                entries.move_to_end(key)
+            return entry
+        entry = entries[key] = Entry(others)
+        if len(entries) > MOST_KINDS:
+            with self._lock:
+                _, oldest = entries.popitem(last=False)
+            if not (self._forgets or oldest.tried):
+                self._forgets = True
+                warnings.warn(
+                    f"grad.compile: {self.function!r} has been called with {MOST_KINDS} kinds of "
+                    f"arguments, and runs uncompiled for each that is new; give it numbers that "
+                    f"change from call to call as tensors, and pad what changes its shape.",
+                    stacklevel=3,
+                )
+        return entry
+
+    def _is_last(self, runner: Runner | None) -> None:
+        """The gradients that another record has set are no longer where they were: nobody but the
+        record has them.
+        """
+        last, self._last = self._last, runner
+        if last is not None and last is not runner:
+            last.release()
 
     def _key(
         self, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
@@ -201,10 +237,13 @@ class Compiled:
     ) -> Any:
         """Run the function once more, and keep a recording if there can be one."""
         entry.record = self._shortcut = None
+        self._is_last(None)
         self.recordings += 1
-        if self.recordings > MOST_RECORDINGS:
+        self._repeated += entry.tried
+        entry.tried = True
+        if self._repeated >= MOST_REPEATED:
             why = "" if self._reason is None else f"; the last time because {self._reason}"
-            self._lose_hope(f"it has been recorded {MOST_RECORDINGS} times{why}")
+            self._lose_hope(f"it has been recorded again {MOST_REPEATED} times{why}")
             return self.function(*args, **kwargs)
         try:
             guards = collect(self.function, others)

@@ -144,6 +144,10 @@ class KeptGradients:
 
     def __init__(self, tensors: Sequence[Any]) -> None:
         self.tensors = list(tensors)
+        self.forget()
+
+    def forget(self) -> None:
+        """Hold no gradients: none have been set, or others have been since."""
         self.given: list[Any] = []
         self._storages: list[Storage] = []
         self._nodes: list[Node] = []

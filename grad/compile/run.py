@@ -139,6 +139,12 @@ class Runner:
             self._steady = steady = None  # its rows would count as references
             return self._run_anew(arguments)
 
+    def release(self) -> None:
+        """Keep the gradients of the last run no longer: other ones have been set."""
+        with nobody_computing():
+            self._steady = None  # its rows refer to them
+            self._gradients.forget()
+
     def _run_again(self, arguments: Sequence[Any], steady: _Steady) -> Any:
         """Run when nothing but arguments and numbers has changed."""
         replay = self.replay

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import random as python_random
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -729,12 +730,73 @@ def test_several_threads():
 
 
 def test_a_function_that_is_always_new_stops_being_recorded():
-    compiled = grad.compile(lambda x, n: x * n)
+    settings = {"scale": 0}
+    compiled = grad.compile(lambda x: x * settings["scale"])
     with pytest.warns(UserWarning, match="runs uncompiled from now on"):
-        for n in range(200):
-            for _ in range(2):
-                x = random(2)
-                assert same(compiled(x, n), x * n)
+        for n in range(100):
+            settings["scale"] = n
+            x = random(2)
+            assert same(compiled(x), x * n)
+    assert compiled.recordings < 50
+
+
+def test_a_number_that_is_always_new_is_warned_of_and_costs_bounded_memory(monkeypatch):
+    monkeypatch.setattr(sys.modules[Compiled.__module__], "MOST_KINDS", 16)
+    compiled = grad.compile(lambda x, n: x * n)
+    with pytest.warns(UserWarning, match="as tensors") as warned:
+        for n in range(60):
+            x = random(2)
+            assert same(compiled(x, n), x * n)
+    assert len(warned) == 1
+    assert len(compiled._entries) <= 16
+    for _ in range(2):
+        compiled(random(3), 5)
+    assert replays(compiled, random(3), 5)
+
+
+def test_any_number_of_lengths_and_the_last_ones_are_replayed(monkeypatch):
+    monkeypatch.setattr(sys.modules[Compiled.__module__], "MOST_KINDS", 40)
+    compiled = grad.compile(lambda x: x * 2 + 1)
+
+    def call_thrice(lengths):
+        for _ in range(3):
+            for length in lengths:
+                x = random(length)
+                assert same(compiled(x), x * 2 + 1)
+        assert len(compiled._entries) <= 40
+
+    with pytest.warns(UserWarning, match="pad what changes its shape"):
+        call_thrice(range(2, 60))
+    lengths = range(2, 40)
+    call_thrice(lengths)
+    assert all(replays(compiled, random(length)) for length in lengths)
+    compiled(random(200)), compiled(random(2)), compiled(random(201)), compiled(random(202))
+    assert replays(compiled, random(2))
+    assert not replays(compiled, random(3))
+
+
+def test_only_the_gradients_of_the_last_call_are_kept():
+    weight = random(300, 300, requires_grad=True)  # more than is ever kept on purpose
+
+    @grad.compile
+    def step(x):
+        weight.grad = None
+        (x @ weight).sum().backward()
+
+    batches = [random(size, 300) for size in (3, 5, 9)]
+    expected = [np.repeat(batch.sum(0).numpy()[:, None], 300, 1) for batch in batches]
+    seen = []
+    for number in (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 0, 0, 1, 2, 1, 0, 0, 0):
+        step(batches[number])
+        np.testing.assert_allclose(weight.grad.numpy(), expected[number], rtol=1e-5, atol=1e-5)
+        seen.append(weakref.ref(weight.grad.node.buffer))
+        gc.collect()
+        alive = {id(buffer) for buffer in (found() for found in seen) if buffer is not None}
+        assert len(alive) == 1
+    held = weight.grad
+    for number in (0, 1, 2, 1):
+        step(batches[number])
+        np.testing.assert_allclose(held.numpy(), expected[0], rtol=1e-5, atol=1e-5)
 
 
 def test_out_of_memory_leaves_everything_as_it_was():
