@@ -36,7 +36,8 @@ def compile(
     closures, attributes, train and eval mode, parameters. Learning rates, random numbers and the
     values of tensors may change freely. The 1024 kinds of calls that came last are known. What the
     function does besides (printing, appending to a list) is not repeated, unless it changes what
-    the function depends on.
+    the function depends on. A function that writes to memory lent by `from_numpy` or DLPack (steps
+    an optimiser whose parameters lie there, say) runs uncompiled.
 
     Args:
         model: what to compile; without it, a decorator is returned.

@@ -256,6 +256,44 @@ def test_parameters_in_the_memory_of_an_array() -> None:
     seen_alike(scenario, replayed=False)
 
 
+PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "all of it": lambda array: array,
+    "some rows": lambda array: array[1:4],
+    "each other row": lambda array: array[::2],
+    "turned": lambda array: array.T,
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_parameters_in_parts_of_arrays(name: str, part: str) -> None:
+    def scenario(compile_it: Compile) -> list[Any]:
+        whole = np.random.default_rng(0).standard_normal((6, 8)).astype(np.float32)
+        array = PARTS[part](whole)
+        weight = grad.from_numpy(array).requires_grad_()
+        optimizer = OPTIMIZERS[name]([weight])
+
+        def function(x: grad.Tensor) -> grad.Tensor:
+            optimizer.zero_grad()
+            loss = ((x @ weight.T).tanh() ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        call = compile_it(function)
+        seen: list[Any] = []
+        for number in range(9):
+            seen.append(call(numbers(5, array.shape[1], seed=number)).item())
+            seen += [whole.copy(), values(weight)]
+            np.testing.assert_array_equal(array, values(weight))
+            if number in (1, 5):
+                array[0] = 0.5
+        return seen
+
+    # What writes to lent memory of others is not recorded.
+    seen_alike(scenario, replayed=False)
+
+
 def test_an_array_is_lent_of_a_value_that_a_copy_shares() -> None:
     def scenario(compile_it: Compile) -> list[Any]:
         first, second = numbers(3), grad.zeros(3)
