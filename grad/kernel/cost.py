@@ -153,8 +153,8 @@ def operations(statements: tuple[Statement, ...]) -> float:
                 total += times * results * 2 * hint(statement.k.size)
                 stack.append((statement.body, times * results))
             elif isinstance(statement, Convolution | ConvolutionWeight):
-                total += times * 2 * statement.sizes.operations
-                results = math.prod(v.size for v in result_variables(statement.sizes))
+                total += times * 2 * hint(statement.sizes.operations)
+                results = math.prod(hint(v.size) for v in result_variables(statement.sizes))
                 stack.append((statement.body, times * results))
             elif isinstance(statement, Loop):
                 stack.append((statement.body, times * hint(statement.variable.size)))

@@ -146,6 +146,19 @@ def two_layers(n: int, random: np.random.Generator) -> list[Tensor]:
     return [loss, first.grad, second.grad]
 
 
+def convolutions(n: int, random: np.random.Generator) -> list[Tensor]:
+    image = normal(random, n, 6, 11, 13)
+    few, many, grouped = (normal(random, *s) for s in ((3, 6, 3, 3), (40, 6, 3, 3), (18, 2, 3, 2)))
+    return [
+        F.conv2d(image, few, padding=1),
+        F.conv2d(image, many, normal(random, 40), stride=2).relu(),
+        F.conv2d(image, normal(random, 24, 6, 1, 1)).relu(),
+        F.conv2d(image, grouped, groups=3, dilation=2),
+        F.conv_transpose2d(image, normal(random, 6, 16, 3, 3), stride=2),
+        F.max_pool2d(F.conv2d(image, many).relu(), 2).flatten(1) @ normal(random, 800, 5),
+    ]
+
+
 # How many kernels may be made of sizes beyond the first, all in all.
 FUNCTIONS: dict[Run, int] = {
     pointwise: 4,
@@ -161,6 +174,7 @@ FUNCTIONS: dict[Run, int] = {
     writes: 3,
     rows_by_number: 3,
     square: 24,
+    convolutions: 60,
     two_layers: 14,
 }
 

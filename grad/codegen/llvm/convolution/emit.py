@@ -24,6 +24,7 @@ from grad.codegen.llvm.convolution.plan import Plan
 from grad.codegen.llvm.convolution.requests import CHANNELS_AHEAD, Requests
 from grad.codegen.llvm.convolution.tiles import tile_function
 from grad.codegen.llvm.functions import call_internal
+from grad.codegen.llvm.open_sizes import OpenSizes
 
 
 def emit(
@@ -36,13 +37,14 @@ def emit(
     vector_bytes: int,
     epilogue: Epilogue,
     first_argument: int,
+    open_sizes: OpenSizes,
 ) -> str:
     """The text of a module that defines `name`.
 
     Args:
         steps: elements from image to image and from group to group.
     """
-    b = Builder(features, vector_bytes)
+    b = Builder(features, vector_bytes, open_sizes)
     texts: list[str] = []
     if plan.copy is not None:
         texts.append(copy_function(b.sibling(), f"{name}.copy", plan.copy, source, plan.lanes))

@@ -23,6 +23,7 @@ from grad.codegen.llvm.convolution.winograd import emit_winograd
 from grad.codegen.llvm.convolution.winograd_plan import make_winograd_plan
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter
+from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.graph.index import Index, Variable
 from grad.kernel.ir import (
     Kernel,
@@ -79,6 +80,8 @@ def convolution_phase(
     source = Source(element, size, channel, (strides[0], strides[1], strides[2]))
     epilogue = _Epilogue(kernel, phase[:-1], nest)
     requests = requests_of(plan, source, nest, {p.number: p for p in kernel.parameters})
+    fixed = _words(kernel, nest)
+    open_sizes = OpenSizes(len(fixed))
     text = convolution.emit(
         plan,
         symbol,
@@ -89,8 +92,9 @@ def convolution_phase(
         machine.vector_bytes,
         epilogue.emit,
         len(kernel.parameters),
+        open_sizes,
     )
-    words = _words(kernel, nest)
+    words = (*fixed, *open_sizes.words())
     return CompiledPhase(text, words, plan.items, plan.grain, plan.scratch_bytes)
 
 

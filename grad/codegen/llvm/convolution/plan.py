@@ -23,6 +23,7 @@ from grad.codegen.llvm.convolution.padded_copy import (
     balanced,
     ceil_div,
 )
+from grad.graph.sizes import hint
 from grad.graph.windows import AXES, Geometry
 from grad.kernel.ir_convolution import (
     WEIGHT_PANEL_BYTES,
@@ -205,8 +206,9 @@ class Plan:
 
     @property
     def grain(self) -> int:
-        each = max(self.sizes.operations // max(self.items, 1), 1)
-        return max(min(GRAIN_OPERATIONS // each, self.items), 1)
+        items = hint(self.items)
+        each = max(hint(self.sizes.operations) // max(items, 1), 1)
+        return max(min(GRAIN_OPERATIONS // each, items), 1)
 
 
 def make_plan(
@@ -293,8 +295,8 @@ def _bands(
 ) -> tuple[int, int, int]:
     """Rows and columns of a band, and the number of blocks of filters."""
     rows, columns = max(axes[1].turns, 1), max(axes[2].turns, 1)
-    outer = max(g.images * g.groups * axes[0].turns, 1)
-    wanted = max(min(ceil_div(PIECES, outer), g.operations // (outer * PIECE_OPERATIONS)), 1)
+    outer = max(hint(g.images) * g.groups * axes[0].turns, 1)
+    wanted = max(min(ceil_div(PIECES, outer), hint(g.operations) // (outer * PIECE_OPERATIONS)), 1)
     budget = l2_bytes // 2 if flat else min(l2_bytes // 2, BAND_BYTES)
 
     def nbytes() -> int:
