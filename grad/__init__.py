@@ -12,6 +12,7 @@ __init__.pyi, written by tools/stubs.py.
 
 from __future__ import annotations
 
+import builtins as _builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +56,7 @@ from grad.ops.precision import (
     get_float32_convolution_precision,
     set_float32_convolution_precision,
 )
-from grad.ops.promotion import result_type
+from grad.ops.promotion import can_cast, result_type
 from grad.ops.registry import registry
 from grad.settings import settings
 from grad.tensor import CASTS, Tensor
@@ -63,7 +64,7 @@ from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
 from grad.version import VERSION
 
-from grad import linalg, nn, optim, utils  # isort: skip  they use what is above
+from grad import linalg, nn, optim, special, utils  # isort: skip  they use what is above
 from grad import profiler  # isort: skip
 from grad.profiler.explain import explain  # isort: skip
 from grad.utils import checkpoint as _checkpoint, data as _data  # isort: skip  noqa: F401
@@ -107,6 +108,11 @@ def numel(input: Tensor) -> Any:
     return input.numel()
 
 
+def is_nonzero(input: Tensor) -> Any:
+    """Whether the one element of `input` is nonzero, as a Python bool."""
+    return _builtins.bool(input)
+
+
 def finfo(type: DType) -> Any:
     """Limits of a floating type: `eps`, `max`, `min`, `tiny` ..."""
     return _ml_dtypes.finfo(type.numpy)
@@ -122,13 +128,30 @@ def detach(input: Tensor) -> Tensor:
     return input.detach()
 
 
+# Of these PyTorch has functions that write to their operand.
+_INPLACE_FUNCTIONS = (
+    "abs_", "acos_", "acosh_", "arccos_", "arccosh_", "arcsin_", "arcsinh_", "arctan_", "arctanh_",
+    "asin_", "asinh_", "atan_", "atanh_", "ceil_", "celu_", "clamp_", "clamp_max_", "clamp_min_",
+    "clip_", "conj_physical_", "cos_", "cosh_", "deg2rad_", "detach_", "erf_", "erfc_", "exp2_",
+    "exp_", "expm1_", "fill_", "fix_", "floor_", "frac_", "gcd_", "i0_", "lcm_", "ldexp_", "log10_",
+    "log1p_", "log2_", "log_", "logit_", "nan_to_num_", "neg_", "negative_", "rad2deg_",
+    "reciprocal_", "relu_", "round_", "rsqrt_", "selu_", "sigmoid_", "sin_", "sinc_", "sinh_",
+    "sqrt_", "square_", "tan_", "tanh_", "threshold_", "trunc_", "xlogy_", "zero_",
+)  # fmt: skip
+
+
 def _functions() -> dict[str, Callable[..., Any]]:
-    """What is bound besides the names above: creators, and functions of the registry."""
+    """What is bound besides the names above: creators, and functions of the registry.
+
+    Those named ``special_...`` are in `special` alone.
+    """
     found: dict[str, Callable[..., Any]] = dict(CREATORS)
     for row in registry():
-        if row.function is not None:
+        if row.function is not None and not row.function.startswith("special_"):
             for name in (row.function, *row.aliases):
                 found[name] = row.call
+    for name in _INPLACE_FUNCTIONS:
+        found[name] = getattr(Tensor, name)
     return found
 
 

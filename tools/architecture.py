@@ -43,6 +43,7 @@ LAYERS: dict[str, int] = {
     "distributed": 10,
     "interop": 10,
     "linalg": 10,
+    "special": 10,
     "profiler": 10,
     "cuda": 10,
     "io": 10,

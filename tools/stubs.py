@@ -182,7 +182,7 @@ def package_stub() -> str:
     for name, create in CREATORS.items():
         texts.append(creator_text(name, create))
     for row in registry():
-        if row.function is not None:
+        if row.function is not None and not row.function.startswith("special_"):
             parameters = parameter_texts(row.parameters)
             if any(p.name in ("dim", "keepdim") for p in row.parameters):
                 parameters.append("**numpy_names: Any")
@@ -191,6 +191,10 @@ def package_stub() -> str:
                 definition(name, parameters, result, row.doc)
                 for name in (row.function, *row.aliases)
             ]
+    texts += [
+        definition(name, ["input: Tensor", "*arguments: Any", "**options: Any"], "Tensor")
+        for name in grad._INPLACE_FUNCTIONS
+    ]
     plain = "newaxis: None\nstrided: str\n__version__: str\n__all__: list[str]\n"
     return f"{HEADER}{IMPORTS}\n{plain}\n" + "\n".join(texts) + "\n"
 

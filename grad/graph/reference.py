@@ -14,6 +14,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 _ERF = np.frompyfunc(math.erf, 1, 1)
+_ERFC = np.frompyfunc(math.erfc, 1, 1)
 
 
 def neg(x: Array) -> Array:
@@ -32,6 +33,10 @@ def rsqrt(x: Array) -> Array:
 
 def erf(x: Array) -> Array:
     return np.asarray(_ERF(x.astype(np.float64)), dtype=np.float64).astype(x.dtype)
+
+
+def erfc(x: Array) -> Array:
+    return np.asarray(_ERFC(x.astype(np.float64)), dtype=np.float64).astype(x.dtype)
 
 
 def sigmoid(x: Array) -> Array:

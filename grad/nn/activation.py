@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from grad.autograd.modes import no_grad
 from grad.nn import functional
 from grad.nn.module import Module
+from grad.nn.parameter import Parameter
+from grad.ops.creation import full
 from grad.tensor import Tensor
 
 
@@ -74,6 +79,76 @@ class Hardswish(_Inplace):
 
     def extra_repr(self) -> str:
         return ""
+
+
+class CELU(_Inplace):
+    """``x`` where positive, else ``alpha * (exp(x / alpha) - 1)``."""
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(inplace)
+        self.alpha = alpha
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.celu(input, self.alpha, self.inplace)
+
+    def extra_repr(self) -> str:
+        return self._with_inplace(f"alpha={self.alpha}")
+
+
+class Threshold(_Inplace):
+    """``x`` where it is above `threshold`, else `value`."""
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        super().__init__(inplace)
+        self.threshold = threshold
+        self.value = value
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.threshold(input, self.threshold, self.value, self.inplace)
+
+    def extra_repr(self) -> str:
+        return self._with_inplace(f"threshold={self.threshold}, value={self.value}")
+
+
+class RReLU(_Inplace):
+    """``x`` where positive, else ``x`` times a slope: random while training, then the mean."""
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False) -> None:
+        super().__init__(inplace)
+        self.lower = lower
+        self.upper = upper
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return self._with_inplace(f"lower={self.lower}, upper={self.upper}")
+
+
+class PReLU(Module):
+    """``x`` where positive, else ``weight * x`` with a weight that is learned.
+
+    Args:
+        num_parameters: 1, or the number of channels (axis 1), for one weight each.
+        init: where the weights start.
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = None) -> None:
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.init = init
+        self.weight = Parameter(full((num_parameters,), init, dtype=dtype))
+
+    def reset_parameters(self) -> None:
+        """Let the weights start again."""
+        with no_grad():
+            self.weight.fill_(self.init)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}"
 
 
 class LeakyReLU(_Inplace):
@@ -176,6 +251,38 @@ class Softsign(Module):
         return functional.softsign(input)
 
 
+class Tanhshrink(Module):
+    """``x - tanh(x)``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.tanhshrink(input)
+
+
+class _Shrink(Module):
+    """Zero for small inputs, up to `lambd`."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def extra_repr(self) -> str:
+        return f"{self.lambd}"
+
+
+class Hardshrink(_Shrink):
+    """0 where ``|x| <= lambd``, else ``x``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.hardshrink(input, self.lambd)
+
+
+class Softshrink(_Shrink):
+    """``x`` moved towards zero by `lambd`, 0 where it would pass it."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.softshrink(input, self.lambd)
+
+
 class GLU(Module):
     """The first half along `dim` times the sigmoid of the second half."""
 
@@ -218,3 +325,23 @@ class LogSoftmax(_AlongDim):
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.log_softmax(input, self._axis(input))
+
+
+class Softmin(_AlongDim):
+    """Softmax of ``-x``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.softmin(input, self._axis(input))
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of images ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Raises:
+        ValueError: the input has another number of axes.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if len(input.shape) not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D.")
+        return functional.softmax(input, -3)

@@ -1,9 +1,9 @@
 """Layers and losses as plain functions: what ``torch.nn.functional`` has.
 
 Most of them are tensor methods under the names that network code uses; the rest is composed here
-from such methods, so that gradients of any order and fusion come with them. The losses are in
-`losses.py` and `classification.py`; the modules (`linear.py`, `activation.py`, `loss.py` ...) only
-add parameters and settings.
+from such methods, so that gradients of any order and fusion come with them. Rarer activations are
+in `activations.py`, the losses in `losses.py` and `classification.py`; the modules (`linear.py`,
+`activation.py`, `loss.py` ...) only add parameters and settings.
 """
 
 from __future__ import annotations
@@ -12,6 +12,25 @@ from collections.abc import Sequence
 
 from grad.dtype import DType
 from grad.errors import ShapeError
+from grad.nn.activations import (
+    celu,
+    celu_,
+    elu_,
+    gumbel_softmax,
+    hardshrink,
+    hardtanh_,
+    leaky_relu_,
+    prelu,
+    relu_,
+    rrelu,
+    rrelu_,
+    selu_,
+    softmin,
+    softshrink,
+    tanhshrink,
+    threshold,
+    threshold_,
+)
 from grad.nn.classification import cross_entropy, nll_loss
 from grad.nn.embeddings import embedding
 from grad.nn.losses import (
@@ -81,6 +100,23 @@ __all__ = [
     "hardtanh",
     "softmax",
     "log_softmax",
+    "celu",
+    "celu_",
+    "elu_",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardtanh_",
+    "leaky_relu_",
+    "prelu",
+    "relu_",
+    "rrelu",
+    "rrelu_",
+    "selu_",
+    "softmin",
+    "softshrink",
+    "tanhshrink",
+    "threshold",
+    "threshold_",
     # images
     "pad",
     "conv1d",

@@ -1,4 +1,4 @@
-"""The operators ``+ - * / // % **`` and their relatives of two and three operands.
+"""The operators ``+ - * / // %`` and their relatives of two operands.
 
 Every class is one operation: `forward` builds nodes by `promotion.py`, `backward` is written in
 Tensor methods, so that gradients have gradients. Broadcasting and casts are undone by the
@@ -34,11 +34,9 @@ from grad.ops.promotion import (
     binary,
     floating_pair,
     is_tensor,
-    nodes,
     number,
     pair,
     refuse_bool,
-    unsupported,
     wrap,
     zeros_like,
 )
@@ -48,7 +46,7 @@ from grad.ops.samples import binary_samples, nonzero, operands
 Operand = Any
 
 
-def _scaled(name: str, node: Node, alpha: float) -> Node:
+def scaled(name: str, node: Node, alpha: float) -> Node:
     """``alpha * node``, for the `alpha` of add and sub."""
     if isinstance(alpha, float) and node.dtype.priority < 2:
         raise DTypeError(
@@ -78,7 +76,7 @@ class Add(Function):
             return binary("add", ADD, x, y)
         ctx.alpha = alpha
         a, b = pair("add", x, y)
-        return wrap(pointwise(OR if a.dtype is dtypes.bool else ADD, a, _scaled("add", b, alpha)))
+        return wrap(pointwise(OR if a.dtype is dtypes.bool else ADD, a, scaled("add", b, alpha)))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -111,7 +109,7 @@ class Sub(Function):
             return binary("sub", SUB, x, y)
         ctx.alpha = alpha
         a, b = pair("sub", x, y)
-        return wrap(pointwise(SUB, a, _scaled("sub", b, alpha)))
+        return wrap(pointwise(SUB, a, scaled("sub", b, alpha)))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -145,6 +143,22 @@ class Mul(Function):
         x, y = ctx.saved_tensors
         needs_x, needs_y = ctx.needs_input_grad
         return grad * y if needs_x else None, grad * x if needs_y else None
+
+
+@op(
+    method="rsub",
+    function="rsub",
+    reference=lambda x, y, alpha=1: y - alpha * x,
+    samples=(*operands(), *operands(((3, 4),), arguments=(2,))),
+    dtypes=NUMERIC,
+    composite=True,
+)
+class Rsub(Function):
+    """Difference ``y - alpha * x``: `sub` with its operands exchanged."""
+
+    @staticmethod
+    def forward(x: Any, y: Operand, *, alpha: float = 1) -> Any:
+        return Sub.apply(y, x, alpha=alpha)
 
 
 def _rounded_quotient(x: np.ndarray, y: Any, rounding_mode: str | None = None) -> np.ndarray:
@@ -311,80 +325,3 @@ class Atan2(Function):
         # At the origin, which has no angle, the gradient is 0, as in PyTorch.
         scaled = (grad / square).masked_fill(square == 0, 0)
         return scaled * x, scaled * -y
-
-
-@op(
-    method="addcmul",
-    inplace=True,
-    reference=lambda x, a, b, value=1: x + value * a * b,
-    samples=operands(shapes=((3, 4), (4,), (3, 1)), kwargs={"value": 0.5}),
-    dtypes=FLOATING,
-)
-class Addcmul(Function):
-    """``x + value * tensor1 * tensor2``."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
-        ctx.save_for_backward(tensor1, tensor2)
-        ctx.value = value
-        base, first, second = nodes("addcmul", x, tensor1, tensor2)
-        product = pointwise(MUL, first, second)
-        return x._wrap(
-            pointwise(ADD, base, product if value == 1 else _scaled("addcmul", product, value))
-        )
-
-    @staticmethod
-    def backward(ctx: Context, grad: Any) -> Any:
-        a, b = ctx.saved_tensors
-        scaled = grad * ctx.value
-        return grad, scaled * b, scaled * a
-
-
-@op(
-    method="addcdiv",
-    inplace=True,
-    reference=lambda x, a, b, value=1: x + value * a / b,
-    samples=operands(shapes=((3, 4), (4,), (3, 1)), kwargs={"value": 0.5}, third=nonzero),
-    dtypes=FLOATING,
-)
-class Addcdiv(Function):
-    """``x + value * tensor1 / tensor2``, of floating tensors."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
-        ctx.save_for_backward(tensor1, tensor2)
-        ctx.value = value
-        base, first, second = nodes("addcdiv", x, tensor1, tensor2)
-        if not base.dtype.is_floating_point:
-            raise DTypeError(
-                f"addcdiv: needs floating operands, got {base.dtype.name}; use x.float()."
-            )
-        scaled = first if value == 1 else _scaled("addcdiv", first, value)
-        return x._wrap(pointwise(ADD, base, pointwise(DIV, scaled, second)))
-
-    @staticmethod
-    def backward(ctx: Context, grad: Any) -> Any:
-        a, b = ctx.saved_tensors
-        scaled = grad * ctx.value / b
-        return grad, scaled, -scaled * a / b
-
-
-@op(
-    method="lerp",
-    inplace=True,
-    reference=lambda start, end, weight: start + weight * (end - start),
-    samples=(
-        *operands(shapes=((3, 4), (3, 4), (4,))),
-        *operands(shapes=((3, 4), (4,)), arguments=(0.25,)),
-    ),
-    dtypes=FLOATING,
-    composite=True,
-)
-class Lerp(Function):
-    """Linear interpolation ``start + weight * (end - start)``."""
-
-    @staticmethod
-    def forward(start: Any, end: Any, weight: Operand) -> Any:
-        if not is_tensor(end):
-            raise unsupported("lerp", end)
-        return start + weight * (end - start)

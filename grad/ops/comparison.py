@@ -14,10 +14,10 @@ import numpy as np
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
 from grad.errors import DTypeError
-from grad.graph.node import pointwise
-from grad.graph.primitives import EQ, LE, LT, MAXIMUM, MINIMUM, NE, Primitive
-from grad.ops.promotion import binary, is_tensor, pair, wrap
-from grad.ops.registry import ALL, FLOATING, op
+from grad.graph.node import cast, pointwise
+from grad.graph.primitives import EQ, LE, LT, MAXIMUM, MINIMUM, NE, WHERE, Primitive
+from grad.ops.promotion import binary, is_tensor, number, pair, wrap
+from grad.ops.registry import ALL, FLOATING, Failure, op
 from grad.ops.samples import binary_samples
 
 Operand = Any
@@ -131,6 +131,67 @@ class Minimum(_Extremum):
     """The smaller of two elements; NaN if either is. Equal elements share the gradient."""
 
     primitive = MINIMUM
+
+
+class _NumberFirst(Function):
+    """The larger or the smaller of two operands, or the one that is not NaN."""
+
+    primitive: ClassVar[Primitive]
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Operand, y: Operand) -> Any:
+        ctx.save_for_backward(x, y)
+        a, b = pair(f"f{cls.primitive.name[:3]}", x, y)
+        if not a.dtype.is_floating_point:
+            return binary(cls.primitive.name, cls.primitive, x, y)
+        chosen = pointwise(WHERE, pointwise(NE, b, b), a, pointwise(cls.primitive, a, b))
+        return wrap(pointwise(WHERE, pointwise(NE, a, a), b, chosen))
+
+    @classmethod
+    def backward(cls, ctx: Context, grad: Any) -> Any:
+        x, y = ctx.saved_tensors
+        first = (x >= y) if cls.primitive is MAXIMUM else (x <= y)
+        first = first | (y != y)  # equal operands: all of it goes to the first, as in PyTorch
+        return grad.masked_fill(~first, 0), grad.masked_fill(first, 0)
+
+
+@op(method="fmax", reference=np.fmax, samples=binary_samples()[:3], dtypes=ALL)
+class Fmax(_NumberFirst):
+    """The larger of two elements; of NaN and a number the number."""
+
+    primitive = MAXIMUM
+
+
+@op(method="fmin", reference=np.fmin, samples=binary_samples()[:3], dtypes=ALL)
+class Fmin(_NumberFirst):
+    """The smaller of two elements; of NaN and a number the number."""
+
+    primitive = MINIMUM
+
+
+@op(
+    method="heaviside",
+    inplace=True,
+    reference=np.heaviside,
+    samples=binary_samples()[:3],
+    errors=(Failure(((2,),), args=(1,), error=DTypeError, match="values"),),
+    dtypes=FLOATING,
+    gradient=False,
+)
+class Heaviside(Function):
+    """0 where x is negative (or NaN), 1 where it is positive, and `values` where it is 0.
+
+    Raises:
+        DTypeError: `values` is no tensor of the type of x.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, values: Any) -> Any:
+        if not is_tensor(values) or values.dtype is not x.dtype:
+            raise DTypeError(f"heaviside: values must be a tensor of {x.dtype.name}, as x is.")
+        zero = number(0, x.dtype)
+        step = cast(pointwise(LT, zero, x.node), x.dtype)
+        return x._wrap(pointwise(WHERE, pointwise(EQ, x.node, zero), values.node, step))
 
 
 @op(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.dtype import dtypes
 from grad.errors import DTypeError
 from grad.graph.node import Node, pointwise
 from grad.graph.primitives import (
@@ -105,3 +106,25 @@ class Pow(Function):
                 # 0 ** y is constant for y > 0, although the logarithm of 0 is infinite.
                 exponent = exponent.masked_fill((y >= 0) & (x == 0), 0)
         return base, exponent
+
+
+@op(
+    method="float_power",
+    inplace=True,
+    reference=lambda x, y: np.power(x.astype(np.float64), y),
+    samples=(
+        *operands(first=positive, high=2.0),
+        *operands(shapes=((3, 4),), arguments=(2,)),
+    ),
+    dtypes=(dtypes.float64,),
+    composite=True,
+)
+class FloatPower(Function):
+    """``x ** exponent`` in float64, whatever the types."""
+
+    @staticmethod
+    def forward(x: Operand, exponent: Operand) -> Any:
+        base, power = (
+            value.to(dtypes.float64) if is_tensor(value) else value for value in (x, exponent)
+        )
+        return Pow.apply(base, power)

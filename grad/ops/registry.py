@@ -83,7 +83,7 @@ class Failure(NamedTuple):
 
     shapes: tuple[Shape, ...]
     args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    kwargs: dict[str, Any] = {}  # noqa: RUF012  only read
     error: type[Exception] = ShapeError
     match: str = ""
     dtype: DType = dtypes.float32

@@ -231,6 +231,30 @@ class IsInf(Function):
         return x._wrap(pointwise(EQ, pointwise(ABS, x.node), number(math.inf, x.dtype)))
 
 
+def _is_infinity(x: Any, infinity: float) -> Any:
+    if not x.dtype.is_floating_point:
+        return x._wrap(expand(constant(False, dtypes.bool), x.shape))
+    return x._wrap(pointwise(EQ, x.node, number(infinity, x.dtype)))
+
+
+@op(method="isposinf", reference=np.isposinf, samples=real(-4, 4), dtypes=FLOATING, gradient=False)
+class IsPosInf(Function):
+    """Whether each element is positive infinity."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any) -> Any:
+        return _is_infinity(x, math.inf)
+
+
+@op(method="isneginf", reference=np.isneginf, samples=real(-4, 4), dtypes=FLOATING, gradient=False)
+class IsNegInf(Function):
+    """Whether each element is negative infinity."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any) -> Any:
+        return _is_infinity(x, -math.inf)
+
+
 @op(method="isfinite", reference=np.isfinite, samples=real(-4, 4), dtypes=FLOATING, gradient=False)
 class IsFinite(Function):
     """Whether each element is neither infinite nor NaN."""

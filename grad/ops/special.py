@@ -29,10 +29,12 @@ from grad.graph.primitives import (
     SUB,
     WHERE,
 )
+from grad.ops.formulas import polynomial
 from grad.ops.promotion import accumulation_dtype, floating, floating_pair, number, wrap
 from grad.ops.reduction import numpy_axes
 from grad.ops.registry import FLOATING, SIGNED, op
 from grad.ops.samples import operands, real
+from grad.ops.select import Where
 
 # Above it x * x + 1 is x * x in every type, and below it x * x is finite in float32.
 _LARGE = 2.0**28
@@ -203,6 +205,22 @@ class LogAddExp(Function):
 
 
 @op(
+    method="logaddexp2",
+    reference=np.logaddexp2,
+    samples=operands(((3, 4), (4,))),
+    dtypes=FLOATING,
+    composite=True,
+)
+class LogAddExp2(Function):
+    """``log2(2 ** x + 2 ** y)``, without overflow."""
+
+    @staticmethod
+    def forward(x: Any, y: Any) -> Any:
+        difference = (x - y).masked_fill(x == y, 0)
+        return x.maximum(y) + (-difference.abs()).exp2().log1p() * (1 / math.log(2))
+
+
+@op(
     method="logit",
     inplace=True,
     reference=lambda x, eps=None: np.log(x / (1 - x)),
@@ -215,8 +233,36 @@ class Logit(Function):
 
     @staticmethod
     def forward(x: Any, eps: float | None = None) -> Any:
+        dtype = floating(x).dtype
+        x = x.to(accumulation_dtype(dtype))
         x = x if eps is None else x.clamp(eps, 1 - eps)
-        return (x / (1 - x)).log()
+        return (x / (1 - x)).log().to(dtype)
+
+
+# sin(u) / u by powers of u * u, from the constant on; enough of them for u up to pi / 2.
+_SINC = [(-1) ** k / math.factorial(2 * k + 1) for k in range(11)]
+
+
+@op(
+    method="sinc",
+    inplace=True,
+    reference=np.sinc,
+    samples=(*real(-0.6, 0.6), *real(-3, 3)),
+    dtypes=FLOATING,
+    composite=True,
+)
+class Sinc(Function):
+    """``sin(pi * x) / (pi * x)``, 1 at 0."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        dtype = floating(x).dtype
+        x = x.to(accumulation_dtype(dtype))
+        # The powers have exact derivatives near 0, where those of the quotient cancel.
+        near = x.abs() < 0.5
+        square = (x * math.pi).masked_fill(~near, 0).square()
+        angle = x.masked_fill(near, 1) * math.pi
+        return Where.apply(near, polynomial(square, _SINC), angle.sin() / angle).to(dtype)
 
 
 @op(

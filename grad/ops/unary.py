@@ -24,6 +24,7 @@ from grad.graph.primitives import (
     COSH,
     DIV,
     ERF,
+    ERFC,
     EXP,
     EXP2,
     EXPM1,
@@ -322,6 +323,17 @@ class Erf(Elementwise):
     @staticmethod
     def derivative(x: Any, result: Any) -> Any:
         return (-(x * x)).exp() * (2 / math.sqrt(math.pi))
+
+
+@op(method="erfc", inplace=True, reference=reference.erfc, samples=real(-3, 3), dtypes=FLOATING)
+class Erfc(Elementwise):
+    """Complementary error function, ``1 - erf(x)``, exact also where that is small."""
+
+    primitive = ERFC
+
+    @staticmethod
+    def derivative(x: Any, result: Any) -> Any:
+        return (-(x * x)).exp() * (-2 / math.sqrt(math.pi))
 
 
 @op(
