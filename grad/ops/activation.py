@@ -324,6 +324,7 @@ class Celu(Function):
 
     @staticmethod
     def forward(x: Any, alpha: float = 1.0) -> Any:
+        require_floating("celu", x.dtype)
         return Elu.apply(x / alpha, 1.0) * alpha
 
 

@@ -105,6 +105,8 @@ class Sub(Function):
         for value in (x, y):
             if is_tensor(value):
                 refuse_bool("sub", value.dtype, instead="x ^ y or x.logical_xor(y)")
+            elif value is True or value is False:
+                raise DTypeError(f"sub: not defined for {value}; use {int(value)}.")
         if alpha == 1:
             return binary("sub", SUB, x, y)
         ctx.alpha = alpha
@@ -193,13 +195,14 @@ class Div(Function):
         if rounding_mode is None:
             ctx.save_for_backward(x, y)
             return wrap(pointwise(DIV, *floating_pair("div", x, y)))
-        if rounding_mode == "floor":
-            return binary("div", FLOORDIV, x, y)
-        if rounding_mode != "trunc":
+        if rounding_mode not in ("floor", "trunc"):
             raise ArgumentError(
                 f"div: rounding_mode={rounding_mode!r}; use None, 'trunc' or 'floor'."
             )
         a, b = pair("div", x, y)
+        refuse_bool("div", a.dtype, instead="x.int() and rounding_mode")
+        if rounding_mode == "floor":
+            return wrap(pointwise(FLOORDIV, a, b))
         if a.dtype.is_floating_point:
             return wrap(pointwise(TRUNC, pointwise(DIV, a, b)))
         # What is left after taking fmod away divides exactly.

@@ -1,19 +1,41 @@
-"""Operations of three tensors: a product or quotient added to another, and interpolation."""
+"""Operations of three tensors: a product or quotient added to another, and interpolation.
+
+Halves are computed in float32 and rounded once.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from grad.autograd.function import Context, Function
 from grad.errors import DTypeError
-from grad.graph.node import pointwise
-from grad.graph.primitives import ADD, DIV, MUL
+from grad.graph.node import Node, cast, pointwise
+from grad.graph.primitives import ABS, ADD, DIV, LT, MUL, SUB, WHERE
 from grad.ops.arithmetic import scaled as _scaled
-from grad.ops.promotion import is_tensor, nodes, unsupported
-from grad.ops.registry import FLOATING, op
-from grad.ops.samples import nonzero, operands
+from grad.ops.promotion import (
+    accumulation_dtype,
+    is_tensor,
+    nodes,
+    number,
+    refuse_bool,
+    require_floating,
+    unsupported,
+    wrap,
+)
+from grad.ops.registry import FLOATING, Array, op
+from grad.ops.samples import between, nonzero, operands
 
 Operand = Any
+
+
+def _wide(name: str, *values: Operand) -> tuple[list[Node], Any]:
+    """The operands in the type that their formula is computed in, and that of its result."""
+    found = nodes(name, *values)
+    dtype = found[0].dtype
+    refuse_bool(name, dtype, instead="x.int()")
+    return [cast(node, accumulation_dtype(dtype)) for node in found], dtype
 
 
 @op(
@@ -30,11 +52,9 @@ class Addcmul(Function):
     def forward(ctx: Context, x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
         ctx.save_for_backward(tensor1, tensor2)
         ctx.value = value
-        base, first, second = nodes("addcmul", x, tensor1, tensor2)
-        product = pointwise(MUL, first, second)
-        return x._wrap(
-            pointwise(ADD, base, product if value == 1 else _scaled("addcmul", product, value))
-        )
+        (base, first, second), dtype = _wide("addcmul", x, tensor1, tensor2)
+        scaled = first if value == 1 else _scaled("addcmul", first, value)
+        return wrap(cast(pointwise(ADD, base, pointwise(MUL, scaled, second)), dtype))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -57,13 +77,10 @@ class Addcdiv(Function):
     def forward(ctx: Context, x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
         ctx.save_for_backward(tensor1, tensor2)
         ctx.value = value
-        base, first, second = nodes("addcdiv", x, tensor1, tensor2)
-        if not base.dtype.is_floating_point:
-            raise DTypeError(
-                f"addcdiv: needs floating operands, got {base.dtype.name}; use x.float()."
-            )
+        (base, first, second), dtype = _wide("addcdiv", x, tensor1, tensor2)
+        require_floating("addcdiv", dtype)
         scaled = first if value == 1 else _scaled("addcdiv", first, value)
-        return x._wrap(pointwise(ADD, base, pointwise(DIV, scaled, second)))
+        return wrap(cast(pointwise(ADD, base, pointwise(DIV, scaled, second)), dtype))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -72,22 +89,62 @@ class Addcdiv(Function):
         return grad, scaled, -scaled * a / b
 
 
+def _lerp_reference(start: Array, end: Array, weight: Any) -> Array:
+    near = start + weight * (end - start)
+    return np.where(np.abs(weight) < 0.5, near, end - (end - start) * (1 - weight))
+
+
 @op(
     method="lerp",
     inplace=True,
-    reference=lambda start, end, weight: start + weight * (end - start),
+    reference=_lerp_reference,
     samples=(
-        *operands(shapes=((3, 4), (3, 4), (4,))),
+        *operands(shapes=((3, 4), (3, 4), (4,)), third=between(0, 1)),
         *operands(shapes=((3, 4), (4,)), arguments=(0.25,)),
+        *operands(shapes=((3, 4), (4,)), arguments=(0.75,)),
     ),
     dtypes=FLOATING,
-    composite=True,
 )
 class Lerp(Function):
-    """Linear interpolation ``start + weight * (end - start)``."""
+    """Linear interpolation ``start + weight * (end - start)``, exactly `end` at weight 1.
+
+    Raises:
+        DTypeError: the tensors are not floating tensors of one type.
+    """
 
     @staticmethod
-    def forward(start: Any, end: Any, weight: Operand) -> Any:
+    def forward(ctx: Context, start: Any, end: Any, weight: Operand) -> Any:
         if not is_tensor(end):
             raise unsupported("lerp", end)
-        return start + weight * (end - start)
+        require_floating("lerp", start.dtype)
+        for name, value in (("end", end), ("weight", weight)):
+            if is_tensor(value) and value.dtype is not start.dtype:
+                raise DTypeError(
+                    f"lerp: {name} is {value.dtype.name} and start {start.dtype.name}; "
+                    f"use {name}.to(start.dtype)."
+                )
+        ctx.save_for_backward(start, end, weight)
+        kind = accumulation_dtype(start.dtype)
+        a, b = cast(start.node, kind), cast(end.node, kind)
+        w = cast(weight.node, kind) if is_tensor(weight) else number(weight, kind)
+        # From the nearer end, so that both ends are met exactly.
+        difference = pointwise(SUB, b, a)
+        near = pointwise(ADD, a, pointwise(MUL, w, difference))
+        rest = pointwise(SUB, number(1, kind), w)
+        far = pointwise(SUB, b, pointwise(MUL, difference, rest))
+        if is_tensor(weight):
+            chosen = pointwise(WHERE, _is_near(w), near, far)
+        else:
+            chosen = near if abs(weight) < 0.5 else far
+        return wrap(cast(chosen, start.dtype))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        start, end, weight = ctx.saved_tensors
+        needs_weight = ctx.needs_input_grad[2]
+        of_weight = grad * (end - start) if needs_weight else None
+        return grad * (1 - weight), grad * weight, of_weight
+
+
+def _is_near(weight: Node) -> Node:
+    return pointwise(LT, pointwise(ABS, weight), number(0.5, weight.dtype))

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.errors import ArgumentError, DTypeError
+from grad.ops.promotion import refuse_bool, require_floating
 from grad.ops.registry import Array, op
 from grad.ops.samples import operands, real
 
@@ -46,6 +48,7 @@ class Relu6(Function):
 
     @staticmethod
     def forward(x: Any) -> Any:
+        refuse_bool("relu6", x.dtype, instead="x itself")
         return Clipped.apply(x, 0, 6)
 
 
@@ -57,10 +60,23 @@ class Relu6(Function):
     composite=True,
 )
 class Hardtanh(Function):
-    """x limited to ``[min_val, max_val]``."""
+    """x limited to ``[min_val, max_val]``; of integers, to these without their fractions.
+
+    Raises:
+        ArgumentError: `min_val` is above `max_val`.
+    """
 
     @staticmethod
     def forward(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+        refuse_bool("hardtanh", x.dtype, instead="x.int()")
+        if min_val > max_val:
+            raise ArgumentError(f"hardtanh: min_val={min_val} is above max_val={max_val}.")
+        if x.dtype.kind == "u" and min_val < 0:
+            raise DTypeError(
+                f"hardtanh: min_val={min_val} is negative, {x.dtype.name} is not; use x.int()."
+            )
+        if not x.dtype.is_floating_point:
+            min_val, max_val = int(min_val), int(max_val)
         return Clipped.apply(x, min_val, max_val)
 
 
@@ -75,6 +91,7 @@ class Hardsigmoid(Function):
 
     @staticmethod
     def forward(x: Any) -> Any:
+        require_floating("hardsigmoid", x.dtype)
         return Clipped.apply(x + 3, 0, 6) / 6
 
 
@@ -89,4 +106,5 @@ class Hardswish(Function):
 
     @staticmethod
     def forward(x: Any) -> Any:
+        require_floating("hardswish", x.dtype)
         return x * Clipped.apply(x + 3, 0, 6) / 6

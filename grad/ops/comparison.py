@@ -13,7 +13,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
-from grad.errors import DTypeError
+from grad.errors import ArgumentError, DTypeError
 from grad.graph.node import cast, pointwise
 from grad.graph.primitives import EQ, LE, LT, MAXIMUM, MINIMUM, NE, WHERE, Primitive
 from grad.ops.promotion import binary, is_tensor, number, pair, wrap
@@ -187,8 +187,8 @@ class Heaviside(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, values: Any) -> Any:
-        if not is_tensor(values) or values.dtype is not x.dtype:
-            raise DTypeError(f"heaviside: values must be a tensor of {x.dtype.name}, as x is.")
+        if not is_tensor(x) or not is_tensor(values) or values.dtype is not x.dtype:
+            raise DTypeError("heaviside: x and values have to be tensors of one type.")
         zero = number(0, x.dtype)
         step = cast(pointwise(LT, zero, x.node), x.dtype)
         return x._wrap(pointwise(WHERE, pointwise(EQ, x.node, zero), values.node, step))
@@ -212,6 +212,9 @@ class IsClose(Function):
         x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
     ) -> Any:
         _same_dtype("isclose", x, y)
+        for name, value in (("rtol", rtol), ("atol", atol)):
+            if not value >= 0:
+                raise ArgumentError(f"isclose: {name}={value}; it has to be 0 or more.")
         close = x == y
         if equal_nan:
             close = close | ((x != x) & (y != y))
@@ -250,8 +253,8 @@ class Equal(Function):
 
 
 def _same_dtype(name: str, x: Any, y: Any) -> None:
-    if not is_tensor(y) or x.dtype is not y.dtype:
-        given = y.dtype.name if is_tensor(y) else type(y).__name__
+    if not is_tensor(x) or not is_tensor(y) or x.dtype is not y.dtype:
+        given = [v.dtype.name if is_tensor(v) else type(v).__name__ for v in (x, y)]
         raise DTypeError(
-            f"{name}: got {x.dtype.name} and {given}, needs one dtype; use y.to(x.dtype)."
+            f"{name}: got {' and '.join(given)}, needs tensors of one dtype; use y.to(x.dtype)."
         )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from grad.autograd.function import Context, Function
 from grad.autograd.remembered import remembered
 from grad.graph.primitives import Primitive
-from grad.ops.promotion import unary, zeros_like
+from grad.ops.promotion import refuse_bool, unary, zeros_like
 
 
 class Elementwise(Function):
@@ -50,6 +50,7 @@ class Stepwise(Function):
     def forward(cls, ctx: Context, x: Any) -> Any:
         if x.dtype.kind in "iu":
             return x._wrap(x.node)
+        refuse_bool(cls.primitive.name, x.dtype, instead="x itself")
         return unary(cls.primitive, x)
 
     @staticmethod

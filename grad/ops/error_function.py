@@ -149,7 +149,8 @@ class Erfcx(Formula):
     @staticmethod
     def formula(x: Any) -> Any:
         positive = _scaled_erfc(x.abs())
-        return _where(x < 0, _exp_of_square(x) * 2 - positive, positive)
+        negative = (_exp_of_square(x) * 2 - positive).masked_fill(x < -27, math.inf)
+        return _where(x < 0, negative, positive)
 
     @staticmethod
     def derivative(x: Any, result: Any) -> Any:

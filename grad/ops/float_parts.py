@@ -29,7 +29,15 @@ from grad.graph.primitives import (
     SUB,
     WHERE,
 )
-from grad.ops.promotion import floating_pair, is_tensor, number, require_floating, wrap
+from grad.ops.promotion import (
+    floating,
+    floating_pair,
+    is_tensor,
+    number,
+    pair,
+    require_floating,
+    wrap,
+)
 from grad.ops.registry import FLOATING, Failure, op
 from grad.ops.samples import nonzero, operands
 
@@ -75,38 +83,45 @@ class Copysign(Function):
         return grad.where(same, -grad).masked_fill(x == 0, 0), grad * 0
 
 
+def _next(a: Node, b: Node) -> Node:
+    """The number next to `a` towards `b`: its bits as an integer, one more or one less."""
+    whole = BITS[a.dtype]
+    zero, one = number(0, a.dtype), number(1, whole)
+    # Away from zero the bits grow, whichever the sign.
+    outward = pointwise(EQ, pointwise(LT, zero, a), pointwise(LT, a, b))
+    step = pointwise(WHERE, outward, one, number(-1, whole))
+    moved = bitcast(pointwise(ADD, bitcast(a, whole), step), a.dtype)
+    least = bitcast(one, a.dtype)
+    first = pointwise(WHERE, pointwise(LT, zero, b), least, pointwise(NEG, least))
+    return pointwise(WHERE, pointwise(EQ, a, zero), first, moved)
+
+
 @op(
     method="nextafter",
     inplace=True,
-    errors=(Failure(((2,),), args=(1,), error=DTypeError, match="floating tensors"),),
+    errors=(Failure(((2,), (2,)), error=DTypeError, match="floating", dtype=dtypes.int32),),
     dtypes=FLOATING,
-    gradient=False,
 )
 class Nextafter(Function):
-    """The next number after x in the direction of `other`, tensors of one floating type.
+    """The next number after x in the direction of `other`; `other` where they are equal.
 
     Raises:
-        DTypeError: the operands are not floating tensors of one type.
+        DTypeError: neither operand is floating.
     """
 
     @staticmethod
     def forward(ctx: Context, x: Any, other: Any) -> Any:
-        if not is_tensor(other) or x.dtype is not other.dtype or x.dtype not in BITS:
-            raise DTypeError("nextafter: needs two floating tensors of one type.")
-        a, b = x.node, other.node
-        whole = BITS[x.dtype]
-        zero, one = number(0, a.dtype), number(1, whole)
-        bits = bitcast(a, whole)
-        # Away from zero the bits grow by one, whichever the sign.
-        outward = pointwise(EQ, pointwise(LT, zero, a), pointwise(LT, a, b))
-        step = pointwise(WHERE, outward, one, number(-1, whole))
-        moved = bitcast(pointwise(ADD, bits, step), a.dtype)
-        least = bitcast(one, a.dtype)
-        first = pointwise(WHERE, pointwise(LT, zero, b), least, pointwise(NEG, least))
-        moved = pointwise(WHERE, pointwise(EQ, a, zero), first, moved)
-        result = pointwise(WHERE, pointwise(EQ, a, b), b, moved)
+        a, b = pair("nextafter", x, other)
+        require_floating("nextafter", a.dtype)
+        ctx.save_for_backward(x, other)
+        result = pointwise(WHERE, pointwise(EQ, a, b), b, _next(a, b))
         result = pointwise(WHERE, pointwise(NE, b, b), b, result)
-        return x._wrap(pointwise(WHERE, pointwise(NE, a, a), a, result))
+        return wrap(pointwise(WHERE, pointwise(NE, a, a), a, result))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        x, other = ctx.saved_tensors
+        return grad.masked_fill(x == other, 0), grad * 0
 
 
 @op(
@@ -118,11 +133,25 @@ class Nextafter(Function):
     composite=True,
 )
 class Ldexp(Function):
-    """``x * 2 ** other``."""
+    """``x * 2 ** other``. With an integer `other` it keeps the type of a floating x, and the power
+    may be out of range where the product is not.
+    """
 
     @staticmethod
     def forward(x: Any, other: Any) -> Any:
-        return x * 2.0**other
+        if not (is_tensor(x) and is_tensor(other)):
+            raise DTypeError("ldexp: needs two tensors; use x * 2.0 ** other for a number.")
+        if other.dtype.is_floating_point:
+            return x * 2.0**other
+        dtype = floating(x).dtype
+        exponent = other.to(dtypes.float64).clamp(-2200, 2200)
+        # Powers that are out of range are taken apart, the largest last: it alone may round.
+        largest = exponent.clamp(-1022, 1023)
+        middle = (exponent - largest).clamp(-1022, 1023)
+        product = x.to(dtypes.float64)
+        for part in (exponent - largest - middle, middle, largest):
+            product = product * part.exp2()
+        return product.to(dtype)
 
 
 class FrexpResult(NamedTuple):

@@ -17,7 +17,7 @@ from grad.autograd.function import Function
 from grad.errors import ArgumentError
 from grad.ops import special_coefficients as table
 from grad.ops.formulas import Formula, distance_to_whole, floating_type, ratio, sin_of_pi
-from grad.ops.promotion import accumulation_dtype
+from grad.ops.promotion import accumulation_dtype, refuse_bool
 from grad.ops.registry import FLOATING, Array, Failure, op
 from grad.ops.samples import operands, real
 from grad.ops.select import Where
@@ -66,7 +66,8 @@ class Lgamma(Formula):
         near = (a - 1) * (a - 2) * ratio(a - 0.5, table.LGAMMA_ABOVE, table.LGAMMA_BELOW)
         tail = ratio((a * a).reciprocal(), table.LGAMMA_TAIL_ABOVE, table.LGAMMA_TAIL_BELOW)
         far = (a - 0.5) * (logarithm - 1) + (tail / a + (_HALF_LOG_2PI - 0.5))
-        of_a = _where(a < _FAR, near, far)
+        # At 1 and 2 the product can be -0.
+        of_a = _where(a < _FAR, near.masked_fill(near == 0, 0.0), far)
         positive = _where(small, of_a - logarithm, of_a)
         # Reflection: gamma(x) gamma(1 - x) = pi / sin(pi x).
         sine = sin_of_pi(distance_to_whole(size)).abs() * (1 / math.pi)
@@ -216,7 +217,7 @@ class Polygamma(Function):
     """The n-th derivative of `digamma`, for each element; n is a whole number from 0 on.
 
     Raises:
-        ArgumentError: n is negative or above 100.
+        TypeError: n is no int. ArgumentError: it is negative or above 100.
 
     Example:
         >>> grad.polygamma(1, grad.tensor([1.0]))
@@ -225,9 +226,11 @@ class Polygamma(Function):
 
     @staticmethod
     def forward(n: int, input: Any) -> Any:
+        if not isinstance(n, int):
+            raise TypeError(f"polygamma: n has to be an int, got {type(n).__name__}.")
         if not 0 <= n <= _HIGHEST:
             raise ArgumentError(f"polygamma: n={n}; it is computed for n from 0 to {_HIGHEST}.")
-        return _Polygamma.apply(input, int(n)) if n else Digamma.apply(input)
+        return _Polygamma.apply(input, n) if n else Digamma.apply(input)
 
 
 def _mvlgamma_reference(x: Array, p: int) -> Array:
@@ -255,6 +258,7 @@ class Mvlgamma(Function):
 
     @staticmethod
     def forward(x: Any, p: int) -> Any:
+        refuse_bool("mvlgamma", x.dtype, instead="x.float()")
         if p < 1:
             raise ArgumentError(f"mvlgamma: p={p}; it has to be 1 or more.")
         dtype = floating_type(x.dtype)

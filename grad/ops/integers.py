@@ -25,8 +25,12 @@ def greatest_divisors(result: Array, x: Array, y: Array) -> None:
 
 @hosted
 def least_multiples(result: Array, x: Array, y: Array) -> None:
-    """The least common multiple of each pair, modulo the type's range."""
+    """The least common multiple of each pair. Where it is out of range, its bits are PyTorch's,
+    which makes the wrapped product of long integers positive.
+    """
     np.lcm(x, y, out=result)
+    if result.dtype.itemsize >= 4:
+        np.abs(result, out=result)
 
 
 def _of_pairs(name: str, function: Any, x: Any, y: Any) -> Any:

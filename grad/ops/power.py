@@ -110,7 +110,6 @@ class Pow(Function):
 
 @op(
     method="float_power",
-    inplace=True,
     reference=lambda x, y: np.power(x.astype(np.float64), y),
     samples=(
         *operands(first=positive, high=2.0),
@@ -128,3 +127,21 @@ class FloatPower(Function):
             value.to(dtypes.float64) if is_tensor(value) else value for value in (x, exponent)
         )
         return Pow.apply(base, power)
+
+
+@op(method="float_power_", function=False, dtypes=(dtypes.float64,), composite=True)
+class FloatPowerIn(Function):
+    """`float_power` in place, of a float64 tensor.
+
+    Raises:
+        DTypeError: x is of another type.
+    """
+
+    @staticmethod
+    def forward(x: Any, exponent: Operand) -> Any:
+        if x.dtype is not dtypes.float64:
+            raise DTypeError(
+                f"float_power_: x is {x.dtype.name}, the result is float64; use x.float_power(...)."
+            )
+        exponent = exponent.to(dtypes.float64) if is_tensor(exponent) else exponent
+        return x.pow_(exponent)

@@ -149,6 +149,8 @@ def pair(name: str, x: Operand, y: Operand) -> tuple[Node, Node]:
         elif _PRIORITY.get(type(y), 3) <= dtype.priority:
             return x.node, number(y, dtype)
     x, y = _operand(name, x), _operand(name, y)
+    if not (is_tensor(x) or is_tensor(y)):
+        raise DTypeError(f"{name}: got two numbers, {x} and {y}; one of them has to be a Tensor.")
     dtype = result_type(x, y)
     return as_node(name, x, dtype), as_node(name, y, dtype)
 

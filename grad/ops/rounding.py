@@ -14,6 +14,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
+from grad.errors import DTypeError
 from grad.graph.node import cast, constant, expand, pointwise
 from grad.graph.primitives import (
     ABS,
@@ -31,7 +32,7 @@ from grad.graph.primitives import (
     WHERE,
 )
 from grad.ops.elementwise import Stepwise
-from grad.ops.promotion import floating, number, refuse_bool, zeros_like
+from grad.ops.promotion import number, refuse_bool, zeros_like
 from grad.ops.registry import FLOATING, NUMERIC, op
 from grad.ops.samples import real
 
@@ -179,9 +180,15 @@ class Round(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, *, decimals: int = 0) -> Any:
-        if x.dtype.kind in "iu":
+        refuse_bool("round", x.dtype, instead="x itself")
+        if not x.dtype.is_floating_point:
+            if decimals:
+                raise DTypeError(
+                    f"round: decimals={decimals} needs a floating tensor, got {x.dtype.name}; use "
+                    f"x.double()."
+                )
             return x._wrap(x.node)
-        node = floating(x)
+        node = x.node
         if decimals == 0:
             return x._wrap(pointwise(ROUND, node))
         # The power of ten is kept whole, for 0.1 and its like are not exact.

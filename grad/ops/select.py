@@ -16,7 +16,7 @@ from grad.dtype import DType, dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import Node, cast, iota, pointwise, reshape
 from grad.graph.primitives import ADD, LE, MAXIMUM, MINIMUM, WHERE
-from grad.ops.promotion import as_elements, as_node, is_tensor, number, result_type
+from grad.ops.promotion import as_elements, as_node, is_tensor, number, refuse_bool, result_type
 from grad.ops.registry import ALL, NUMERIC, SIGNED, Array, Failure, Sample, op
 from grad.ops.samples import between, operands
 
@@ -167,6 +167,8 @@ class Clamp(Function):
             )
         ctx.save_for_backward(x, min, max)
         dtype = result_type(x, *(limit for limit in (min, max) if limit is not None))
+        if min is not None and max is not None:
+            refuse_bool("clamp", dtype, instead="x & max or x | min")
         node = cast(x.node, dtype)
         if min is not None:
             node = pointwise(MAXIMUM, node, as_node("clamp", min, dtype))

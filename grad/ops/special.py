@@ -30,7 +30,7 @@ from grad.graph.primitives import (
     WHERE,
 )
 from grad.ops.formulas import polynomial
-from grad.ops.promotion import accumulation_dtype, floating, floating_pair, number, wrap
+from grad.ops.promotion import accumulation_dtype, floating, floating_pair, number, promote, wrap
 from grad.ops.reduction import numpy_axes
 from grad.ops.registry import FLOATING, SIGNED, op
 from grad.ops.samples import operands, real
@@ -187,6 +187,15 @@ class Hypot(Function):
         return scaled * x, scaled * y
 
 
+def _larger_and_difference(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """The larger of two operands as floating tensors, and their difference: 0, not NaN, of equal
+    infinities.
+    """
+    x, y = promote(name, x, y)
+    x, y = (value.to(floating(value).dtype) for value in (x, y))
+    return x.maximum(y), (x - y).masked_fill(x == y, 0)
+
+
 @op(
     method="logaddexp",
     reference=np.logaddexp,
@@ -199,9 +208,8 @@ class LogAddExp(Function):
 
     @staticmethod
     def forward(x: Any, y: Any) -> Any:
-        # Equal infinities have difference 0, not NaN.
-        difference = (x - y).masked_fill(x == y, 0)
-        return x.maximum(y) + (-difference.abs()).exp().log1p()
+        larger, difference = _larger_and_difference("logaddexp", x, y)
+        return larger + (-difference.abs()).exp().log1p()
 
 
 @op(
@@ -216,8 +224,8 @@ class LogAddExp2(Function):
 
     @staticmethod
     def forward(x: Any, y: Any) -> Any:
-        difference = (x - y).masked_fill(x == y, 0)
-        return x.maximum(y) + (-difference.abs()).exp2().log1p() * (1 / math.log(2))
+        larger, difference = _larger_and_difference("logaddexp2", x, y)
+        return larger + (-difference.abs()).exp2().log1p() * (1 / math.log(2))
 
 
 @op(
