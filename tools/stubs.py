@@ -193,7 +193,8 @@ def package_stub() -> str:
             ]
     texts += [
         definition(name, ["input: Tensor", "*arguments: Any", "**options: Any"], "Tensor")
-        for name in grad._INPLACE_FUNCTIONS
+        for name in grad.__all__
+        if name.endswith("_")
     ]
     plain = "newaxis: None\nstrided: str\n__version__: str\n__all__: list[str]\n"
     return f"{HEADER}{IMPORTS}\n{plain}\n" + "\n".join(texts) + "\n"

@@ -27,9 +27,10 @@ _OVERFLOW = 720.0
 def _series(order: int, x: Array) -> Array:
     """The power series of the Bessel function."""
     half = x.astype(np.float64) / 2
-    return sum(
+    terms = [
         half ** (2 * k + order) / (math.factorial(k) * math.factorial(k + order)) for k in range(60)
-    )
+    ]
+    return np.sum(terms, 0)
 
 
 def _zeroth(x: Any) -> tuple[Any, Any]:

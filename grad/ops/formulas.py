@@ -52,6 +52,7 @@ class Formula(Function):
         template = cls._templates[key]
         assert template is not None
         (made,) = template.build((x.node,))
+        assert made is not None
         return wrap(made)
 
     @staticmethod

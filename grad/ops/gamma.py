@@ -235,7 +235,7 @@ class Polygamma(Function):
 
 def _mvlgamma_reference(x: Array, p: int) -> Array:
     parts = [_lgamma_reference(x - i / 2) for i in range(p)]
-    return sum(parts) + p * (p - 1) / 4 * math.log(math.pi)
+    return np.sum(parts, 0) + p * (p - 1) / 4 * math.log(math.pi)
 
 
 @op(
