@@ -15,6 +15,7 @@ from grad.errors import ShapeError
 from grad.nn.activations import (
     celu,
     celu_,
+    default_axis,
     elu_,
     gumbel_softmax,
     hardshrink,
@@ -243,14 +244,20 @@ def hardtanh(
     return _result(input, input.hardtanh(min_val, max_val), inplace)
 
 
-def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
     """``exp(x) / exp(x).sum(dim)``; with `dtype`, of the input converted to that first."""
-    return (input if dtype is None else input.to(dtype)).softmax(dim)
+    axis = default_axis("softmax", input) if dim is None else dim
+    return (input if dtype is None else input.to(dtype)).softmax(axis)
 
 
-def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
     """``log(softmax(x))``, without overflow; with `dtype`, of the input converted to that first."""
-    return (input if dtype is None else input.to(dtype)).log_softmax(dim)
+    axis = default_axis("log_softmax", input) if dim is None else dim
+    return (input if dtype is None else input.to(dtype)).log_softmax(axis)
 
 
 # -- layers ----------------------------------------------------------------------------------------

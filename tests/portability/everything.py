@@ -33,7 +33,7 @@ TRANSPOSED = ((False, False), (True, False), (False, True), (True, True))
 LENGTHS = (1, 13, 64, 1003)
 FUNCTIONS = (
     "exp", "exp2", "expm1", "sigmoid", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "sin",
-    "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf",
+    "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc",
 )  # fmt: skip
 REDUCTIONS = ("sum", "mean", "prod", "max", "argmin", "cumsum", "logsumexp")
 
