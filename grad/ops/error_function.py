@@ -82,11 +82,11 @@ def _exp_of_square(x: Any) -> Any:
     return (high * high).exp() * ((x - high) * (x + high)).exp()
 
 
-_erfc = np.frompyfunc(math.erfc, 1, 1)
+_erfc = np.vectorize(math.erfc, otypes=[float])
 
 
 def _distribution(x: Array) -> Array:
-    return _erfc(-x * _SQRT_HALF).astype(np.float64) / 2
+    return _erfc(-x * _SQRT_HALF) / 2
 
 
 def _quantiles(x: Array) -> Array:
@@ -100,7 +100,7 @@ def _quantiles(x: Array) -> Array:
 
 
 def _erfcx_reference(x: Array) -> Array:
-    return np.exp(x * x) * _erfc(x).astype(np.float64)
+    return np.exp(x * x) * _erfc(x)
 
 
 @op(

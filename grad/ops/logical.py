@@ -146,6 +146,8 @@ class Logical(Function):
     @classmethod
     def forward(cls, ctx: Context, x: Operand, y: Operand) -> Any:
         name = f"logical_{cls.primitive.name}"
+        if not (is_tensor(x) or is_tensor(y)):
+            raise unsupported(name, x)
         return wrap(pointwise(cls.primitive, truth(name, x), truth(name, y)))
 
 

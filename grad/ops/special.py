@@ -30,7 +30,16 @@ from grad.graph.primitives import (
     WHERE,
 )
 from grad.ops.formulas import polynomial
-from grad.ops.promotion import accumulation_dtype, floating, floating_pair, number, promote, wrap
+from grad.ops.promotion import (
+    accumulation_dtype,
+    floating,
+    floating_pair,
+    is_tensor,
+    number,
+    promote,
+    unsupported,
+    wrap,
+)
 from grad.ops.reduction import numpy_axes
 from grad.ops.registry import FLOATING, SIGNED, op
 from grad.ops.samples import operands, real
@@ -191,6 +200,8 @@ def _larger_and_difference(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """The larger of two operands as floating tensors, and their difference: 0, not NaN, of equal
     infinities.
     """
+    if not (is_tensor(x) or is_tensor(y)):
+        raise unsupported(name, x)
     x, y = promote(name, x, y)
     x, y = (value.to(floating(value).dtype) for value in (x, y))
     return x.maximum(y), (x - y).masked_fill(x == y, 0)
