@@ -34,6 +34,12 @@ from grad.nn.activations import (
 )
 from grad.nn.classification import cross_entropy, nll_loss
 from grad.nn.embeddings import embedding
+from grad.nn.interpolation import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from grad.nn.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -138,6 +144,10 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "interpolate",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
     # losses
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",

@@ -56,6 +56,7 @@ from grad.ops import (  # noqa: F401
     real,
     reduction,
     registry,
+    resampling,
     rounding,
     samples,
     scan,
