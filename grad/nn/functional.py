@@ -34,6 +34,7 @@ from grad.nn.activations import (
 )
 from grad.nn.classification import cross_entropy, nll_loss
 from grad.nn.embeddings import embedding
+from grad.nn.grid import affine_grid, grid_sample
 from grad.nn.interpolation import (
     interpolate,
     upsample,
@@ -72,6 +73,16 @@ from grad.nn.spatial import (
     pad,
 )
 from grad.nn.standardize import Standardize
+from grad.nn.unpooling import (
+    fractional_max_pool2d,
+    fractional_max_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 
@@ -148,6 +159,16 @@ __all__ = [
     "upsample",
     "upsample_bilinear",
     "upsample_nearest",
+    "affine_grid",
+    "grid_sample",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     # losses
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",

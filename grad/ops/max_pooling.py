@@ -2,10 +2,10 @@
 
 A window is gone through in row-major order; a later element takes over where it is larger, or NaN,
 as in PyTorch. Values alone are a tree of maxima, which fuses with what follows; positions (flat,
-in int32 where they fit) are only computed when they are asked for or a gradient is. `_Route` sends
-the gradient of each window to its position: every element of the image looks at the windows that
-it is in, so that nothing is scattered, but where these are many or follow no rule. `_Pick` reads
-the elements at the positions: the two are each other's gradients.
+in int32 where they fit) are only computed when they are asked for or a gradient is.
+`RouteToPositions` sends the gradient of each window to its position: every element of the image
+looks at the windows that it is in, so that nothing is scattered, but where these are many or follow
+no rule. `PickPositions` reads the elements at the positions: the two are each other's gradients.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class MaxPoolResult(NamedTuple):
 
 
 # -- values and positions --------------------------------------------------------------------------
-def _position_dtype(sizes: Shape) -> DType:
+def position_dtype(sizes: Shape) -> DType:
     return dtypes.int32 if math.prod(sizes) < 2**31 else dtypes.int64
 
 
@@ -81,7 +81,7 @@ def _positions(geometry: Pooling) -> Node:
     In front of the image it is that of the first element of the window which is inside: the answer
     where nothing in the window is larger than minus infinity.
     """
-    dtype = _position_dtype(geometry.sizes)
+    dtype = position_dtype(geometry.sizes)
     total: Node | None = None
     for axis, stride in enumerate(contiguous_strides(geometry.sizes)):
         before, after = geometry.needed[axis]
@@ -198,7 +198,7 @@ def _gathered(values: Node, positions: Node, geometry: Pooling) -> Node:
     return joined(parts, lambda a, b: pointwise(ADD, a, b))
 
 
-class _Route(Function):
+class RouteToPositions(Function):
     """An image of `sizes` in which each window's value is added at the window's position."""
 
     @staticmethod
@@ -214,10 +214,10 @@ class _Route(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         (positions,) = ctx.saved_tensors
-        return _Pick.apply(grad, positions, ctx.sizes, ctx.windows), None, None, None
+        return PickPositions.apply(grad, positions, ctx.sizes, ctx.windows), None, None, None
 
 
-class _Pick(Function):
+class PickPositions(Function):
     """The elements of an image of `sizes` at the windows' positions."""
 
     @staticmethod
@@ -231,7 +231,7 @@ class _Pick(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         (positions,) = ctx.saved_tensors
-        return _Route.apply(grad, positions, ctx.sizes, ctx.windows), None, None, None
+        return RouteToPositions.apply(grad, positions, ctx.sizes, ctx.windows), None, None, None
 
 
 class _MaxPool(Function):
@@ -260,7 +260,7 @@ class _MaxPool(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any, *_: Any) -> Any:
         (positions,) = ctx.saved_tensors
-        return _Route.apply(grad, positions, ctx.sizes, ctx.windows), None, None, None
+        return RouteToPositions.apply(grad, positions, ctx.sizes, ctx.windows), None, None, None
 
 
 # -- what the operations call ----------------------------------------------------------------------

@@ -1,0 +1,249 @@
+"""Images read at positions that are computed: `affine_grid` makes positions, `grid_sample` reads.
+
+Positions run from -1 to 1 over each axis. The elements around a position are read by flat numbers
+(`PickPositions` of `grad/ops/max_pooling.py`: its gradient adds them up there), and weighted by
+polynomials of the position, through which gradients reach the grid.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Sequence
+
+from grad.dtype import DType, dtypes
+from grad.errors import DTypeError, ShapeError
+from grad.ops.max_pooling import PickPositions, position_dtype
+from grad.ops.registry import REGISTRY
+from grad.ops.resampling import cubic_weights
+from grad.tensor import Tensor
+
+Bounded = Callable[[Tensor, int, bool], Tensor]
+
+
+# -- positions outside -----------------------------------------------------------------------------
+def _reflected(x: Tensor, size: int, align_corners: bool) -> Tensor:
+    """Positions mirrored at the first and last elements' centres, or at their outer edges."""
+    low, span = (0.0, float(size - 1)) if align_corners else (-0.5, float(size))
+    if span == 0:
+        return x * 0.0
+    distance = (x - low).abs()
+    turns = (distance / span).detach().floor()
+    rest = distance - turns * span
+    even = (turns / 2).floor() * 2 == turns
+    return rest.where(even, span - rest) + low
+
+
+def _clipped(x: Tensor, size: int) -> Tensor:
+    """Positions moved into the image; NaN becomes 0, and has no gradient."""
+    inside = (x > 0) & (x < size - 1)
+    edge = (x.detach() > 0).to(x.dtype) * float(size - 1)
+    return x.where(inside, edge)
+
+
+_OUTSIDE: dict[str, Bounded] = {
+    "zeros": lambda x, size, align_corners: x,
+    "border": lambda x, size, align_corners: _clipped(x, size),
+    "reflection": lambda x, size, align_corners: _clipped(_reflected(x, size, align_corners), size),
+}
+
+
+# -- elements around a position --------------------------------------------------------------------
+Tap = tuple[Tensor, Tensor | None]  # whole numbers in floating point, and a weight (None: 1)
+
+
+def _nearest(x: Tensor, outside: Callable[[Tensor], Tensor]) -> list[Tap]:
+    return [(outside(x).detach().round(), None)]
+
+
+def _linear(x: Tensor, outside: Callable[[Tensor], Tensor]) -> list[Tap]:
+    x = outside(x)
+    first = x.detach().floor()
+    share = x - first
+    return [(first, 1 - share), (first + 1, share)]
+
+
+def _cubic(x: Tensor, outside: Callable[[Tensor], Tensor]) -> list[Tap]:
+    first = x.detach().floor()
+    weights = cubic_weights(x - first)
+    return [(outside(first + n).detach().round(), w) for n, w in zip(range(-1, 3), weights)]
+
+
+_MODES = {"bilinear": _linear, "nearest": _nearest, "bicubic": _cubic}
+
+
+class _Corner:
+    """One element around each position: its flat number, its weight, whether it is in the image."""
+
+    def __init__(self, taps: Sequence[Tap], sizes: Sequence[int], dtype: DType) -> None:
+        number: Tensor | None = None
+        inside: Tensor | None = None
+        weight: Tensor | None = None
+        for (place, share), size in zip(taps, sizes, strict=True):
+            here = (place >= 0) & (place < size)
+            inside = here if inside is None else inside & here
+            whole = place.where(here, 0).to(dtype)
+            number = whole if number is None else number * size + whole
+            if share is not None:
+                weight = share if weight is None else weight * share
+        assert number is not None and inside is not None
+        self.number, self.inside, self.weight = number, inside, weight
+
+    def read(self, image: Tensor) -> Tensor:
+        """The elements ``(N, C, *out)`` of `image`, weighted; 0 outside."""
+        batch, channels = image.shape[:2]
+        outer = (batch, channels, *self.number.shape[1:])
+        places = self.number.unsqueeze(1).expand(outer)
+        found = PickPositions.apply(image, places, tuple(image.shape[2:]), ())
+        found = found.where(self.inside.unsqueeze(1), 0)
+        if self.weight is None:
+            return found
+        return found * self.weight.unsqueeze(1)
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Images read at the positions in `grid`, with interpolation.
+
+    `mode` is ``"bilinear"``, ``"nearest"`` or ``"bicubic"``; positions outside read 0
+    (`padding_mode` ``"zeros"``), the edge (``"border"``) or the mirrored image
+    (``"reflection"``). -1 and 1 are the outer edges of the image, with `align_corners` the centres
+    of its first and last elements.
+
+    Shape:
+        input ``(N, C, H, W)`` and grid ``(N, H', W', 2)`` of (x, y): result ``(N, C, H', W')``; or
+        ``(N, C, D, H, W)`` and ``(N, D', H', W', 3)`` of (x, y, z).
+
+    Raises:
+        ValueError: a mode is unknown. RuntimeError: shapes or dtypes do not fit.
+
+    Example:
+        >>> image = Tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+        >>> grid_sample(image, Tensor([[[[0.0, 0.0]]]]), align_corners=True).item()
+        2.5
+    """
+    if mode not in _MODES:
+        raise ValueError(f"grid_sample: mode={mode!r}; use one of {', '.join(_MODES)}.")
+    if padding_mode not in _OUTSIDE:
+        raise ValueError(
+            f"grid_sample: padding_mode={padding_mode!r}; use one of {', '.join(_OUTSIDE)}."
+        )
+    align_corners = _aligned("grid_sample", align_corners)
+    _check_grid(input, grid, mode)
+    sizes = tuple(input.shape[2:])
+    wide = dtypes.float32 if input.dtype.itemsize < 4 else input.dtype
+    image, places = input.to(wide), grid.to(wide)
+    axes: list[list[Tap]] = []
+    for axis, size in enumerate(sizes):
+        x = places[..., len(sizes) - 1 - axis]
+        x = (x + 1) * ((size - 1) / 2) if align_corners else (x + 1) * (size / 2) - 0.5
+
+        def outside(x: Tensor, size: int = size) -> Tensor:
+            return _OUTSIDE[padding_mode](x, size, align_corners)
+
+        axes.append(_MODES[mode](x, outside))
+    result: Tensor | None = None
+    dtype = position_dtype(sizes)
+    for taps in itertools.product(*axes):
+        part = _Corner(taps, sizes, dtype).read(image)
+        result = part if result is None else result + part
+    assert result is not None
+    return result.to(input.dtype)
+
+
+def _aligned(name: str, align_corners: bool | None) -> bool:
+    if align_corners is None:
+        warnings.warn(
+            f"{name}: align_corners is False unless given, since PyTorch 1.3; say which you mean.",
+            stacklevel=3,
+        )
+    return bool(align_corners)
+
+
+def _check_grid(input: Tensor, grid: Tensor, mode: str) -> None:
+    rank = len(input.shape) - 2
+    if rank not in (2, 3) or len(grid.shape) != rank + 2 or grid.shape[-1] != rank:
+        raise ShapeError(
+            f"grid_sample: input has shape {tuple(input.shape)} and grid {tuple(grid.shape)}; "
+            f"needs (N, C, H, W) and (N, H', W', 2), or (N, C, D, H, W) and (N, D', H', W', 3)."
+        )
+    if input.shape[0] != grid.shape[0]:
+        raise ShapeError(
+            f"grid_sample: expected grid and input to have the same batch size, but got "
+            f"{grid.shape[0]} and {input.shape[0]}; use grid.expand(...)."
+        )
+    if 0 in input.shape[2:]:
+        raise ShapeError(f"grid_sample: the input {tuple(input.shape)} has an empty axis.")
+    if mode == "bicubic" and rank == 3:
+        raise ShapeError("grid_sample: mode='bicubic' is for 4-D inputs; use 'bilinear'.")
+    if input.dtype is not grid.dtype:
+        raise DTypeError(
+            f"grid_sample: input has type {input.dtype.name} and grid {grid.dtype.name}; use "
+            f"grid.to(input.dtype)."
+        )
+    if input.dtype.kind != "f":
+        raise NotImplementedError(
+            f"grid_sample: not defined for {input.dtype.name}; use input.float()."
+        )
+
+
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """The positions for `grid_sample` that move an image by the affine maps `theta`.
+
+    `size` is that of the images wanted: ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
+
+    Shape:
+        theta ``(N, 2, 3)``: result ``(N, H, W, 2)``; ``(N, 3, 4)``: ``(N, D, H, W, 3)``.
+
+    Raises:
+        ValueError: theta is not floating point or has another shape, or a size is not positive.
+        NotImplementedError: `size` has neither 4 nor 5 numbers.
+
+    Example:
+        >>> affine_grid(Tensor([[[1.0, 0, 0], [0, 1, 0]]]), (1, 1, 1, 2), False).tolist()
+        [[[[-0.5, 0.0], [0.5, 0.0]]]]
+    """
+    align_corners = _aligned("affine_grid", align_corners)
+    sizes = [int(n) for n in size]
+    rank = len(sizes) - 2
+    if theta.dtype.kind != "f":
+        raise ValueError(
+            f"affine_grid: theta has type {theta.dtype.name}, needs floating point; use "
+            f"theta.float()."
+        )
+    if rank not in (2, 3):
+        raise NotImplementedError(f"affine_grid: size={tuple(sizes)}; needs 4 or 5 numbers.")
+    if len(theta.shape) != 3 or tuple(theta.shape[1:]) != (rank, rank + 1):
+        raise ValueError(
+            f"affine_grid: for size={tuple(sizes)} theta has the shape (N, {rank}, {rank + 1}), "
+            f"but got {tuple(theta.shape)}."
+        )
+    if min(sizes) <= 0:
+        raise ValueError(f"affine_grid: size={tuple(sizes)}; every number must be positive.")
+    if theta.shape[0] != sizes[0]:
+        raise ShapeError(
+            f"affine_grid: theta has {theta.shape[0]} maps, size={tuple(sizes)} {sizes[0]} images."
+        )
+    spatial = sizes[2:]
+    columns = []
+    for axis in reversed(range(rank)):
+        line = _centres(spatial[axis], align_corners, theta.dtype)
+        shape = [-1 if a == axis else 1 for a in range(rank)]
+        columns.append(line.reshape(shape).expand(spatial))
+    columns.append(Tensor.ones(spatial, dtype=theta.dtype))
+    base = REGISTRY["stack"](columns, -1).reshape((math.prod(spatial), rank + 1))
+    return (base @ theta.mT).reshape((sizes[0], *spatial, rank))
+
+
+def _centres(count: int, align_corners: bool, dtype: DType) -> Tensor:
+    """The positions of `count` elements between -1 and 1."""
+    if count <= 1:
+        return Tensor.zeros((count,), dtype=dtype)
+    line = Tensor.linspace(-1, 1, count, dtype=dtype)
+    return line if align_corners else line * ((count - 1) / count)
