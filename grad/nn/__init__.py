@@ -58,8 +58,15 @@ from grad.nn.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
-from grad.nn.dropout import Dropout
-from grad.nn.linear import Embedding, Identity, Linear
+from grad.nn.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
+from grad.nn.linear import Embedding, EmbeddingBag, Identity, Linear
 from grad.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -71,8 +78,21 @@ from grad.nn.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
+from grad.nn.margin import (
+    CosineEmbeddingLoss,
+    GaussianNLLLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    PoissonNLLLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
 from grad.nn.module import Module
-from grad.nn.normalization import LayerNorm, RMSNorm
+from grad.nn.normalization import LayerNorm, LocalResponseNorm, RMSNorm
 from grad.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -106,6 +126,17 @@ from grad.nn.pooling import (
     MaxPool3d,
 )
 from grad.nn.shape import Flatten, Unflatten
+from grad.nn.unpool import (
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+)
+from grad.nn.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
     "CompiledModule",
@@ -119,8 +150,14 @@ __all__ = [
     # layers
     "Linear",
     "Embedding",
+    "EmbeddingBag",
     "Identity",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "AlphaDropout",
+    "FeatureAlphaDropout",
     "Flatten",
     "Unflatten",
     # images
@@ -142,6 +179,17 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
+    "Upsample",
+    "UpsamplingNearest2d",
+    "UpsamplingBilinear2d",
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
@@ -167,6 +215,7 @@ __all__ = [
     "InstanceNorm3d",
     "LayerNorm",
     "RMSNorm",
+    "LocalResponseNorm",
     # activations
     "ReLU",
     "ReLU6",
@@ -206,6 +255,17 @@ __all__ = [
     "SmoothL1Loss",
     "HuberLoss",
     "KLDivLoss",
+    "CosineEmbeddingLoss",
+    "GaussianNLLLoss",
+    "HingeEmbeddingLoss",
+    "MarginRankingLoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "PoissonNLLLoss",
+    "SoftMarginLoss",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     # functions
     "functional",
     "init",

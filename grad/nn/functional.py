@@ -33,7 +33,15 @@ from grad.nn.activations import (
     threshold_,
 )
 from grad.nn.classification import cross_entropy, nll_loss
-from grad.nn.embeddings import embedding
+from grad.nn.dropouts import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
+from grad.nn.embeddings import embedding, embedding_bag
 from grad.nn.grid import affine_grid, grid_sample
 from grad.nn.interpolation import (
     interpolate,
@@ -49,6 +57,19 @@ from grad.nn.losses import (
     l1_loss,
     mse_loss,
     smooth_l1_loss,
+)
+from grad.nn.margins import (
+    cosine_embedding_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    poisson_nll_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from grad.nn.normalizations import batch_norm, group_norm, instance_norm
 from grad.nn.spatial import (
@@ -89,11 +110,18 @@ from grad.tensor import Tensor
 __all__ = [
     "linear",
     "embedding",
+    "embedding_bag",
     "scaled_dot_product_attention",
     "one_hot",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "alpha_dropout",
+    "feature_alpha_dropout",
     "batch_norm",
     "group_norm",
+    "local_response_norm",
     "instance_norm",
     "layer_norm",
     "rms_norm",
@@ -179,6 +207,17 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "smooth_l1_loss",
+    "cosine_embedding_loss",
+    "gaussian_nll_loss",
+    "hinge_embedding_loss",
+    "margin_ranking_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
+    "poisson_nll_loss",
+    "soft_margin_loss",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 
@@ -320,23 +359,6 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     return REGISTRY["one_hot"](input, num_classes)
 
 
-def check_probability(p: float) -> None:
-    """Raise ValueError unless `p` is a probability."""
-    if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero each element with probability `p`, scale others by ``1 / (1 - p)``; if `training`."""
-    check_probability(p)
-    if not training or p == 0.0:
-        return input
-    if p == 1.0:
-        return _result(input, input * 0.0, inplace)
-    kept = Tensor.rand(input.shape) >= p
-    return _result(input, (input * (1.0 / (1.0 - p))).where(kept, 0.0), inplace)
-
-
 def _normalized_axes(
     name: str, input: Tensor, normalized_shape: Sequence[int], *factors: Tensor | None
 ) -> int:
@@ -387,6 +409,29 @@ def rms_norm(
     if eps is None:
         eps = 2.0**-52 if input.dtype.itemsize == 8 else 2.0**-23
     return Standardize.apply(input, weight, None, count, eps, False)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """``x / (k + alpha * m) ** beta``, ``m`` the mean of ``x ** 2`` over `size` channels around.
+
+    Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
+    networks", 2012. Input ``(N, C, ...)`` of at least three axes; channels outside count as 0.
+
+    Raises:
+        ValueError: the input has fewer than three axes.
+    """
+    if len(input.shape) < 3:
+        raise ValueError(
+            f"local_response_norm: expected at least 3 axes, got shape {tuple(input.shape)}."
+        )
+    if 0 in input.shape:
+        return input
+    flat = (input * input).flatten(2).unsqueeze(1)
+    around = pad(flat, (0, 0, size // 2, (size - 1) // 2))
+    mean = avg_pool2d(around, (size, 1), stride=1).reshape(input.shape)
+    return input / (mean * alpha + k) ** beta
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
