@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from grad.nn import functional
+from grad.nn.dropouts import check_probability
 from grad.nn.module import Module
 from grad.tensor import Tensor
 
@@ -17,7 +18,7 @@ class _Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
-        functional.check_probability(p)
+        check_probability(p)
         self.p = p
         self.inplace = inplace
 

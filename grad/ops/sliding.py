@@ -101,7 +101,10 @@ class Pooling:
     @property
     def in_blocks(self) -> bool:
         """Whether the windows lie side by side inside the image."""
-        return self.kernel == self.stride and not any(self.padding) and set(self.dilation) == {1}
+        if self.kernel != self.stride or any(self.padding) or set(self.dilation) != {1}:
+            return False
+        # With ceil_mode the last window may reach over the end.
+        return all(o * k <= n for o, k, n in zip(self.outputs, self.kernel, self.sizes))
 
 
 def pooling(

@@ -22,6 +22,7 @@ SETTINGS = [
     {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
     {"kernel_size": 2, "stride": 3, "ceil_mode": True},
     {"kernel_size": 4, "stride": 3, "padding": 2},
+    {"kernel_size": 5, "ceil_mode": True},  # large windows side by side, the last one cut off
 ]
 
 
