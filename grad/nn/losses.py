@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grad.autograd.function import Function
-from grad.errors import ShapeError
+from grad.errors import ArgumentError, ShapeError
 from grad.tensor import Tensor
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -78,7 +78,9 @@ def smooth_l1_loss(
 ) -> Tensor:
     """``d ** 2 / (2 beta)`` where ``d = |input - target| < beta``, else ``d - beta / 2``."""
     if beta < 0:
-        raise ValueError(f"smooth_l1_loss does not support negative values for beta; got {beta}.")
+        raise ArgumentError(
+            f"smooth_l1_loss does not support negative values for beta; got {beta}."
+        )
     difference = _difference("smooth_l1_loss", input, target)
     if beta == 0:
         return reduced(difference.abs(), reduction)
@@ -90,7 +92,9 @@ def huber_loss(
 ) -> Tensor:
     """``d ** 2 / 2`` where ``d = |input - target| <= delta``, else ``delta * (d - delta / 2)``."""
     if delta <= 0:
-        raise ValueError(f"huber_loss does not support non-positive values for delta; got {delta}.")
+        raise ArgumentError(
+            f"huber_loss does not support non-positive values for delta; got {delta}."
+        )
     difference = _difference("huber_loss", input, target)
     return reduced(_rounded_distance(difference, delta), reduction)
 
