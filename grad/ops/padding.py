@@ -99,7 +99,19 @@ _SIDES: dict[str, Callable[[Any, int, int, int], list[Any]]] = {
 }
 
 
+def _with_an_edge(size: int, amount: tuple[int, int]) -> tuple[int, int]:
+    """The same amount, keeping the last element that is taken away if it is to be repeated."""
+    before, after = amount
+    if size and -before == size and after > 0:
+        return before + 1, after - 1
+    if size and -after == size and before > 0:
+        return before - 1, after + 1
+    return amount
+
+
 def _padded_with_itself(x: Any, amounts: Amounts, mode: str) -> Any:
+    if mode == "replicate":
+        amounts = tuple(map(_with_an_edge, x.shape, amounts))
     cropped = tuple((min(before, 0), min(after, 0)) for before, after in amounts)
     if any(amount != (0, 0) for amount in cropped):
         x = PadConstant.apply(x, cropped, 0.0)

@@ -91,6 +91,11 @@ def test_pad(mode: str) -> None:
     both_gradients("pad", RANDOM.normal(size=(3, 4)), pad=(-1, 2, 1, -2), value=1.5)
 
 
+def test_pad_repeats_the_last_element_that_is_taken_away() -> None:
+    for pad in [(-4, 5), (3, -4), (-4, 1)]:
+        both_gradients("pad", RANDOM.normal(size=(2, 3, 4)), pad=pad, mode="replicate")
+
+
 REFUSED = [
     ("max_pool2d", (1, 2, 3, 3), (4,)),
     ("max_pool2d", (1, 2, 3, 3), (2, 1, 2)),
