@@ -150,9 +150,10 @@ def test_grid_sample_far_away_and_nowhere(padding_mode: str) -> None:
     np.testing.assert_allclose(actual.numpy(), expected.numpy(), 1e-9)
 
 
+@pytest.mark.slow
 def test_grid_sample_has_a_second_gradient() -> None:
-    image = grad.tensor(RANDOM.normal(size=(1, 2, 4, 5)), requires_grad=True)
-    grid = grad.tensor(RANDOM.uniform(-0.8, 0.8, (1, 2, 3, 2)), requires_grad=True)
+    image = grad.tensor(RANDOM.normal(size=(1, 1, 3, 3)), requires_grad=True)
+    grid = grad.tensor(RANDOM.uniform(-0.8, 0.8, (1, 1, 2, 2)), requires_grad=True)
 
     def call(image: Any, grid: Any) -> Any:
         return F.grid_sample(image, grid, "bicubic", align_corners=False)
