@@ -19,7 +19,7 @@ from typing import Any
 import ml_dtypes as _ml_dtypes
 import numpy as _numpy
 
-from grad import autograd, cuda, engine, errors
+from grad import autograd, cuda, engine, errors, func
 from grad.autograd.gradcheck import gradcheck, gradgradcheck
 from grad.autograd.modes import (
     enable_grad,
@@ -41,6 +41,7 @@ from grad.dtype import (
     set_default_dtype,
 )
 from grad.engine.threads import get_num_threads, set_num_threads
+from grad.func import vmap
 from grad.io import load, save
 from grad.ops.convert import from_dlpack, from_numpy
 from grad.ops.creation import CREATORS

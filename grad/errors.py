@@ -66,6 +66,10 @@ class CaptureError(GradError, RuntimeError):
     """A function that `grad.compile` cannot record, because it depends on values of tensors."""
 
 
+class TransformError(GradError, RuntimeError):
+    """Something that a function transformed by `grad.func` cannot do, such as reading a value."""
+
+
 class VerifyError(GradError, AssertionError):
     """An intermediate form that breaks its own rules: always a defect of this library."""
 

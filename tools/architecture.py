@@ -35,7 +35,7 @@ LAYERS: dict[str, int] = {
     "ops": 7,
     "tensor": 8,
     "compile": 9,
-    "transforms": 9,
+    "func": 9,
     "utils.checkpoint": 9,
     "nn": 10,
     "optim": 10,
@@ -47,6 +47,7 @@ LAYERS: dict[str, int] = {
     "profiler": 10,
     "cuda": 10,
     "io": 10,
+    "autograd.functional": 9,
     "autograd.ops": 10,  # a façade for users: nothing in the library imports it
     "": 10,
 }

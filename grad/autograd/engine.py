@@ -1,9 +1,9 @@
 """The backward pass: from outputs to inputs, each function once, when all its gradients are there.
 
 `backward` adds to the `.grad` of leaves, `gradients` (public as ``autograd.grad``) returns them.
-Both call `run`: it counts how many gradients each function waits for, then works off what is ready
-with a list, so the depth of a graph costs memory and no recursion. `conform.py` fits a gradient to
-its tensor; `remembered.py` has the gradients of calls that were seen before.
+Both call `run`: it counts how many gradients each function waits for (order.py), then works off
+what is ready with a list, so the depth of a graph costs memory and no recursion. `conform.py` fits a
+gradient to its tensor; `remembered.py` has the gradients of calls that were seen before.
 
 Gradients are computed by Tensor methods on the tensors given, under the recording mode of
 `create_graph`, so that gradients have gradients. Those of calls that were seen before are nodes of
@@ -13,12 +13,13 @@ and contexts (function.py) only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from grad.autograd.conform import conform
 from grad.autograd.function import Context, OutputInfo
 from grad.autograd.modes import mode
+from grad.autograd.order import count_arrivals, leading_to
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.engine import compute_soon, settle
 from grad.engine.recording import recording
@@ -104,18 +105,21 @@ def run(
     retain_graph: bool | None,
     create_graph: bool,
     captured: dict[Edge, Any],
+    ends: Container[Any] = (),
 ) -> dict[Edge, Any]:
-    """One backward pass. With `captured`, fill in the gradients at these edges instead."""
+    """One backward pass. With `captured`, fill in the gradients at these edges instead; the pass
+    goes no further than the functions that are `ends`.
+    """
     keep = create_graph if retain_graph is None else retain_graph
     before = mode.enabled
     mode.enabled = create_graph
     try:
-        needed = _leading_to(roots, captured) if captured else None
-        waiting = _count(roots, needed)
+        needed = leading_to(roots, captured, ends) if captured else None
+        waiting = count_arrivals(roots, needed, ends)
         pending: Gradients = {}
         for (target, index), gradient in roots:
             _deposit(pending, target, index, gradient)
-        _work_off(pending, waiting, needed, captured, keep, create_graph)
+        _work_off(pending, waiting, needed, captured, keep, create_graph, ends)
     finally:
         mode.enabled = before
     return captured
@@ -128,11 +132,17 @@ def _work_off(
     captured: dict[Edge, Any],
     keep: bool,
     create_graph: bool,
+    ends: Container[Any],
 ) -> None:
     ready = [target for target in pending if not waiting.get(target)]
     while ready:
         target = ready.pop()
         arrived = pending.pop(target, None)
+        if ends and target in ends:
+            for index, gradient in enumerate(_tensors(arrived or ())):
+                if (target, index) in captured:
+                    captured[target, index] = gradient
+            continue
         if isinstance(target, Variable):
             if arrived is not None:
                 _finish_leaf(target, arrived[0], captured, create_graph)
@@ -162,45 +172,6 @@ def _work_off(
             left = waiting[source] = waiting[source] - 1
             if not left:
                 ready.append(source)
-
-
-# -- the order -------------------------------------------------------------------------------------
-def _count(roots: Iterable[tuple[Edge, Any]], needed: set[Any] | None) -> dict[Any, int]:
-    """How many gradients will arrive at each function and leaf, besides the roots' own."""
-    waiting: dict[Any, int] = {}
-    stack = [edge[0] for edge, _ in roots]
-    seen = set(stack)
-    while stack:
-        target = stack.pop()
-        if isinstance(target, Variable):
-            continue
-        for edge in target.edges:
-            if edge is None or (needed is not None and edge[0] not in needed):
-                continue
-            source = edge[0]
-            waiting[source] = waiting.get(source, 0) + 1
-            if source not in seen:
-                seen.add(source)
-                stack.append(source)
-    return waiting
-
-
-def _leading_to(roots: Iterable[tuple[Edge, Any]], captured: Iterable[Edge]) -> set[Any]:
-    """The functions and leaves on the way from the roots to the captured edges."""
-    needed = {target for target, _ in captured}
-    seen: set[Any] = set()
-    stack = [(edge[0], False) for edge, _ in roots]
-    while stack:
-        target, finished = stack.pop()
-        edges = () if isinstance(target, Variable) else target.edges
-        if finished:
-            if any(edge is not None and edge[0] in needed for edge in edges):
-                needed.add(target)
-        elif target not in seen:
-            seen.add(target)
-            stack.append((target, True))
-            stack.extend((edge[0], False) for edge in edges if edge is not None)
-    return needed
 
 
 # -- one function ----------------------------------------------------------------------------------

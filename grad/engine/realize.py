@@ -204,7 +204,8 @@ _awaited: deque[weakref.ref[Node]] = deque(maxlen=1024)
 
 def compute_soon(node: Node) -> None:
     """Have `node` computed along with the next plan."""
-    if node.buffer is None:
+    recorder = recording.recorder
+    if node.buffer is None and not (recorder is not None and recorder.stands_in):
         _awaited.append(weakref.ref(node))
 
 

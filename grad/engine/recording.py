@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from grad.graph.node import Node
 
@@ -19,7 +19,13 @@ Number = Callable[[], Any]
 
 
 class Recorder:
-    """What a recorder can be told. The methods of this base stand for "nothing is recorded"."""
+    """What a recorder can be told. The methods of this base stand for "nothing is recorded".
+
+    Attributes:
+        stands_in: the values that operations are given may be stand-ins (grad/func/standing.py).
+    """
+
+    stands_in: ClassVar[bool] = False
 
     def value_wanted(self, nodes: Sequence[Node]) -> None:
         """Somebody asks for values, which a recorded function cannot depend on."""
@@ -54,6 +60,9 @@ class Recorder:
 
     def history_changed(self, tensor: Any) -> None:
         """An operation in place has changed where the gradient of `tensor` goes."""
+
+    def stored(self, storage: Any, node: Node) -> None:
+        """An operation in place is about to have `storage` hold `node`."""
 
     def give_up(self, reason: str) -> None:
         """What follows cannot be repeated: finish this call, record nothing."""

@@ -79,6 +79,8 @@ BUFFER = Primitive("buffer", Kind.LEAF, 0)  # realised values
 CONST = Primitive("const", Kind.LEAF, 0)  # a Python number, part of the code
 ARGUMENT = Primitive("argument", Kind.LEAF, 0)  # a number handed to the code at each run
 IOTA = Primitive("iota", Kind.LEAF, 0)  # 0, 1, 2 ... along one axis
+# What a transformed function (grad/func) is traced with: a value that never is there.
+STAND_IN = Primitive("stand_in", Kind.LEAF, 0)
 
 # -- pointwise: one operand ------------------------------------------------------------------------
 NEG = _pointwise("neg", 1, reference.neg)

@@ -17,6 +17,7 @@ from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
 from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
+from grad.engine.recording import recording
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.attention import (
     GRADIENT_PARTS,
@@ -28,7 +29,7 @@ from grad.graph.attention import (
 from grad.graph.node import Node, broadcast_shapes, expand
 from grad.ops.attention_definition import Definition, causal, repeated_heads
 from grad.ops.attention_parts import attend_in_parts, part_count
-from grad.ops.keys import plain_key
+from grad.ops.keys import plain_key, random_key
 from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported, wrap
 from grad.ops.random import uniform_node
 from grad.ops.registry import Array, Failure, op
@@ -70,7 +71,7 @@ class Attention(Function):
     def backward(ctx: Context, grad: Any) -> Any:
         query, key, value, mask, result, rows = ctx.saved_tensors
         how, random = ctx.how, ctx.random
-        if mode.enabled:
+        if mode.enabled or (random is not None and _stands_in()):
             kept = None
             if random is not None:
                 shape = (*result.shape[:-1], key.shape[-2])
@@ -164,6 +165,11 @@ def _check_shapes(query: Any, key: Any, value: Any) -> None:
             f"{NAME}: got {given}; key and value need one length (last axis but one), they have "
             f"{shapes[1][-2]} and {shapes[2][-2]}."
         )
+
+
+def _stands_in() -> bool:
+    """Whether the values may be stand-ins for a batch of them (grad/func)."""
+    return recording.recorder is not None and recording.recorder.stands_in
 
 
 # -- grouped heads ---------------------------------------------------------------------------------
@@ -276,9 +282,11 @@ class ScaledDotProductAttention:
         mask = attn_mask
         if mask is not None and mask.dtype is not dtypes.bool:
             mask = mask.to(wide)
-        random = plain_key() if dropout_p else None
+        # Random numbers of the kernel are those of positions, which a batch moves.
+        apart = dropout_p > 0 and _stands_in()
+        random = (random_key if apart else plain_key)() if dropout_p else None
         operands = (query.to(wide), key.to(wide), value.to(wide), mask)
-        if 0 in (*scores, query.shape[-1], value.shape[-1]):
+        if apart or 0 in (*scores, query.shape[-1], value.shape[-1]):
             kept = None if random is None else _kept(scores, dropout_p, wide, random)
             definition = Definition(*operands, kept, is_causal, scale, group)
             return definition.result().to(query.dtype)

@@ -125,6 +125,8 @@ def write(target: Any, value: Any) -> None:
 def store(storage: Storage, after: Node) -> None:
     """Have `storage` hold `after`; where somebody outside sees its memory, the values go there."""
     before = storage.node
+    if recording.recorder is not None:
+        recording.recorder.stored(storage, after)
     storage.write(after)
     if after.depth > PENDING_LIMIT:
         settle((after,))

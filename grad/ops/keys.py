@@ -3,7 +3,8 @@
 Each random tensor takes the key of a new stream from its generator; it enters the graph as an
 argument, so that new numbers compile nothing. A computation that will be repeated, for the same
 random numbers, has its keys written down (`keys_noted`) and given out again (`keys_again`):
-the nodes themselves, so that what `grad.compile` records draws a key once.
+the nodes themselves, so that what `grad.compile` records draws a key once. Inside `vmap`, the items
+of a batch have one key or different ones (`Lane`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import NamedTuple
 
 from grad.dtype import dtypes
 from grad.engine.recording import recording
-from grad.errors import CheckpointError
-from grad.graph.node import Node, argument
+from grad.errors import CheckpointError, TransformError
+from grad.graph.node import Node, argument, pointwise
+from grad.graph.primitives import THREEFRY
 from grad.ops.generator import Generator, default_generator
 
 
@@ -56,16 +58,27 @@ class Again:
         return found.key
 
 
+class Lane(NamedTuple):
+    """How a mapped function draws: "error", "same" numbers for each item, or "different" ones,
+    by the `number` of the item.
+    """
+
+    randomness: str
+    number: Node
+
+
 class Drawing(threading.local):
     """Where each thread's keys come from.
 
     Attributes:
         source: what gives them out, in place of the generators.
         delay: what a key goes through before it enters the graph.
+        lanes: of the mapped functions that are being traced, the outermost first.
     """
 
     source: Note | Again | None = None
     delay: Callable[[Node], Node] | None = None
+    lanes: tuple[Lane, ...] = ()
 
 
 _drawing = Drawing()
@@ -73,14 +86,34 @@ _drawing = Drawing()
 
 def random_key(generator: Generator | None = None) -> Node:
     """The key of a new stream of random numbers."""
-    key = plain_key(generator)
+    key = _drawn(generator)
+    for lane in _drawing.lanes:
+        if lane.randomness == "different":
+            key = pointwise(THREEFRY, key, lane.number)
     return key if _drawing.delay is None else _drawing.delay(key)
 
 
 def plain_key(generator: Generator | None = None) -> Node:
     """As `random_key`, and always an argument: for those who need its value, and for kernels that
     take it as a number.
+
+    Raises TransformError inside a `vmap` whose items are to draw different numbers.
     """
+    if any(lane.randomness == "different" for lane in _drawing.lanes):
+        raise TransformError(
+            "vmap: this random operation draws the same numbers for each item only; use "
+            "randomness='same', or call it outside of vmap."
+        )
+    return _drawn(generator)
+
+
+def _drawn(generator: Generator | None) -> Node:
+    if any(lane.randomness == "error" for lane in _drawing.lanes):
+        raise TransformError(
+            "vmap: called random operation while in randomness error mode. Please either use the "
+            "'same' or 'different' randomness flags on vmap or perform the randomness operation "
+            "out of vmap"
+        )
     source = generator or default_generator
     drawing = _drawing.source
     return _fresh(source) if drawing is None else drawing.draw(source)
@@ -98,6 +131,21 @@ def _fresh(source: Generator) -> Node:
 
         recording.recorder.argument(key, draw, counts=True, undo=lambda: source.take_back(last))
     return key
+
+
+def lanes() -> tuple[Lane, ...]:
+    """Those of the mapped functions that are being traced."""
+    return _drawing.lanes
+
+
+@contextmanager
+def drawing_by(lanes: tuple[Lane, ...]) -> Iterator[None]:
+    """Inside, keys are drawn for these lanes."""
+    before, _drawing.lanes = _drawing.lanes, lanes
+    try:
+        yield
+    finally:
+        _drawing.lanes = before
 
 
 @contextmanager

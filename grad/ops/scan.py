@@ -8,6 +8,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
+from grad.engine.recording import recording
 from grad.graph.node import cast, iota, pointwise, reshape, scan
 from grad.graph.primitives import ADD, EQ, MAXIMUM, MINIMUM, MUL, NE, OR, WHERE, Primitive
 from grad.ops.axes import normal_axis
@@ -91,7 +92,7 @@ class CumProd(_Running):
         axis = ctx.axis
         if not x.shape:
             return grad
-        if not bool((x == 0).any().item()):
+        if recording.recorder is None and not bool((x == 0).any().item()):
             return _sums_after(grad * result, axis) / x
         # Division fails at zeros. Element k's factor in product i is that of all others up to i:
         # a table over (k, i), whose diagonal is left out, multiplied along i.

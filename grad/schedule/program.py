@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from grad.dtype import DType, dtypes
+from grad.errors import TransformError
 from grad.graph.movement import Layout, Move, Shape, is_contiguous, path_layout
 from grad.graph.node import Node
 from grad.graph.primitives import (
@@ -27,6 +28,7 @@ from grad.graph.primitives import (
     POW,
     SCATTER,
     SLICE,
+    STAND_IN,
     UPDATE,
     Kind,
     Primitive,
@@ -198,6 +200,11 @@ def walk(roots: Sequence[Node]) -> Walk:
         elif op is ARGUMENT:
             arguments.append(node)
             part = (op, node.dtype)
+        elif op is STAND_IN:
+            raise TransformError(
+                "a value from inside a function that was transformed (vmap, jvp) is asked for "
+                "outside of it; return it from the function."
+            )
         else:
             part = (op, node.arg, node.shape, node.dtype)
         numbers[node] = len(nodes)
