@@ -10,7 +10,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from grad.autograd.modes import enable_grad
 from grad.autograd.variable import Variable
 from grad.errors import GradientError
 from grad.func.level import Level
@@ -76,7 +75,7 @@ def grad_and_value(
         given = list(args)
         for number in numbers:
             given[number] = mapped(level.enter, args[number])
-        with enable_grad():
+        with level.running():
             result = func(*given, **kwargs)
         name = "grad_and_value(f)(*args)"
         output, aux = with_auxiliary(name, result, has_aux)
@@ -135,7 +134,7 @@ class Pullback:
     def __init__(self, name: str, func: Callable[..., Any], args: Sequence[Any], has_aux: bool):
         self.level = Level()
         given = [mapped(self.level.enter, arg) for arg in args]
-        with enable_grad():
+        with self.level.running():
             result = func(*given)
         output, aux = with_auxiliary(f"{name}(f, *primals)", result, has_aux)
         self.inputs, self.input_structure = flatten(tuple(given))

@@ -39,7 +39,7 @@ class Pushforward(Pullback):
                 arriving = standing_for(tuple(output.shape), output.dtype, True)
                 starts.append((edge, arriving))
                 end = arriving._edge
-                self.level.own.add(end[0])
+                self.level.keep(end[0])
             self.ends.append(end)
         self.recorder = StandIns([seed for _, seed in starts])
         edges: list[Any] = [gradient_edge(x) for x in self.inputs]

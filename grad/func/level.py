@@ -8,7 +8,8 @@ nest, and tensors that a function reads besides its arguments keep their gradien
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from grad.autograd.engine import run
@@ -31,17 +32,43 @@ class Entering(Function):
         return grad
 
 
+class Mark:
+    """What leaves and functions of the gradient graph have that belong to one level alone.
+
+    Attributes:
+        running: whether the function of the level is: to levels inside, they are outside.
+    """
+
+    __slots__ = ("running",)
+
+    def __init__(self) -> None:
+        self.running = False
+
+
 class Level:
     """Tensors that were entered, and what must not show outside.
 
     Attributes:
-        own: leaves and functions of the gradient graph that belong to this level alone.
-        recorded: whether what is around the level is recorded.
+        mark: of what belongs to the level. recorded: whether what is around the level is.
     """
 
     def __init__(self) -> None:
-        self.own: set[Any] = set()
+        self.mark = Mark()
         self.recorded = mode.enabled
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Inside, the function of the level runs, and is recorded."""
+        self.mark.running = True
+        try:
+            with enable_grad():
+                yield
+        finally:
+            self.mark.running = False
+
+    def keep(self, target: Any) -> None:
+        """`target`, a leaf or a function, belongs to this level alone."""
+        target._level = self.mark
 
     def enter(self, x: Any) -> Any:
         """A handle on the value of `x` for this level."""
@@ -57,7 +84,7 @@ class Level:
                 return Entering.apply(x)
         inner = Variable._wrap(x.node)
         inner._requires_grad = True
-        self.own.add(inner)
+        self.keep(inner)
         return inner
 
     def leads_outside(self, tensors: Iterable[Any]) -> bool:
@@ -66,7 +93,8 @@ class Level:
         seen: set[Any] = set()
         while stack:
             target = stack.pop()
-            if target in seen or target in self.own:
+            mark = getattr(target, "_level", None)
+            if target in seen or (mark and (mark is self.mark or not mark.running)):
                 continue
             seen.add(target)
             if isinstance(target, Variable) or not target.edges:
