@@ -15,6 +15,7 @@ import numpy as np
 
 from grad.autograd.variable import Variable
 from grad.dtype import dtypes
+from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError
 from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape
@@ -100,6 +101,19 @@ def _items(shape: Shape, index: Index) -> list[Any]:
         )
     place = len(items) if ellipsis is None else ellipsis
     items[place:place] = [slice(None)] * missing
+    return _numbers_in_place(items)
+
+
+def _numbers_in_place(items: list[Any]) -> list[Any]:
+    """`items`, where tensors that are one number each may stand among those of several: an int
+    leaves these where they are, a tensor may not.
+    """
+    numbers = [isinstance(item, Variable) and not item.shape for item in items]
+    if any(numbers):
+        advanced = [k for k, i in enumerate(items) if isinstance(i, Variable | np.ndarray | _FromMask)]
+        apart = advanced[-1] - advanced[0] >= len(advanced)
+        if apart and sum(numbers) < len(advanced):
+            return [item.item() if one else item for item, one in zip(items, numbers)]
     return items
 
 
@@ -179,7 +193,10 @@ def _tensor_parts(tensor: Any) -> list[Any]:
             ".long()."
         )
     # One number is an int, as in PyTorch: it leaves the other indices where they are.
-    return [tensor if tensor.shape else tensor.item()]
+    # Where a batch of numbers stands behind it (grad/func), there is none to ask for.
+    recorder = recording.recorder
+    stands_in = recorder is not None and recorder.stands_in
+    return [tensor if tensor.shape or stands_in else tensor.item()]
 
 
 def _range(item: slice, size: int) -> tuple[int, int, int]:
