@@ -2,8 +2,8 @@
 
 `backward` adds to the `.grad` of leaves, `gradients` (public as ``autograd.grad``) returns them.
 Both call `run`: it counts how many gradients each function waits for (order.py), then works off
-what is ready with a list, so the depth of a graph costs memory and no recursion. `conform.py` fits a
-gradient to its tensor; `remembered.py` has the gradients of calls that were seen before.
+what is ready with a list, so the depth of a graph costs memory and no recursion. `conform.py` fits
+a gradient to its tensor; `remembered.py` has the gradients of calls that were seen before.
 
 Gradients are computed by Tensor methods on the tensors given, under the recording mode of
 `create_graph`, so that gradients have gradients. Those of calls that were seen before are nodes of

@@ -80,9 +80,7 @@ def grad_and_value(
         name = "grad_and_value(f)(*args)"
         output, aux = with_auxiliary(name, result, has_aux)
         if not isinstance(output, Variable):
-            raise GradientError(
-                f"{name}: Expected f(*args) to return a Tensor, got {type(output)}"
-            )
+            raise GradientError(f"{name}: Expected f(*args) to return a Tensor, got {type(output)}")
         if output.shape:
             raise GradientError(
                 f"{name}: Expected f(*args) to return a scalar tensor, got tensor with "
@@ -191,9 +189,9 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         primals: arguments, of any structure of tensors.
 
     Returns:
-        ``(output, vjp_fn)``, with `has_aux` ``(output, vjp_fn, aux)``. ``vjp_fn(*cotangents)`` takes
-        what is like the output and gives a tuple with the gradient of each argument. It may be
-        called again, and mapped over.
+        ``(output, vjp_fn)``, with `has_aux` ``(output, vjp_fn, aux)``. ``vjp_fn(*cotangents)``
+        takes what is like the output and gives a tuple with the gradient of each argument. It may
+        be called again, and mapped over.
 
     Example:
         >>> import grad

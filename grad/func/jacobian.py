@@ -62,9 +62,7 @@ def jacrev(
                 found = vmap(functools.partial(run.gradients, number), chunk_size=chunk_size)(
                     _units(output)
                 )
-            rows.append(
-                [g.reshape((*output.shape, *x.shape)) for g, x in zip(found, run.inputs)]
-            )
+            rows.append([g.reshape((*output.shape, *x.shape)) for g, x in zip(found, run.inputs)])
         result = _nested(rows, run, isinstance(argnums, int))
         return (result, run.aux) if has_aux else result
 
@@ -150,5 +148,3 @@ def _nested(rows: Sequence[Sequence[Any]], run: Pullback, single: bool) -> Any:
     """Derivatives by output and input, in the structures that the function has."""
     structure: Structure = run.input_structure.parts[0] if single else run.input_structure
     return unflatten([unflatten(row, structure) for row in rows], run.structure)
-
-

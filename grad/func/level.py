@@ -2,8 +2,8 @@
 
 A transform such as `grad` runs its function on new handles (`Level.enter`): leaves of the gradient
 graph, or functions of tensors whose gradient is wanted outside as well. What it gives back
-(`Level.leave`) requires a gradient only if it leads to something outside of the level. So transforms
-nest, and tensors that a function reads besides its arguments keep their gradients.
+(`Level.leave`) requires a gradient only if it leads to something outside of the level. So
+transforms nest, and tensors that a function reads besides its arguments keep their gradients.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ class Level:
             return x
         return x if mode.enabled and self.leads_outside([x]) else x.detach()
 
-    def gradients(
-        self, roots: Sequence[tuple[Any, Any]], inputs: Sequence[Any]
-    ) -> list[Any]:
+    def gradients(self, roots: Sequence[tuple[Any, Any]], inputs: Sequence[Any]) -> list[Any]:
         """The gradients of `inputs`, those that were entered, as they show outside.
 
         Args:

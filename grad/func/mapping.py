@@ -24,8 +24,8 @@ from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.dtype import dtypes
 from grad.engine.recording import recording
 from grad.func.standing import StandIns, standing_for
-from grad.graph.batching import batch
-from grad.graph.node import Node, constant, expand, iota, pointwise, stand_in
+from grad.graph.batching import batch, stand_in
+from grad.graph.node import Node, constant, expand, iota, pointwise
 from grad.graph.primitives import ADD
 from grad.ops.bounds import within
 from grad.ops.keys import Lane, drawing_by, lanes
@@ -112,7 +112,6 @@ class Mapping:
             if link is not None:
                 link.attach(results)
         return results
-
 
     def _numbers(self) -> Node:
         first = constant(self.start, dtypes.uint64)
@@ -209,9 +208,7 @@ def _link(
     recorder.contexts.intersection_update(inner)
     saved = [entry.node for context in inner for entry in context._saved or () if _is_saved(entry)]
     held = {node: values[node] for node in saved if node in values}
-    return Link(
-        mapping, tuple(pairs), tuple(roots), tuple(inputs), tuple(outside), recorder, held
-    )
+    return Link(mapping, tuple(pairs), tuple(roots), tuple(inputs), tuple(outside), recorder, held)
 
 
 def _is_saved(entry: Any) -> bool:

@@ -1,9 +1,9 @@
 """Stand-ins: values that are not there, with which a function is run to see what it computes.
 
-A stand-in is a tensor on a leaf node without a value (`graph.node.stand_in`). While `StandIns` is
-the recorder of the thread, values stay pending, whoever asks for one that depends on a stand-in is
-told why there is none, index checks are put off, and what the function adds to the gradient graph
-is noted. mapping.py makes `vmap` of it, forward.py uses it for the arriving gradient whose value
+A stand-in is a tensor on a leaf node without a value (graph/batching.py). While `StandIns` is the
+recorder of the thread, values stay pending, whoever asks for one that depends on a stand-in is told
+why there is none, index checks are put off, and what the function adds to the gradient graph is
+noted. mapping.py makes `vmap` of it, forward.py uses it for the arriving gradient whose value
 does not matter.
 """
 
@@ -21,7 +21,8 @@ from grad.compile.watch import grad_slot, node_slot
 from grad.dtype import DType
 from grad.engine.recording import Number, Recorder, recording
 from grad.errors import TransformError
-from grad.graph.node import Node, postorder, stand_in
+from grad.graph.batching import stand_in
+from grad.graph.node import Node, postorder
 from grad.graph.primitives import RESHAPE
 from grad.graph.storage import Storage
 from grad.ops.bounds import within

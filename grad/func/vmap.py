@@ -62,7 +62,7 @@ def vmap(
             f"Got {randomness}"
         )
     if chunk_size is not None and chunk_size <= 0:
-        raise ArgumentError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
+        raise ArgumentError(f"vmap: chunk_size should be None or > 0. (got {chunk_size})")
 
     @functools.wraps(func)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

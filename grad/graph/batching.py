@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from grad.dtype import DType
 from grad.errors import TransformError
 from grad.graph.batching_named import NAMED_RULES, Batched, expanded, lined_up
+from grad.graph.movement import Shape
 from grad.graph.node import (
     Node,
     as_strided,
@@ -31,9 +33,16 @@ from grad.graph.primitives import (
     PERMUTE,
     RESHAPE,
     SLICE,
+    STAND_IN,
     Kind,
     Primitive,
 )
+
+
+def stand_in(shape: Shape, dtype: DType) -> Node:
+    """A leaf without a value, for a graph that is to be batched."""
+    return Node(STAND_IN, (), None, shape, dtype)
+
 
 # What a node becomes: given its sources, of which those in `batched` have the new first axis.
 Rule = Callable[[Node, Batched], Node]
@@ -145,4 +154,3 @@ RULES: dict[Primitive, Rule] = {
     BARRIER: _barrier,
     **NAMED_RULES,
 }
-

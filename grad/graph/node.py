@@ -36,7 +36,6 @@ from grad.graph.primitives import (
     SCAN,
     SCATTER,
     SLICE,
-    STAND_IN,
     TAKE,
     UPDATE,
     Primitive,
@@ -146,11 +145,6 @@ def argument(value: float | int | bool, dtype: DType) -> Node:
 def iota(size: int, dtype: DType = dtypes.int64) -> Node:
     """0, 1, ... size - 1."""
     return Node(IOTA, (), None, bounded("iota", (size,)), dtype)
-
-
-def stand_in(shape: Shape, dtype: DType) -> Node:
-    """A leaf without a value, for graphs that are rebuilt on other leaves (batching.py)."""
-    return Node(STAND_IN, (), None, shape, dtype)
 
 
 # -- pointwise -------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ BUFFER = Primitive("buffer", Kind.LEAF, 0)  # realised values
 CONST = Primitive("const", Kind.LEAF, 0)  # a Python number, part of the code
 ARGUMENT = Primitive("argument", Kind.LEAF, 0)  # a number handed to the code at each run
 IOTA = Primitive("iota", Kind.LEAF, 0)  # 0, 1, 2 ... along one axis
-# What a transformed function (grad/func) is traced with: a value that never is there.
+# Stands for a value that is not there, while a function is traced (batching.py, grad/func).
 STAND_IN = Primitive("stand_in", Kind.LEAF, 0)
 
 # -- pointwise: one operand ------------------------------------------------------------------------

@@ -110,7 +110,9 @@ def _numbers_in_place(items: list[Any]) -> list[Any]:
     """
     numbers = [isinstance(item, Variable) and not item.shape for item in items]
     if any(numbers):
-        advanced = [k for k, i in enumerate(items) if isinstance(i, Variable | np.ndarray | _FromMask)]
+        advanced = [
+            k for k, i in enumerate(items) if isinstance(i, Variable | np.ndarray | _FromMask)
+        ]
         apart = advanced[-1] - advanced[0] >= len(advanced)
         if apart and sum(numbers) < len(advanced):
             return [item.item() if one else item for item, one in zip(items, numbers)]

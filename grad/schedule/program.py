@@ -200,13 +200,8 @@ def walk(roots: Sequence[Node]) -> Walk:
         elif op is ARGUMENT:
             arguments.append(node)
             part = (op, node.dtype)
-        elif op is STAND_IN:
-            raise TransformError(
-                "a value from inside a function that was transformed (vmap, jvp) is asked for "
-                "outside of it; return it from the function."
-            )
         else:
-            part = (op, node.arg, node.shape, node.dtype)
+            part = _leaf_part(node)
         numbers[node] = len(nodes)
         nodes.append(node)
         sources.append(found)
@@ -222,6 +217,16 @@ def walk(roots: Sequence[Node]) -> Walk:
     return Walk(
         nodes, leaves, arguments, constants, outputs, given, key, values, costly, overwritten
     )
+
+
+def _leaf_part(node: Node) -> tuple[Any, ...]:
+    """The part of the key for a leaf of another sort."""
+    if node.op is STAND_IN:
+        raise TransformError(
+            "a value from inside a function that was transformed (vmap, jvp) is asked for outside "
+            "of it; return it from the function."
+        )
+    return (node.op, node.arg, node.shape, node.dtype)
 
 
 def leaf_of(node: Node) -> Leaf | None:
