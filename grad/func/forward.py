@@ -6,7 +6,7 @@ pass of that pass takes a direction forward. The gradient that arrives is a stan
 (standing.py): its value is never asked for, and as the graph is lazy, what depends on it alone is
 never computed. What remains is the function with its derivative beside it. So forward mode agrees
 with reverse mode wherever that has a choice (`detach`, ties, a Function of the user's), and both
-compose. docs/design/025 has the reasons.
+compose. docs/design/027 has the reasons.
 """
 
 from __future__ import annotations

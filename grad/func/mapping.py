@@ -5,7 +5,7 @@ A `Mapping` is one mapped call: its inputs with their stand-ins, and how it draw
 graph/batching.py, their gradients by `Mapped`, one function of the gradient graph for the whole
 call. Its backward goes through the gradient graph of the trace, on stand-ins again, and maps that:
 so gradients of any order are mapped like everything else. Gradients of what the function reads
-besides its arguments are summed over the batch. vmap.py is for users; docs/design/025 has the
+besides its arguments are summed over the batch. vmap.py is for users; docs/design/027 has the
 reasons.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from grad.autograd.engine import run
@@ -52,8 +51,7 @@ def pair_of(tensor: Any, requires_grad: bool) -> Pair:
     return Pair(stands, stands.node, stands._edge, tensor)
 
 
-@dataclass(frozen=True)
-class Mapping:
+class Mapping(NamedTuple):
     """One mapped call, or a chunk of its batch.
 
     Attributes:
@@ -72,7 +70,7 @@ class Mapping:
         for start in range(0, max(self.size, 1), size):
             count = min(size, self.size - start)
             pairs = [p._replace(tensor=p.tensor.narrow(0, start, count)) for p in self.pairs]
-            yield replace(self, size=count, pairs=tuple(pairs), start=start)
+            yield self._replace(size=count, pairs=tuple(pairs), start=start)
 
     @contextmanager
     def tracing(self, recorder: StandIns) -> Iterator[None]:

@@ -14,6 +14,7 @@ from grad.errors import ArgumentError
 from grad.ops.join import Stack
 
 TABLES = ("_parameters", "_buffers")
+_ABSENT = object()
 
 
 def functional_call(
@@ -30,7 +31,7 @@ def functional_call(
 
     Args:
         parameter_and_buffer_dicts: tensors by name, or several such dictionaries. What is not named
-            is the module's own.
+            is the module's own; names that it does not have are attributes during the call.
         args: a tuple of arguments; anything else is the one argument.
         tie_weights: a tensor that the module has under several names is replaced under all.
         strict: all names must be given, and no others.
@@ -159,12 +160,13 @@ def _replaced(module: Any, values: Mapping[str, Any]) -> Iterator[None]:
         for name, value in values.items():
             owner, _, last = name.rpartition(".")
             tables = module.get_submodule(owner).__dict__
-            table = next((tables[t] for t in TABLES if last in tables[t]), None)
-            if table is None:
-                raise ArgumentError(f"functional_call: the module has no parameter {name!r}.")
-            before.append((table, last, table[last]))
+            known = [tables[table] for table in TABLES if last in tables[table]]
+            table = known[0] if known else tables["_buffers"]
+            before.append((table, last, table.get(last, _ABSENT)))
             table[last] = value
         yield
     finally:
         for table, name, value in reversed(before):
             table[name] = value
+            if value is _ABSENT:
+                del table[name]
