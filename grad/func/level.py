@@ -16,7 +16,7 @@ from grad.autograd.engine import run
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import enable_grad, mode
 from grad.autograd.variable import Edge, Variable, gradient_edge
-from grad.errors import ArgumentError, GradientError
+from grad.errors import ArgumentError, GradientError, InplaceError
 from grad.graph.node import constant, expand
 
 
@@ -49,11 +49,13 @@ class Level:
     """Tensors that were entered, and what must not show outside.
 
     Attributes:
-        mark: of what belongs to the level. recorded: whether what is around the level is.
+        mark: of what belongs to the level. entered: its inputs.
+        recorded: whether what is around the level is.
     """
 
     def __init__(self) -> None:
         self.mark = Mark()
+        self.entered: list[Any] = []
         self.recorded = mode.enabled
 
     @contextmanager
@@ -65,6 +67,11 @@ class Level:
                 yield
         finally:
             self.mark.running = False
+        if any(x._storage.version for x in self.entered):
+            raise InplaceError(
+                "a tensor that the function is differentiated by has been written to in place. "
+                "Write x = x.clone() in the function first."
+            )
 
     def keep(self, target: Any) -> None:
         """`target`, a leaf or a function, belongs to this level alone."""
@@ -81,10 +88,12 @@ class Level:
             )
         if self.recorded and x._needs_grad:
             with enable_grad():
-                return Entering.apply(x)
-        inner = Variable._wrap(x.node)
-        inner._requires_grad = True
-        self.keep(inner)
+                inner = Entering.apply(x)
+        else:
+            inner = Variable._wrap(x.node)
+            inner._requires_grad = True
+            self.keep(inner)
+        self.entered.append(inner)
         return inner
 
     def leads_outside(self, tensors: Iterable[Any]) -> bool:

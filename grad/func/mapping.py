@@ -101,14 +101,15 @@ class Mapping(NamedTuple):
             return None if check is None else within(Variable._wrap(source), *check)
 
         found = batch([*nodes, *recorder.checks], values, self.size, checked)
-        results = [
-            Variable._wrap(expand(node, (self.size, *node.shape)) if new is None else new)
+        whole = [
+            expand(node, (self.size, *node.shape)) if new is None else new
             for node, new in zip(nodes, found)
         ]
-        if mode.enabled:
-            link = _link(self, tensors, pairs, recorder, values)
-            if link is not None:
-                link.attach(results)
+        link = _link(self, tensors, pairs, recorder, values) if mode.enabled else None
+        del values, found  # who is held may be stored, when the results are long enough to compute
+        results = [Variable._wrap(node) for node in whole]
+        if link is not None:
+            link.attach(results)
         return results
 
     def _numbers(self) -> Node:

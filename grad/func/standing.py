@@ -97,12 +97,13 @@ class StandIns(Recorder):
                 yield self
         finally:
             recording.recorder = self.outer
+            self._depending.clear()  # it would keep values of others from being fused
             if isinstance(self.outer, StandIns):
                 self.outer.born.update(self.born)
 
     def depends(self, node: Node) -> bool:
         """Whether the value of `node` depends on a stand-in."""
-        known = self._depending
+        known = self._depending if recording.recorder is self else {}
         found = known.get(node)
         if found is None:
             for other in postorder([node]):

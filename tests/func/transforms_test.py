@@ -10,7 +10,7 @@ import pytest
 
 import grad
 from grad import func
-from grad.errors import GradientError
+from grad.errors import GradientError, InplaceError
 
 random = np.random.default_rng(3)
 STEP = 1e-5
@@ -124,6 +124,15 @@ def test_what_requires_a_gradient_afterwards() -> None:
     assert w.grad is None and x.grad is None
     assert not func.vjp(lambda x: x * 2, x)[0].requires_grad
     assert not func.grad(lambda t: func.jvp(grad.sin, (x,), (t,))[1].sum())(x).requires_grad
+
+
+def test_an_input_cannot_be_written_to() -> None:
+    """The write would come after the place that the gradient is taken at."""
+    for x in (numbers(3), numbers(3).requires_grad_() * 1):
+        for write in (lambda x: x.mul_(2), lambda x: (x[0].mul_(2), x)[1]):
+            with pytest.raises(InplaceError):
+                func.grad(lambda x, write=write: write(x).sum())(x)
+        close(func.grad(lambda x: x.clone().mul_(2).sum())(x), grad.full((3,), 2.0))
 
 
 def test_detached_parts_are_constant_in_both_modes() -> None:
