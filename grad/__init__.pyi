@@ -15,7 +15,13 @@ __all__: list[str]
 
 from collections.abc import Callable as Callable
 from typing import Any as Any
-from grad import autograd as autograd, cuda as cuda, engine as engine, errors as errors
+from grad import (
+    autograd as autograd,
+    cuda as cuda,
+    engine as engine,
+    errors as errors,
+    func as func,
+)
 from grad.autograd.gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
 from grad.autograd.modes import (
     enable_grad as enable_grad,
@@ -44,6 +50,7 @@ from grad.engine.threads import (
     get_num_threads as get_num_threads,
     set_num_threads as set_num_threads,
 )
+from grad.func import vmap as vmap
 from grad.io import load as load, save as save
 from grad.ops.convert import from_dlpack as from_dlpack, from_numpy as from_numpy
 from grad.ops.creation import CREATORS as CREATORS
@@ -59,16 +66,17 @@ from grad.ops.precision import (
     get_float32_convolution_precision as get_float32_convolution_precision,
     set_float32_convolution_precision as set_float32_convolution_precision,
 )
-from grad.ops.promotion import result_type as result_type
+from grad.ops.promotion import can_cast as can_cast, result_type as result_type
 from grad.ops.registry import registry as registry
 from grad.settings import settings as settings
 from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
 from grad.version import VERSION as VERSION
-from grad import linalg as linalg, nn as nn, optim as optim, utils as utils
+from grad import linalg as linalg, nn as nn, optim as optim, special as special, utils as utils
 from grad import profiler as profiler
 from grad.profiler.explain import explain as explain
+from grad.autograd import functional as _functional
 from grad.utils import checkpoint as _checkpoint, data as _data
 
 device = Device
@@ -103,6 +111,9 @@ def is_floating_point(input: Tensor) -> Any:
 
 def numel(input: Tensor) -> Any:
     """The number of elements of `input`."""
+
+def is_nonzero(input: Tensor) -> Any:
+    """Whether the one element of `input` is nonzero, as a Python bool."""
 
 def finfo(type: DType) -> Any:
     """Limits of a floating type: `eps`, `max`, `min`, `tiny` ..."""
@@ -316,6 +327,9 @@ def mul(x: Any, y: Any) -> Tensor:
 def multiply(x: Any, y: Any) -> Tensor:
     """Product; of two bool tensors, their logical and."""
 
+def rsub(x: Any, y: Any, *, alpha: _float = ...) -> Tensor:
+    """Difference ``y - alpha * x``: `sub` with its operands exchanged."""
+
 def div(x: Any, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
     """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and keeps the type."""
 
@@ -339,15 +353,6 @@ def atan2(x: Any, other: Any) -> Tensor:
 
 def arctan2(x: Any, other: Any) -> Tensor:
     """Angle of the point ``(other, x)`` from the first axis, in (-pi, pi]; x is its height."""
-
-def addcmul(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
-    """``x + value * tensor1 * tensor2``."""
-
-def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
-    """``x + value * tensor1 / tensor2``, of floating tensors."""
-
-def lerp(start: Any, end: Any, weight: Any) -> Tensor:
-    """Linear interpolation ``start + weight * (end - start)``."""
 
 def reshape(x: Any, *shape: Any) -> Tensor:
     """The same values in another shape; a view where that can be, else a copy."""
@@ -459,11 +464,23 @@ def all(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Ten
 def count_nonzero(x: Any, dim: Any = ..., **numpy_names: Any) -> Tensor:
     """How many elements over `dim` are nonzero."""
 
+def i0(x: Any, *settings: Any) -> Tensor:
+    """Modified Bessel function of the first kind of order 0."""
+
+def addcmul(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+    """``x + value * tensor1 * tensor2``."""
+
+def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+    """``x + value * tensor1 / tensor2``, of floating tensors."""
+
+def lerp(start: Any, end: Any, weight: Any) -> Tensor:
+    """Linear interpolation ``start + weight * (end - start)``, exactly `end` at weight 1."""
+
 def relu6(x: Any) -> Tensor:
     """``min(max(x, 0), 6)``."""
 
 def hardtanh(x: Any, min_val: _float = ..., max_val: _float = ...) -> Tensor:
-    """x limited to ``[min_val, max_val]``."""
+    """x limited to ``[min_val, max_val]``; of integers, to these without their fractions."""
 
 def hardsigmoid(x: Any) -> Tensor:
     """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
@@ -509,6 +526,15 @@ def maximum(x: Any, y: Any) -> Tensor:
 
 def minimum(x: Any, y: Any) -> Tensor:
     """The smaller of two elements; NaN if either is. Equal elements share the gradient."""
+
+def fmax(x: Any, y: Any) -> Tensor:
+    """The larger of two elements; of NaN and a number the number."""
+
+def fmin(x: Any, y: Any) -> Tensor:
+    """The smaller of two elements; of NaN and a number the number."""
+
+def heaviside(x: Any, values: Any) -> Tensor:
+    """0 where x is negative (or NaN), 1 where it is positive, and `values` where it is 0."""
 
 def isclose(
     x: Any, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...
@@ -696,6 +722,29 @@ def norm(
 ) -> Tensor:
     """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
 
+def diagonal(x: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+    """The elements of axes `dim1` and `dim2` at which their positions differ by `offset`: a view."""
+
+def diag_embed(x: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+    """Matrices with the last axis of `x` on the diagonal `offset` and zeros elsewhere."""
+
+def diag(x: Any, diagonal: _int = ...) -> Tensor:
+    """A vector as a square matrix with it on a diagonal; the diagonal of a matrix as a vector."""
+
+def diagflat(x: Any, offset: _int = ...) -> Tensor:
+    """A square matrix with all elements of `x` on a diagonal."""
+
+def diagonal_scatter(
+    x: Any, src: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...
+) -> Tensor:
+    """A copy of `x` with `src` on a diagonal; see `diagonal` for its shape."""
+
+def xlogy(x: Any, y: Any) -> Tensor:
+    """``x * log(y)``, and 0 where x is 0 unless y is NaN."""
+
+def erfinv(x: Any, *settings: Any) -> Tensor:
+    """Inverse of `erf`; infinite at 1 and -1, NaN outside."""
+
 def amax(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The largest elements over `dim`; equal ones share the gradient."""
 
@@ -713,6 +762,30 @@ def max(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Ten
 
 def min(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+
+def copysign(x: Any, other: Any) -> Tensor:
+    """The size of x with the sign of `other`, also that of -0.0."""
+
+def nextafter(x: Any, other: Any) -> Tensor:
+    """The next number after x in the direction of `other`; `other` where they are equal."""
+
+def ldexp(x: Any, other: Any) -> Tensor:
+    """``x * 2 ** other``. With an integer `other` it keeps the type of a floating x, and the power may be out of range where the product is not."""
+
+def frexp(x: Any) -> Tensor:
+    """x as ``mantissa * 2 ** exponent``, with the mantissa's size in [1/2, 1)."""
+
+def lgamma(x: Any, *settings: Any) -> Tensor:
+    """Natural logarithm of the absolute value of the gamma function; infinite at 0, -1, -2 ..."""
+
+def digamma(x: Any, *settings: Any) -> Tensor:
+    """Derivative of `lgamma`; NaN at -1, -2 ..., infinite at 0."""
+
+def polygamma(n: _int, input: Any) -> Tensor:
+    """The n-th derivative of `digamma`, for each element; n is a whole number from 0 on."""
+
+def mvlgamma(x: Any, p: _int) -> Tensor:
+    """Logarithm of the multivariate gamma function of dimension `p`, for each element."""
 
 def select(x: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
     """The view at one position of axis `dim`, which disappears."""
@@ -762,6 +835,12 @@ def take_along_dim(x: Any, indices: Any, dim: _int | None = ..., **numpy_names: 
 
 def one_hot(x: Any, num_classes: _int = ...) -> Tensor:
     """int64 with 1 at each class number on a new last axis of size `num_classes` (-1: one more than the largest)."""
+
+def gcd(x: Any, y: Any) -> Tensor:
+    """The greatest common divisor of two integers, from 0 on; of 0 and y it is ``|y|``."""
+
+def lcm(x: Any, y: Any) -> Tensor:
+    """The least common multiple of two integers, from 0 on; of 0 and y it is 0."""
 
 def bitwise_and(x: Any, y: Any) -> Tensor:
     """``x & y``."""
@@ -977,6 +1056,9 @@ def adaptive_max_pool3d(x: Any, output_size: Any, return_indices: _bool = ...) -
 def pow(x: Any, exponent: Any) -> Tensor:
     """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative integers they give 0 or ±1."""
 
+def float_power(x: Any, exponent: Any) -> Tensor:
+    """``x ** exponent`` in float64, whatever the types."""
+
 def sort(
     x: Any, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
 ) -> Tensor:
@@ -1029,6 +1111,84 @@ def nanquantile(
 ) -> Tensor:
     """As `quantile`, of the elements that are not NaN."""
 
+def conj_physical(x: Any) -> Tensor:
+    """The complex conjugate: x itself, which is real."""
+
+def conj(x: Any) -> Tensor:
+    """The complex conjugate: x itself, which is real."""
+
+def resolve_conj(x: Any) -> Tensor:
+    """The complex conjugate: x itself, which is real."""
+
+def resolve_neg(x: Any) -> Tensor:
+    """The complex conjugate: x itself, which is real."""
+
+def real(input: Any) -> Tensor:
+    """The real part: x itself."""
+
+def imag(input: Any) -> Tensor:
+    """The imaginary part, which only complex tensors have: raises DTypeError."""
+
+def isreal(x: Any) -> Tensor:
+    """Whether each element is real: True."""
+
+def angle(x: Any) -> Tensor:
+    """The angle from the real axis: 0, and pi for negative numbers."""
+
+def rot90(x: Any, k: _int = ..., dims: Any = ...) -> Tensor:
+    """`k` quarter turns in the plane of `dims`, from the first towards the second; a copy."""
+
+def fliplr(x: Any) -> Tensor:
+    """Columns in reverse order: axis 1 runs backward."""
+
+def flipud(x: Any) -> Tensor:
+    """Rows in reverse order: axis 0 runs backward."""
+
+def ravel(x: Any) -> Tensor:
+    """All elements as a vector; a view where that can be."""
+
+def adjoint(x: Any) -> Tensor:
+    """The last two axes exchanged: the conjugate transpose, all numbers being real."""
+
+def narrow_copy(x: Any, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
+    """`narrow` as a copy."""
+
+def select_scatter(x: Any, src: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
+    """A copy of `x` with `src` at position `index` of axis `dim`."""
+
+def slice_scatter(
+    x: Any,
+    src: Any,
+    dim: _int = ...,
+    start: _int | None = ...,
+    end: _int | None = ...,
+    step: _int = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """A copy of `x` with `src` in the slice ``start:end:step`` of axis `dim`."""
+
+def repeat_interleave(
+    x: Any,
+    repeats: Any = ...,
+    dim: _int | None = ...,
+    *,
+    output_size: _int | None = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """Each element (or slice along `dim`) `repeats` times in a row."""
+
+def pixel_shuffle(x: Any, upscale_factor: _int) -> Tensor:
+    """Channels as pixels: ``(..., c * r * r, h, w)`` to ``(..., c, h * r, w * r)``."""
+
+def pixel_unshuffle(x: Any, downscale_factor: _int) -> Tensor:
+    """Pixels as channels, `pixel_shuffle` reversed: ``(..., c, h * r, w * r)`` to ``(..., c * r * r, h, w)``."""
+
+def channel_shuffle(x: Any, groups: _int) -> Tensor:
+    """Channels ``(n, groups * c, ...)`` in the order of a card shuffle: one of each group in turn."""
+
+def native_channel_shuffle(x: Any, groups: _int) -> Tensor:
+    """Channels ``(n, groups * c, ...)`` in the order of a card shuffle: one of each group in turn."""
+
 def neg(x: Any) -> Tensor:
     """``-x``; unsigned integers wrap."""
 
@@ -1074,6 +1234,12 @@ def isnan(x: Any) -> Tensor:
 def isinf(x: Any) -> Tensor:
     """Whether each element is infinite, of either sign."""
 
+def isposinf(x: Any) -> Tensor:
+    """Whether each element is positive infinity."""
+
+def isneginf(x: Any) -> Tensor:
+    """Whether each element is negative infinity."""
+
 def isfinite(x: Any) -> Tensor:
     """Whether each element is neither infinite nor NaN."""
 
@@ -1093,6 +1259,30 @@ def cummax(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
 
 def cummin(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
     """The smallest element so far along `dim`, and its index: ``(values, indices)``."""
+
+def threshold(x: Any, threshold: _float, value: _float) -> Tensor:
+    """x where it is above `threshold` (or NaN), `value` elsewhere."""
+
+def hardshrink(x: Any, lambd: _float = ...) -> Tensor:
+    """0 where ``|x| <= lambd``, x elsewhere."""
+
+def softshrink(x: Any, lambd: _float = ...) -> Tensor:
+    """x moved towards zero by `lambd`, and 0 where it would pass it."""
+
+def tanhshrink(x: Any) -> Tensor:
+    """``x - tanh(x)``."""
+
+def prelu(x: Any, weight: Any) -> Tensor:
+    """x where it is positive, ``weight * x`` elsewhere."""
+
+def rrelu(
+    input: Any,
+    lower: _float = ...,
+    upper: _float = ...,
+    training: _bool = ...,
+    generator: Any = ...,
+) -> Tensor:
+    """x where it is positive, elsewhere x times a slope between `lower` and `upper`: if `training` a random one for each element, else their mean."""
 
 def softmax(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """``exp(x) / sum(exp(x))`` along `dim`; NaN for a row of -inf alone."""
@@ -1130,8 +1320,14 @@ def hypot(x: Any, y: Any) -> Tensor:
 def logaddexp(x: Any, y: Any) -> Tensor:
     """``log(exp(x) + exp(y))``, without overflow."""
 
+def logaddexp2(x: Any, y: Any) -> Tensor:
+    """``log2(2 ** x + 2 ** y)``, without overflow."""
+
 def logit(x: Any, eps: _float | None = ...) -> Tensor:
     """``log(x / (1 - x))``, of x limited to ``[eps, 1 - eps]`` if `eps` is given."""
+
+def sinc(x: Any) -> Tensor:
+    """``sin(pi * x) / (pi * x)``, 1 at 0."""
 
 def deg2rad(x: Any) -> Tensor:
     """Degrees as radians."""
@@ -1151,6 +1347,52 @@ def nanmean(
     x: Any, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
 ) -> Tensor:
     """Mean over `dim` of the elements that are not NaN."""
+
+def atleast_1d(*tensors: Any) -> Tensor:
+    """A number as a vector of one element; a tuple of several tensors."""
+
+def atleast_2d(*tensors: Any) -> Tensor:
+    """New axes in front, up to two in all; a tuple of several tensors."""
+
+def atleast_3d(*tensors: Any) -> Tensor:
+    """As `atleast_2d`, and a last axis where there were less than three."""
+
+def hstack(tensors: Sequence[Any]) -> Tensor:
+    """Tensors side by side along axis 1, vectors along their only axis."""
+
+def vstack(tensors: Sequence[Any]) -> Tensor:
+    """Tensors one above the other along axis 0; a vector is a row."""
+
+def row_stack(tensors: Sequence[Any]) -> Tensor:
+    """Tensors one above the other along axis 0; a vector is a row."""
+
+def dstack(tensors: Sequence[Any]) -> Tensor:
+    """Tensors one behind the other along axis 2."""
+
+def column_stack(tensors: Sequence[Any]) -> Tensor:
+    """Tensors side by side along axis 1; a vector is a column."""
+
+def block_diag(*tensors: Any) -> Tensor:
+    """A matrix with the given ones along its diagonal; vectors are rows, numbers single elements."""
+
+def tensor_split(
+    x: Any, indices_or_sections: Any, dim: _int = ..., **numpy_names: Any
+) -> tuple[Tensor, ...]:
+    """Views along `dim`: so many, as equal as can be, or those between the given cuts."""
+
+def hsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Equal parts, or those between the given cuts, along axis 1 (of a vector: 0)."""
+
+def vsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Equal parts, or those between the given cuts, along axis 0."""
+
+def dsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Equal parts, or those between the given cuts, along axis 2."""
+
+def split_with_sizes(
+    x: Any, split_sizes: Sequence[_int], dim: _int = ..., **numpy_names: Any
+) -> tuple[Tensor, ...]:
+    """Views of the given sizes along `dim`; as `split`."""
 
 def exp(x: Any) -> Tensor:
     """Exponential, ``e ** x``."""
@@ -1224,5 +1466,87 @@ def tanh(x: Any) -> Tensor:
 def erf(x: Any) -> Tensor:
     """Error function, ``2 / sqrt(pi)`` times the integral of ``exp(-t * t)`` from 0 to x."""
 
+def erfc(x: Any) -> Tensor:
+    """Complementary error function, ``1 - erf(x)``, exact also where that is small."""
+
 def sigmoid(x: Any) -> Tensor:
     """Logistic function, ``1 / (1 + exp(-x))``."""
+
+def im2col(
+    x: Any, kernel_size: Any, dilation: Any = ..., padding: Any = ..., stride: Any = ...
+) -> Tensor:
+    """The windows of images as columns: ``nn.functional.unfold``."""
+
+def col2im(
+    x: Any,
+    output_size: Any,
+    kernel_size: Any,
+    dilation: Any = ...,
+    padding: Any = ...,
+    stride: Any = ...,
+) -> Tensor:
+    """Windows added up to images, each element where it belongs: ``nn.functional.fold``."""
+
+def abs_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def acos_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def acosh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def arccos_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def arccosh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def arcsin_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def arcsinh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def arctan_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def arctanh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def asin_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def asinh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def atan_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def atanh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def ceil_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def celu_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def clamp_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def clamp_max_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def clamp_min_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def clip_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def conj_physical_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def cos_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def cosh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def deg2rad_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def detach_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def erf_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def erfc_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def exp2_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def exp_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def expm1_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def fill_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def fix_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def floor_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def frac_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def gcd_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def i0_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def lcm_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def ldexp_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def log10_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def log1p_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def log2_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def log_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def logit_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def nan_to_num_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def neg_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def negative_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def rad2deg_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def reciprocal_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def relu_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def round_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def rsqrt_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def selu_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def sigmoid_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def sin_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def sinc_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def sinh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def sqrt_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def square_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def tan_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def tanh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def threshold_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def trunc_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def xlogy_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def zero_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...

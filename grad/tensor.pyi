@@ -250,6 +250,8 @@ class Tensor(Variable):
     def __mul__(self, other: Any) -> Tensor: ...
     def __rmul__(self, other: Any) -> Tensor: ...
     def __imul__(self, other: Any) -> Tensor: ...
+    def rsub(self, y: Any, *, alpha: _float = ...) -> Tensor:
+        """Difference ``y - alpha * x``: `sub` with its operands exchanged."""
     def div(self, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
         """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and keeps the type."""
     def div_(self, y: Any, *, rounding_mode: str | None = ...) -> Tensor:
@@ -291,18 +293,6 @@ class Tensor(Variable):
         """Angle of the point ``(other, x)`` from the first axis, in (-pi, pi]; x is its height."""
     def arctan2_(self, other: Any) -> Tensor:
         """`atan2` in place."""
-    def addcmul(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
-        """``x + value * tensor1 * tensor2``."""
-    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
-        """`addcmul` in place."""
-    def addcdiv(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
-        """``x + value * tensor1 / tensor2``, of floating tensors."""
-    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
-        """`addcdiv` in place."""
-    def lerp(self, end: Any, weight: Any) -> Tensor:
-        """Linear interpolation ``start + weight * (end - start)``."""
-    def lerp_(self, end: Any, weight: Any) -> Tensor:
-        """`lerp` in place."""
     def _through(self, path: Any) -> Tensor:
         """`x` through any path; what a view's history becomes when its base was written to."""
     def view(self, *shape: Any) -> Tensor:
@@ -395,10 +385,26 @@ class Tensor(Variable):
         """Whether all elements over `dim` are nonzero; of nothing, True."""
     def count_nonzero(self, dim: Any = ..., **numpy_names: Any) -> Tensor:
         """How many elements over `dim` are nonzero."""
+    def i0(self, *settings: Any) -> Tensor:
+        """Modified Bessel function of the first kind of order 0."""
+    def i0_(self, *settings: Any) -> Tensor:
+        """`i0` in place."""
+    def addcmul(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+        """``x + value * tensor1 * tensor2``."""
+    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+        """`addcmul` in place."""
+    def addcdiv(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+        """``x + value * tensor1 / tensor2``, of floating tensors."""
+    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tensor:
+        """`addcdiv` in place."""
+    def lerp(self, end: Any, weight: Any) -> Tensor:
+        """Linear interpolation ``start + weight * (end - start)``, exactly `end` at weight 1."""
+    def lerp_(self, end: Any, weight: Any) -> Tensor:
+        """`lerp` in place."""
     def relu6(self) -> Tensor:
         """``min(max(x, 0), 6)``."""
     def hardtanh(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
-        """x limited to ``[min_val, max_val]``."""
+        """x limited to ``[min_val, max_val]``; of integers, to these without their fractions."""
     def hardtanh_(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
         """`hardtanh` in place."""
     def hardsigmoid(self) -> Tensor:
@@ -465,6 +471,14 @@ class Tensor(Variable):
         """The larger of two elements; NaN if either is. Equal elements share the gradient."""
     def minimum(self, y: Any) -> Tensor:
         """The smaller of two elements; NaN if either is. Equal elements share the gradient."""
+    def fmax(self, y: Any) -> Tensor:
+        """The larger of two elements; of NaN and a number the number."""
+    def fmin(self, y: Any) -> Tensor:
+        """The smaller of two elements; of NaN and a number the number."""
+    def heaviside(self, values: Any) -> Tensor:
+        """0 where x is negative (or NaN), 1 where it is positive, and `values` where it is 0."""
+    def heaviside_(self, values: Any) -> Tensor:
+        """`heaviside` in place."""
     def isclose(
         self, y: Any, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...
     ) -> Tensor:
@@ -561,6 +575,32 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
+    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
+        """Write the values of `other`, broadcast and converted; returns `x`."""
+    def fill_(self, value: Any) -> Tensor:
+        """Write one number everywhere; returns `x`."""
+    def zero_(self) -> Tensor:
+        """Write zeros everywhere; returns `x`."""
+    def diagonal(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+        """The elements of axes `dim1` and `dim2` at which their positions differ by `offset`: a view."""
+    def diag_embed(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+        """Matrices with the last axis of `x` on the diagonal `offset` and zeros elsewhere."""
+    def diag(self, diagonal: _int = ...) -> Tensor:
+        """A vector as a square matrix with it on a diagonal; the diagonal of a matrix as a vector."""
+    def diagflat(self, offset: _int = ...) -> Tensor:
+        """A square matrix with all elements of `x` on a diagonal."""
+    def diagonal_scatter(
+        self, src: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...
+    ) -> Tensor:
+        """A copy of `x` with `src` on a diagonal; see `diagonal` for its shape."""
+    def xlogy(self, y: Any) -> Tensor:
+        """``x * log(y)``, and 0 where x is 0 unless y is NaN."""
+    def xlogy_(self, y: Any) -> Tensor:
+        """`xlogy` in place."""
+    def erfinv(self, *settings: Any) -> Tensor:
+        """Inverse of `erf`; infinite at 1 and -1, NaN outside."""
+    def erfinv_(self, *settings: Any) -> Tensor:
+        """`erfinv` in place."""
     def amax(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """The largest elements over `dim`; equal ones share the gradient."""
     def amin(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
@@ -573,12 +613,40 @@ class Tensor(Variable):
         """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
     def min(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
-    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
-        """Write the values of `other`, broadcast and converted; returns `x`."""
-    def fill_(self, value: Any) -> Tensor:
-        """Write one number everywhere; returns `x`."""
-    def zero_(self) -> Tensor:
-        """Write zeros everywhere; returns `x`."""
+    def copysign(self, other: Any) -> Tensor:
+        """The size of x with the sign of `other`, also that of -0.0."""
+    def copysign_(self, other: Any) -> Tensor:
+        """`copysign` in place."""
+    def nextafter(self, other: Any) -> Tensor:
+        """The next number after x in the direction of `other`; `other` where they are equal."""
+    def nextafter_(self, other: Any) -> Tensor:
+        """`nextafter` in place."""
+    def ldexp(self, other: Any) -> Tensor:
+        """``x * 2 ** other``. With an integer `other` it keeps the type of a floating x, and the power may be out of range where the product is not."""
+    def ldexp_(self, other: Any) -> Tensor:
+        """`ldexp` in place."""
+    def frexp(self) -> Tensor:
+        """x as ``mantissa * 2 ** exponent``, with the mantissa's size in [1/2, 1)."""
+    def lgamma(self, *settings: Any) -> Tensor:
+        """Natural logarithm of the absolute value of the gamma function; infinite at 0, -1, -2 ..."""
+    def lgamma_(self, *settings: Any) -> Tensor:
+        """`lgamma` in place."""
+    def digamma(self, *settings: Any) -> Tensor:
+        """Derivative of `lgamma`; NaN at -1, -2 ..., infinite at 0."""
+    def digamma_(self, *settings: Any) -> Tensor:
+        """`digamma` in place."""
+    def polygamma_self(self, n: _int) -> Tensor:
+        """``grad.polygamma(n, x)``, the n-th derivative of `digamma`."""
+    def polygamma_self_(self, n: _int) -> Tensor:
+        """`polygamma_self` in place."""
+    def polygamma(self, n: _int) -> Tensor:
+        """``grad.polygamma(n, x)``, the n-th derivative of `digamma`."""
+    def polygamma_(self, n: _int) -> Tensor:
+        """`polygamma_self` in place."""
+    def mvlgamma(self, p: _int) -> Tensor:
+        """Logarithm of the multivariate gamma function of dimension `p`, for each element."""
+    def mvlgamma_(self, p: _int) -> Tensor:
+        """`mvlgamma` in place."""
     def __getitem__(self, index: Any) -> Tensor:
         """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -641,6 +709,14 @@ class Tensor(Variable):
         """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
     def take_along_dim(self, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
         """`gather`, but the other axes of x and the index broadcast; without `dim`, of both flattened."""
+    def gcd(self, y: Any) -> Tensor:
+        """The greatest common divisor of two integers, from 0 on; of 0 and y it is ``|y|``."""
+    def gcd_(self, y: Any) -> Tensor:
+        """`gcd` in place."""
+    def lcm(self, y: Any) -> Tensor:
+        """The least common multiple of two integers, from 0 on; of 0 and y it is 0."""
+    def lcm_(self, y: Any) -> Tensor:
+        """`lcm` in place."""
     def bitwise_and(self, y: Any) -> Tensor:
         """``x & y``."""
     def bitwise_and_(self, y: Any) -> Tensor:
@@ -777,6 +853,10 @@ class Tensor(Variable):
     def __pow__(self, other: Any) -> Tensor: ...
     def __rpow__(self, other: Any) -> Tensor: ...
     def __ipow__(self, other: Any) -> Tensor: ...
+    def float_power(self, exponent: Any) -> Tensor:
+        """``x ** exponent`` in float64, whatever the types."""
+    def float_power_(self, exponent: Any) -> Tensor:
+        """`float_power` in place, of a float64 tensor."""
     def sort(
         self, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
     ) -> Tensor:
@@ -826,6 +906,53 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """As `quantile`, of the elements that are not NaN."""
+    def conj_physical(self) -> Tensor:
+        """The complex conjugate: x itself, which is real."""
+    def conj_physical_(self) -> Tensor:
+        """`conj_physical` in place."""
+    def conj(self) -> Tensor:
+        """The complex conjugate: x itself, which is real."""
+    def resolve_conj(self) -> Tensor:
+        """The complex conjugate: x itself, which is real."""
+    def resolve_neg(self) -> Tensor:
+        """The complex conjugate: x itself, which is real."""
+    def isreal(self) -> Tensor:
+        """Whether each element is real: True."""
+    def angle(self) -> Tensor:
+        """The angle from the real axis: 0, and pi for negative numbers."""
+    def rot90(self, k: _int = ..., dims: Any = ...) -> Tensor:
+        """`k` quarter turns in the plane of `dims`, from the first towards the second; a copy."""
+    def fliplr(self) -> Tensor:
+        """Columns in reverse order: axis 1 runs backward."""
+    def flipud(self) -> Tensor:
+        """Rows in reverse order: axis 0 runs backward."""
+    def ravel(self) -> Tensor:
+        """All elements as a vector; a view where that can be."""
+    def adjoint(self) -> Tensor:
+        """The last two axes exchanged: the conjugate transpose, all numbers being real."""
+    def narrow_copy(self, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
+        """`narrow` as a copy."""
+    def select_scatter(self, src: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
+        """A copy of `x` with `src` at position `index` of axis `dim`."""
+    def slice_scatter(
+        self,
+        src: Any,
+        dim: _int = ...,
+        start: _int | None = ...,
+        end: _int | None = ...,
+        step: _int = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """A copy of `x` with `src` in the slice ``start:end:step`` of axis `dim`."""
+    def repeat_interleave(
+        self,
+        repeats: Any = ...,
+        dim: _int | None = ...,
+        *,
+        output_size: _int | None = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """Each element (or slice along `dim`) `repeats` times in a row."""
     def neg(self) -> Tensor:
         """``-x``; unsigned integers wrap."""
     def neg_(self) -> Tensor:
@@ -887,6 +1014,10 @@ class Tensor(Variable):
         """Whether each element is not a number."""
     def isinf(self) -> Tensor:
         """Whether each element is infinite, of either sign."""
+    def isposinf(self) -> Tensor:
+        """Whether each element is positive infinity."""
+    def isneginf(self) -> Tensor:
+        """Whether each element is negative infinity."""
     def isfinite(self) -> Tensor:
         """Whether each element is neither infinite nor NaN."""
     def nan_to_num(
@@ -909,6 +1040,18 @@ class Tensor(Variable):
         """The largest element so far along `dim`, and its index: ``(values, indices)``."""
     def cummin(self, dim: _int, **numpy_names: Any) -> Tensor:
         """The smallest element so far along `dim`, and its index: ``(values, indices)``."""
+    def threshold(self, threshold: _float, value: _float) -> Tensor:
+        """x where it is above `threshold` (or NaN), `value` elsewhere."""
+    def threshold_(self, threshold: _float, value: _float) -> Tensor:
+        """`threshold` in place."""
+    def hardshrink(self, lambd: _float = ...) -> Tensor:
+        """0 where ``|x| <= lambd``, x elsewhere."""
+    def softshrink(self, lambd: _float = ...) -> Tensor:
+        """x moved towards zero by `lambd`, and 0 where it would pass it."""
+    def tanhshrink(self) -> Tensor:
+        """``x - tanh(x)``."""
+    def prelu(self, weight: Any) -> Tensor:
+        """x where it is positive, ``weight * x`` elsewhere."""
     def softmax(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
         """``exp(x) / sum(exp(x))`` along `dim`; NaN for a row of -inf alone."""
     def log_softmax(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
@@ -947,10 +1090,16 @@ class Tensor(Variable):
         """`hypot` in place."""
     def logaddexp(self, y: Any) -> Tensor:
         """``log(exp(x) + exp(y))``, without overflow."""
+    def logaddexp2(self, y: Any) -> Tensor:
+        """``log2(2 ** x + 2 ** y)``, without overflow."""
     def logit(self, eps: _float | None = ...) -> Tensor:
         """``log(x / (1 - x))``, of x limited to ``[eps, 1 - eps]`` if `eps` is given."""
     def logit_(self, eps: _float | None = ...) -> Tensor:
         """`logit` in place."""
+    def sinc(self) -> Tensor:
+        """``sin(pi * x) / (pi * x)``, 1 at 0."""
+    def sinc_(self) -> Tensor:
+        """`sinc` in place."""
     def deg2rad(self) -> Tensor:
         """Degrees as radians."""
     def deg2rad_(self) -> Tensor:
@@ -969,6 +1118,20 @@ class Tensor(Variable):
         self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
     ) -> Tensor:
         """Mean over `dim` of the elements that are not NaN."""
+    def tensor_split(
+        self, indices_or_sections: Any, dim: _int = ..., **numpy_names: Any
+    ) -> tuple[Tensor, ...]:
+        """Views along `dim`: so many, as equal as can be, or those between the given cuts."""
+    def hsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal parts, or those between the given cuts, along axis 1 (of a vector: 0)."""
+    def vsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal parts, or those between the given cuts, along axis 0."""
+    def dsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal parts, or those between the given cuts, along axis 2."""
+    def split_with_sizes(
+        self, split_sizes: Sequence[_int], dim: _int = ..., **numpy_names: Any
+    ) -> tuple[Tensor, ...]:
+        """Views of the given sizes along `dim`; as `split`."""
     def exp(self) -> Tensor:
         """Exponential, ``e ** x``."""
     def exp_(self) -> Tensor:
@@ -1065,10 +1228,16 @@ class Tensor(Variable):
         """Error function, ``2 / sqrt(pi)`` times the integral of ``exp(-t * t)`` from 0 to x."""
     def erf_(self) -> Tensor:
         """`erf` in place."""
+    def erfc(self) -> Tensor:
+        """Complementary error function, ``1 - erf(x)``, exact also where that is small."""
+    def erfc_(self) -> Tensor:
+        """`erfc` in place."""
     def sigmoid(self) -> Tensor:
         """Logistic function, ``1 / (1 + exp(-x))``."""
     def sigmoid_(self) -> Tensor:
         """`sigmoid` in place."""
+    def unfold(self, dimension: _int, size: _int, step: _int) -> Tensor:
+        """Windows of `size` elements along `dimension`, `step` apart: a view."""
     def float(self) -> Tensor: ...
     def double(self) -> Tensor: ...
     def half(self) -> Tensor: ...

@@ -17,6 +17,7 @@ import numpy as np
 
 from grad.errors import ShapeError
 from grad.graph.primitives import (
+    AFFINE,
     AS_STRIDED,
     BARRIER,
     EXPAND,
@@ -108,6 +109,8 @@ def moved_shape(shape: Shape, move: Move) -> Shape:
         )
     if primitive is AS_STRIDED:
         return arg[0]
+    if primitive is AFFINE:
+        return bounded("affine", arg[0])
     if primitive is BARRIER:
         return shape
     raise ShapeError(f"{primitive} is no movement")
@@ -136,7 +139,18 @@ def moved_strides(layout: Layout, move: Move) -> Layout | None:
         new_shape, new_strides, new_offset = arg
         step = strides[0] if strides else 1
         return Layout(new_shape, tuple(s * step for s in new_strides), offset + new_offset * step)
+    if primitive is AFFINE:
+        return _affine_layout(layout, arg)
     return layout if primitive is BARRIER else None
+
+
+def _affine_layout(layout: Layout, arg: Any) -> Layout:
+    shape, rows = arg
+    strides, offset = [0] * len(shape), layout.offset
+    for (start, steps), stride in zip(rows, layout.strides, strict=True):
+        offset += start * stride
+        strides = [known + step * stride for known, step in zip(strides, steps, strict=True)]
+    return Layout(shape, tuple(strides), offset)
 
 
 def _reshaped_strides(layout: Layout, target: Shape) -> tuple[int, ...] | None:
@@ -194,6 +208,11 @@ def move_array(array: np.ndarray[Any, Any], move: Move) -> np.ndarray[Any, Any]:
         inner = array.strides[0] if array.ndim else array.itemsize
         start = array[offset:] if math.prod(shape) else array[:0]
         return np.lib.stride_tricks.as_strided(start, shape, tuple(s * inner for s in strides))
+    if primitive is AFFINE:
+        moved = _affine_layout(Layout(array.shape, array.strides, 0), arg)
+        first = (*[slice(start, None) for start, _ in arg[1]], ...)
+        start = array[first] if math.prod(moved.shape) else array
+        return np.lib.stride_tricks.as_strided(start, moved.shape, moved.strides)
     if primitive is BARRIER:
         return array
     index = []

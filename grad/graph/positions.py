@@ -12,7 +12,16 @@ from typing import NamedTuple
 
 from grad.graph.index import ZERO, Index, add, const, floordiv, mod, scale
 from grad.graph.movement import Move, Shape, contiguous_strides
-from grad.graph.primitives import AS_STRIDED, BARRIER, EXPAND, PAD, PERMUTE, RESHAPE, SLICE
+from grad.graph.primitives import (
+    AFFINE,
+    AS_STRIDED,
+    BARRIER,
+    EXPAND,
+    PAD,
+    PERMUTE,
+    RESHAPE,
+    SLICE,
+)
 
 Position = tuple[Index, ...]
 
@@ -88,12 +97,19 @@ def moved_index(
         return tuple(moved), tuple(guards)
     if primitive is BARRIER:
         return position, ()
+    if primitive is AFFINE:
+        return tuple([_combined(position, start, steps) for start, steps in arg[1]]), ()
     assert primitive is AS_STRIDED
     _, strides, offset = arg
-    flat = const(offset)
-    for index, stride in zip(position, strides, strict=True):
-        flat = add(flat, scale(index, stride))
-    return (flat,), ()
+    return (_combined(position, offset, strides),), ()
+
+
+def _combined(position: Position, start: int, steps: Sequence[int]) -> Index:
+    """``start + sum(step * index)``."""
+    result = const(start)
+    for index, step in zip(position, steps, strict=True):
+        result = add(result, scale(index, step))
+    return result
 
 
 def broadcast_position(position: Position, source: Shape) -> Position:

@@ -156,6 +156,9 @@ SLICE = Primitive(
 )  # arg: (start, step, size) per axis; steps may be negative
 PAD = Primitive("pad", Kind.MOVEMENT)  # arg: (before, after) per axis; zeros
 AS_STRIDED = Primitive("as_strided", Kind.MOVEMENT)  # arg: (shape, strides, offset) of a 1-d source
+# arg: (shape, rows); along axis a of the source, element i of the result is at
+# rows[a].start + sum(rows[a].steps * i): diagonals and sliding windows
+AFFINE = Primitive("affine", Kind.MOVEMENT)
 # The first source as it is, but for nobody to read before the others have been computed: what is
 # made of it is another value than the same made of the source, and comes later.
 BARRIER = Primitive("barrier", Kind.MOVEMENT, -1)

@@ -16,7 +16,7 @@ from functools import partial
 
 from grad.graph.index import Index, add, const, scale
 from grad.graph.positions import Position, flatten, unflatten
-from grad.graph.primitives import AS_STRIDED, PERMUTE, Kind
+from grad.graph.primitives import AFFINE, AS_STRIDED, PERMUTE, Kind
 from grad.graph.sizes import hint, is_fixed, is_multiple
 from grad.kernel.ir import Statement
 from grad.kernel.parts import FEW_COLUMNS, column_chunk, combined, make_parts
@@ -140,7 +140,7 @@ class Nest:
     def tiled(self) -> Iterator[Candidate]:
         """The loops in tiles, when something is read across."""
         ops = {self.entries[number].op for number in self.group.inlined}
-        if not ops & {PERMUTE, AS_STRIDED}:
+        if not ops & {PERMUTE, AS_STRIDED, AFFINE}:
             return
         make = partial(Writer, self.program, self.in_memory)
         for writer in tiled(make, self.entry, self.store_all):

@@ -8,18 +8,27 @@ basic indexing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
-from grad.graph.arrays import node_of
-from grad.graph.movement import Move, Shape, moved_shape
-from grad.graph.node import Node, constant, expand, follow, pad, reshape, scatter, slice_axes
-from grad.graph.primitives import AS_STRIDED, EXPAND, PAD, PERMUTE, RESHAPE, SLICE
+from grad.graph.movement import Move, Shape, contiguous_strides, moved_shape
+from grad.graph.node import (
+    Node,
+    constant,
+    expand,
+    follow,
+    iota,
+    pad,
+    pointwise,
+    reshape,
+    scatter,
+    slice_axes,
+)
+from grad.graph.primitives import ADD, AFFINE, AS_STRIDED, EXPAND, MUL, PAD, PERMUTE, RESHAPE, SLICE
 from grad.ops.registry import op
 
 Path = tuple[Move, ...]
@@ -87,6 +96,7 @@ _UNDO = {
     PAD: _unpadded,
     SLICE: lambda gradient, before, arg: Place.apply(gradient, before, arg),
     AS_STRIDED: lambda gradient, before, arg: PlaceStrided.apply(gradient, before, arg),
+    AFFINE: lambda gradient, before, arg: PlaceAffine.apply(gradient, before, arg),
 }
 
 
@@ -144,16 +154,41 @@ class PlaceStrided(Function):
     @staticmethod
     def forward(ctx: Context, x: Any, shape: Shape, layout: Any) -> Any:
         ctx.layout = layout
-        sizes, strides, offset = layout
-        places = np.full(sizes, offset, np.int64)
-        for axis, (size, stride) in enumerate(zip(sizes, strides)):
-            steps = np.arange(size, dtype=np.int64) * stride
-            places += steps.reshape([-1 if a == axis else 1 for a in range(len(sizes))])
-        index = node_of(places.reshape(-1), dtypes.int64)
-        base = expand(constant(0, x.dtype), shape)
-        values = reshape(x.node, (x.node.size,))
-        return x._wrap(scatter("add", base, values, (0,), (index,)))
+        return x._wrap(_added_at(x.node, shape, *layout))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         return Through.apply(grad, (Move(AS_STRIDED, ctx.layout),))
+
+
+class PlaceAffine(Function):
+    """Zeros of `shape` with what an affine movement shows added in."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, shape: Shape, arg: Any) -> Any:
+        ctx.arg = arg
+        sizes, rows = arg
+        strides, offset = [0] * len(sizes), 0
+        for (start, steps), stride in zip(rows, contiguous_strides(shape)):
+            offset += start * stride
+            strides = [known + step * stride for known, step in zip(strides, steps)]
+        return x._wrap(
+            reshape(_added_at(x.node, (math.prod(shape),), sizes, strides, offset), shape)
+        )
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        return Through.apply(grad, (Move(AFFINE, ctx.arg),))
+
+
+def _added_at(node: Node, shape: Shape, sizes: Shape, strides: Sequence[int], offset: int) -> Node:
+    """Zeros of the 1-d `shape`, and `node` added to the elements that strides lead to."""
+    places = constant(offset, dtypes.int64)
+    for axis, (size, stride) in enumerate(zip(sizes, strides)):
+        steps = pointwise(MUL, iota(size), constant(stride, dtypes.int64))
+        along = reshape(steps, tuple([size if a == axis else 1 for a in range(len(sizes))]))
+        places = pointwise(ADD, places, along)
+    index = reshape(expand(places, sizes), (node.size,))
+    return scatter(
+        "add", expand(constant(0, node.dtype), shape), reshape(node, (node.size,)), (0,), (index,)
+    )

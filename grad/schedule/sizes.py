@@ -15,6 +15,7 @@ from typing import Any
 from grad.graph.movement import Layout
 from grad.graph.node import Node
 from grad.graph.primitives import (
+    AFFINE,
     AS_STRIDED,
     EXPAND,
     PAD,
@@ -25,7 +26,7 @@ from grad.graph.primitives import (
 from grad.schedule.program import Leaf, Sized, Walk
 
 # Operations whose argument is sizes, in tuples of tuples.
-SIZED = frozenset((RESHAPE, EXPAND, PAD, AS_STRIDED, SLICE, UPDATE))
+SIZED = frozenset((RESHAPE, EXPAND, PAD, AS_STRIDED, AFFINE, SLICE, UPDATE))
 FEW = (0, 1)
 
 

@@ -26,7 +26,7 @@ from grad.graph.index import (
 )
 from grad.graph.movement import Move, move_array, moved_shape
 from grad.graph.positions import Position, flatten, moved_index, unflatten
-from grad.graph.primitives import AS_STRIDED, EXPAND, PAD, PERMUTE, RESHAPE, SLICE
+from grad.graph.primitives import AFFINE, AS_STRIDED, EXPAND, PAD, PERMUTE, RESHAPE, SLICE
 
 Shape = tuple[int, ...]
 VARIABLES = (Variable("i", 6), Variable("j", 4), Variable("k", 5))
@@ -107,7 +107,7 @@ def test_printed_expressions_are_python() -> None:
 
 
 def random_move(choose: random.Random, shape: Shape) -> Move:
-    way = choose.choice([RESHAPE, RESHAPE, PERMUTE, EXPAND, SLICE, PAD, AS_STRIDED])
+    way = choose.choice([RESHAPE, RESHAPE, PERMUTE, EXPAND, SLICE, PAD, AS_STRIDED, AFFINE])
     if way is RESHAPE:
         left, sizes = math.prod(shape), []
         while left > 1 and choose.random() < 0.7:
@@ -122,12 +122,28 @@ def random_move(choose: random.Random, shape: Shape) -> Move:
         return Move(PAD, tuple((choose.randint(0, 2), choose.randint(0, 2)) for _ in shape))
     if way is AS_STRIDED and len(shape) == 1 and shape[0] >= 3:
         return Move(AS_STRIDED, ((shape[0] - 2, 3), (1, 1), 0))
+    if way is AFFINE:
+        return affine_move(choose, shape)
     ranges = []
     for size in shape:
         step, start = choose.choice([1, -1, 2]), choose.randrange(size)
         most = (size - 1 - start) // step + 1 if step > 0 else start // -step + 1
         ranges.append((start, step, choose.randint(1, most)))
     return Move(SLICE, tuple(ranges))
+
+
+def affine_move(choose: random.Random, shape: Shape) -> Move:
+    """A diagonal of all axes, or windows of the first."""
+    if choose.random() < 0.5:
+        starts = [choose.randrange(size) for size in shape]
+        count = min(size - start for size, start in zip(shape, starts))
+        return Move(AFFINE, ((count,), tuple((start, (1,)) for start in starts)))
+    size = choose.randint(1, shape[0])
+    step = choose.randint(1, 3)
+    rest = len(shape) - 1
+    rows = [(0, (step, *[0] * rest, 1))]
+    rows += [(0, (0, *[int(a == b) for b in range(rest)], 0)) for a in range(rest)]
+    return Move(AFFINE, (((shape[0] - size) // step + 1, *shape[1:], size), tuple(rows)))
 
 
 @pytest.mark.parametrize("block", range(10))
