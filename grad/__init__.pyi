@@ -249,6 +249,28 @@ def normal(
 ) -> Tensor:
     """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
 
+def tril_indices(
+    row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
+) -> Tensor:
+    """Rows and columns, as ``(2, n)``, of the elements on and below a diagonal, row by row."""
+
+def triu_indices(
+    row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
+) -> Tensor:
+    """Rows and columns, as ``(2, n)``, of the elements on and above a diagonal, row by row."""
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: _int,
+    base: _float = ...,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
+    """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
+
 def where(condition: Any, input: Any = ..., other: Any = ...) -> Tensor:
     """`input` where the bool tensor `condition` is true, `other` elsewhere; all three broadcast."""
 
@@ -375,6 +397,15 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
 def clone(x: Any, memory_format: Any = ...) -> Tensor:
     """A copy with memory of its own; the gradient goes through."""
 
+def sum_to_size(x: Any, *size: Any) -> Tensor:
+    """`x` summed over what broadcasting to its shape would have repeated: of the given sizes."""
+
+def is_same_size(x: Any, other: Any) -> _bool:
+    """Whether `x` and `other` have one shape."""
+
+def broadcast_shapes(*shapes: Any) -> Tensor:
+    """The shape that all shapes (tuples, or ints for one axis) broadcast to."""
+
 def broadcast_tensors(*tensors: Any) -> Tensor:
     """All tensors expanded to their common shape."""
 
@@ -395,7 +426,15 @@ def split(
 ) -> tuple[Tensor, ...]:
     """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
 
+def unsafe_split(
+    x: Any, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
+) -> tuple[Tensor, ...]:
+    """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
+
 def chunk(x: Any, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+    """`chunks` views along `dim`, equal but for the last."""
+
+def unsafe_chunk(x: Any, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
     """`chunks` views along `dim`, equal but for the last."""
 
 def unbind(x: Any, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
@@ -739,6 +778,29 @@ def diagonal_scatter(
 ) -> Tensor:
     """A copy of `x` with `src` on a diagonal; see `diagonal` for its shape."""
 
+def diff(
+    x: Any,
+    n: _int = ...,
+    dim: _int = ...,
+    prepend: Any = ...,
+    append: Any = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """Each element less the one before it along `dim`, `n` times over; bool: whether they differ."""
+
+def trapezoid(
+    y: Any, x: Any = ..., *, dx: _float = ..., dim: _int = ..., **numpy_names: Any
+) -> Tensor:
+    """The integral along `dim` by the trapezoidal rule, of samples at `x`, or `dx` apart."""
+
+def trapz(y: Any, x: Any = ..., *, dx: _float = ..., dim: _int = ..., **numpy_names: Any) -> Tensor:
+    """The integral along `dim` by the trapezoidal rule, of samples at `x`, or `dx` apart."""
+
+def cumulative_trapezoid(
+    y: Any, x: Any = ..., *, dx: _float = ..., dim: _int = ..., **numpy_names: Any
+) -> Tensor:
+    """The integrals up to each sample but the first; see `trapezoid`."""
+
 def xlogy(x: Any, y: Any) -> Tensor:
     """``x * log(y)``, and 0 where x is 0 unless y is NaN."""
 
@@ -763,6 +825,36 @@ def max(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Ten
 def min(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
 
+def index_put_(x: Any, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
+    """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
+
+def index_put(x: Any, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
+    """A copy of `x` with `values` written to, or added at, the positions of `indices`."""
+
+def select(x: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
+    """The view at one position of axis `dim`, which disappears."""
+
+def nonzero(x: Any, as_tuple: _bool = ...) -> Tensor:
+    """The positions of all elements that are not zero, one row each; computes `x`."""
+
+def argwhere(x: Any) -> Tensor:
+    """The positions of all elements that are not zero, one row each; as `nonzero`."""
+
+def masked_select(x: Any, mask: Any) -> Tensor:
+    """The elements of `x` where `mask` holds, as a vector."""
+
+def take(x: Any, index: Any) -> Tensor:
+    """The elements of `x`, seen as a vector, at the positions `index`, in the shape of `index`."""
+
+def put(x: Any, index: Any, source: Any, accumulate: _bool = ...) -> Tensor:
+    """`x`, seen as a vector, with the elements of `source` written to the positions `index`, or added there with `accumulate`."""
+
+def masked_scatter(x: Any, mask: Any, source: Any) -> Tensor:
+    """`x` with the elements of `source`, in their order, where `mask` holds."""
+
+def unravel_index(indices: Any, shape: Sequence[_int]) -> tuple[Tensor, ...]:
+    """The positions, one tensor for each axis of `shape`, of elements with row-major numbers."""
+
 def copysign(x: Any, other: Any) -> Tensor:
     """The size of x with the sign of `other`, also that of -0.0."""
 
@@ -786,15 +878,6 @@ def polygamma(n: _int, input: Any) -> Tensor:
 
 def mvlgamma(x: Any, p: _int) -> Tensor:
     """Logarithm of the multivariate gamma function of dimension `p`, for each element."""
-
-def select(x: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
-    """The view at one position of axis `dim`, which disappears."""
-
-def nonzero(x: Any, as_tuple: _bool = ...) -> Tensor:
-    """The positions of all elements that are not zero, one row each; computes `x`."""
-
-def masked_select(x: Any, mask: Any) -> Tensor:
-    """The elements of `x` where `mask` holds, as a vector."""
 
 def gather(
     x: Any, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any
@@ -835,6 +918,18 @@ def take_along_dim(x: Any, indices: Any, dim: _int | None = ..., **numpy_names: 
 
 def one_hot(x: Any, num_classes: _int = ...) -> Tensor:
     """int64 with 1 at each class number on a new last axis of size `num_classes` (-1: one more than the largest)."""
+
+def meshgrid(*tensors: Any, indexing: str = ...) -> tuple[Tensor, ...]:
+    """The coordinates of a grid: one tensor for each vector, which varies along that axis only."""
+
+def cartesian_prod(*tensors: Any) -> Tensor:
+    """All ways to choose one element of each vector, as rows; a single vector is its own."""
+
+def combinations(x: Any, r: _int = ..., with_replacement: _bool = ...) -> Tensor:
+    """All ways to choose `r` elements of a vector, as rows, in the order of the vector."""
+
+def vander(x: Any, N: _int | None = ..., increasing: _bool = ...) -> Tensor:
+    """A row of powers for each element: ``x**(N-1) ... x, 1``, or the other way if `increasing`."""
 
 def gcd(x: Any, y: Any) -> Tensor:
     """The greatest common divisor of two integers, from 0 on; of 0 and y it is ``|y|``."""
@@ -964,11 +1059,6 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
 
 def narrow(x: Any, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
     """`length` elements of axis `dim` from `start` on."""
-
-def as_strided(
-    x: Any, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...
-) -> Tensor:
-    """Any view of the memory of `x`, by sizes, strides and offset in elements."""
 
 def avg_pool1d(
     x: Any,
@@ -1260,6 +1350,30 @@ def cummax(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
 def cummin(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
     """The smallest element so far along `dim`, and its index: ``(values, indices)``."""
 
+def scatter_reduce(
+    x: Any,
+    dim: _int,
+    index: Any,
+    src: Any,
+    reduce: str,
+    *,
+    include_self: _bool = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """x with ``src[i][j]`` combined into ``x[index[i][j]][j]`` for ``dim=0``."""
+
+def index_reduce(
+    x: Any,
+    dim: _int,
+    index: Any,
+    source: Any,
+    reduce: str,
+    *,
+    include_self: _bool = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """x with ``source[i]`` combined into ``x[index[i]]`` for ``dim=0``; index has one dimension."""
+
 def threshold(x: Any, threshold: _float, value: _float) -> Tensor:
     """x where it is above `threshold` (or NaN), `value` elsewhere."""
 
@@ -1394,6 +1508,20 @@ def split_with_sizes(
 ) -> tuple[Tensor, ...]:
     """Views of the given sizes along `dim`; as `split`."""
 
+def as_strided(
+    x: Any, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...
+) -> Tensor:
+    """The view of the memory of `x` with these sizes, strides and offset, in elements."""
+
+def as_strided_scatter(
+    x: Any,
+    src: Any,
+    size: Sequence[_int],
+    stride: Sequence[_int],
+    storage_offset: _int | None = ...,
+) -> Tensor:
+    """A copy of `x` with `src` where `as_strided` would show it."""
+
 def exp(x: Any) -> Tensor:
     """Exponential, ``e ** x``."""
 
@@ -1522,6 +1650,7 @@ def floor_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def frac_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def gcd_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def i0_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def index_put_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def lcm_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def ldexp_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def log10_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...

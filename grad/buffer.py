@@ -99,6 +99,8 @@ class Buffer:
         # NumPy keeps the object that it is given as the base of the array, and with it the buffer.
         memory: Any = _bytes_type(self.nbytes).from_address(self.address)
         memory.buffer = self
+        if 0 in shape:
+            return np.ndarray(shape, dtype, memory)  # no element lies anywhere
         try:
             return np.ndarray(shape, dtype, memory, offset_bytes, strides_bytes)
         except ValueError as error:

@@ -496,6 +496,12 @@ def _swap_last(x: Tensor) -> Tensor:
     return x.transpose(-2, -1)
 
 
+def _transposed_matrix(x: Tensor) -> Tensor:
+    if len(x.shape) not in (0, 2):
+        raise ShapeError(f"H: needs a matrix, got shape {x.shape}; use x.mH for batches of them.")
+    return x.transpose(0, 1) if x.shape else x
+
+
 def _cast_method(name: str, dtype: DType) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
         return self.to(dtype)
@@ -582,6 +588,8 @@ def bind_all() -> None:
     for name, transpose, doc in (
         ("T", Reversed.apply, "All axes reversed."),
         ("mT", _swap_last, "The last two axes exchanged."),
+        ("mH", _swap_last, "The last two axes exchanged, all numbers being real."),
+        ("H", _transposed_matrix, "The transpose of a matrix, all numbers being real."),
     ):
         setattr(Tensor, name, TransposeAttribute(name, transpose, doc))
     setattr(Tensor, "from_numpy", staticmethod(from_numpy))  # noqa: B010  pyright reads tensor.pyi

@@ -321,11 +321,21 @@ class Tensor(Variable):
         """A copy with memory of its own; the gradient goes through."""
     def contiguous(self, memory_format: Any = ...) -> Tensor:
         """`x` itself if its elements lie in row-major order, else a copy in which they do."""
+    def sum_to_size(self, *size: Any) -> Tensor:
+        """`x` summed over what broadcasting to its shape would have repeated: of the given sizes."""
+    def is_same_size(self, other: Any) -> _bool:
+        """Whether `x` and `other` have one shape."""
     def split(
         self, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
     ) -> tuple[Tensor, ...]:
         """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
+    def unsafe_split(
+        self, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
+    ) -> tuple[Tensor, ...]:
+        """Views of `split_size` elements each along `dim`, the last maybe fewer, or of given sizes."""
     def chunk(self, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
+        """`chunks` views along `dim`, equal but for the last."""
+    def unsafe_chunk(self, chunks: _int, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
         """`chunks` views along `dim`, equal but for the last."""
     def unbind(self, dim: _int = ..., **numpy_names: Any) -> tuple[Tensor, ...]:
         """A view for each position along `dim`."""
@@ -593,6 +603,15 @@ class Tensor(Variable):
         self, src: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...
     ) -> Tensor:
         """A copy of `x` with `src` on a diagonal; see `diagonal` for its shape."""
+    def diff(
+        self,
+        n: _int = ...,
+        dim: _int = ...,
+        prepend: Any = ...,
+        append: Any = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """Each element less the one before it along `dim`, `n` times over; bool: whether they differ."""
     def xlogy(self, y: Any) -> Tensor:
         """``x * log(y)``, and 0 where x is 0 unless y is NaN."""
     def xlogy_(self, y: Any) -> Tensor:
@@ -613,6 +632,32 @@ class Tensor(Variable):
         """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
     def min(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+    def __getitem__(self, index: Any) -> Tensor:
+        """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """``x[index] = value``; the value broadcasts to what is indexed and is converted to the type of `x`."""
+    def index_put_(self, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
+        """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
+    def index_put(self, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
+        """A copy of `x` with `values` written to, or added at, the positions of `indices`."""
+    def select(self, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
+        """The view at one position of axis `dim`, which disappears."""
+    def nonzero(self, as_tuple: _bool = ...) -> Tensor:
+        """The positions of all elements that are not zero, one row each; computes `x`."""
+    def argwhere(self) -> Tensor:
+        """The positions of all elements that are not zero, one row each; as `nonzero`."""
+    def masked_select(self, mask: Any) -> Tensor:
+        """The elements of `x` where `mask` holds, as a vector."""
+    def take(self, index: Any) -> Tensor:
+        """The elements of `x`, seen as a vector, at the positions `index`, in the shape of `index`."""
+    def put(self, index: Any, source: Any, accumulate: _bool = ...) -> Tensor:
+        """`x`, seen as a vector, with the elements of `source` written to the positions `index`, or added there with `accumulate`."""
+    def put_(self, index: Any, source: Any, accumulate: _bool = ...) -> Tensor:
+        """`put` in place."""
+    def masked_scatter(self, mask: Any, source: Any) -> Tensor:
+        """`x` with the elements of `source`, in their order, where `mask` holds."""
+    def masked_scatter_(self, mask: Any, source: Any) -> Tensor:
+        """`masked_scatter` in place."""
     def copysign(self, other: Any) -> Tensor:
         """The size of x with the sign of `other`, also that of -0.0."""
     def copysign_(self, other: Any) -> Tensor:
@@ -647,18 +692,6 @@ class Tensor(Variable):
         """Logarithm of the multivariate gamma function of dimension `p`, for each element."""
     def mvlgamma_(self, p: _int) -> Tensor:
         """`mvlgamma` in place."""
-    def __getitem__(self, index: Any) -> Tensor:
-        """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
-    def __setitem__(self, index: Any, value: Any) -> None:
-        """``x[index] = value``; the value broadcasts to what is indexed and is converted to the type of `x`."""
-    def index_put_(self, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
-        """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
-    def select(self, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
-        """The view at one position of axis `dim`, which disappears."""
-    def nonzero(self, as_tuple: _bool = ...) -> Tensor:
-        """The positions of all elements that are not zero, one row each; computes `x`."""
-    def masked_select(self, mask: Any) -> Tensor:
-        """The elements of `x` where `mask` holds, as a vector."""
     def gather(
         self, dim: _int, index: Any, *, sparse_grad: _bool = ..., **numpy_names: Any
     ) -> Tensor:
@@ -842,10 +875,6 @@ class Tensor(Variable):
         """Axes `source` moved to the places `destination`; the others keep their order."""
     def narrow(self, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
         """`length` elements of axis `dim` from `start` on."""
-    def as_strided(
-        self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int = ...
-    ) -> Tensor:
-        """Any view of the memory of `x`, by sizes, strides and offset in elements."""
     def pow(self, exponent: Any) -> Tensor:
         """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative integers they give 0 or ±1."""
     def pow_(self, exponent: Any) -> Tensor:
@@ -1040,6 +1069,50 @@ class Tensor(Variable):
         """The largest element so far along `dim`, and its index: ``(values, indices)``."""
     def cummin(self, dim: _int, **numpy_names: Any) -> Tensor:
         """The smallest element so far along `dim`, and its index: ``(values, indices)``."""
+    def scatter_reduce(
+        self,
+        dim: _int,
+        index: Any,
+        src: Any,
+        reduce: str,
+        *,
+        include_self: _bool = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """x with ``src[i][j]`` combined into ``x[index[i][j]][j]`` for ``dim=0``."""
+    def scatter_reduce_(
+        self,
+        dim: _int,
+        index: Any,
+        src: Any,
+        reduce: str,
+        *,
+        include_self: _bool = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """`scatter_reduce` in place."""
+    def index_reduce(
+        self,
+        dim: _int,
+        index: Any,
+        source: Any,
+        reduce: str,
+        *,
+        include_self: _bool = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """x with ``source[i]`` combined into ``x[index[i]]`` for ``dim=0``; index has one dimension."""
+    def index_reduce_(
+        self,
+        dim: _int,
+        index: Any,
+        source: Any,
+        reduce: str,
+        *,
+        include_self: _bool = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """`index_reduce` in place."""
     def threshold(self, threshold: _float, value: _float) -> Tensor:
         """x where it is above `threshold` (or NaN), `value` elsewhere."""
     def threshold_(self, threshold: _float, value: _float) -> Tensor:
@@ -1132,6 +1205,18 @@ class Tensor(Variable):
         self, split_sizes: Sequence[_int], dim: _int = ..., **numpy_names: Any
     ) -> tuple[Tensor, ...]:
         """Views of the given sizes along `dim`; as `split`."""
+    def as_strided(
+        self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...
+    ) -> Tensor:
+        """The view of the memory of `x` with these sizes, strides and offset, in elements."""
+    def as_strided_scatter(
+        self,
+        src: Any,
+        size: Sequence[_int],
+        stride: Sequence[_int],
+        storage_offset: _int | None = ...,
+    ) -> Tensor:
+        """A copy of `x` with `src` where `as_strided` would show it."""
     def exp(self) -> Tensor:
         """Exponential, ``e ** x``."""
     def exp_(self) -> Tensor:
@@ -1376,6 +1461,28 @@ class Tensor(Variable):
         requires_grad: _bool = ...,
     ) -> Tensor:
         """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
+    @staticmethod
+    def tril_indices(
+        row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
+    ) -> Tensor:
+        """Rows and columns, as ``(2, n)``, of the elements on and below a diagonal, row by row."""
+    @staticmethod
+    def triu_indices(
+        row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
+    ) -> Tensor:
+        """Rows and columns, as ``(2, n)``, of the elements on and above a diagonal, row by row."""
+    @staticmethod
+    def logspace(
+        start: Any,
+        end: Any,
+        steps: _int,
+        base: _float = ...,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
     @staticmethod
     def from_numpy(source: Any) -> Tensor: ...
     @staticmethod

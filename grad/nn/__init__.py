@@ -3,7 +3,7 @@
 Read in this order: `parameter.py`, `module.py` (with `hooks.py` and `state.py`), `containers.py`,
 `linear.py`, `convolution.py`, then `functional.py`, which the small modules (`activation.py`,
 `batch_normalization.py`, `dropout.py`, `loss.py`, `normalization.py`, `padding.py`, `pooling.py`,
-`shape.py`) wrap, and `init.py`.
+`rearranging.py`, `shape.py`) wrap, and `init.py`.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ from grad.nn.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from grad.nn.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from grad.nn.shape import Flatten, Unflatten
 from grad.nn.unpool import (
     FractionalMaxPool2d,
@@ -160,6 +161,11 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Unflatten",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "ChannelShuffle",
+    "Unfold",
+    "Fold",
     # images
     "Conv1d",
     "Conv2d",

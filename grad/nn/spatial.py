@@ -1,7 +1,8 @@
-"""Functions on images: convolution, pooling and padding, as ``torch.nn.functional`` has them.
+"""Functions on images: convolution, pooling, padding, windows, as ``torch.nn.functional`` has them.
 
 Each is the registered operation under its name, arguments and defaults (`convolution.py`,
-`pooling.py` and `padding.py` in `grad/ops`), which are PyTorch's; `functional.py` gives them out.
+`pooling.py`, `padding.py`, `windows.py` ... in `grad/ops`), which are PyTorch's; `functional.py`
+gives them out.
 """
 
 from __future__ import annotations
@@ -9,6 +10,12 @@ from __future__ import annotations
 from grad.ops.registry import REGISTRY
 
 pad = REGISTRY["pad"].call
+unfold = REGISTRY["im2col"].call
+fold = REGISTRY["col2im"].call
+pixel_shuffle = REGISTRY["pixel_shuffle"].call
+pixel_unshuffle = REGISTRY["pixel_unshuffle"].call
+channel_shuffle = REGISTRY["channel_shuffle"].call
+native_channel_shuffle = channel_shuffle
 
 conv1d = REGISTRY["conv1d"].call
 conv2d = REGISTRY["conv2d"].call

@@ -303,9 +303,15 @@ def arange(
             f"non-zero and lead from start to end."
         )
     kind = as_dtype(dtype) if dtype is not None else _kind_of(start, end, step, 1)
+    if kind is dtypes.int64:
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ShapeError("arange: the step is 0 as a whole number; use a floating dtype.")
     whole = all(isinstance(number, int) for number in (start, end, step))
     count = -((start - end) // step) if whole else math.ceil((end - start) / step)
     checked_shape("arange", (count,), kind)
+    if kind.kind in "iu":
+        start, step, whole = int(start), int(step), True
     # Computed wide, then rounded once, as PyTorch does.
     wide = dtypes.float64 if kind.is_floating_point or not whole else dtypes.int64
     node = affine(iota(count, dtypes.int64), start, step, wide)
@@ -335,6 +341,8 @@ def linspace(
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
     start, end = _number(start), _number(end)
     kind = default_dtype() if dtype is None else as_dtype(dtype)
+    if kind.kind in "iu":
+        start, end = int(start), int(end)
     if steps < 0:
         raise ShapeError(f"linspace: the number of steps cannot be negative, got {steps}.")
     checked_shape("linspace", (steps,), kind)

@@ -125,12 +125,15 @@ def _taken(node: Node, axis: int, index: Node) -> Node:
     return take(_corner(node, reach), (axis,), (index,))
 
 
-def _written(name: str, mode: str, x: Any, dim: int, index: Any, values: Any) -> tuple[int, Node]:
-    """x with `values` (a tensor or a number) put at `index` along `dim`."""
-    axis = normal_axis(name, dim, len(x.shape))
+def checked_scatter(
+    name: str, x: Any, axis: int, index: Any, values: Any
+) -> tuple[Node, Node, Node] | None:
+    """What a scatter of `values` (a tensor or a number) needs, of 1 dimension or more: the nodes of
+    `x`, of the positions and of the values for each. None where the index is empty.
+    """
     _require_index(name, index)
     if 0 in index.shape:
-        return axis, x.node
+        return None
     _require_same_rank(name, x, index)
     _require_smaller(name, index.shape, x.shape, axis)
     if is_tensor(values):
@@ -145,8 +148,17 @@ def _written(name: str, mode: str, x: Any, dim: int, index: Any, values: Any) ->
     else:
         source = expand(as_elements(name, values, x.dtype), _vector(index.node).shape)
     positions = _vector(checked(name, index, x.shape[axis] if x.shape else 1))
-    written = scatter(mode, _vector(x.node), source, (axis,), (positions,))
-    return axis, reshape(written, x.shape)
+    return _vector(x.node), positions, source
+
+
+def _written(name: str, mode: str, x: Any, dim: int, index: Any, values: Any) -> tuple[int, Node]:
+    """x with `values` (a tensor or a number) put at `index` along `dim`."""
+    axis = normal_axis(name, dim, len(x.shape))
+    found = checked_scatter(name, x, axis, index, values)
+    if found is None:
+        return axis, x.node
+    base, positions, source = found
+    return axis, reshape(scatter(mode, base, source, (axis,), (positions,)), x.shape)
 
 
 _REDUCTIONS = {"add": "add", "multiply": "prod"}
@@ -191,14 +203,13 @@ class Scatter(Function):
         (index,) = ctx.saved_tensors
         needs_source = len(ctx.needs_input_grad) > 3 and ctx.needs_input_grad[3]
         kept = Scatter.apply(grad, ctx.axis, index, 0) if ctx.mode == "set" else grad
-        return kept, None, None, _source_gradient(ctx, grad) if needs_source else None
+        return kept, None, None, source_gradient(ctx, index, grad) if needs_source else None
 
 
-def _source_gradient(ctx: Context, grad: Any) -> Any:
-    """The gradient of values written by `ctx`: the result's where each of them went, 0 for those
-    left over.
+def source_gradient(ctx: Context, index: Any, grad: Any) -> Any:
+    """The gradient of values written by `ctx` at `index`: the result's where each of them went, 0
+    for those left over.
     """
-    (index,) = ctx.saved_tensors
     found = Gather.apply(grad, ctx.axis, index)
     if found.shape == ctx.source_shape:
         return found
@@ -220,9 +231,10 @@ class ScatterAdd(Function):
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
+        (index,) = ctx.saved_tensors
         source = None
         if ctx.needs_input_grad[3]:
-            source = _source_gradient(ctx, grad)
+            source = source_gradient(ctx, index, grad)
         return grad, None, None, source
 
 
@@ -233,7 +245,7 @@ class IndexAdd(Function):
     @staticmethod
     def forward(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
         axis = normal_axis("index_add", dim, len(x.shape))
-        whole = _along("index_add", source.shape, axis, index)
+        whole = along("index_add", source.shape, axis, index)
         return ScatterAdd.apply(x, axis, whole, source if alpha == 1 else source * alpha)
 
 
@@ -294,7 +306,7 @@ def _require_vector(name: str, index: Any) -> None:
         )
 
 
-def _along(name: str, shape: Shape, axis: int, index: Any) -> Any:
+def along(name: str, shape: Shape, axis: int, index: Any) -> Any:
     """A vector of indices as one that says the same for every line along `axis` of `shape`."""
     _require_vector(name, index)
     if not shape:
@@ -312,7 +324,7 @@ class IndexSelect(Function):
     def forward(x: Any, dim: int, index: Any) -> Any:
         axis = normal_axis("index_select", dim, len(x.shape))
         index = index.reshape(1) if is_tensor(index) and not index.shape else index
-        return Gather.apply(x, axis, _along("index_select", x.shape, axis, index))
+        return Gather.apply(x, axis, along("index_select", x.shape, axis, index))
 
 
 @op(method="take_along_dim", dtypes=ALL, composite=True)

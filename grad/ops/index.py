@@ -197,19 +197,32 @@ def _broadcast(value: Any, shape: Shape) -> Any:
     return value.expand(shape)
 
 
-@op(
-    method="index_put_",
-    function=False,
-    dtypes=ALL,
-    composite=True,
-)
-class IndexPut:
-    """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
+@op(method="index_put_", dtypes=ALL, composite=True)
+class IndexPutIn:
+    """Write `values` at the positions of the tensors `indices`; add them with `accumulate`.
+
+    Each of `indices` is an integer or bool tensor, or None for all of an axis.
+    """
 
     @staticmethod
     def forward(x: Any, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
-        put(x, tuple(indices), values, "add" if accumulate else "set")
+        index = tuple([slice(None) if item is None else item for item in indices])
+        if isinstance(values, Variable) and values.dtype is not x.dtype:
+            raise DTypeError(
+                f"index_put: the tensor is {x.dtype.name} and the values {values.dtype.name}; use "
+                "values.to(x.dtype)."
+            )
+        put(x, index, values, "add" if accumulate else "set")
         return x
+
+
+@op(method="index_put", dtypes=ALL, composite=True)
+class IndexPut:
+    """A copy of `x` with `values` written to, or added at, the positions of `indices`."""
+
+    @staticmethod
+    def forward(x: Any, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
+        return IndexPutIn.forward(x.clone(), indices, values, accumulate)
 
 
 @op(
@@ -253,6 +266,15 @@ class Nonzero:
             return tuple(x._wrap(node_of(axis, dtypes.int64)) for axis in found)
         rows = np.stack(found, axis=1) if found else np.zeros((int(bool(x)), 0), np.int64)
         return x._wrap(node_of(rows, dtypes.int64))
+
+
+@op(method="argwhere", dtypes=ALL, gradient=False, composite=True)
+class ArgWhere:
+    """The positions of all elements that are not zero, one row each; as `nonzero`."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x.nonzero()
 
 
 @op(method="masked_select", dtypes=ALL, composite=True)

@@ -152,6 +152,7 @@ class Stack:
 
 @op(
     method="split",
+    aliases=("unsafe_split",),
     view=True,
     dtypes=ALL,
     composite=True,
@@ -179,7 +180,7 @@ class Split:
         return tuple(x.narrow(axis, start, part) for start, part in zip(starts, sizes))
 
 
-@op(method="chunk", view=True, dtypes=ALL, composite=True)
+@op(method="chunk", aliases=("unsafe_chunk",), view=True, dtypes=ALL, composite=True)
 class Chunk:
     """`chunks` views along `dim`, equal but for the last."""
 

@@ -6,7 +6,6 @@ The second half of view.py, which has what changes the shape; read that first.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from grad.autograd.function import Context
 from grad.errors import AxisError, ShapeError
 from grad.graph.movement import Move
-from grad.graph.primitives import AS_STRIDED, PERMUTE, RESHAPE, SLICE
+from grad.graph.primitives import PERMUTE, SLICE
 from grad.ops.axes import normal_axis
 from grad.ops.movement import Movement, moved
 from grad.ops.registry import ALL, Failure, Sample, op
@@ -168,34 +167,3 @@ class Narrow(Movement):
         ranges = [(0, 1, s) for s in x.shape]
         ranges[axis] = (first, 1, length)
         return moved(ctx, x, (Move(SLICE, tuple(ranges)),))
-
-
-@op(method="as_strided", view=True, dtypes=ALL)
-class AsStrided(Movement):
-    """Any view of the memory of `x`, by sizes, strides and offset in elements.
-
-    Needs a contiguous `x`; the offset counts from its first element (PyTorch's counts from the
-    storage's).
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Context, x: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0
-    ) -> Any:
-        sizes, strides = sizes_of("as_strided", (size,)), sizes_of("as_strided", (stride,))
-        reach = storage_offset + sum((n - 1) * s for n, s in zip(sizes, strides))
-        total = math.prod(x.shape)
-        if len(sizes) != len(strides) or min((*sizes, *strides, storage_offset), default=0) < 0:
-            raise ShapeError(
-                f"as_strided: size {sizes}, stride {strides} and offset {storage_offset} must be "
-                "of "
-                f"equal length and not negative."
-            )
-        if 0 not in sizes and reach >= total:
-            raise ShapeError(
-                f"as_strided: size {sizes}, stride {strides} and offset {storage_offset} reach "
-                "element "
-                f"{reach} of a tensor of {total}."
-            )
-        flat = Move(RESHAPE, (total,))
-        return moved(ctx, x, (flat, Move(AS_STRIDED, (sizes, strides, storage_offset))))

@@ -113,13 +113,16 @@ def _padded_with_itself(x: Any, amounts: Amounts, mode: str) -> Any:
     if mode == "replicate":
         amounts = tuple(map(_with_an_edge, x.shape, amounts))
     cropped = tuple((min(before, 0), min(after, 0)) for before, after in amounts)
-    if any(amount != (0, 0) for amount in cropped):
+    crops = any(amount != (0, 0) for amount in cropped)
+    # As in PyTorch, what is wrapped around comes from what is left, what is mirrored or repeated
+    # from all there was.
+    if crops and mode == "circular":
         x = PadConstant.apply(x, cropped, 0.0)
     for axis, (before, after) in enumerate(amounts):
         if before > 0 or after > 0:
             parts = _SIDES[mode](x, axis, max(before, 0), max(after, 0))
             x = Cat.forward([part for part in parts if part.shape[axis]], axis)
-    return x
+    return PadConstant.apply(x, cropped, 0.0) if crops and mode != "circular" else x
 
 
 def _amounts(shape: tuple[int, ...], given: Any) -> Amounts:

@@ -282,11 +282,50 @@ class Contiguous:
         return x if is_contiguous(x.layout) else x.clone()
 
 
+@op(method="sum_to_size", composite=True)
+class SumToSize:
+    """`x` summed over what broadcasting to its shape would have repeated: of the given sizes."""
+
+    @staticmethod
+    def forward(x: Any, *size: Ints) -> Any:
+        target = sizes_of("sum_to_size", size)
+        new = len(x.shape) - len(target)
+        if new < 0 or any(s not in (1, x.shape[new + i]) for i, s in enumerate(target)):
+            raise BroadcastError(
+                f"sum_to_size: {target} is not expandable to {x.shape}; only axes of size 1 are."
+            )
+        if target == x.shape:
+            return x
+        axes = [*range(new), *[new + i for i, s in enumerate(target) if s != x.shape[new + i]]]
+        return x.sum(axes).reshape(target) if axes else x
+
+
+@op(method="is_same_size", gradient=False, composite=True)
+class IsSameSize:
+    """Whether `x` and `other` have one shape."""
+
+    @staticmethod
+    def forward(x: Any, other: Any) -> bool:
+        return x.shape == other.shape
+
+
+@op(function="broadcast_shapes", gradient=False, composite=True)
+class BroadcastShapes:
+    """The shape that all shapes (tuples, or ints for one axis) broadcast to."""
+
+    @staticmethod
+    def forward(*shapes: Ints) -> Shape:
+        given = [sizes_of("broadcast_shapes", (shape,)) for shape in shapes]
+        return broadcast_shapes("broadcast_shapes", *given) if given else ()
+
+
 @op(function="broadcast_tensors", composite=True)
 class BroadcastTensors:
     """All tensors expanded to their common shape."""
 
     @staticmethod
     def forward(*tensors: Any) -> Any:
+        if len(tensors) == 1 and isinstance(tensors[0], list | tuple):
+            tensors = tuple(tensors[0])
         shape = broadcast_shapes("broadcast_tensors", *[tensor.shape for tensor in tensors])
         return tuple(tensor.expand(shape) for tensor in tensors)
