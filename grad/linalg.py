@@ -30,9 +30,9 @@ from grad.ops.promotion import wrap
 from grad.ops.systems import det, inv, matrix_exp, slogdet, solve, solve_triangular
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "det", "eigh", "eigvalsh", "inv", "inv_ex", "lstsq",
-    "lu", "lu_factor", "lu_solve", "matrix_exp", "matrix_rank", "pinv", "qr", "slogdet", "solve",
-    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
+    "LinAlgError", "cholesky", "cholesky_ex", "det", "diagonal", "eigh", "eigvalsh", "inv",
+    "inv_ex", "lstsq", "lu", "lu_factor", "lu_solve", "matrix_exp", "matrix_rank", "pinv", "qr",
+    "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
 ]  # fmt: skip
 
 
@@ -55,6 +55,11 @@ class InvExResult(NamedTuple):
 
     inverse: Any
     info: Any
+
+
+def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """The diagonals of a stack of matrices, as a last axis: a view."""
+    return A.diagonal(offset, dim1, dim2)
 
 
 def lu_factor(A: Any, *, pivot: bool = True) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grad.dtype import dtypes
-from grad.errors import ArgumentError, DTypeError, ShapeError
+from grad.errors import ArgumentError, DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import broadcast_shapes, reshape
 from grad.ops.bounds import within
 from grad.ops.index import Put, Take
@@ -70,7 +70,7 @@ class PutFlat:
             )
         positions = _positions("put", x, index)
         if math.prod(source.shape) != positions.shape[0]:
-            raise ShapeError(
+            raise IndexOutOfRangeError(
                 f"put: there are {positions.shape[0]} positions and {math.prod(source.shape)} "
                 f"elements of the source; needs one for each."
             )
@@ -140,6 +140,7 @@ class UnravelIndex:
         sizes = sizes_of("unravel_index", (shape,))
         if min(sizes, default=0) < 0:
             raise ArgumentError(f"unravel_index: sizes cannot be negative, got {sizes}.")
+        indices = indices.to(dtypes.int64)
         found, step = [], math.prod(sizes)
         for size in sizes:
             step = step // size if size else 1

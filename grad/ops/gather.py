@@ -28,6 +28,7 @@ from grad.graph.node import (
 from grad.graph.primitives import EQ
 from grad.ops.axes import normal_axis
 from grad.ops.bounds import index_range, within
+from grad.ops.choose import chosen
 from grad.ops.index import Put
 from grad.ops.index_plan import from_the_front
 from grad.ops.movement import Place
@@ -329,15 +330,15 @@ class IndexSelect(Function):
 
 @op(method="take_along_dim", dtypes=ALL, composite=True)
 class TakeAlongDim(Function):
-    """`gather`, but the other axes of x and the index broadcast; without `dim`, of both
-    flattened.
+    """`gather`, but the other axes of x and the index broadcast, and negative numbers count from
+    the end; without `dim`, of both flattened.
     """
 
     @staticmethod
     def forward(x: Any, indices: Any, dim: int | None = None) -> Any:
         _require_index("take_along_dim", indices)
         if dim is None:
-            return Gather.apply(x.reshape(-1), 0, indices.reshape(-1))
+            return TakeAlongDim.forward(x.reshape(-1), indices.reshape(-1), 0)
         axis = normal_axis("take_along_dim", dim, len(x.shape))
         _require_same_rank("take_along_dim", x, indices)
         lines, wanted = list(x.shape), list(indices.shape)
@@ -345,7 +346,10 @@ class TakeAlongDim(Function):
         shape = list(broadcast_shapes("take_along_dim", tuple(lines), tuple(wanted)))
         source = (*shape[:axis], x.shape[axis], *shape[axis + 1 :])
         target = (*shape[:axis], indices.shape[axis], *shape[axis + 1 :])
-        return Gather.apply(x.expand(source), axis, indices.expand(target))
+        if not x.shape:
+            return TakeAlongDim.forward(x.reshape(1), indices.reshape(1), 0).reshape(())
+        found = expand(from_the_front(indices, axis, x.shape[axis]), target)
+        return chosen(x.expand(source), axis, x._wrap(found))
 
 
 @op(function="one_hot", gradient=False)

@@ -164,6 +164,10 @@ def put(x: Any, index: Index, value: Any, how: str) -> None:
         overwrite("__setitem__", view, value)
         return
     check_writable("__setitem__", view)
+    if not plan.indices:
+        added = view + (value.to(x.dtype) if isinstance(value, Variable) else value)
+        write(view, fitted_shape("index_put_", view, added))
+        return
     flat = flat_form(plan)
     if not isinstance(value, Variable):
         value = x.detach().new_full((), value)

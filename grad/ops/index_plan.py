@@ -59,6 +59,8 @@ def parse(shape: Shape, index: Index) -> Plan:
             sizes.append(1)
             continue
         size = shape[axis]
+        if isinstance(item, _FromMask):
+            item.check(axis, shape)
         if isinstance(item, slice):
             ranges.append(_range(item, size))
             sizes.append(ranges[-1][2])
@@ -92,8 +94,6 @@ def _items(shape: Shape, index: Index) -> list[Any]:
             parts = _parts(item)
             used += sum(1 for part in parts if _takes_axis(part))
             items.extend(parts)
-            if isinstance(parts[0], _FromMask):
-                _check_mask(parts[0].mask_shape, shape, used, len(parts), item)
     missing = len(shape) - used
     if missing < 0:
         raise IndexOutOfRangeError(
@@ -120,21 +120,20 @@ def _numbers_in_place(items: list[Any]) -> list[Any]:
 
 
 class _FromMask:
-    """The positions that one axis of a mask leads to."""
+    """The positions that one axis, of size `size`, of a mask leads to."""
 
-    __slots__ = ("mask_shape", "positions")
+    __slots__ = ("mask_shape", "positions", "size")
 
-    def __init__(self, positions: np.ndarray, mask_shape: Shape) -> None:
-        self.positions, self.mask_shape = positions, mask_shape
+    def __init__(self, positions: np.ndarray, size: int, mask_shape: Shape) -> None:
+        self.positions, self.size, self.mask_shape = positions, size, mask_shape
 
-
-def _check_mask(mask_shape: Shape, shape: Shape, used: int, rank: int, item: Any) -> None:
-    # Exact when no ellipsis stands before it; the bounds of the positions are checked in any case.
-    if rank > len(shape) or (used == rank and mask_shape != shape[:rank]):
-        raise IndexOutOfRangeError(
-            f"a mask of shape {mask_shape} does not fit the axes of a tensor of shape {shape}; the "
-            f"sizes must be equal."
-        )
+    def check(self, axis: int, shape: Shape) -> None:
+        if self.size != shape[axis]:
+            raise IndexOutOfRangeError(
+                f"a mask of shape {self.mask_shape} does not fit the axes of a tensor of shape "
+                f"{shape}: along axis {axis} there are {self.size} truth values for {shape[axis]} "
+                "elements."
+            )
 
 
 def _takes_axis(item: Any) -> bool:
@@ -178,7 +177,7 @@ def _array_parts(array: np.ndarray) -> list[Any]:
             return [np.bool_(array)]
         # By way of flat positions, which NumPy finds several times as fast.
         found = np.unravel_index(np.flatnonzero(array), array.shape)
-        return [_FromMask(positions, array.shape) for positions in found]
+        return [_FromMask(*pair, array.shape) for pair in zip(found, array.shape)]
     if array.dtype.kind not in "iu":
         raise IndexOutOfRangeError(
             f"an index array must hold integers or truth values, not {array.dtype}; use .long()."

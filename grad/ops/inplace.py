@@ -17,9 +17,10 @@ from grad.autograd.modes import mode
 from grad.autograd.variable import Variable, gradient_edge
 from grad.engine import realize, settle
 from grad.engine.recording import recording
-from grad.errors import BroadcastError, DTypeError, InplaceError
+from grad.errors import BroadcastError, DTypeError, InplaceError, ShapeError
 from grad.graph.movement import Move
 from grad.graph.node import PENDING_LIMIT, Node, cast, constant, expand, update
+from grad.graph.primitives import AFFINE
 from grad.graph.storage import Storage, write_through
 from grad.ops.promotion import element
 from grad.ops.registry import ALL, Op, op
@@ -194,6 +195,43 @@ class FillIn:
     @staticmethod
     def forward(x: Any, value: Any) -> Any:
         overwrite("fill_", x, value)
+        return x
+
+
+@op(function="fill", dtypes=ALL, composite=True)
+class Fill:
+    """A tensor like `x` with one number (or the 0-dimensional tensor `value`) everywhere."""
+
+    @staticmethod
+    def forward(x: Any, value: Any) -> Any:
+        return FillIn.forward(x.clone(), value)
+
+
+@op(method="fill_diagonal_", function=False, dtypes=ALL, composite=True)
+class FillDiagonalIn:
+    """Write one number to the main diagonal; returns `x`.
+
+    With `wrap`, a tall matrix gets another diagonal below, and so on, each after an empty row. A
+    tensor of more than 2 dimensions must have equal sizes.
+    """
+
+    @staticmethod
+    def forward(x: Any, fill_value: Any, wrap: bool = False) -> Any:
+        shape = x.shape
+        if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+            raise ShapeError(
+                f"fill_diagonal_: needs a matrix, or more dimensions of one size, got {shape}."
+            )
+        check_writable("fill_diagonal_", x)
+        if 0 in shape:
+            return x
+        rows = shape[0] if wrap and len(shape) == 2 else min(shape)
+        for start in range(0, rows, shape[-1] + 1):
+            part = x.narrow(0, start, min(shape[-1], shape[0] - start))
+            count = min(part.shape)
+            steps = tuple((0, (1,)) for _ in shape)
+            view = part._through((Move(AFFINE, ((count,), steps)),))
+            overwrite("fill_diagonal_", view, fill_value)
         return x
 
 

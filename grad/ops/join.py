@@ -264,9 +264,15 @@ class Roll:
     @staticmethod
     def forward(x: Any, shifts: Any, dims: Any = None) -> Any:
         if dims is None or dims == ():
+            if len(sizes_of("roll", (shifts,))) != 1:
+                raise ShapeError(f"roll: shifts {shifts} need as many dims.")
             return Roll.forward(x.reshape(-1), shifts, 0).reshape(x.shape)
-        pairs = zip(sizes_of("roll", (shifts,)), sizes_of("roll", (dims,)), strict=True)
-        for shift, dim in pairs:
+        steps, axes = sizes_of("roll", (shifts,)), sizes_of("roll", (dims,))
+        if len(steps) != len(axes):
+            raise ShapeError(
+                f"roll: there are {len(steps)} shifts for {len(axes)} dims; give one for each."
+            )
+        for shift, dim in zip(steps, axes):
             axis = normal_axis("roll", dim, len(x.shape))
             size = x.shape[axis]
             cut = -shift % size if size else 0

@@ -158,6 +158,10 @@ def test_take_along_dim_broadcasts() -> None:
         x.take_along_dim(grad.tensor(row), dim=0).numpy(), np.take_along_axis(X, row, 0)
     )
     assert x.take_along_dim(grad.tensor([11])).item() == X[2, 3]
+    assert x.take_along_dim(grad.tensor([[-4]]), 1).tolist() == X[:, :1].tolist()
+    for outside in (4, -5):
+        with pytest.raises(IndexOutOfRangeError, match=rf"{outside} .*size 4"):
+            x.take_along_dim(grad.tensor([[outside]]), 1)
 
 
 def test_one_hot() -> None:
@@ -204,7 +208,6 @@ OUTSIDE: dict[str, Call] = {
     "index_select": lambda x, index: x.index_select(1, index[0]),
     "index_add": lambda x, index: x.index_add(1, index[0], x[:, :1]),
     "index_copy": lambda x, index: x.index_copy(1, index[0], x[:, :1]),
-    "take_along_dim": lambda x, index: x.take_along_dim(index, 1),
     "one_hot": lambda x, index: grad.one_hot(index, 4),
 }
 

@@ -82,7 +82,7 @@ def foresee(
         return None
     row_bytes = sum(row.nbytes for row in rows.values())
     statements = tuple(s for value, s in made.items() if value in names)
-    return Foresight(max(AHEAD_BYTES // row_bytes, 1), statements, tuple(rows.values()))
+    return Foresight(max(AHEAD_BYTES // max(row_bytes, 1), 1), statements, tuple(rows.values()))
 
 
 def _named_rows(loop: Loop, parameters: Mapping[int, Parameter]) -> Iterator[NamedRow]:
