@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,7 +84,7 @@ class Failure(NamedTuple):
 
     shapes: tuple[Shape, ...]
     args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}  # noqa: RUF012  only read
+    kwargs: Mapping[str, Any] = MappingProxyType({})
     error: type[Exception] = ShapeError
     match: str = ""
     dtype: DType = dtypes.float32
