@@ -21,8 +21,8 @@ KINDS = ("int", "slice", "slice", "new", "tensor", "tensor", "list", "mask", "el
 
 
 def random_slice(choose: random.Random, size: int) -> slice:
-    ends = [choose.choice([None, choose.randint(-size - 1, size + 1)]) for _ in range(2)]
-    return slice(*ends, choose.choice([None, 1, 2, 3]))
+    first, last = (choose.choice([None, choose.randint(-size - 1, size + 1)]) for _ in range(2))
+    return slice(first, last, choose.choice([None, 1, 2, 3]))
 
 
 def random_item(
