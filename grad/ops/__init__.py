@@ -14,6 +14,7 @@ from grad.ops import (  # noqa: F401
     choose,
     clipped,
     comparison,
+    contraction,
     convert,
     convolution,
     convolution_reference,

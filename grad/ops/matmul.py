@@ -35,7 +35,7 @@ from grad.ops.samples import operands
 Shape = tuple[int, ...]
 
 
-def _require_matching(name: str, *tensors: Any) -> None:
+def require_matching(name: str, *tensors: Any) -> None:
     """All are tensors of one type that is not bool."""
     for tensor in tensors:
         if not is_tensor(tensor):
@@ -139,7 +139,7 @@ class MatMul(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, y: Any) -> Any:
-        _require_matching("matmul", x, y)
+        require_matching("matmul", x, y)
         _check_shapes(x.shape, y.shape)
         ctx.save_for_backward(x, y)
         return x._wrap(matrix_product(x.node, y.node))
@@ -367,7 +367,7 @@ class Linear(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, weight: Any, bias: Any = None) -> Any:
-        _require_matching("linear", *(t for t in (x, weight, bias) if t is not None))
+        require_matching("linear", *(t for t in (x, weight, bias) if t is not None))
         if len(weight.shape) != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
             raise ShapeError(
                 f"linear: got x {tuple(x.shape)} and weight {tuple(weight.shape)}, needs x "
