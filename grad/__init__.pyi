@@ -515,6 +515,42 @@ def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: _float = ...) -> Tenso
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
     """Linear interpolation ``start + weight * (end - start)``, exactly `end` at weight 1."""
 
+def matmul(x: Any, y: Any) -> Tensor:
+    """Matrix product of 1-D to n-D tensors; leading axes broadcast."""
+
+def mm(x: Any, mat2: Any) -> Tensor:
+    """Product of two matrices."""
+
+def _int_mm(x: Any, mat2: Any) -> Tensor:
+    """Product of two int8 matrices with sums in int32, which is the result's type."""
+
+def bmm(x: Any, mat2: Any) -> Tensor:
+    """Products of two batches of matrices of equal size, which do not broadcast."""
+
+def mv(x: Any, vec: Any) -> Tensor:
+    """Product of a matrix and a vector."""
+
+def dot(x: Any, tensor: Any) -> Tensor:
+    """Inner product of two vectors."""
+
+def vdot(x: Any, tensor: Any) -> Tensor:
+    """Inner product of two vectors."""
+
+def outer(x: Any, vec2: Any) -> Tensor:
+    """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+
+def ger(x: Any, vec2: Any) -> Tensor:
+    """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+
+def linear(x: Any, weight: Any, bias: Any = ...) -> Tensor:
+    """``x @ weight.T + bias``."""
+
+def chain_matmul(*matrices: Any) -> Tensor:
+    """The product of any number of matrices, in the order with the fewest multiplications."""
+
+def matrix_power(x: Any, n: _int) -> Tensor:
+    """Square matrices times themselves, `n` factors in all; of the inverses for negative `n`."""
+
 def relu6(x: Any) -> Tensor:
     """``min(max(x, 0), 6)``."""
 
@@ -587,6 +623,9 @@ def allclose(
 
 def equal(x: Any, y: Any) -> _bool:
     """Whether two tensors have the same shape and elements, as a Python bool."""
+
+def einsum(equation: Any, *operands: Any) -> Tensor:
+    """Sum of products by an equation, such as ``"ij,jk->ik"`` for a matrix product."""
 
 def conv1d(
     x: Any,
@@ -761,6 +800,9 @@ def norm(
 ) -> Tensor:
     """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
 
+def fill(x: Any, value: Any) -> Tensor:
+    """A tensor like `x` with one number (or the 0-dimensional tensor `value`) everywhere."""
+
 def diagonal(x: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
     """The elements of axes `dim1` and `dim2` at which their positions differ by `offset`: a view."""
 
@@ -914,7 +956,7 @@ def index_select(x: Any, dim: _int, index: Any, **numpy_names: Any) -> Tensor:
     """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
 
 def take_along_dim(x: Any, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
-    """`gather`, but the other axes of x and the index broadcast; without `dim`, of both flattened."""
+    """`gather`, but the other axes of x and the index broadcast, and negative numbers count from the end; without `dim`, of both flattened."""
 
 def one_hot(x: Any, num_classes: _int = ...) -> Tensor:
     """int64 with 1 at each class number on a new last axis of size `num_classes` (-1: one more than the largest)."""
@@ -967,39 +1009,6 @@ def logical_xor(x: Any, y: Any) -> Tensor:
 def logical_not(x: Any) -> Tensor:
     """Whether each element is zero."""
 
-def matmul(x: Any, y: Any) -> Tensor:
-    """Matrix product of 1-D to n-D tensors; leading axes broadcast."""
-
-def mm(x: Any, mat2: Any) -> Tensor:
-    """Product of two matrices."""
-
-def _int_mm(x: Any, mat2: Any) -> Tensor:
-    """Product of two int8 matrices with sums in int32, which is the result's type."""
-
-def bmm(x: Any, mat2: Any) -> Tensor:
-    """Products of two batches of matrices of equal size, which do not broadcast."""
-
-def mv(x: Any, vec: Any) -> Tensor:
-    """Product of a matrix and a vector."""
-
-def dot(x: Any, tensor: Any) -> Tensor:
-    """Inner product of two vectors."""
-
-def outer(x: Any, vec2: Any) -> Tensor:
-    """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
-
-def ger(x: Any, vec2: Any) -> Tensor:
-    """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
-
-def addmm(x: Any, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
-    """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x broadcasts."""
-
-def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
-    """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x broadcasts."""
-
-def linear(x: Any, weight: Any, bias: Any = ...) -> Tensor:
-    """``x @ weight.T + bias``."""
-
 def det(x: Any) -> Tensor:
     """The determinants of square matrices."""
 
@@ -1032,6 +1041,21 @@ def qr(x: Any, some: _bool = ...) -> Tensor:
 
 def svd(x: Any, some: _bool = ..., compute_uv: _bool = ...) -> Tensor:
     """``x = U @ diag(S) @ V.mT``; unlike `linalg.svd` it gives V, and reduced matrices if `some`."""
+
+def addmm(x: Any, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x expands to the product."""
+
+def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x expands to the product."""
+
+def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    """``beta * x + alpha * (batch1 @ batch2).sum(0)``; x expands to the sum."""
+
+def addmv(x: Any, mat: Any, vec: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    """``beta * x + alpha * (mat @ vec)``; x expands to the product. Raises as `addmm` does."""
+
+def addr(x: Any, vec1: Any, vec2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+    """``beta * x + alpha * outer(vec1, vec2)``; x expands to the product, types are promoted."""
 
 def permute(x: Any, *dims: Any) -> Tensor:
     """Axes in another order: ``x.permute(2, 0, 1)``."""
@@ -1148,6 +1172,21 @@ def pow(x: Any, exponent: Any) -> Tensor:
 
 def float_power(x: Any, exponent: Any) -> Tensor:
     """``x ** exponent`` in float64, whatever the types."""
+
+def inner(x: Any, other: Any) -> Tensor:
+    """Sums of products over the last axis of both; with a number, the product."""
+
+def tensordot(a: Any, b: Any, dims: Any = ...) -> Tensor:
+    """Sums of products over several axes: the last `dims` of a with the first of b, or two lists."""
+
+def kron(x: Any, other: Any) -> Tensor:
+    """The Kronecker product: every element of x times the whole of `other`, side by side."""
+
+def cross(x: Any, other: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
+    """The vectors of three numbers that stand upright on those of x and `other`, along `dim`."""
+
+def trace(x: Any) -> Tensor:
+    """The sum of the diagonal of a matrix; of integers in int64."""
 
 def sort(
     x: Any, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any

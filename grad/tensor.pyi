@@ -411,6 +411,26 @@ class Tensor(Variable):
         """Linear interpolation ``start + weight * (end - start)``, exactly `end` at weight 1."""
     def lerp_(self, end: Any, weight: Any) -> Tensor:
         """`lerp` in place."""
+    def matmul(self, y: Any) -> Tensor:
+        """Matrix product of 1-D to n-D tensors; leading axes broadcast."""
+    def __matmul__(self, other: Any) -> Tensor: ...
+    def __rmatmul__(self, other: Any) -> Tensor: ...
+    def mm(self, mat2: Any) -> Tensor:
+        """Product of two matrices."""
+    def bmm(self, mat2: Any) -> Tensor:
+        """Products of two batches of matrices of equal size, which do not broadcast."""
+    def mv(self, vec: Any) -> Tensor:
+        """Product of a matrix and a vector."""
+    def dot(self, tensor: Any) -> Tensor:
+        """Inner product of two vectors."""
+    def vdot(self, tensor: Any) -> Tensor:
+        """Inner product of two vectors."""
+    def outer(self, vec2: Any) -> Tensor:
+        """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+    def ger(self, vec2: Any) -> Tensor:
+        """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
+    def matrix_power(self, n: _int) -> Tensor:
+        """Square matrices times themselves, `n` factors in all; of the inverses for negative `n`."""
     def relu6(self) -> Tensor:
         """``min(max(x, 0), 6)``."""
     def hardtanh(self, min_val: _float = ..., max_val: _float = ...) -> Tensor:
@@ -589,6 +609,8 @@ class Tensor(Variable):
         """Write the values of `other`, broadcast and converted; returns `x`."""
     def fill_(self, value: Any) -> Tensor:
         """Write one number everywhere; returns `x`."""
+    def fill_diagonal_(self, fill_value: Any, wrap: _bool = ...) -> Tensor:
+        """Write one number to the main diagonal; returns `x`."""
     def zero_(self) -> Tensor:
         """Write zeros everywhere; returns `x`."""
     def diagonal(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
@@ -741,7 +763,7 @@ class Tensor(Variable):
     def index_select(self, dim: _int, index: Any, **numpy_names: Any) -> Tensor:
         """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
     def take_along_dim(self, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
-        """`gather`, but the other axes of x and the index broadcast; without `dim`, of both flattened."""
+        """`gather`, but the other axes of x and the index broadcast, and negative numbers count from the end; without `dim`, of both flattened."""
     def gcd(self, y: Any) -> Tensor:
         """The greatest common divisor of two integers, from 0 on; of 0 and y it is ``|y|``."""
     def gcd_(self, y: Any) -> Tensor:
@@ -807,34 +829,6 @@ class Tensor(Variable):
         """Whether each element is zero."""
     def logical_not_(self) -> Tensor:
         """`logical_not` in place."""
-    def matmul(self, y: Any) -> Tensor:
-        """Matrix product of 1-D to n-D tensors; leading axes broadcast."""
-    def __matmul__(self, other: Any) -> Tensor: ...
-    def __rmatmul__(self, other: Any) -> Tensor: ...
-    def mm(self, mat2: Any) -> Tensor:
-        """Product of two matrices."""
-    def bmm(self, mat2: Any) -> Tensor:
-        """Products of two batches of matrices of equal size, which do not broadcast."""
-    def mv(self, vec: Any) -> Tensor:
-        """Product of a matrix and a vector."""
-    def dot(self, tensor: Any) -> Tensor:
-        """Inner product of two vectors."""
-    def outer(self, vec2: Any) -> Tensor:
-        """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
-    def ger(self, vec2: Any) -> Tensor:
-        """All products of two vectors: ``out[i, j] = x[i] * vec2[j]``."""
-    def addmm(self, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
-        """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x broadcasts."""
-    def addmm_(self, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
-        """`addmm` in place."""
-    def baddbmm(
-        self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
-    ) -> Tensor:
-        """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x broadcasts."""
-    def baddbmm_(
-        self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
-    ) -> Tensor:
-        """`baddbmm` in place."""
     def det(self) -> Tensor:
         """The determinants of square matrices."""
     def slogdet(self) -> Tensor:
@@ -857,6 +851,34 @@ class Tensor(Variable):
         """``x = Q @ R``; `some` is ``mode="reduced"`` of `linalg.qr`, else "complete"."""
     def svd(self, some: _bool = ..., compute_uv: _bool = ...) -> Tensor:
         """``x = U @ diag(S) @ V.mT``; unlike `linalg.svd` it gives V, and reduced matrices if `some`."""
+    def addmm(self, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x expands to the product."""
+    def addmm_(self, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """`addmm` in place."""
+    def baddbmm(
+        self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
+    ) -> Tensor:
+        """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x expands to the product."""
+    def baddbmm_(
+        self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
+    ) -> Tensor:
+        """`baddbmm` in place."""
+    def addbmm(
+        self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
+    ) -> Tensor:
+        """``beta * x + alpha * (batch1 @ batch2).sum(0)``; x expands to the sum."""
+    def addbmm_(
+        self, batch1: Any, batch2: Any, *, beta: _float = ..., alpha: _float = ...
+    ) -> Tensor:
+        """`addbmm` in place."""
+    def addmv(self, mat: Any, vec: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """``beta * x + alpha * (mat @ vec)``; x expands to the product. Raises as `addmm` does."""
+    def addmv_(self, mat: Any, vec: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """`addmv` in place."""
+    def addr(self, vec1: Any, vec2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """``beta * x + alpha * outer(vec1, vec2)``; x expands to the product, types are promoted."""
+    def addr_(self, vec1: Any, vec2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
+        """`addr` in place."""
     def permute(self, *dims: Any) -> Tensor:
         """Axes in another order: ``x.permute(2, 0, 1)``."""
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
@@ -886,6 +908,14 @@ class Tensor(Variable):
         """``x ** exponent`` in float64, whatever the types."""
     def float_power_(self, exponent: Any) -> Tensor:
         """`float_power` in place, of a float64 tensor."""
+    def inner(self, other: Any) -> Tensor:
+        """Sums of products over the last axis of both; with a number, the product."""
+    def kron(self, other: Any) -> Tensor:
+        """The Kronecker product: every element of x times the whole of `other`, side by side."""
+    def cross(self, other: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
+        """The vectors of three numbers that stand upright on those of x and `other`, along `dim`."""
+    def trace(self) -> Tensor:
+        """The sum of the diagonal of a matrix; of integers in int64."""
     def sort(
         self, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
     ) -> Tensor:

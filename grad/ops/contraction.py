@@ -46,11 +46,17 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What to do: see the module. `order` permutes the last result; None where that is right."""
+    """What to do: see the module.
+
+    Attributes:
+        order: permutes the last result; None where that is right.
+        one_type: whether a step sums products, for which operands have one type.
+    """
 
     alone: tuple[Alone | None, ...]
     steps: tuple[Step, ...]
     order: tuple[int, ...] | None
+    one_type: bool
 
 
 @lru_cache(1024)
@@ -67,7 +73,7 @@ def planned(labels: tuple[str, ...], output: str, shapes: tuple[Shape, ...]) -> 
         summed = tuple([axis for axis, label in enumerate(own) if label not in others])
         terms.append("".join([label for label in own if label in others]))
         alone.append(Alone(path, summed) if path or summed else None)
-    steps = []
+    steps, one_type = [], False
     for first, second in order_of([frozenset(t) for t in terms], frozenset(output), sizes):
         used = {n for step in steps for n in step[:2]} | {first, second}
         needed = {*output}.union(*[t for n, t in enumerate(terms) if n not in used])
@@ -75,10 +81,11 @@ def planned(labels: tuple[str, ...], output: str, shapes: tuple[Shape, ...]) -> 
         last = len(steps) == len(labels) - 2
         wanted = output if last else _natural(a, b, needed)
         extents = [tuple([sizes[label] for label in term]) for term in (a, b)]
-        result = arranged(f"{a},{b}->{wanted}", *extents).labels
-        steps.append(Step(first, second, f"{a},{b}->{result}"))
-        terms.append(result)
-    return Plan(tuple(alone), tuple(steps), order_of_axes(terms[-1], output))
+        how = arranged(f"{a},{b}->{wanted}", *extents)
+        one_type |= how.kind != "multiply"
+        steps.append(Step(first, second, f"{a},{b}->{how.labels}"))
+        terms.append(how.labels)
+    return Plan(tuple(alone), tuple(steps), order_of_axes(terms[-1], output), one_type)
 
 
 def _plan_of_one(path: tuple[Move, ...], own: str, output: str, sizes: dict[str, int]) -> Plan:
@@ -86,10 +93,10 @@ def _plan_of_one(path: tuple[Move, ...], own: str, output: str, sizes: dict[str,
     kept = "".join([label for label in own if label in output])
     order = order_of_axes(kept, output)
     if summed:
-        return Plan((Alone(path, summed),), (), order)
+        return Plan((Alone(path, summed),), (), order, False)
     if order is not None or not path:  # a view of its own, be it of everything
         path = (*path, Move(PERMUTE, order or tuple(range(len(own)))))
-    return Plan((Alone(path, ()),), (), None)
+    return Plan((Alone(path, ()),), (), None, False)
 
 
 def _natural(a: str, b: str, needed: set[str]) -> str:
@@ -164,25 +171,24 @@ def diagonal_path(shape: Sequence[int], first: int, second: int) -> tuple[Move, 
 # -- doing it --------------------------------------------------------------------------------------
 def contracted(plan: Plan, operands: Sequence[Any]) -> Any:
     """What the plan says, of operands of its shapes."""
-    several = len(operands) > 1
     values = []
     for x, alone in zip(operands, plan.alone):
         if alone is not None:
             x = Through.apply(x, alone.path) if alone.path else x
-            x = _summed(x, alone.summed, several) if alone.summed else x
+            x = _summed(x, alone.summed, plan.one_type) if alone.summed else x
         values.append(x)
     for first, second, equation in plan.steps:
         x, y = values[first], values[second]
-        if x.dtype is not y.dtype and arranged(equation, x.shape, y.shape).kind == "multiply":
+        if x.dtype is not y.dtype and not plan.one_type:
             x, y = promote("einsum", x, y)
         values.append(PairProduct.apply(x, y, equation))
     return values[-1] if plan.order is None else values[-1].permute(plan.order)
 
 
-def _summed(x: Any, axes: tuple[int, ...], several: bool) -> Any:
+def _summed(x: Any, axes: tuple[int, ...], one_type: bool) -> Any:
     dims = axes if len(axes) < len(x.shape) else None
-    if several and not x.dtype.is_floating_point:
-        # A sum of integers is int64 by itself, but in their own type inside a product.
+    if one_type and not x.dtype.is_floating_point:
+        # A sum of integers is int64 by itself.
         return Sum.apply(x, dims, dtype=x.dtype)
     return Sum.apply(x, dims)
 

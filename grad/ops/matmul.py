@@ -170,7 +170,8 @@ def _gradients_of_folded(x: Any, y: Any, grad: Any, needs_x: bool, needs_y: bool
     )
 
 
-def _ranked(name: str, ranks: tuple[int, ...], *tensors: Any) -> None:
+def require_ranks(name: str, ranks: tuple[int, ...], *tensors: Any) -> None:
+    """Raise unless these are tensors of these numbers of axes."""
     for tensor, rank in zip(tensors, ranks, strict=True):
         if not is_tensor(tensor):
             raise unsupported(name, tensor)
@@ -195,7 +196,7 @@ class Mm(Function):
 
     @staticmethod
     def forward(x: Any, mat2: Any) -> Any:
-        _ranked("mm", (2, 2), x, mat2)
+        require_ranks("mm", (2, 2), x, mat2)
         return MatMul.apply(x, mat2)
 
 
@@ -216,7 +217,7 @@ class IntMm(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, mat2: Any) -> Any:
-        _ranked("_int_mm", (2, 2), x, mat2)
+        require_ranks("_int_mm", (2, 2), x, mat2)
         if x.dtype is not dtypes.int8 or mat2.dtype is not dtypes.int8:
             raise DTypeError(
                 f"_int_mm: operands are {x.dtype.name} and {mat2.dtype.name}, needs int8 for both; "
@@ -242,7 +243,7 @@ class Bmm(Function):
 
     @staticmethod
     def forward(x: Any, mat2: Any) -> Any:
-        _ranked("bmm", (3, 3), x, mat2)
+        require_ranks("bmm", (3, 3), x, mat2)
         if x.shape[0] != mat2.shape[0]:
             raise ShapeError(
                 f"bmm: batch sizes of {tuple(x.shape)} and {tuple(mat2.shape)} differ; use "
@@ -263,12 +264,13 @@ class Mv(Function):
 
     @staticmethod
     def forward(x: Any, vec: Any) -> Any:
-        _ranked("mv", (2, 1), x, vec)
+        require_ranks("mv", (2, 1), x, vec)
         return MatMul.apply(x, vec)
 
 
 @op(
     method="dot",
+    aliases=("vdot",),
     reference=np.dot,
     samples=operands(((4,), (4,))),
     errors=(Failure(((2, 3), (3,)), match="1-D"),),
@@ -280,9 +282,9 @@ class Dot(Function):
 
     @staticmethod
     def forward(x: Any, tensor: Any) -> Any:
-        _ranked("dot", (1, 1), x, tensor)
-        if x.shape != tensor.shape or x.dtype is not tensor.dtype:
-            return MatMul.apply(x, tensor)  # which says what is wrong
+        require_ranks("dot", (1, 1), x, tensor)
+        require_matching("dot", x, tensor)
+        _check_shapes(x.shape, tensor.shape)
         # No contraction: long vectors are summed in chunks, by all threads.
         return (x * tensor).sum(dtype=x.dtype)
 
@@ -300,49 +302,8 @@ class Outer(Function):
 
     @staticmethod
     def forward(x: Any, vec2: Any) -> Any:
-        _ranked("outer", (1, 1), x, vec2)
+        require_ranks("outer", (1, 1), x, vec2)
         return x.unsqueeze(-1) * vec2
-
-
-_ADDED = {"beta": 0.5, "alpha": 2.0}
-
-
-@op(
-    method="addmm",
-    inplace=True,
-    reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
-    samples=(*operands(((3, 2), (3, 4), (4, 2)), kwargs=_ADDED), *operands(((2,), (3, 4), (4, 2)))),
-    composite=True,
-)
-class Addmm(Function):
-    """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x broadcasts."""
-
-    @staticmethod
-    def forward(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-        _ranked("addmm", (2, 2), mat1, mat2)
-        return _sum_of(x, MatMul.apply(mat1, mat2), beta, alpha)
-
-
-@op(
-    method="baddbmm",
-    inplace=True,
-    reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
-    samples=operands(((2, 3, 2), (2, 3, 4), (2, 4, 2)), kwargs=_ADDED),
-    composite=True,
-)
-class Baddbmm(Function):
-    """``beta * x + alpha * (batch1 @ batch2)`` of batches of matrices; x broadcasts."""
-
-    @staticmethod
-    def forward(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-        return _sum_of(x, Bmm.forward(batch1, batch2), beta, alpha)
-
-
-def _sum_of(x: Any, found: Any, beta: float, alpha: float) -> Any:
-    found = found if alpha == 1 else found * alpha
-    if beta == 0:  # x is ignored, be it NaN
-        return found
-    return (x if beta == 1 else x * beta) + found
 
 
 @op(

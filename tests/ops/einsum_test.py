@@ -126,12 +126,14 @@ def test_one_operand_is_shown_by_a_view() -> None:
 def test_types(dtype: Any) -> None:
     a, b = (np.random.default_rng(n).integers(0, 9, (4, 4)) for n in (0, 1))
     x, y = grad.tensor(a).to(dtype), grad.tensor(b).to(dtype)
-    for equation in ("ij,jk->ik", "ij,ij->i", "ij,kl->i"):
+    for equation in ("ij,jk->ik", "ij,ij->i", "ij,jk->i"):
         found = grad.einsum(equation, x, y)
         assert found.dtype is dtype
         expected = np.einsum(equation, a, b).astype(dtype.numpy)
         np.testing.assert_array_equal(found.numpy(), expected)
-    assert grad.einsum("ij->i", x).dtype is (dtype if dtype.kind == "f" else dtypes.int64)
+    for sums in ("ij->i", "ij,kl->i"):  # of one operand, as x.sum(1)
+        found = grad.einsum(sums, *[x, y][: sums.count(",") + 1])
+        assert found.dtype is (dtype if dtype.kind == "f" else dtypes.int64)
     assert grad.einsum("i,j->ij", x[0], y.double()[0]).dtype is dtypes.float64
 
 
