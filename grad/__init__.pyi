@@ -745,6 +745,12 @@ def unique_consecutive(
 ) -> Tensor:
     """`input` without the elements that repeat the one before, or without such slices along `dim`; computes it."""
 
+def cov(x: Any, *, correction: _int = ..., fweights: Any = ..., aweights: Any = ...) -> Tensor:
+    """The covariances of variables, the rows of x, over observations, its columns."""
+
+def corrcoef(x: Any) -> Tensor:
+    """The correlation coefficients of variables, the rows of x: covariances divided by both standard deviations, from -1 to 1."""
+
 def var(
     x: Any,
     dim: Any = ...,
@@ -789,17 +795,6 @@ def std_mean(
 ) -> Tensor:
     """The pair of `std` and `mean` over `dim`."""
 
-def norm(
-    x: Any,
-    p: Any = ...,
-    dim: Any = ...,
-    keepdim: _bool = ...,
-    *,
-    dtype: Any = ...,
-    **numpy_names: Any,
-) -> Tensor:
-    """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
-
 def fill(x: Any, value: Any) -> Tensor:
     """A tensor like `x` with one number (or the 0-dimensional tensor `value`) everywhere."""
 
@@ -842,6 +837,42 @@ def cumulative_trapezoid(
     y: Any, x: Any = ..., *, dx: _float = ..., dim: _int = ..., **numpy_names: Any
 ) -> Tensor:
     """The integrals up to each sample but the first; see `trapezoid`."""
+
+def norm(
+    x: Any,
+    p: Any = ...,
+    dim: Any = ...,
+    keepdim: _bool = ...,
+    *,
+    dtype: Any = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros), "fro" (2) or "nuc" (the sum of singular values, of two axes)."""
+
+def renorm(x: Any, p: _float, dim: _int, maxnorm: _float, **numpy_names: Any) -> Tensor:
+    """`x` with each part along `dim` scaled so that its p-norm is `maxnorm` at most."""
+
+def dist(x: Any, other: Any, p: _float = ...) -> Tensor:
+    """The p-norm of ``x - other``, one number."""
+
+def pairwise_distance(
+    x1: Any, x2: Any, p: _float = ..., eps: _float = ..., keepdim: _bool = ..., **numpy_names: Any
+) -> Tensor:
+    """The p-norm of ``x1 - x2 + eps`` along the last axis."""
+
+def cosine_similarity(
+    x1: Any, x2: Any, dim: _int = ..., eps: _float = ..., **numpy_names: Any
+) -> Tensor:
+    """``sum(x1 * x2) / (|x1| * |x2|)`` along `dim`, of lengths that count as `eps` at least."""
+
+def cdist(x1: Any, x2: Any, p: _float = ..., compute_mode: str = ...) -> Tensor:
+    """The p-norm of the differences of each vector of x1 to each of x2."""
+
+def pdist(x: Any, p: _float = ...) -> Tensor:
+    """The p-norms of the differences of all pairs of rows i < j, ordered by i, then j."""
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = ...) -> Tensor:
+    """``x1 @ weight[o] @ x2 + bias[o]`` for each o."""
 
 def xlogy(x: Any, y: Any) -> Tensor:
     """``x * log(y)``, and 0 where x is 0 unless y is NaN."""

@@ -555,6 +555,10 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """`input` without the elements that repeat the one before, or without such slices along `dim`; computes it."""
+    def cov(self, *, correction: _int = ..., fweights: Any = ..., aweights: Any = ...) -> Tensor:
+        """The covariances of variables, the rows of x, over observations, its columns."""
+    def corrcoef(self) -> Tensor:
+        """The correlation coefficients of variables, the rows of x: covariances divided by both standard deviations, from -1 to 1."""
     def var(
         self,
         dim: Any = ...,
@@ -595,16 +599,6 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """The pair of `std` and `mean` over `dim`."""
-    def norm(
-        self,
-        p: Any = ...,
-        dim: Any = ...,
-        keepdim: _bool = ...,
-        *,
-        dtype: Any = ...,
-        **numpy_names: Any,
-    ) -> Tensor:
-        """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros) or "fro" (2)."""
     def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
         """Write the values of `other`, broadcast and converted; returns `x`."""
     def fill_(self, value: Any) -> Tensor:
@@ -634,6 +628,22 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """Each element less the one before it along `dim`, `n` times over; bool: whether they differ."""
+    def norm(
+        self,
+        p: Any = ...,
+        dim: Any = ...,
+        keepdim: _bool = ...,
+        *,
+        dtype: Any = ...,
+        **numpy_names: Any,
+    ) -> Tensor:
+        """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts nonzeros), "fro" (2) or "nuc" (the sum of singular values, of two axes)."""
+    def renorm(self, p: _float, dim: _int, maxnorm: _float, **numpy_names: Any) -> Tensor:
+        """`x` with each part along `dim` scaled so that its p-norm is `maxnorm` at most."""
+    def renorm_(self, p: _float, dim: _int, maxnorm: _float, **numpy_names: Any) -> Tensor:
+        """`renorm` in place."""
+    def dist(self, other: Any, p: _float = ...) -> Tensor:
+        """The p-norm of ``x - other``, one number."""
     def xlogy(self, y: Any) -> Tensor:
         """``x * log(y)``, and 0 where x is 0 unless y is NaN."""
     def xlogy_(self, y: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Variance, standard deviation and norms over any axes.
+"""Variance and standard deviation over any axes; norms are in `norms.py`.
 
 The variance takes two passes, mean then squared differences, which cannot cancel; both
 fuse into one kernel.
@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
-from grad.dtype import as_dtype
-from grad.errors import ArgumentError
 from grad.graph.node import Node, cast, pointwise, reduce
 from grad.graph.primitives import (
     DIV,
@@ -27,7 +25,7 @@ from grad.ops.axes import Dims, keep_axes, like_operand, normal_axes, reduced_si
 from grad.ops.promotion import accumulation_dtype, number, require_floating
 from grad.ops.reduction import Mean, axes_samples
 from grad.ops.registry import FLOATING, op
-from grad.ops.samples import operands, positive
+from grad.ops.samples import operands
 
 
 def _variance_arguments(
@@ -161,65 +159,3 @@ class StdMean(Function):
         return Std.apply(x, dim, unbiased, keepdim, correction=correction), Mean.apply(
             x, dim, keepdim
         )
-
-
-class EuclideanNorm(Function):
-    """``sqrt(sum(x * x))``, with gradient 0 at 0."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
-        node = cast(x.node, accumulation_dtype(x.dtype))
-        total = pointwise(SQRT, reduce(SUM, pointwise(MUL, node, node), axes))
-        result = x._wrap(keep_axes(cast(total, x.dtype), x.shape, axes, keepdim))
-        ctx.save_for_backward(x, result)
-        ctx.axes = axes
-        return result
-
-    @staticmethod
-    def backward(ctx: Context, grad: Any) -> Any:
-        x, result = ctx.saved_tensors
-        scale = (grad / result).masked_fill(result == 0, 0)
-        return x * like_operand(scale, x.shape, ctx.axes)
-
-
-@op(
-    method="norm",
-    reference=lambda x, p=2, dim=None, keepdim=False: (
-        np.sum(np.abs(x) ** p, axis=dim, keepdims=keepdim) ** (1 / p)
-    ),
-    samples=(
-        *axes_samples(),
-        *operands(((3, 4),), kwargs={"p": 1, "dim": 1}),
-        *operands(((3, 4),), kwargs={"p": 3, "dim": 1}, first=positive),
-    ),
-    dtypes=FLOATING,
-    composite=True,
-)
-class Norm(Function):
-    """Vector norm ``sum(|x| ** p) ** (1 / p)`` over `dim`; `p` may be infinite, 0 (counts
-    nonzeros) or "fro" (2).
-    """
-
-    @staticmethod
-    def forward(
-        x: Any, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
-    ) -> Any:
-        if dtype is not None:
-            x = x.to(as_dtype(dtype))
-        require_floating("norm", x.dtype)
-        if p == "fro" or p == 2 or p is None:
-            return EuclideanNorm.apply(x, normal_axes("norm", dim, len(x.shape)), keepdim)
-        if not isinstance(p, int | float):
-            raise ArgumentError(f"norm: p={p!r}; use a number, math.inf or 'fro'.")
-        if p == math.inf:
-            return x.abs().amax(dim, keepdim)
-        if p == -math.inf:
-            return x.abs().amin(dim, keepdim)
-        if p == 0:
-            return (x != 0).sum(dim, keepdim).to(x.dtype)
-        if p == 1:
-            return x.abs().sum(dim, keepdim)
-        total = (x.abs() ** p).sum(dim, keepdim)
-        # The root has an infinite slope at 0; the gradient there is 0, as of the other norms.
-        nothing = total == 0
-        return (total.masked_fill(nothing, 1) ** (1 / p)).masked_fill(nothing, 0)
