@@ -2,7 +2,7 @@
 
 Factorizations and solvers are LAPACK's, with gradients of our own; matrices come in stacks, along
 all axes but the last two. What is not made of others here is in `grad/ops`: factorizations.py,
-systems.py, least_squares.py.
+systems.py, least_squares.py, chains.py, products.py, norms.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import math
 from typing import Any, NamedTuple
 
 from grad.dtype import dtypes
-from grad.errors import LinAlgError, ShapeError
+from grad.errors import ArgumentError, DTypeError, LinAlgError, ShapeError
+from grad.ops import chains, norms, products, vandermonde
 from grad.ops.factorizations import (
     LU,
     cholesky,
@@ -30,9 +31,11 @@ from grad.ops.promotion import wrap
 from grad.ops.systems import det, inv, matrix_exp, slogdet, solve, solve_triangular
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "det", "diagonal", "eigh", "eigvalsh", "inv",
-    "inv_ex", "lstsq", "lu", "lu_factor", "lu_solve", "matrix_exp", "matrix_rank", "pinv", "qr",
-    "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
+    "LinAlgError", "cholesky", "cholesky_ex", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
+    "inv_ex", "lstsq", "lu", "lu_factor", "lu_solve", "matmul", "matrix_exp", "matrix_norm",
+    "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve",
+    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
+    "vector_norm",
 ]  # fmt: skip
 
 
@@ -55,11 +58,6 @@ class InvExResult(NamedTuple):
 
     inverse: Any
     info: Any
-
-
-def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
-    """The diagonals of a stack of matrices, as a last axis: a view."""
-    return A.diagonal(offset, dim1, dim2)
 
 
 def lu_factor(A: Any, *, pivot: bool = True) -> Any:
@@ -134,3 +132,131 @@ def tensorsolve(A: Any, B: Any, dims: Any = None) -> Any:
             f"{tuple(A.shape)} and {tuple(B.shape)}."
         )
     return solve(A.reshape(math.prod(B.shape), -1), B.reshape(-1)).reshape(rest)
+
+
+# -- products --------------------------------------------------------------------------------------
+def matmul(input: Any, other: Any) -> Any:
+    """The product of matrices or vectors, ``input @ other``."""
+    return input.matmul(other)
+
+
+def multi_dot(tensors: Any) -> Any:
+    """The product of two or more matrices, in the order with the fewest multiplications.
+
+    Args:
+        tensors: matrices; the first and the last may be vectors, a row and a column.
+
+    Raises:
+        ShapeError: they do not fit. DTypeError: their types differ.
+
+    Example:
+        >>> grad.linalg.multi_dot([grad.ones(2, 3), grad.ones(3, 4), grad.ones(4)]).shape
+        (2,)
+    """
+    return chains.multi_dot(tensors)
+
+
+def matrix_power(A: Any, n: int) -> Any:
+    """Square matrices times themselves, `n` factors in all; of the inverses for negative `n`."""
+    return A.matrix_power(n)
+
+
+def vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
+    """Inner products of vectors that lie along `dim`; other axes broadcast.
+
+    Example:
+        >>> grad.linalg.vecdot(grad.ones(2, 3), grad.ones(3)).tolist()
+        [3.0, 3.0]
+    """
+    return products.vector_products(x, y, dim)
+
+
+def cross(input: Any, other: Any, *, dim: int = -1) -> Any:
+    """Cross products of vectors of three numbers that lie along `dim`; other axes broadcast."""
+    return products.cross_product("linalg.cross", input, other, dim)
+
+
+def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """The diagonals of matrices as a last axis: a view; see `Tensor.diagonal`."""
+    return A.diagonal(offset, dim1, dim2)
+
+
+def vander(x: Any, *, N: int | None = None) -> Any:
+    """Matrices with the powers 0 to ``N - 1`` of each element of x in a row.
+
+    Shape:
+        ``(..., n)`` gives ``(..., n, N)``; N is n unless given, and 2 at least.
+    """
+    if x.dtype is dtypes.bool:
+        raise DTypeError("linalg.vander: supports floating point and integer tensors, not bool.")
+    if not x.shape:
+        x = x.reshape((1,))
+    count = x.shape[-1] if N is None else N
+    if count <= 1:
+        raise ArgumentError(f"linalg.vander: N must be greater than 1, got {count}.")
+    return vandermonde.powers(x, count)
+
+
+# -- norms -----------------------------------------------------------------------------------------
+def vector_norm(
+    x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Any:
+    """``sum(|x| ** ord) ** (1 / ord)`` over `dim` (an axis, several, or all).
+
+    Args:
+        ord: any number; 0 counts what is not 0, the infinities give the largest and the smallest
+            magnitude.
+        dtype: what x is converted to first.
+
+    Raises:
+        ShapeError: there are no elements, and `ord` is negative or infinite.
+
+    Example:
+        >>> grad.linalg.vector_norm(grad.tensor([3.0, 4.0])).item()
+        5.0
+    """
+    return norms.vector_norm(x, ord, dim, keepdim, dtype=dtype)
+
+
+def matrix_norm(
+    A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Any:
+    """A norm of matrices that lie in the two axes `dim`.
+
+    Args:
+        ord: "fro" is the root of the sum of squares; 1 and inf are the largest sum of magnitudes of
+            a column and of a row, -1 and -inf the smallest; "nuc" is the sum of the singular
+            values, 2 and -2 the largest and the smallest.
+        dtype: what A is converted to first.
+
+    Example:
+        >>> grad.linalg.matrix_norm(grad.tensor([[1.0, -2.0], [3.0, 4.0]]), 1).item()
+        6.0
+    """
+    return norms.matrix_norm(A, ord, dim, keepdim, dtype=dtype)
+
+
+def norm(
+    A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Any:
+    """`matrix_norm` where two axes are meant and an `ord` is given, else `vector_norm`.
+
+    Two axes are meant by a `dim` of two, and by a matrix without `dim`. Without `ord` it is the
+    root of the sum of squares, over `dim` or all axes.
+    """
+    if ord is None:
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+    if dim is None and len(A.shape) not in (1, 2):
+        raise ShapeError(
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
+            f"{len(A.shape)}D."
+        )
+    several = isinstance(dim, list | tuple)
+    if several and len(dim) not in (1, 2):
+        raise ArgumentError(
+            f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dim)}."
+        )
+    matrices = len(A.shape) == 2 if dim is None else several and len(dim) == 2
+    if matrices or isinstance(ord, str):
+        return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+    return vector_norm(A, ord, dim, keepdim, dtype=dtype)

@@ -2,8 +2,8 @@
 
 Read in this order: `parameter.py`, `module.py` (with `hooks.py` and `state.py`), `containers.py`,
 `linear.py`, `convolution.py`, then `functional.py`, which the small modules (`activation.py`,
-`batch_normalization.py`, `dropout.py`, `loss.py`, `normalization.py`, `padding.py`, `pooling.py`,
-`rearranging.py`, `shape.py`) wrap, and `init.py`.
+`batch_normalization.py`, `distance.py`, `dropout.py`, `loss.py`, `normalization.py`, `padding.py`,
+`pooling.py`, `rearranging.py`, `shape.py`) wrap, and `init.py`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ from grad.nn.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from grad.nn.distance import CosineSimilarity, PairwiseDistance
 from grad.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -66,7 +67,7 @@ from grad.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from grad.nn.linear import Embedding, EmbeddingBag, Identity, Linear
+from grad.nn.linear import Bilinear, Embedding, EmbeddingBag, Identity, Linear
 from grad.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -150,6 +151,9 @@ __all__ = [
     "ParameterList",
     # layers
     "Linear",
+    "Bilinear",
+    "CosineSimilarity",
+    "PairwiseDistance",
     "Embedding",
     "EmbeddingBag",
     "Identity",

@@ -115,6 +115,10 @@ from grad.tensor import Tensor
 
 __all__ = [
     "linear",
+    "bilinear",
+    "cosine_similarity",
+    "pairwise_distance",
+    "pdist",
     "embedding",
     "embedding_bag",
     "scaled_dot_product_attention",
@@ -346,6 +350,28 @@ def log_softmax(
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``: input ``(..., in)``, weight ``(out, in)``, bias ``(out,)``."""
     return REGISTRY["linear"](input, weight, bias)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input1 @ weight[o] @ input2 + bias[o]`` for each o: weight ``(out, in1, in2)``."""
+    return REGISTRY["bilinear"](input1, input2, weight, bias)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """``sum(x1 * x2) / (|x1| * |x2|)`` along `dim`, of lengths that count as `eps` at least."""
+    return REGISTRY["cosine_similarity"](x1, x2, dim, eps)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of ``x1 - x2 + eps`` along the last axis."""
+    return REGISTRY["pairwise_distance"](x1, x2, p, eps, keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norms of the differences of all pairs of rows."""
+    return REGISTRY["pdist"](input, p)
 
 
 def scaled_dot_product_attention(

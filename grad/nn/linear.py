@@ -71,6 +71,55 @@ class Linear(Module):
         )
 
 
+class Bilinear(Module):
+    """``y[o] = x1 @ weight[o] @ x2 + bias[o]``.
+
+    Shape:
+        input1 ``(..., in1_features)``, input2 ``(..., in2_features)``, output
+        ``(..., out_features)``.
+
+    Example:
+        >>> Bilinear(20, 30, 40)(Tensor.zeros((128, 20)), Tensor.zeros((128, 30))).shape
+        (128, 40)
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: DType | None = None,
+    ) -> None:
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got {in1_features}")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = Parameter(Tensor.empty(shape, dtype=dtype))
+        self.bias = Parameter(Tensor.empty((out_features,), dtype=dtype)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias from ``U(-k, k)``, ``k = 1 / sqrt(in1_features)``."""
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return functional.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
 class Embedding(Module):
     """A table of vectors, looked up by integer.
 

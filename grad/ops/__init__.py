@@ -85,6 +85,7 @@ from grad.ops import (  # noqa: F401
     strided,
     systems,
     unary,
+    vandermonde,
     view,
     windows,
 )

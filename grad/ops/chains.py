@@ -163,7 +163,9 @@ class MatrixPower(Function):
                 f"are {tuple(x.shape)}."
             )
         if n == 0:
-            return eye(x.shape[-1], dtype=x.dtype).expand(x.shape).clone()
+            unit = eye(x.shape[-1], dtype=x.dtype).expand(x.shape)
+            # With a history, which sends back zeros.
+            return x.masked_fill(unit == unit, 0) + unit if x.requires_grad else unit.clone()
         refuse_bool("matrix_power", x.dtype, instead="x.int().matrix_power(n)")
         if n < 0:
             x, n = inv(x), -n

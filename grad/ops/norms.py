@@ -16,7 +16,7 @@ import numpy as np
 from grad.autograd.function import Context, Function
 from grad.autograd.remembered import remembered
 from grad.dtype import as_dtype
-from grad.errors import ArgumentError, DTypeError, ShapeError
+from grad.errors import ArgumentError, DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import cast, pointwise, reduce
 from grad.graph.primitives import ABS, MUL, NE, POW, SQRT, SUM
 from grad.ops.axes import (
@@ -186,23 +186,24 @@ def matrix_norm(
             f"or -2."
         )
     if ord in _SINGULAR:
-        last = x.movedim(axes, (-2, -1))
-        _require_elements(ord, _SINGULAR[ord], min(last.shape[-2:]), x)
-        found = getattr(svdvals(last), _SINGULAR[ord])(-1)
+        values = svdvals(x.movedim(axes, (-2, -1)))
+        found = _chosen(_SINGULAR[ord], values, -1)
+        found = found.squeeze(-1)
         return _with_axes(found, axes, rank) if keepdim else found
     along, choice = _SUMS[ord]
-    _require_elements(ord, choice, x.shape[axes[1 - along]], x)
-    sums = x.abs().sum(axes[along], keepdim=True)
-    found = getattr(sums, choice)(axes[1 - along], keepdim=True)
+    found = _chosen(choice, x.abs().sum(axes[along], keepdim=True), axes[1 - along])
     return found if keepdim else found.squeeze(axes)
 
 
-def _require_elements(ord: Any, choice: str, size: int, x: Any) -> None:
-    if size == 0 and choice != "sum":
-        raise ShapeError(
-            f"linalg.matrix_norm: the {ord} norm of matrices of shape {tuple(x.shape)} has no "
-            f"identity: it is of nothing."
+def _chosen(choice: str, x: Any, axis: int) -> Any:
+    """The sum, largest or smallest of numbers of 0 or more along `axis`, which stays."""
+    if x.shape[axis] == 0 and choice == "amin":
+        raise IndexOutOfRangeError(
+            f"linalg.matrix_norm: Expected dim {axis} to have non-zero size: there is no smallest "
+            f"of nothing."
         )
+    # The largest of nothing is 0, as is the sum.
+    return getattr(x, "sum" if x.shape[axis] == 0 else choice)(axis, keepdim=True)
 
 
 def _with_axes(x: Any, axes: tuple[int, ...], rank: int) -> Any:
@@ -245,6 +246,10 @@ class Norm(Function):
                     f"norm: the nuclear norm is of 2 dimensions, got {tuple(x.shape)}; say dim."
                 )
             return matrix_norm(x, "nuc", (0, 1) if dim is None else dim, keepdim, dtype=dtype)
+        if p == "fro" and isinstance(dim, list | tuple) and len(dim) > 2:
+            raise ArgumentError(
+                f"norm: dim must be one or two axes for p='fro', got {dim}; use p=2."
+            )
         if p == "fro" or p is None:
             p = 2
         if not isinstance(p, int | float):
