@@ -169,11 +169,13 @@ class MatrixPower(Function):
         refuse_bool("matrix_power", x.dtype, instead="x.int().matrix_power(n)")
         if n < 0:
             x, n = inv(x), -n
-        result = None
-        while True:  # n in binary, the squares as they come
+        if n == 1:
+            return x.clone()
+        result: Any = None
+        while n:  # the squares as they come, those that n has in binary
             if n & 1:
                 result = x if result is None else MatMul.apply(result, x)
             n >>= 1
-            if not n:
-                return result.clone() if result is x else result
-            x = MatMul.apply(x, x)
+            if n:
+                x = MatMul.apply(x, x)
+        return result

@@ -225,11 +225,14 @@ def _norm_or_zero(difference: Any, p: float) -> Any:
     return vector_norm(difference, 2.0 if difference.shape[-1] == 0 else p, -1)
 
 
+def _all_pairs(x: np.ndarray, p: float = 2.0) -> Any:
+    first, second = np.triu_indices(len(x), 1)
+    return _p_norm(x[first] - x[second], p, -1)
+
+
 @op(
     function="pdist",
-    reference=lambda x, p=2.0: _p_norm(
-        np.stack([x[i] - x[j] for i in range(len(x)) for j in range(i + 1, len(x))]), p, -1
-    ),
+    reference=_all_pairs,
     samples=(Sample(((4, 3),)), Sample(((3, 2),), (1.5,))),
     errors=(
         Failure(((4,),), match="2D"),

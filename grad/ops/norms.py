@@ -222,7 +222,6 @@ def _with_axes(x: Any, axes: tuple[int, ...], rank: int) -> Any:
         *axes_samples(),
         *operands(((3, 4),), kwargs={"p": 1, "dim": 1}),
         *operands(((3, 4),), kwargs={"p": 3, "dim": 1}, first=positive),
-        *operands(((3, 4),), kwargs={"p": -0.5, "dim": 0}, first=positive),
     ),
     errors=(
         Failure(((2, 3),), ("max",), error=ArgumentError),

@@ -151,14 +151,16 @@ def _aligned(
 ) -> Arrangement:
     """Both operands with the axes of the result, then those that are summed; absent ones are 1."""
     every = (*output, *summed)
-    views = []
-    for labels in (a, b):
+
+    def seen(labels: str) -> View:
         wanted = [label for label in every if label in labels]
         shape = tuple([sizes[label] if label in labels else 1 for label in every])
         same = len(wanted) == len(every)
-        views.append(View(order_of_axes(labels, wanted), None if same else shape, None))
+        return View(order_of_axes(labels, wanted), None if same else shape, None)
+
     axes = tuple(range(len(output), len(every)))
-    return Arrangement("reduce" if summed else "multiply", False, *views, axes, None, output)
+    kind = "reduce" if summed else "multiply"
+    return Arrangement(kind, False, seen(a), seen(b), axes, None, output)
 
 
 def _wide(dtype: DType) -> DType:

@@ -110,8 +110,9 @@ def test_many_points_go_through_a_matrix_product() -> None:
 def test_weighted_covariance() -> None:
     x, often = uniform(3, 5), np.array([1, 0, 2, 3, 1])
     weight = np.abs(uniform(5, seed=1))
+    weights: list[dict[str, Any]] = [{"fweights": often}, {"aweights": weight}]
     for correction in (0, 1, 2):
-        for given in ({"fweights": often}, {"aweights": weight}):
+        for given in weights:
             found = grad.cov(
                 tensor(x), correction=correction, **{k: tensor(v) for k, v in given.items()}
             )
@@ -156,9 +157,10 @@ def test_bilinear_and_distance_modules() -> None:
 
 
 M, V = grad.ones(2, 3), grad.ones(3)
+WORD: Any = "fro"
 ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: linalg.vector_norm(M.int()), DTypeError, "floating"),
-    (lambda: linalg.vector_norm(M, "fro"), DTypeError, "number"),
+    (lambda: linalg.vector_norm(M, WORD), DTypeError, "number"),
     (lambda: linalg.vector_norm(M, dtype=grad.float16), DTypeError, "float16"),
     (lambda: linalg.vector_norm(grad.ones(0), math.inf), ShapeError, "identity"),
     (lambda: linalg.vector_norm(grad.ones(0, 2), -1, 0), ShapeError, "identity"),
