@@ -194,7 +194,7 @@ def package_stub() -> str:
     texts += [
         definition(name, ["input: Tensor", "*arguments: Any", "**options: Any"], "Tensor")
         for name in grad.__all__
-        if name.endswith("_")
+        if name.endswith("_") and not any(f"def {name}(" in text for text in texts)
     ]
     plain = "newaxis: None\nstrided: str\n__version__: str\n__all__: list[str]\n"
     return f"{HEADER}{IMPORTS}\n{plain}\n" + "\n".join(texts) + "\n"

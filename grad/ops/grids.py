@@ -1,6 +1,6 @@
 """Grids and families of tuples: `meshgrid`, `cartesian_prod`, `combinations`, `tril_indices` ...
 
-Also the other rules that make a tensor of few numbers: `logspace`, `vander`.
+Also `logspace`, another rule that makes a tensor of few numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.arrays import node_of
 from grad.ops.creation import creator, finished, linspace
 from grad.ops.index import Take
-from grad.ops.join import Cat, Stack
+from grad.ops.join import Stack
 from grad.ops.promotion import is_tensor, unsupported
 from grad.ops.registry import ALL, Failure, Sample, op
 
@@ -114,41 +114,6 @@ class Combinations:
             return x.new_zeros(0)
         rows = _chosen(x.shape[0], r, with_replacement)
         return Take.apply(x, 0, node_of(rows, dtypes.int64)).reshape(-1, r)
-
-
-@op(
-    function="vander",
-    dtypes=tuple(dtype for dtype in ALL if dtype is not dtypes.bool),
-    composite=True,
-    reference=lambda x, N=None, increasing=False: np.vander(
-        x if x.dtype.kind == "f" else x.astype(np.int64), N, increasing
-    ),
-    samples=[Sample(((3,),), low=-2, high=2), Sample(((3,),), (2, True), low=-2, high=2)],
-    errors=[Failure(((2, 2),), match="vector"), Failure(((3,),), (-1,), error=ArgumentError)],
-)
-class Vandermonde:
-    """A row of powers for each element: ``x**(N-1) ... x, 1``, or the other way if `increasing`.
-
-    `N` is the number of columns, as many as rows unless given.
-    """
-
-    @staticmethod
-    def forward(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-        if len(x.shape) != 1:
-            raise ShapeError(f"vander: needs a vector, got shape {tuple(x.shape)}.")
-        count = x.shape[0] if N is None else N
-        if count < 0:
-            raise ArgumentError(f"vander: N is {N}, it cannot be negative.")
-        if x.dtype.kind != "f":
-            x = x.to(dtypes.int64)
-        rows = x.shape[0]
-        if not count:
-            return x.new_zeros(rows, 0)
-        ones = x.new_ones(rows, 1)
-        if count > 1:
-            repeated = x.unsqueeze(1).expand(rows, count - 1)
-            ones = Cat.forward([ones, repeated], 1).cumprod(1)
-        return ones if increasing else ones.flip(1)
 
 
 def _triangle(name: str, rows: int, columns: int, dtype: Any, kept: Any, options: Any) -> Any:
