@@ -53,13 +53,26 @@ class Let:
     dtype: DType
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Number:
-    """``value = constant``."""
+    """``value = constant``. Kernels are equal if they compute the same: -0.0 is not 0.0, and NaN
+    is NaN.
+    """
 
     value: int
     number: float | int | bool
     dtype: DType
+
+    @property
+    def exact(self) -> tuple[int, str, DType]:
+        """What it is compared by."""
+        return self.value, repr(self.number), self.dtype
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and self.exact == other.exact
+
+    def __hash__(self) -> int:
+        return hash(self.exact)
 
 
 @dataclass(frozen=True, slots=True)

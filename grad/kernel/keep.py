@@ -125,7 +125,7 @@ class _Rows:
             case Test():
                 return ("test", _renamed_guards(s.guards, own))
             case Number():
-                return ("number", s.number, s.dtype)
+                return ("number", repr(s.number), s.dtype)
             case Scalar():
                 return ("scalar", s.parameter)
 

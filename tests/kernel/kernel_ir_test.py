@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import grad
 from grad.dtype import dtypes
 from grad.errors import VerifyError
 from grad.graph.index import Variable, add, const, scale, variable
@@ -171,3 +173,15 @@ def test_prices_grow_with_the_work() -> None:
 def test_jumps_cost_more_than_rows() -> None:
     assert access_cost(x, X) < access_cost(scale(x, 64), X)
     assert access_cost(const(3), X) <= access_cost(x, X)
+
+
+def test_kernels_with_zeros_of_different_signs_are_different() -> None:
+    """Equal kernels share code, and ``x * -0.0`` is not ``x * 0.0``."""
+    numbers = [Number(1, number, dtypes.float32) for number in (0.0, -0.0, math.nan, 1.0, True)]
+    for number in numbers:
+        same = Number(1, number.number, dtypes.float32)
+        assert [other == number for other in numbers] == [other is number for other in numbers]
+        assert same == number and hash(same) == hash(number)
+    x = grad.tensor([1.0, 2.0])
+    for zero in (0.0, -0.0, 0.0):
+        np.testing.assert_array_equal(np.signbit((x * zero).numpy()), [str(zero)[0] == "-"] * 2)
