@@ -898,6 +898,9 @@ def max(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Ten
 def min(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
 
+def aminmax(x: Any, *, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    """The smallest and the largest element, of all or along `dim`."""
+
 def index_put_(x: Any, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
     """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
 
@@ -1404,6 +1407,9 @@ def nan_to_num(
     x: Any, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...
 ) -> Tensor:
     """x with NaN and infinities replaced: by `nan`, and by `posinf`, `neginf` or the largest finite values."""
+
+def logcumsumexp(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
+    """The logarithm of the sum of the exponentials of the elements up to each along `dim`."""
 
 def cumsum(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """Sums of the elements up to each along `dim`; integers and bool are summed in int64."""

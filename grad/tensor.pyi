@@ -664,6 +664,10 @@ class Tensor(Variable):
         """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
     def min(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+    def aminmax(
+        self, *, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any
+    ) -> Tensor:
+        """The smallest and the largest element, of all or along `dim`."""
     def __getitem__(self, index: Any) -> Tensor:
         """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -1097,6 +1101,8 @@ class Tensor(Variable):
         self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...
     ) -> Tensor:
         """`nan_to_num` in place."""
+    def logcumsumexp(self, dim: _int, **numpy_names: Any) -> Tensor:
+        """The logarithm of the sum of the exponentials of the elements up to each along `dim`."""
     def cumsum(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
         """Sums of the elements up to each along `dim`; integers and bool are summed in int64."""
     def cumsum_(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:

@@ -70,6 +70,7 @@ from grad.ops import (  # noqa: F401
     registry,
     resampling,
     rounding,
+    running_logsumexp,
     samples,
     scan,
     scatter_reduce,

@@ -270,3 +270,27 @@ class Min(Function):
     @staticmethod
     def forward(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
         return _extremum(x, dim, keepdim, (Amin, MinAlong, Minimum))
+
+
+class AminmaxResult(NamedTuple):
+    """What `aminmax` gives."""
+
+    min: Any
+    max: Any
+
+
+@op(method="aminmax", dtypes=ALL, composite=True)
+class Aminmax(Function):
+    """The smallest and the largest element, of all or along `dim`.
+
+    Equal ones share the gradient, as with `amin` and `amax`.
+
+    Returns:
+        ``(min, max)``.
+    """
+
+    @staticmethod
+    def forward(x: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
+        if dim is not None:
+            normal_axis("aminmax", dim, len(x.shape))
+        return AminmaxResult(Amin.apply(x, dim, keepdim), Amax.apply(x, dim, keepdim))

@@ -149,7 +149,7 @@ def sorted_positions(node: Node, axis: int, descending: bool = False) -> Node:
             return host(positions_in_order, [key], key.shape, _LONG)
         return _position(host(sort_rows, [packed], packed.shape, _LONG))
 
-    return _along(node, axis, find)
+    return along_rows(node, axis, find)
 
 
 def first_positions(
@@ -165,7 +165,7 @@ def first_positions(
             return host(first_in_order, [key], shape, _LONG)
         return _position(host(smallest_of_rows, [packed], shape, _LONG, in_order))
 
-    return _along(node, axis, find)
+    return along_rows(node, axis, find)
 
 
 def ranked_position(node: Node, axis: int, rank: int) -> Node:
@@ -178,10 +178,10 @@ def ranked_position(node: Node, axis: int, rank: int) -> Node:
             return host(ranked_in_order, [order_key(rows)], shape, _LONG, rank)
         return _position(host(ranked_of_rows, [packed], shape, _LONG, rank))
 
-    return _along(node, axis, find)
+    return along_rows(node, axis, find)
 
 
-def _along(node: Node, axis: int, find: Callable[[Node], Node]) -> Node:
+def along_rows(node: Node, axis: int, find: Callable[[Node], Node]) -> Node:
     """What `find` makes of the lines along `axis` as the rows of a matrix."""
     shape = node.shape
     if 0 in shape:

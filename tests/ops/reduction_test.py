@@ -32,3 +32,23 @@ def test_a_nan_extremum_takes_the_gradient(name: str) -> None:
     x = Tensor([1.0, math.nan, 2.0], requires_grad=True)
     getattr(x, name)().backward()
     assert x.grad.tolist() == [0.0, 1.0, 0.0]
+
+
+def test_aminmax_is_amin_and_amax() -> None:
+    x = Tensor([[3.0, 1.0, 2.0], [5.0, math.nan, 4.0]], requires_grad=True)
+    found = x.aminmax(dim=1, keepdim=True)
+    assert found.min.tolist()[0] == [1.0] and found.max.tolist()[0] == [3.0]
+    assert math.isnan(found.min.tolist()[1][0]) and math.isnan(found.max.tolist()[1][0])
+    whole = x[:1].aminmax()
+    (whole.max - whole.min).backward()
+    assert x.grad.tolist() == [[1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]
+
+
+def test_logcumsumexp_neither_overflows_nor_vanishes() -> None:
+    x = Tensor([-math.inf, -1e4, 1e4, 1e4, math.inf])
+    assert x.logcumsumexp(0).tolist() == pytest.approx(
+        [-math.inf, -1e4, 1e4, 1e4 + math.log(2), math.inf]
+    )
+    y = Tensor([-1000.0, 0.0, 1000.0], requires_grad=True)
+    y.logcumsumexp(0).sum().backward()
+    assert y.grad.tolist() == pytest.approx([1.0, 1.0, 1.0])
