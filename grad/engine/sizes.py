@@ -21,7 +21,7 @@ from grad.engine.plan import Plan
 from grad.errors import GradError
 from grad.graph.assumptions import Assumptions
 from grad.graph.primitives import CONVOLVE_WEIGHT, HOST
-from grad.graph.sizes import concrete, symbol
+from grad.graph.sizes import FixedSizesError, concrete, symbol
 from grad.schedule.program import Walk, program_of
 from grad.schedule.sizes import sized_with, structure_of
 from grad.settings import settings
@@ -176,7 +176,7 @@ def made_template(
     except UNKNOWING as error:
         if settings.verify or settings.debug >= 1:
             print(f"grad: sizes stay fixed: {type(error).__name__}: {error}", file=sys.stderr)
-        if settings.verify:
+        if settings.verify and not isinstance(error, FixedSizesError):
             raise
         return None
     constants = fixed_of(found.values, varying)

@@ -156,9 +156,16 @@ class StandIns(Recorder):
         if self.outer is not None:
             self.outer.again(effect, undo)
 
-    def argument(self, node: Node, number: Number, *, counts: bool = False) -> None:
+    def argument(
+        self,
+        node: Node,
+        number: Number,
+        *,
+        counts: bool = False,
+        undo: Callable[[], Any] | None = None,
+    ) -> None:
         if self.outer is not None:
-            self.outer.argument(node, number, counts=counts)
+            self.outer.argument(node, number, counts=counts, undo=undo)
 
     def linked(self, function: Any) -> None:
         self.contexts.add(function)

@@ -26,6 +26,7 @@ from grad.graph.node import (
     slice_axes,
 )
 from grad.graph.primitives import (
+    AFFINE,
     AS_STRIDED,
     BARRIER,
     EXPAND,
@@ -137,6 +138,14 @@ def _as_strided(node: Node, given: Batched) -> Node:
     return as_strided(flat, (given.size, *shape), (length, *strides), offset)
 
 
+def _affine(node: Node, given: Batched) -> Node:
+    shape, rows = node.arg
+    shape = (given.size, *shape)
+    along = (0, (1, *[0] * len(node.shape)))
+    rows = (along, *[(start, (0, *steps)) for start, steps in rows])
+    return Node(AFFINE, given.sources, (shape, rows), shape, node.dtype)
+
+
 def _barrier(node: Node, given: Batched) -> Node:
     first, *others = given.sources
     first = expanded(first, given.batched[0], given.size)
@@ -151,6 +160,7 @@ RULES: dict[Primitive, Rule] = {
     SLICE: _slice,
     PAD: _pad,
     AS_STRIDED: _as_strided,
+    AFFINE: _affine,
     BARRIER: _barrier,
     **NAMED_RULES,
 }

@@ -18,7 +18,12 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
+from grad.errors import CompileError
 from grad.graph.assumptions import Assumptions, Floor, Monomial, Symbol, Terms, evaluated
+
+
+class FixedSizesError(CompileError):
+    """Raised by planning that needs to know sizes: they stay fixed, then."""
 
 
 def symbol(assumptions: Assumptions, example: int, low: int, high: int) -> int:

@@ -19,7 +19,7 @@ from grad.errors import CompileError
 from grad.graph.index import Index, Variable, add, const, floordiv, mod, scale, variable
 from grad.graph.positions import Guard, Position, flatten, needed, unflatten
 from grad.graph.primitives import ADD, WHERE
-from grad.graph.sizes import is_fixed
+from grad.graph.sizes import FixedSizesError, is_fixed
 from grad.graph.windows import AXES, Geometry, Shape, geometry
 from grad.kernel.ir import (
     Statement,
@@ -193,7 +193,7 @@ def lower_convolution(program: Program, group: Group, in_memory: Container[int])
     image_shape, weight_shape = (program.entries[source].shape for source in entry.src)
     g = geometry(image_shape, weight_shape[0], weight_shape[2:], entry.shape[2:], entry.arg)
     if not all(map(is_fixed, (*g.image, *g.out, *g.kernel, g.channels, g.filters, g.groups))):
-        raise CompileError("convolution: all sizes but the number of images must be fixed.")
+        raise FixedSizesError("convolution: all sizes but the number of images must be fixed.")
     if not _has_statement(g):
         return plain(program, group, in_memory, g)
     writer = Writer(program, in_memory)

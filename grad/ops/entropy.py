@@ -10,7 +10,14 @@ import numpy as np
 from grad.autograd.function import Context, Function
 from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import AND, EQ, LOG, LOG1P, LT, MUL, NEG, WHERE, Primitive
-from grad.ops.promotion import accumulation_dtype, floating, floating_pair, number, wrap
+from grad.ops.promotion import (
+    accumulation_dtype,
+    floating,
+    floating_pair,
+    is_tensor,
+    number,
+    wrap,
+)
 from grad.ops.registry import FLOATING, op
 from grad.ops.samples import between, operands, positive, real
 
@@ -35,8 +42,9 @@ class _Product(Function):
         needs_x, needs_y = ctx.needs_input_grad
         of_x = of_y = None
         if needs_x:
-            logarithm = cls.apply(1.0, y)
-            of_x = grad * logarithm.masked_fill((x == 0) & (y == y), 0)
+            other = y if is_tensor(y) else x.new_full((), y)
+            logarithm = cls.apply(1.0, other)
+            of_x = grad * logarithm.masked_fill((x == 0) & (other == other), 0)
         if needs_y:
             of_y = grad * (x / cls.denominator(y))
         return of_x, of_y
