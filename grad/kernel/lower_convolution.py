@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from grad.dtype import DType, dtypes
-from grad.errors import CompileError
 from grad.graph.index import Index, Variable, add, const, floordiv, mod, scale, variable
 from grad.graph.positions import Guard, Position, flatten, needed, unflatten
 from grad.graph.primitives import ADD, WHERE
@@ -204,7 +203,7 @@ def lower_convolution(program: Program, group: Group, in_memory: Container[int])
         parameter, image = _Parts(program, writer, flat).image(image_number)
     form = _form(flat, entry)
     if form is ConvolutionForm.WINOGRAD and not is_fixed(g.images):
-        raise CompileError("convolution: its tiles are dealt out for a fixed number of images.")
+        raise FixedSizesError("convolution: its tiles are dealt out for a fixed number of images.")
     stored, weight, phases = _Parts(program, writer, flat).weight(weight_number, form)
     variables = result_variables(flat)
     for v in variables:
