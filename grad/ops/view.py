@@ -294,6 +294,8 @@ class SumToSize:
             raise BroadcastError(
                 f"sum_to_size: {target} is not expandable to {x.shape}; only axes of size 1 are."
             )
+        if not target:
+            return x.sum()  # of whole numbers in int64, as in PyTorch
         if target == x.shape:
             return x
         axes = [*range(new), *[new + i for i, s in enumerate(target) if s != x.shape[new + i]]]
