@@ -13,7 +13,7 @@ from typing import Any
 
 from grad.autograd.function import Context, Function
 from grad.dtype import DType, dtypes
-from grad.errors import ArgumentError, DTypeError, ShapeError
+from grad.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from grad.graph.node import Node, cast, constant, expand, pointwise, reshape
 from grad.graph.node import scatter as scattered
 from grad.graph.primitives import (
@@ -30,6 +30,7 @@ from grad.graph.primitives import (
     identity,
 )
 from grad.ops.axes import normal_axis
+from grad.ops.bounds import within
 from grad.ops.gather import Scatter, along, checked_scatter, source_gradient
 from grad.ops.promotion import accumulation_dtype, is_tensor, number, refuse_bool, unsupported
 from grad.ops.registry import ALL, op
@@ -165,11 +166,36 @@ def _of_prod(ctx: Context, grad: Any, x: Any, index: Any, src: Any, result: Any)
     zero = src == 0
     zeros = grad.new_zeros(grad.shape).scatter_add(axis, index, zero.to(grad.dtype))
     # Of several zeros in one place each has the product 0 of the others.
-    alone = zero & (_widened(zeros.gather(axis, index), src.shape) == 1)
+    counts = _widened(zeros.gather(axis, index), src.shape)
+    alone = zero & (counts == 1)
     others = ScatterReduce.apply(x, axis, index, src.masked_fill(alone, 1), "prod", **options)
     without = source_gradient(ctx, index, grad * others)
     divided = source_gradient(ctx, index, grad * result) / src.masked_fill(zero, 1)
-    return own, without.where(alone, divided)
+    return own, OnceOnly.apply(without.where(alone, divided), counts.detach())
+
+
+class OnceOnly(Function):
+    """The gradient `x` of a product, which has none itself where there are several zeros.
+
+    It has one, of course, but the factors are not at hand: each was divided out of the product.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, zeros: Any) -> Any:
+        ctx.save_for_backward(zeros)
+        return x._wrap(x.node)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (zeros,) = ctx.saved_tensors
+        within(zeros.to(dtypes.int64), 0, 2, _several_zeros)
+        return grad, None
+
+
+def _several_zeros(found: int) -> Exception:
+    return GradientError(
+        f"scatter_reduce: a product with {found} factors 0 has a gradient, but no second one here."
+    )
 
 
 def _of_extremum(ctx: Context, grad: Any, x: Any, index: Any, src: Any, result: Any) -> Any:

@@ -283,6 +283,16 @@ def test_values_and_gradients(expression: str) -> None:
             assert_same(found[name], gradient)
 
 
+def test_second_gradient_of_a_product_with_several_zeros_is_refused() -> None:
+    x = grad.tensor([2.0], requires_grad=True)
+    source = grad.tensor([0.0, 0.0], requires_grad=True)
+    product = x.scatter_reduce(0, grad.tensor([0, 0]), source, "prod")
+    (first,) = grad.autograd.grad(product.sum(), source, create_graph=True)
+    assert first.tolist() == [0, 0]
+    with pytest.raises(RuntimeError, match="no second one"):
+        grad.autograd.grad(first.sum(), source)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("expression", REFUSED)
 def test_bad_arguments(expression: str) -> None:
