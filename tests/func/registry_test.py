@@ -12,6 +12,7 @@ import pytest
 
 import grad
 from grad.dtype import dtypes
+from grad.errors import GradientError
 from grad.func import jvp, vmap
 from grad.ops.registry import Op, Sample
 from grad.settings import settings
@@ -22,6 +23,9 @@ pytestmark = pytest.mark.slow
 SIZE = 2
 # The shape of the result depends on the values.
 BY_VALUE = {"bincount", "nonzero", "unique", "unique_consecutive", "masked_select", "argwhere"}
+
+# Their backward takes the logarithm of what arrives: `jvp`, which is made of it, refuses that.
+BACKWARD_ONLY = {"logcumsumexp"}
 
 
 def batch_of(array: Any) -> Any:
@@ -73,7 +77,10 @@ def test_a_batch_is_a_loop(op: Op, sample: Sample) -> None:
                 slopes.append(grad.autograd.grad(sum(smooth), leaves, materialize_grads=True))
         for actual, wanted in zip(*slopes) if slopes else ():
             close(actual, wanted)
-        if slopes:
+        if slopes and op.name in BACKWARD_ONLY:
+            with pytest.raises(GradientError, match="not linear"):
+                _directions(function, items[1])
+        elif slopes:
             _directions(function, items[1])
 
 
