@@ -25,7 +25,7 @@ def values(*shape: int) -> tuple[Tensor, np.ndarray]:
     return grad.tensor(array), array
 
 
-def launched(compute) -> bool:
+def without_a_walk(compute) -> bool:
     """Whether `compute` needed no walk over a graph."""
     walks = []
     walk = cache.walk
@@ -62,12 +62,12 @@ def test_values_are_the_same_however_often(name):
 
 def test_the_second_time_no_graph_is_numbered():
     (x, a), (y, _) = values(3, 4), values(3, 4)
-    assert not launched(lambda: (x + y).numpy())
+    assert not without_a_walk(lambda: (x + y).numpy())
     hits = cache.hits
-    assert launched(lambda: (x + y).numpy())
+    assert without_a_walk(lambda: (x + y).numpy())
     assert cache.hits == hits + 1
     z, c = values(3, 4)
-    assert launched(lambda: np.testing.assert_array_equal((z + x).numpy(), c + a))
+    assert without_a_walk(lambda: np.testing.assert_array_equal((z + x).numpy(), c + a))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_another_number_of_threads_and_another_backend_have_plans_of_their_own()
     finally:
         grad.set_num_threads(before)
     with settings.override(backend="reference"):
-        assert not launched(lambda: np.testing.assert_array_equal((x * x).numpy(), a * a))
+        assert not without_a_walk(lambda: np.testing.assert_array_equal((x * x).numpy(), a * a))
 
 
 def test_an_update_in_place_reaches_its_tensor():
@@ -149,4 +149,4 @@ def test_what_is_kept_is_bounded(monkeypatch):
         part = grad.tensor(a[:size])
         for _ in range(2):
             np.testing.assert_array_equal((part + part).numpy(), a[:size] * 2)
-    assert len(cache.launches) <= 8
+    assert len(cache.shortcuts) <= 8
