@@ -17,8 +17,11 @@ from grad.errors import DTypeError, GradientError
 
 
 def refuse_gradients(name: str, operands: Sequence[Any]) -> None:
-    """Raise if the gradient of one of the operands is wanted."""
-    if mode.enabled and any(isinstance(x, Variable) and x._needs_grad for x in operands):
+    """Raise if the gradient of one of the operands, or of a tensor in a sequence of them, is
+    wanted.
+    """
+    given = [x for part in operands for x in (part if isinstance(part, list | tuple) else (part,))]
+    if mode.enabled and any(isinstance(x, Variable) and x._needs_grad for x in given):
         raise GradientError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             f"but one of the arguments requires grad. Leave out= away, or use grad.no_grad()."

@@ -60,6 +60,8 @@ def test_gradients_are_refused() -> None:
         grad.exp(x, out=out)
     with pytest.raises(GradientError, match="out="):
         grad.where(x > 0, x, out=out, other=0.0)
+    with pytest.raises(GradientError, match="out="):
+        grad.cat([x.detach(), x], out=grad.zeros(4))
     with grad.no_grad():
         grad.exp(x, out=out)
     np.testing.assert_allclose(out.numpy(), np.exp([1.0, 1.0]), rtol=1e-6)
