@@ -624,6 +624,26 @@ def allclose(
 def equal(x: Any, y: Any) -> _bool:
     """Whether two tensors have the same shape and elements, as a Python bool."""
 
+def fill(x: Any, value: Any) -> Tensor:
+    """A tensor like `x` with one number (or the 0-dimensional tensor `value`) everywhere."""
+
+def diagonal(x: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+    """The elements of axes `dim1` and `dim2` at which their positions differ by `offset`: a view."""
+
+def diag_embed(x: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+    """Matrices with the last axis of `x` on the diagonal `offset` and zeros elsewhere."""
+
+def diag(x: Any, diagonal: _int = ...) -> Tensor:
+    """A vector as a square matrix with it on a diagonal; the diagonal of a matrix as a vector."""
+
+def diagflat(x: Any, offset: _int = ...) -> Tensor:
+    """A square matrix with all elements of `x` on a diagonal."""
+
+def diagonal_scatter(
+    x: Any, src: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...
+) -> Tensor:
+    """A copy of `x` with `src` on a diagonal; see `diagonal` for its shape."""
+
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """Sum of products by an equation, such as ``"ij,jk->ik"`` for a matrix product."""
 
@@ -794,26 +814,6 @@ def std_mean(
     **numpy_names: Any,
 ) -> Tensor:
     """The pair of `std` and `mean` over `dim`."""
-
-def fill(x: Any, value: Any) -> Tensor:
-    """A tensor like `x` with one number (or the 0-dimensional tensor `value`) everywhere."""
-
-def diagonal(x: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
-    """The elements of axes `dim1` and `dim2` at which their positions differ by `offset`: a view."""
-
-def diag_embed(x: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
-    """Matrices with the last axis of `x` on the diagonal `offset` and zeros elsewhere."""
-
-def diag(x: Any, diagonal: _int = ...) -> Tensor:
-    """A vector as a square matrix with it on a diagonal; the diagonal of a matrix as a vector."""
-
-def diagflat(x: Any, offset: _int = ...) -> Tensor:
-    """A square matrix with all elements of `x` on a diagonal."""
-
-def diagonal_scatter(
-    x: Any, src: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...
-) -> Tensor:
-    """A copy of `x` with `src` on a diagonal; see `diagonal` for its shape."""
 
 def diff(
     x: Any,

@@ -519,6 +519,26 @@ class Tensor(Variable):
         """Whether all elements are close (see `isclose`), as a Python bool."""
     def equal(self, y: Any) -> _bool:
         """Whether two tensors have the same shape and elements, as a Python bool."""
+    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
+        """Write the values of `other`, broadcast and converted; returns `x`."""
+    def fill_(self, value: Any) -> Tensor:
+        """Write one number everywhere; returns `x`."""
+    def fill_diagonal_(self, fill_value: Any, wrap: _bool = ...) -> Tensor:
+        """Write one number to the main diagonal; returns `x`."""
+    def zero_(self) -> Tensor:
+        """Write zeros everywhere; returns `x`."""
+    def diagonal(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+        """The elements of axes `dim1` and `dim2` at which their positions differ by `offset`: a view."""
+    def diag_embed(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+        """Matrices with the last axis of `x` on the diagonal `offset` and zeros elsewhere."""
+    def diag(self, diagonal: _int = ...) -> Tensor:
+        """A vector as a square matrix with it on a diagonal; the diagonal of a matrix as a vector."""
+    def diagflat(self, offset: _int = ...) -> Tensor:
+        """A square matrix with all elements of `x` on a diagonal."""
+    def diagonal_scatter(
+        self, src: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...
+    ) -> Tensor:
+        """A copy of `x` with `src` on a diagonal; see `diagonal` for its shape."""
     def to(
         self,
         target: Any = ...,
@@ -599,26 +619,6 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """The pair of `std` and `mean` over `dim`."""
-    def copy_(self, other: Any, non_blocking: _bool = ...) -> Tensor:
-        """Write the values of `other`, broadcast and converted; returns `x`."""
-    def fill_(self, value: Any) -> Tensor:
-        """Write one number everywhere; returns `x`."""
-    def fill_diagonal_(self, fill_value: Any, wrap: _bool = ...) -> Tensor:
-        """Write one number to the main diagonal; returns `x`."""
-    def zero_(self) -> Tensor:
-        """Write zeros everywhere; returns `x`."""
-    def diagonal(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
-        """The elements of axes `dim1` and `dim2` at which their positions differ by `offset`: a view."""
-    def diag_embed(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
-        """Matrices with the last axis of `x` on the diagonal `offset` and zeros elsewhere."""
-    def diag(self, diagonal: _int = ...) -> Tensor:
-        """A vector as a square matrix with it on a diagonal; the diagonal of a matrix as a vector."""
-    def diagflat(self, offset: _int = ...) -> Tensor:
-        """A square matrix with all elements of `x` on a diagonal."""
-    def diagonal_scatter(
-        self, src: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...
-    ) -> Tensor:
-        """A copy of `x` with `src` on a diagonal; see `diagonal` for its shape."""
     def diff(
         self,
         n: _int = ...,

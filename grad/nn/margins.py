@@ -15,6 +15,7 @@ from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.nn.classification import Pick
 from grad.nn.losses import check_reduction, reduced
+from grad.ops.distances import PairwiseDistance
 from grad.ops.gather import checked
 from grad.tensor import Tensor
 
@@ -99,10 +100,6 @@ def cosine_embedding_loss(
 
 
 # -- three inputs ----------------------------------------------------------------------------------
-def _distance(first: Tensor, second: Tensor, p: float, eps: float) -> Tensor:
-    return (first - second + eps).norm(p, -1)
-
-
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -123,7 +120,7 @@ def triplet_margin_loss(
         anchor,
         positive,
         negative,
-        distance_function=lambda x, y: _distance(x, y, p, eps),
+        distance_function=lambda x, y: PairwiseDistance.forward(x, y, p, eps),
         margin=margin,
         swap=swap,
         reduction=reduction,
@@ -150,7 +147,7 @@ def triplet_margin_with_distance_loss(
             f"axes, but got {tuple(anchor.shape)}, {tuple(positive.shape)} and "
             f"{tuple(negative.shape)}."
         )
-    distance = distance_function or (lambda x, y: _distance(x, y, 2, 1e-6))
+    distance = distance_function or PairwiseDistance.forward
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from grad.autograd.function import Function
 from grad.errors import ArgumentError, BroadcastError, ShapeError
 from grad.graph.movement import Move, Shape
-from grad.graph.primitives import PERMUTE, RESHAPE, SLICE
+from grad.graph.primitives import PERMUTE, RESHAPE
 from grad.ops.contraction_order import order_of
+from grad.ops.diagonals import diagonal_move
 from grad.ops.movement import Through
 from grad.ops.pair_product import PairProduct, arranged, order_of_axes
 from grad.ops.promotion import is_tensor, promote, unsupported
@@ -139,7 +140,7 @@ def _reduced(own: str, shape: Shape, sizes: dict[str, int]) -> tuple[tuple[Move,
     for axis in reversed(range(len(labels))):
         first = labels.index(labels[axis])
         if first != axis:
-            path += diagonal_path(extents, first, axis)
+            path.append(diagonal_move(tuple(extents), 0, first, axis))
             labels = [*labels[:first], *labels[first + 1 : axis], *labels[axis + 1 :], labels[axis]]
             extents = [
                 *extents[:first],
@@ -151,21 +152,6 @@ def _reduced(own: str, shape: Shape, sizes: dict[str, int]) -> tuple[tuple[Move,
     if len(kept) < len(labels):
         path.append(Move(RESHAPE, tuple([extents[a] for a in kept])))
     return tuple(path), "".join([labels[a] for a in kept])
-
-
-def diagonal_path(shape: Sequence[int], first: int, second: int) -> tuple[Move, ...]:
-    """The diagonal of two axes of equal size, as the last axis: of both as one, every (n + 1)-th
-    element.
-    """
-    size = shape[first]
-    rest = [axis for axis in range(len(shape)) if axis not in (first, second)]
-    lead = tuple([shape[axis] for axis in rest])
-    ranges = (*[(0, 1, n) for n in lead], (0, size + 1, size))
-    return (
-        Move(PERMUTE, (*rest, first, second)),
-        Move(RESHAPE, (*lead, size * size)),
-        Move(SLICE, ranges),
-    )
 
 
 # -- doing it --------------------------------------------------------------------------------------

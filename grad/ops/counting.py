@@ -15,7 +15,7 @@ from grad.dtype import dtypes
 from grad.engine.recording import recording
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.arrays import node_of
-from grad.graph.node import expand, scatter
+from grad.graph.node import expand, iota, scatter
 from grad.ops.axes import normal_axis
 from grad.ops.bounds import index_range
 from grad.ops.convert import array_view
@@ -209,7 +209,7 @@ def _edges(x: Any, bins: Any, limits: Any) -> Any:
         return bins.detach()
     _require_bins("histogram", bins)
     low, high = _limits("histogram", x, *(limits or (0, 0)))
-    steps = x.new_ones((bins + 1,)).cumsum(0) - 1
+    steps = wrap(iota(bins + 1, x.dtype))
     width = (high - low) / bins
     # From both ends, as `linspace` does it.
     return (low + width * steps).where(steps < (bins + 1) // 2, high - width * (bins - steps))

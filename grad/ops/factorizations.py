@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, GradientError
-from grad.graph.node import cast
+from grad.graph.node import cast, iota
+from grad.ops.creation import eye
 from grad.ops.lapack import (
     cholesky_factors,
     eigen_factors,
@@ -23,8 +24,8 @@ from grad.ops.lapack import (
     singular_factors,
     unpacked,
 )
-from grad.ops.promotion import zeros_like
-from grad.ops.systems import SolveTriangular, beside
+from grad.ops.promotion import wrap, zeros_like
+from grad.ops.systems import SolveTriangular, beside, triangle
 
 
 class QRResult(NamedTuple):
@@ -60,18 +61,6 @@ class LUResult(NamedTuple):
 def _diagonal_halved(x: Any) -> Any:
     """The lower triangle, with half of the diagonal."""
     return (x.tril() + x.tril(-1)) * 0.5
-
-
-def _unit(x: Any) -> Any:
-    """The unit matrix of the size and type of the square matrices `x`."""
-    size = x.shape[-1]
-    place = x.new_ones((size,)).cumsum(0)
-    return (place.unsqueeze(-1) == place).to(x.dtype)
-
-
-def _diagonal(x: Any) -> Any:
-    """The diagonals of square matrices."""
-    return (x * _unit(x)).sum(-1)
 
 
 def _optional(gradient: Any, like: Any) -> Any:
@@ -199,10 +188,11 @@ class Eigh(Function):
     @staticmethod
     def backward(ctx: Context, grad_values: Any, grad_vectors: Any) -> Any:
         values, vectors = ctx.saved_tensors
-        inner = _optional(grad_values, values).unsqueeze(-1) * _unit(vectors)
+        one = eye(values.shape[-1], dtype=values.dtype)
+        inner = _optional(grad_values, values).unsqueeze(-1) * one
         if grad_vectors is not None:
             gaps = values.unsqueeze(-2) - values.unsqueeze(-1)
-            gaps = gaps.masked_fill(_unit(vectors).bool(), math.inf)
+            gaps = gaps.masked_fill(one.bool(), math.inf)
             inner = inner + vectors.mT @ grad_vectors / gaps
         return vectors @ inner @ vectors.mT, None
 
@@ -244,7 +234,7 @@ class SVD(Function):
         u, s, v = ctx.saved_tensors
         k = s.shape[-1]
         u, v = u.narrow(-1, 0, k), v.narrow(-2, 0, k)
-        one = _unit(s.unsqueeze(-1) * s.unsqueeze(-2))
+        one = eye(k, dtype=s.dtype)
         inner = _optional(grad_s, s).unsqueeze(-1) * one
         square = s * s
         gaps = (square.unsqueeze(-2) - square.unsqueeze(-1)).masked_fill(one.bool(), 1)
@@ -316,7 +306,7 @@ class LU(Function):
         below, above = grad.tril(-1), grad.triu()
         first_below = below.narrow(-2, 0, k).narrow(-1, 0, k)
         first_above = above.narrow(-2, 0, k).narrow(-1, 0, k)
-        lower = square.tril(-1) + _unit(square)
+        lower = triangle(square, False, True)
         inner_l, inner_u = lower.mT @ first_below, first_above @ upper.mT
         rest_l, rest_u = below.narrow(-2, k, m - k), above.narrow(-1, k, n - k)
         if m > n:
@@ -335,8 +325,7 @@ class LU(Function):
 
 def permutation(order: Any, dtype: Any) -> Any:
     """The matrices P of ``x = P @ L @ U`` where row i of ``L @ U`` is row ``order[i]`` of x."""
-    size = order.shape[-1]
-    place = order.new_ones((size,)).cumsum(0) - 1
+    place = wrap(iota(order.shape[-1]))
     return (place.unsqueeze(-1) == order.unsqueeze(-2)).to(dtype)
 
 
@@ -354,10 +343,5 @@ def lu(x: Any, *, pivot: bool = True) -> Any:
     factors, order, _ = LU.apply(x)
     m, n = x.shape[-2:]
     k = min(m, n)
-    lower = factors.narrow(-1, 0, k)
-    ones = _unit(factors.narrow(-2, 0, k).narrow(-1, 0, k))
-    if m > k:
-        ones = beside(ones, ones.new_zeros((*ones.shape[:-1], m - k))).mT
-    return LUResult(
-        permutation(order, x.dtype), lower.tril(-1) + ones, factors.narrow(-2, 0, k).triu()
-    )
+    lower = factors.narrow(-1, 0, k).tril(-1) + eye(m, k, dtype=x.dtype)
+    return LUResult(permutation(order, x.dtype), lower, factors.narrow(-2, 0, k).triu())

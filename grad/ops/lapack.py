@@ -180,9 +180,15 @@ def inverses(result: Array, matrices: Array) -> None:
 
 @hosted
 def determinants(result: Array, matrices: Array) -> None:
-    """Sign and logarithm of the magnitude of determinants, and these themselves."""
+    """Determinants."""
+    result[...] = np.linalg.det(matrices)
+
+
+@hosted
+def determinants_by_logarithm(result: Array, matrices: Array) -> None:
+    """Signs of determinants, and logarithms of their magnitudes."""
     sign, logarithm = np.linalg.slogdet(matrices)
-    _pack(result, sign[:, None], logarithm[:, None], np.linalg.det(matrices)[:, None])
+    _pack(result, sign[:, None], logarithm[:, None])
 
 
 @hosted

@@ -43,6 +43,11 @@ def matrix_rank(x: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool =
     """
     require_matrices("matrix_rank", x)
     values = eigh(x.detach()).eigenvalues.abs() if hermitian else svdvals(x.detach())
+    return _rank(x, values, atol, rtol)
+
+
+def _rank(x: Any, values: Any, atol: Any, rtol: Any) -> Any:
+    """How many of `values`, the singular values of `x`, count as more than zero."""
     if not values.shape[-1]:
         return values.new_zeros(values.shape[:-1], dtype=dtypes.int64)
     largest = values.amax(-1, keepdim=True)
@@ -129,7 +134,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = No
     rtol = max(m, n) * _STEP[a.dtype] if rcond is None else rcond
     solution = pinv(a, rtol=rtol) @ right
     values = svdvals(a.detach())
-    rank = matrix_rank(a, rtol=rtol)
+    rank = _rank(a, values, None, rtol)
     residuals = a.new_empty((0,))
     if m > n and driver != "gelsy" and bool((rank == n).all()):
         residuals = (a @ solution - right).square().sum(-2)

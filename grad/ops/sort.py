@@ -13,6 +13,7 @@ import numpy as np
 
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, AxisError
+from grad.graph.node import iota
 from grad.ops.axes import normal_axis
 from grad.ops.choose import chosen
 from grad.ops.promotion import wrap
@@ -304,7 +305,7 @@ class Mode:
         values = chosen(lines.detach(), axis, positions)
         size = lines.shape[axis]
         trailing = (1,) * (len(lines.shape) - axis - 1)
-        place = lines.new_ones((size,), dtype=dtypes.int64).cumsum(0).reshape(size, *trailing) - 1
+        place = wrap(iota(size)).reshape(size, *trailing)
         # Where a run of equal elements begins; the first begins at 0 in any case.
         starts = place.where(values != values.roll(1, axis), 0)
         begun = starts.cummax(axis).values

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 from grad.autograd.function import Context, Function
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import broadcast_shapes
+from grad.ops.creation import eye
 from grad.ops.join import Cat
 from grad.ops.lapack import (
     cofactor_matrices,
     determinants,
+    determinants_by_logarithm,
     exponentials,
     inverses,
     lapack,
@@ -108,9 +110,7 @@ def triangle(a: Any, upper: bool, unit: bool) -> Any:
     """The triangle of square matrices, with ones on the diagonal if `unit`."""
     if not unit:
         return a.triu() if upper else a.tril()
-    place = a.new_ones((a.shape[-1],)).cumsum(0)
-    ones = (place.unsqueeze(-1) == place).to(a.dtype)
-    return (a.triu(1) if upper else a.tril(-1)) + ones
+    return (a.triu(1) if upper else a.tril(-1)) + eye(a.shape[-1], dtype=a.dtype)
 
 
 def solve(a: Any, b: Any, *, left: bool = True) -> Any:
@@ -214,9 +214,8 @@ class Det(Function):
     @staticmethod
     def forward(ctx: Context, a: Any) -> Any:
         require_matrices("det", a, square=True)
-        _, _, result = unpacked(lapack(determinants, [a], (3,)), (), (), ())
         ctx.save_for_backward(a)
-        return a._wrap(result)
+        return a._wrap(lapack(determinants, [a], ()))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -230,7 +229,7 @@ class Slogdet(Function):
     @staticmethod
     def forward(ctx: Context, a: Any) -> Any:
         require_matrices("slogdet", a, square=True)
-        sign, logarithm, _ = unpacked(lapack(determinants, [a], (3,)), (), (), ())
+        sign, logarithm = unpacked(lapack(determinants_by_logarithm, [a], (2,)), (), ())
         result = a._wrap(sign), a._wrap(logarithm)
         ctx.save_for_backward(a)
         ctx.mark_non_differentiable(result[0])
