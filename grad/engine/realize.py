@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from grad.device import open_backend, open_plans
 from grad.engine.plan import Plan
 from grad.engine.recording import recording
-from grad.engine.shortcut import Shortcut, shortcut_key, shortcut_of
+from grad.engine.single import Single, single_key, single_of
 from grad.engine.sizes import Structures, fixed_of
 from grad.graph.node import Node
 from grad.schedule.program import Key, Walk, program_of, walk
@@ -61,7 +61,7 @@ class PlanCache:
         self.size = size
         self.families: OrderedDict[Any, _Family] = OrderedDict()
         self.traces: OrderedDict[Any, list[Trace]] = OrderedDict()
-        self.shortcuts: dict[Any, Shortcut] = {}
+        self.singles: dict[Any, Single] = {}
         self.structures = Structures()
         self.hits = 0
         self.misses = 0
@@ -88,23 +88,23 @@ class PlanCache:
             del alike[TRACES_ALIKE:]
         return found
 
-    def take_shortcut(self, node: Node, key: Hashable) -> bool:
-        """Compute one node the short way, if a shortcut is kept under its key (shortcut.py)."""
-        shortcut = self.shortcuts.get((self._place(), key))
-        if shortcut is None:
+    def run_single(self, node: Node, key: Hashable) -> bool:
+        """Compute one node the short way, if that is kept under its key (single.py)."""
+        single = self.singles.get((self._place(), key))
+        if single is None:
             return False
-        shortcut.run(node)
+        single.run(node)
         self.hits += 1
-        self.kernels += shortcut.plan.kernel_count
+        self.kernels += single.plan.kernel_count
         return True
 
-    def keep_shortcut(self, node: Node, key: Hashable, found: Walk, plan: Plan) -> None:
+    def keep_single(self, node: Node, key: Hashable, found: Walk, plan: Plan) -> None:
         """Keep the short way to `plan` under a key of `node`, where there is one."""
-        shortcut = shortcut_of(node, found, plan)
-        if shortcut is not None:
-            if len(self.shortcuts) >= self.size:
-                self.shortcuts.clear()
-            self.shortcuts[self._place(), key] = shortcut
+        single = single_of(node, found, plan)
+        if single is not None:
+            if len(self.singles) >= self.size:
+                self.singles.clear()
+            self.singles[self._place(), key] = single
 
     def find(self, found: Walk) -> tuple[Plan, list[Any]]:
         """The plan for a walk, made if need be, and the numbers that it takes."""
@@ -175,20 +175,20 @@ class PlanCache:
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Inside, no plan has been made yet, and what is made and found does not count."""
-        before = self.families, self.traces, self.shortcuts, self.structures
+        before = self.families, self.traces, self.singles, self.structures
         counts = self.hits, self.misses, self.kernels
         self.families, self.traces, self.structures = OrderedDict(), OrderedDict(), Structures()
-        self.shortcuts = {}
+        self.singles = {}
         try:
             yield
         finally:
-            self.families, self.traces, self.shortcuts, self.structures = before
+            self.families, self.traces, self.singles, self.structures = before
             self.hits, self.misses, self.kernels = counts
 
     def clear(self) -> None:
         self.families.clear()
         self.traces.clear()
-        self.shortcuts.clear()
+        self.singles.clear()
         self.structures = Structures()
         self.hits = self.misses = self.kernels = 0
 
@@ -260,13 +260,13 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
             return
         if _awaited and not alone:
             pending += _due()
-        key = shortcut_key(pending[0]) if len(pending) == 1 else None
-        if key is not None and cache.take_shortcut(pending[0], key):
+        key = single_key(pending[0]) if len(pending) == 1 else None
+        if key is not None and cache.run_single(pending[0], key):
             return
         found = cache.walk(pending)
         plan, scalars = cache.find(found)
         if key is not None:
-            cache.keep_shortcut(pending[0], key, found, plan)
+            cache.keep_single(pending[0], key, found, plan)
         if found.donated:
             # A value that was overwritten must not be left looking pending: it would be written
             # again.

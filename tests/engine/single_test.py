@@ -149,4 +149,4 @@ def test_what_is_kept_is_bounded(monkeypatch):
         part = grad.tensor(a[:size])
         for _ in range(2):
             np.testing.assert_array_equal((part + part).numpy(), a[:size] * 2)
-    assert len(cache.shortcuts) <= 8
+    assert len(cache.singles) <= 8

@@ -2,8 +2,8 @@
 
 Code that looks at every result computes one node at a time: ``(a + b).numpy()``, a loss, a
 comparison. Numbering such a graph (schedule/program.py), or comparing it with one that was seen
-(recall.py), costs more than the operation. `shortcut_key` says in one tuple everything that decides
-what the plan of such a node is; `shortcut_of` makes what is kept under it, in `PlanCache`
+(recall.py), costs more than the operation. `single_key` says in one tuple everything that decides
+what the plan of such a node is; `single_of` makes what is kept under it, in `PlanCache`
 (realize.py).
 """
 
@@ -19,7 +19,7 @@ from grad.graph.primitives import CONST
 from grad.schedule.program import Walk, comparable
 
 
-class Shortcut(NamedTuple):
+class Single(NamedTuple):
     """A plan that takes whole leaves alone and gives one new value.
 
     Attributes:
@@ -40,7 +40,7 @@ class Shortcut(NamedTuple):
         node.realized(buffer)
 
 
-def shortcut_key(node: Node) -> Hashable:
+def single_key(node: Node) -> Hashable:
     """What the plan of the pending `node` depends on, if its sources are values in memory or
     constants; else None.
     """
@@ -56,8 +56,8 @@ def shortcut_key(node: Node) -> Hashable:
     return tuple(key)
 
 
-def shortcut_of(node: Node, found: Walk, plan: Plan) -> Shortcut | None:
-    """The shortcut for nodes like `node`, whose walk and plan these are; None where more than the
+def single_of(node: Node, found: Walk, plan: Plan) -> Single | None:
+    """What computes nodes like `node`, whose walk and plan these are; None where more than the
     addresses of whole leaves is to be handed over, or more than one value comes out, or memory
     is needed on the way.
     """
@@ -75,4 +75,4 @@ def shortcut_of(node: Node, found: Walk, plan: Plan) -> Shortcut | None:
     ):
         return None
     sources = tuple([node.src.index(leaf.node) for leaf in found.leaves])
-    return Shortcut(plan, sources, plan.fresh[0])
+    return Single(plan, sources, plan.fresh[0])
