@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from grad.codegen.llvm.builder import Builder, Value, attributes
 from grad.codegen.llvm.contraction.inputs import SLOT_BYTES, Inputs, minimum
-from grad.codegen.llvm.contraction.microkernel import Epilogue
+from grad.codegen.llvm.contraction.microkernel import Ask, Epilogue
 from grad.codegen.llvm.contraction.operands import Prologues, matrix
 from grad.codegen.llvm.contraction.plan import choose
 from grad.codegen.llvm.contraction.problem import Problem
@@ -56,6 +56,7 @@ def emit(
     first_argument: int = 0,
     prologues: Prologues = (None, None),
     open_sizes: OpenSizes | None = None,
+    ask: Ask | None = None,
 ) -> str:
     """The text of a module that defines `name` for `structure`.
 
@@ -63,7 +64,8 @@ def emit(
     (lanes along n from `column` on; `mask` tells the lanes that exist, None means all) or, in
     swapped vector products, of one scalar sum. It stores the result itself; its own pointers are in
     other slots of ``%args``. `prologues` compute the operands, the first and the second one, whose
-    elements are not just those in memory.
+    elements are not just those in memory. ``ask(b, batch, row, column, width)`` emits prefetches of
+    what the epilogue reads and writes; tiles have it run while their sums are computed.
     """
     if structure.swapped:
         prologues = (prologues[1], prologues[0])
@@ -71,7 +73,7 @@ def emit(
     inputs = Inputs(b, structure, first_argument)
     texts: list[str] = []
     if structure.kind is Kind.TILED:
-        functions = TileFunctions(structure, name, b, epilogue, prologues)
+        functions = TileFunctions(structure, name, b, epilogue, prologues, ask)
         texts = functions.texts
 
         def one_piece(piece: Value, _: list[Value]) -> None:

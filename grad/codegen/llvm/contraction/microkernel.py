@@ -22,6 +22,10 @@ from grad.codegen.llvm.lanes import lanes_below
 # stores the result.
 Epilogue: TypeAlias = Callable[[Builder, list[Value], Value, Value, Value, Value | None], None]
 
+# ask(builder, batch indices, row, column, width): asks for the memory that the epilogue of `width`
+# columns from `column` on reads and writes.
+Ask: TypeAlias = Callable[[Builder, list[Value], Value, Value, int], None]
+
 # Steps of k taken together in tiles of less than so many vectors. Larger ones have enough to do in
 # one step to hide the loop around it; more steps would only make more code.
 SMALL_TILE, UNROLL = 16, 2
@@ -78,9 +82,10 @@ def micro_kernel(
     b: Builder,
     epilogue: Epilogue,
     packing: bool = False,
+    ask: Ask | None = None,
 ) -> str:
     """The text of the function for tiles of `rows` rows by `vectors` vectors."""
-    tile = _Tile(structure, rows, vectors, b, packing)
+    tile = _Tile(structure, rows, vectors, b, packing, ask)
     tile.finish(tile.accumulate(), epilogue)
     return b.function(name, signature(micro_kernel_parameters(structure, packing)), "internal")
 
@@ -89,7 +94,13 @@ class _Tile:
     """One micro-kernel under construction."""
 
     def __init__(
-        self, structure: Contraction, rows: int, vectors: int, b: Builder, packing: bool
+        self,
+        structure: Contraction,
+        rows: int,
+        vectors: int,
+        b: Builder,
+        packing: bool,
+        ask: Ask | None,
     ) -> None:
         self.structure, self.rows, self.vectors, self.b = structure, rows, vectors, b
         self.packing, self.packed = packing, structure.pack_b and not packing
@@ -102,6 +113,7 @@ class _Tile:
             self.mask = lanes_below(b, live, self.lanes)
         self.line = LINE_BYTES // self.size
         self.unroll = UNROLL if rows * vectors < SMALL_TILE else 1
+        self.ask = ask
         self.a_rows = [] if by_columns(structure) else self._a_rows()
         self.ahead = (
             b.mul(self.parameters["b_k_stride"], ROWS_AHEAD)
@@ -128,8 +140,8 @@ class _Tile:
         sums = [self.b.const(self.vector, 0)] * count
         depth = self.parameters["depth"]
         state = [self.parameters["b"], *sums]
-        if self.structure.prefetch_rows and self.unroll == 1:
-            return self.b.loop(0, depth, self.line, self._line_of_steps, state)[1:]
+        if self.unroll == 1 and (self.structure.prefetch_rows or self.ask is not None):
+            return self._shares(depth, state)[1:]
         whole = self.b.binary("and", depth, -self.unroll)
         steps = self.unroll
         state = self.b.loop(0, whole, steps, lambda k, s: self._steps(k, s, steps), state)
@@ -137,21 +149,49 @@ class _Tile:
             state = self.b.loop(whole, depth, 1, lambda k, s: self._steps(k, s, 1), state)
         return state[1:]
 
-    def _line_of_steps(self, k: Value, state: list[Value]) -> list[Value]:
-        """The steps that use one line of memory of each row of A. The same lines of the rows of the
-        tile below are asked for.
+    def _shares(self, depth: Value, state: list[Value]) -> list[Value]:
+        """All steps, in shares: those that use one line of memory of each row of A, or fewer, so
+        that there is one for each row of the tile. Before a share, the lines that it uses are asked
+        for in the rows of the tile below, and before each of the last ones, what the epilogue of a
+        row reads and writes: so late that it is still near then.
         """
+        b = self.b
+        rows, line, one = (b.const("i64", number) for number in (self.rows, self.line, 1))
+        share = b.intrinsic("smin", b.binary("udiv", depth, rows), line)
+        share = b.intrinsic("smax", share, one)
+        shares = b.binary("udiv", b.add(depth, b.sub(share, one)), share)
+
+        def one_share(k: Value, state: list[Value]) -> list[Value]:
+            row, *state = state
+            if self.ask is not None:
+                due = b.icmp("sge", row, 0)
+                if self.structure.split_depth:
+                    due = b.binary("and", due, self.parameters["last"])
+                b.branch(due, lambda: self._ask_for_row(row))
+            if self.structure.prefetch_rows:
+                b.branch(self.parameters["asks"], lambda: self._ask_for_a(k))
+            end = b.intrinsic("smin", b.add(k, share), depth)
+            after = b.loop(k, end, 1, lambda k, s: self._steps(k, s, 1), state, at_least_once=True)
+            return [b.add(row, one), *after]
+
+        return b.loop(0, depth, share, one_share, [b.sub(rows, shares), *state])[1:]
+
+    def _ask_for_row(self, number: Value) -> None:
+        """Ask for what the epilogue of row `number` of the tile reads and writes."""
+        assert self.ask is not None
+        row = self.b.add(self.parameters["row"], number)
+        self.ask(self.b, self._batch(), row, self.parameters["column"], self.vectors * self.lanes)
+
+    def _ask_for_a(self, k: Value) -> None:
+        """Ask for element `k` of the rows of the tile below."""
         b, p = self.b, self.parameters
+        place = b.gep(self.element, p["next_a"], k)
+        for _ in range(self.rows):
+            prefetch(b, place, nearness=SECOND)
+            place = b.gep(self.element, place, p["a_row_stride"])
 
-        def ask() -> None:
-            place = b.gep(self.element, p["next_a"], k)
-            for _ in range(self.rows):
-                prefetch(b, place, nearness=SECOND)
-                place = b.gep(self.element, place, p["a_row_stride"])
-
-        b.branch(p["asks"], ask)
-        end = b.intrinsic("smin", b.add(k, self.line), p["depth"])
-        return b.loop(k, end, 1, lambda k, s: self._steps(k, s, 1), state, at_least_once=True)
+    def _batch(self) -> list[Value]:
+        return [self.parameters[f"batch{axis}"] for axis in range(self.structure.batch_rank)]
 
     def _steps(self, k: Value, state: list[Value], count: int) -> list[Value]:
         b, sums = self.b, list(state[1:])
@@ -239,7 +279,7 @@ class _Tile:
         the stack: there it has all registers to itself.
         """
         b, vectors = self.b, self.vectors
-        batch = [self.parameters[f"batch{axis}"] for axis in range(self.structure.batch_rank)]
+        batch = self._batch()
         columns = [b.add(self.parameters["column"], j * self.lanes) for j in range(vectors)]
 
         def one_row(number: Value | int, values: list[Value]) -> None:

@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
 from math import prod
 
 from grad.codegen.backend import CONSTANT, SCRATCH, CompiledPhase
 from grad.codegen.llvm.addresses import Lanes
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
 from grad.codegen.llvm.contraction.emit import choose, emit
-from grad.codegen.llvm.contraction.operands import Compute, Place
+from grad.codegen.llvm.contraction.microkernel import LINE_BYTES
+from grad.codegen.llvm.contraction.operands import Compute, Place, prefetch
 from grad.codegen.llvm.contraction.problem import Problem
 from grad.codegen.llvm.contraction.search import search
+from grad.codegen.llvm.conversions import STORAGE
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter
 from grad.codegen.llvm.open_sizes import OpenSizes
@@ -34,6 +37,8 @@ OPERATION_NANOSECONDS = 0.006
 ELEMENT_NANOSECONDS = 0.12
 # Epilogues that cost more are written once in a loop rather than for every vector of a tile.
 LONG_EPILOGUE = 8
+# Shorter sums end before what was asked for has come.
+LEAST_DEPTH_TO_ASK = 128
 
 
 def contraction_phase(
@@ -74,6 +79,7 @@ def contraction_phase(
         first,
         prologues,
         sizes,
+        epilogue.ask if epilogue.asked and hint(nest.k.size) >= LEAST_DEPTH_TO_ASK else None,
     )
     words = [(p.number, 0) for p in kernel.parameters]
     words.extend((o.parameter, o.index.constant * types[o.parameter].itemsize) for o in (a, b))
@@ -143,14 +149,42 @@ class _Epilogue:
         nest = self.nest
         emitter = _emitter(b, self.kernel, self.before, nest.body)
         emitter.define(nest.accumulator, accumulator, nest.dtype)
-        emitter.addresses.variables.update(zip(nest.batch, batch, strict=True))
-        emitter.addresses.variables[nest.row] = row
-        emitter.addresses.variables[nest.column] = column
+        self._enter(emitter, batch, row, column)
         lanes = lanes_of(accumulator.type)
         if lanes > 1:
             emitter.lanes = Lanes(nest.column, column, lanes, mask)
         for statement in nest.body:
             emitter.statement(statement)
+
+    @cached_property
+    def asked(self) -> dict[tuple[int, Index], bool]:
+        """What is read or written along whole rows, and whether it is written."""
+        row, column = self.nest.row, self.nest.column
+        found: dict[tuple[int, Index], bool] = {}
+        for s in self.nest.body:
+            if not isinstance(s, Load | Store) or s.index.dynamics():
+                continue
+            if s.index.coefficient(row) and s.index.coefficient(column) == 1:
+                key = s.parameter, s.index
+                found[key] = isinstance(s, Store) or found.get(key, False)
+        return found
+
+    def ask(self, b: Builder, batch: list[Value], row: Value, column: Value, width: int) -> None:
+        """Ask for what is in `asked`, the part of one row that begins at `column`."""
+        emitter = _emitter(b, self.kernel, self.before, self.nest.body)
+        self._enter(emitter, batch, row, column)
+        types = {p.number: p.dtype for p in self.kernel.parameters}
+        for (parameter, index), written in self.asked.items():
+            dtype = types[parameter]
+            start = emitter.addresses.pointer(parameter, index, STORAGE[dtype])
+            for line in range(0, width * dtype.itemsize, LINE_BYTES):
+                prefetch(b, b.gep("i8", start, line), for_writing=written)
+
+    def _enter(self, emitter: Emitter, batch: list[Value], row: Value, column: Value) -> None:
+        """Give the variables of the statements their values."""
+        variables = emitter.addresses.variables
+        variables.update(zip(self.nest.batch, batch, strict=True))
+        variables |= {self.nest.row: row, self.nest.column: column}
 
 
 class _Prologue:

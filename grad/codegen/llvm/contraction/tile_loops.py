@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction.inputs import Inputs, minimum
 from grad.codegen.llvm.contraction.microkernel import (
+    Ask,
     Epilogue,
     micro_kernel,
     micro_kernel_parameters,
@@ -41,6 +42,7 @@ class TileFunctions:
         b: Builder,
         epilogue: Epilogue,
         prologues: Prologues,
+        ask: Ask | None = None,
     ) -> None:
         self.texts: list[str] = []
         self.kernel: dict[tuple[int, int], str] = {}
@@ -50,14 +52,16 @@ class TileFunctions:
             for rows in structure.rows:
                 kernel = self.kernel[rows, vectors] = f"{name}.tile{rows}x{vectors}"
                 self.texts.append(
-                    micro_kernel(structure, kernel, rows, vectors, b.sibling(), epilogue)
+                    micro_kernel(
+                        structure, kernel, rows, vectors, b.sibling(), epilogue, False, ask
+                    )
                 )
         if structure.pack_in_tiles:
             for vectors in structure.vectors:
                 kernel = self.packing[vectors] = f"{name}.packing{vectors}"
                 rows = structure.rows[0]
                 self.texts.append(
-                    micro_kernel(structure, kernel, rows, vectors, b.sibling(), epilogue, True)
+                    micro_kernel(structure, kernel, rows, vectors, b.sibling(), epilogue, True, ask)
                 )
         elif structure.pack_b:
             self.texts.append(pack_b_function(structure, self.pack_b, b.sibling(), prologues[1]))
