@@ -98,3 +98,34 @@ def test_dequantised_weights_are_read_as_they_are() -> None:
     assert kernel_count([out.node]) == 1
     expected = (x.astype(np.float64) @ weight.T.astype(np.float64)) * scale
     np.testing.assert_allclose(out.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    {
+        "whole vectors": (130, 128, 96),
+        "part of a vector": (77, 129, 83),
+        "several blocks of k": (61, 1300, 70),
+        "batch": (3, 40, 200, 50),
+        "too short to ask": (70, 127, 96),
+    }.values(),
+)
+@pytest.mark.parametrize("transposed", ["", "a", "b"])
+def test_epilogues_that_read_rows(shape: tuple[int, ...], transposed: str) -> None:
+    """What an epilogue reads and writes is asked for while sums are computed: results are the same
+    with short and with long epilogues, and with results of another type.
+    """
+    (a, wide_a), (b, wide_b) = operands(shape, transposed)
+    expected = np.matmul(wide_a.astype(np.float64), wide_b.astype(np.float64))
+    rng = np.random.default_rng(1)
+    x, y = (rng.standard_normal(expected.shape).astype(np.float32) for _ in range(2))
+    sums = a @ b
+    rtol, atol = 2e-5, 2e-4
+    short = (sums * grad.tensor(x) + grad.tensor(y)).numpy()
+    np.testing.assert_allclose(short, expected * x + y, rtol=rtol, atol=atol)
+    long = (sums + (grad.tensor(x).square() + 1).sqrt() / (1 + grad.tensor(y).exp())).numpy()
+    np.testing.assert_allclose(
+        long, expected + np.sqrt(np.square(x) + 1.0) / (1 + np.exp(y)), rtol=rtol, atol=atol
+    )
+    half = (sums + grad.tensor(x)).to(grad.float16).numpy()
+    np.testing.assert_allclose(half, expected + x, rtol=1e-3, atol=2e-3)
