@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import ml_dtypes
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 
 import grad
+from grad.codegen.llvm.phases import generate
 from grad.engine import kernel_count
+from grad.runtime.cpu.host import host
 from grad.runtime.cpu.threads import get_num_threads, set_num_threads
+from tests.kernel.keep_test import kernel_of
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +133,13 @@ def test_epilogues_that_read_rows(shape: tuple[int, ...], transposed: str) -> No
     )
     half = (sums + grad.tensor(x)).to(grad.float16).numpy()
     np.testing.assert_allclose(half, expected + x, rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(("depth", "asked"), [(128, {"0", "1"}), (127, set())])
+def test_what_an_epilogue_reads_and_writes_is_asked_for(depth: int, asked: set[str]) -> None:
+    """The row that is read and the one that is written, but for sums too short to hide it."""
+    a, b, added = (grad.tensor(x) for x in np.ones((3, 200, 200), np.float32))
+    kernel = kernel_of((a[:, :depth] @ b[:depth] + added).node)
+    (phase,) = generate(host(), kernel)
+    for_writing = re.findall(r"call void @llvm.prefetch.p0\(ptr %\S+, i32 ([01])", str(phase.entry))
+    assert set(for_writing) == asked
