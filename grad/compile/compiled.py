@@ -3,9 +3,10 @@
 The first call with arguments of a new kind (shapes, types, Python values) just runs. The second is
 recorded (recorder.py) and finished as one plan (replay.py); from the third on the plan is replayed,
 as long as the guards (guards.py) say that everything the function took for granted still holds.
-When they do not, the function is recorded again. A function that changes again and again for one
-kind of call runs as if it were not compiled, and says so once. There may be any number of kinds (a
-batch or a sequence of each length): those that were called last are known.
+When they do not, the function is recorded again; earlier recordings whose guards may hold again
+(those of the training mode, while the module evaluates) are kept beside. A function that changes
+again and again for one kind of call runs as if it were not compiled, and says so once. There may be
+any number of kinds (a batch or a sequence of each length): those that were called last are known.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from grad.settings import settings
 
 # So many recordings that replace others are enough to see that there is no end to them.
 MOST_REPEATED = 32
-# So many kinds of calls are known at a time.
-MOST_KINDS = 1024
+# So many kinds of calls are known at a time, and so many recordings of one kind.
+MOST_KINDS, MOST_RECORDS = 1024, 4
 
 
 def _without_start(move: Move) -> Any:
@@ -48,22 +49,29 @@ def _without_start(move: Move) -> Any:
     return move
 
 
+class Record(NamedTuple):
+    """A recording that can be replayed while its guards hold."""
+
+    guards: Guards
+    runner: Runner
+
+
 class Entry:
     """What is known of one kind of call.
 
     Attributes:
         seen, tried: whether it has been called, and recorded. hopeless: whether it cannot be
             replayed.
-        record: guards and runner of the last recording, if there is one.
+        records: its recordings, the one that was used last first.
         others: arguments that the key names by identity, which nobody else may get.
     """
 
-    __slots__ = ("hopeless", "others", "record", "seen", "tried")
+    __slots__ = ("hopeless", "others", "records", "seen", "tried")
 
     def __init__(self, others: list[Any]) -> None:
         self.others = others
         self.seen = self.tried = self.hopeless = False
-        self.record: tuple[Guards, Runner] | None = None
+        self.records: tuple[Record, ...] = ()
 
 
 def _environment() -> tuple[Any, ...]:
@@ -91,7 +99,7 @@ class Shortcut(NamedTuple):
 
     kinds: tuple[tuple[Any, DType, bool, tuple[Any, ...]], ...]
     environment: tuple[Any, ...]
-    record: tuple[Guards, Runner]
+    record: Record
 
     def fits(self, args: tuple[Any, ...]) -> bool:
         """Whether a call with `args` is of the same kind."""
@@ -109,14 +117,14 @@ class Shortcut(NamedTuple):
         return self.environment == _environment()
 
 
-def _shortcut(args: Any, tensors: list[Any], record: tuple[Guards, Runner]) -> Shortcut | None:
+def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
     """The shortcut for calls like this one, if there is one."""
     if len(args) != len(tensors):
         return None
     # Where arguments shared memory, a recording reads it by way of the first; and whether they do
     # matters when they are written to.
     shared = len({id(tensor._storage) for tensor in tensors}) < len(tensors)
-    if shared or any(write.argument >= 0 for write in record[1].replay.writes):
+    if shared or any(write.argument >= 0 for write in record.runner.replay.writes):
         return None
     kinds = [(t.shape, t.dtype, t._requires_grad, _view(t)) for t in tensors]
     return Shortcut(tuple(kinds), _environment(), record)
@@ -160,26 +168,42 @@ class Compiled:
         others: list[Any] = []
         key = self._key(args, kwargs, tensors, others)
         entry = self._entry(key, others)
-        record = entry.record
-        if record is not None:
-            guards, runner = record
-            self._reason = guards.broken()
-            if self._reason is None:
-                result = runner.run(tensors)
-                if result is not STALE:
-                    self._shortcut = None if kwargs else _shortcut(args, tensors, record)
-                    self._is_last(runner)
-                    return result
-                self._reason = "an argument, or memory that it writes, is another one"
-            self._say(self._reason)
-        elif not entry.seen or entry.hopeless:
+        records = entry.records
+        if not records and (not entry.seen or entry.hopeless):
             entry.seen = True
             self._is_last(None)
             return self.function(*args, **kwargs)
+        for record in records:
+            result, used = self._replayed(record, tensors)
+            if used is not None:
+                if used is not records[0]:
+                    with self._lock:
+                        if entry.records is records:
+                            entry.records = (used, *[r for r in records if r is not record])
+                self._shortcut = None if kwargs else _shortcut(args, tensors, used)
+                return result
         with self._lock:
-            if entry.record is record:
+            if entry.records is records:
                 return self._record(entry, args, kwargs, tensors, others)
         return self(*args, **kwargs)  # another thread has recorded it meanwhile
+
+    def _replayed(self, record: Record, tensors: list[Any]) -> tuple[Any, Record | None]:
+        """The result of a replay, and the record that could be used, if it could."""
+        guards, runner = record
+        self._reason = guards.broken()
+        if self._reason is None:
+            result = runner.run(tensors)
+            if result is STALE:
+                replay = runner.replay.on_gradients_now()
+                if replay is not None:
+                    record = Record(guards, Runner(replay))
+                    result = record.runner.run(tensors)
+            if result is not STALE:
+                self._is_last(record.runner)
+                return result, record
+            self._reason = "an argument, or memory that it writes, is another one"
+        self._say(self._reason)
+        return None, None
 
     def _entry(self, key: Any, others: list[Any]) -> Entry:
         """What is known of calls of one kind, which is now the last that was called."""
@@ -236,7 +260,8 @@ class Compiled:
         self, entry: Entry, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
     ) -> Any:
         """Run the function once more, and keep a recording if there can be one."""
-        entry.record = self._shortcut = None
+        kept = tuple(r for r in entry.records if r.guards.may_hold_again())[: MOST_RECORDS - 1]
+        entry.records, self._shortcut = kept, None
         self._is_last(None)
         self.recordings += 1
         self._repeated += entry.tried
@@ -264,7 +289,7 @@ class Compiled:
             entry.hopeless = True
             self._say("not recorded: it reads or returns what cannot be found again")
         else:
-            entry.record = guards, Runner(replay)
+            entry.records = (Record(guards, Runner(replay)), *kept)
         return result
 
     def _lose_hope(self, reason: str) -> None:

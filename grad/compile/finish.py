@@ -226,6 +226,7 @@ class _Finish:
 
     def pins(self) -> tuple[Pin, ...]:
         known = {id(tensor._storage) for tensor in self.known}
+        known |= {id(storage) for _, _, storage in self.tape.grads_read}
         found = []
         for number, tensor in enumerate(self.arguments):
             storage = tensor._storage

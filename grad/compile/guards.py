@@ -18,7 +18,7 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,9 +79,9 @@ class Guards:
         """What is no longer as it was, or None."""
         compare = self._first_difference
         if compare is None or compare() >= 0:
-            changed = self._changed()
+            changed = next(self._changes(), None)
             if changed is not None:
-                return changed
+                return changed.what
             # Equal, if not all the same: from now on these are what the next time should find.
             if self._made < MOST_TABLES:
                 self._made += 1
@@ -106,27 +106,36 @@ class Guards:
             yield Comparison(Sort.ATTRIBUTE, tensor, "_storage", storage)
             yield Comparison(Sort.ATTRIBUTE, tensor, "_requires_grad", requires_grad)
 
-    def _changed(self) -> str | None:
-        """What of all but the snapshots is no longer equal to what it was, or None."""
+    def may_hold_again(self) -> bool:
+        """Whether only numbers, texts and the like are others now, as when a module goes from
+        training to evaluation: those come back, and keep no memory alive until then.
+        """
+        return all(change.returns for change in self._changes())
+
+    def _changes(self) -> Iterator[_Change]:
+        """What of all but the snapshots is no longer equal to what it was."""
         for dictionary, key, value in self.items:
             now = dictionary.get(key, MISSING)
             if now is not value and not _same(now, value):
-                return f"{key!r} has changed"
+                yield _Change(f"{key!r} has changed", _are_constants(now, value))
         for cell, value in self.cells:
             now = content(cell)
             if now is not value and not _same(now, value):
-                return "a variable of an enclosing function has changed"
+                what = "a variable of an enclosing function has changed"
+                yield _Change(what, _are_constants(now, value))
         for container, length in self.lengths:
             if len(container) != length:
-                return f"the length of a {type(container).__name__} has changed"
+                yield _Change(f"the length of a {type(container).__name__} has changed", True)
         for sequence, index, value in self.entries:
-            now = sequence[index]
+            now = sequence[index] if index < len(sequence) else MISSING
             if now is not value and not _same(now, value):
-                return f"item {index} of a {type(sequence).__name__} has changed"
+                what = f"item {index} of a {type(sequence).__name__} has changed"
+                yield _Change(what, _are_constants(now, value))
         for tensor, storage, requires_grad in self.tensors:
-            if tensor._storage is not storage or tensor._requires_grad is not requires_grad:
-                return "a tensor has new memory, or its requires_grad has changed"
-        return None
+            if tensor._storage is not storage:
+                yield _Change("a tensor has new memory", False)
+            elif tensor._requires_grad is not requires_grad:
+                yield _Change("requires_grad of a tensor has changed", True)
 
     def item(self, dictionary: dict[Any, Any], key: Any) -> Any:
         """Guard what `dictionary` has at `key`; gives it."""
@@ -138,6 +147,17 @@ class Guards:
         """Guard which items a list, tuple or deque has."""
         self.lengths.append((sequence, len(sequence)))
         self.entries.extend((sequence, n, item) for n, item in enumerate(sequence))
+
+
+class _Change(NamedTuple):
+    """Something that is no longer as it was; `returns`: whether it may well be so again."""
+
+    what: str
+    returns: bool
+
+
+def _are_constants(*values: Any) -> bool:
+    return all(value is MISSING or isinstance(value, CONSTANTS) for value in values)
 
 
 def _same(now: Any, value: Any) -> bool:

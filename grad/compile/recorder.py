@@ -126,7 +126,7 @@ class Tape(Recorder):
     def _give_leaf(self, known: OuterStorage) -> None:
         before, storage = known.before, known.storage
         if before.buffer is None:
-            self.outside(lambda: realize((before,)))
+            self.outside(lambda: realize((before,), alone=True))
         buffer = before.buffer
         assert buffer is not None
         if storage.shared is not None:

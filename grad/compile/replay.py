@@ -137,6 +137,37 @@ class Replay(NamedTuple):
         own = [arguments[number]._storage for number in self.unwritten]
         return self.written.isdisjoint(map(id, own))
 
+    def on_gradients_now(self) -> Replay | None:
+        """The replay for gradients that are other tensors than those it was recorded with, but like
+        them: `zero_grad` gives a parameter a new one at the next `backward`. None if they differ.
+        """
+        replaced: dict[int, Storage] = {}
+        read = []
+        for tensor, before, storage in self.grads_read:
+            now = tensor._grad
+            if now is not before:
+                if storage is None or now is None or not _is_like(now, before):
+                    return None
+                replaced[id(storage)] = now._storage
+                storage = now._storage
+            read.append((tensor, now, storage))
+        new = {id(storage) for storage in replaced.values()}
+        others = {id(s.storage) for s in self.sources} | self.written
+        tied = {id(storage) for _, storage, _ in self.pins} | {id(h.storage) for h in self.handles}
+        if len(new) < len(replaced) or new & others or tied & replaced.keys():
+            return None  # they share memory, or are known by other names too
+
+        def renewed(record: Any) -> Any:
+            return record._replace(storage=replaced.get(id(record.storage), record.storage))
+
+        writes = tuple(map(renewed, self.writes))
+        return self._replace(
+            sources=tuple(map(renewed, self.sources)),
+            writes=writes,
+            grads_read=tuple(read),
+            written=frozenset(id(write.storage) for write in writes if write.argument < 0),
+        )
+
     def leaves(self, arguments: Sequence[Any]) -> list[tuple[Node, int]]:
         """The (computed) node that each leaf is in, and where in it in bytes."""
         found: list[tuple[Node, int]] = []
@@ -195,6 +226,15 @@ class Replay(NamedTuple):
         whole = Variable._wrap(storage.node)
         whole._storage = storage
         return whole if not path else whole._alias(path, shape, layout)
+
+
+def _is_like(now: Any, before: Any) -> bool:
+    """Whether both are plain gradients of one shape and type."""
+    return (
+        now.shape == before.shape
+        and now.dtype is before.dtype
+        and not (now._path or before._path or now._needs_grad or before._needs_grad)
+    )
 
 
 class Made:

@@ -39,8 +39,7 @@ def values(seen: Any) -> np.ndarray:
 
 
 def plans_of(compiled: Compiled) -> list[Any]:
-    records = [entry.record for entry in compiled._entries.values()]
-    return [record[1].replay for record in records if record is not None]
+    return [r.runner.replay for entry in compiled._entries.values() for r in entry.records]
 
 
 def seen_alike(scenario: Scenario, in_place: bool = True, replayed: bool = True) -> None:
