@@ -96,6 +96,10 @@ TABLE: tuple[Setting, ...] = (
         "0 neither reads nor writes plans and compiled kernels on disk",
     ),
     Setting(
+        "cache_bytes", "GRAD_CACHE_BYTES", lambda: 1 << 30, at_least(0),
+        "about what plans and compiled kernels may take on disk; those used last stay",
+    ),
+    Setting(
         "search", "GRAD_SEARCH", lambda: False, switch,
         "1 times a few ways to compute each matrix product, once, and keeps the fastest",
     ),
@@ -134,6 +138,7 @@ class Settings:
     num_threads: int | None
     cache_directory: Path
     cache: bool
+    cache_bytes: int
     search: bool
     float32_convolution_precision: ConvolutionPrecision
     cpu_features: CpuLevel

@@ -62,7 +62,7 @@ def _may_be_kept() -> bool:
 
 @cache
 def _disk(directory: Path) -> DiskCache:
-    return DiskCache(directory, ".plan")
+    return DiskCache(directory, ".plan", settings.cache_bytes)
 
 
 # -- the key ---------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 A file is a header with the checksum of what follows, so that a file cut short by a crash or a full
 disk is told from a good one and simply built again. Files are written beside their place and moved
-there, which is atomic: readers in other processes see the old file or the new one. Neighbours:
-cpu/compiler.py, grad/engine/saved_plans.py.
+there, which is atomic: readers in other processes see the old file or the new one. Keys are evenly
+spread over 256 folders; whoever stores a file deletes what was not used for longest in its folder
+when that holds more than its part of the limit. Neighbours: cpu/compiler.py,
+grad/engine/saved_plans.py.
 """
 
 from __future__ import annotations
@@ -11,9 +13,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
+FOLDERS = 256
+# The time of a file tells when it was last used, to a day: reading need not write each time.
+DAY_SECONDS = 24 * 3600
 MAGIC = b"micrograd object 1\n"
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -31,7 +38,8 @@ def digest(*parts: str | bytes) -> str:
 class DiskCache:
     """Bytes by key under `directory`, which is made when something is first stored.
 
-    Files have names that end in `suffix`.
+    Files have names that end in `suffix`. All caches under one directory together take about
+    `limit` bytes at most.
 
     Example:
         >>> cache = DiskCache(Path(tempfile.mkdtemp()))
@@ -40,9 +48,10 @@ class DiskCache:
         b'code'
     """
 
-    def __init__(self, directory: Path, suffix: str = ".o") -> None:
+    def __init__(self, directory: Path, suffix: str = ".o", limit: int = 1 << 30) -> None:
         self.directory = directory
         self.suffix = suffix
+        self.limit = limit
         self._warned = False
 
     def path(self, key: str) -> Path:
@@ -51,9 +60,14 @@ class DiskCache:
     def load(self, key: str) -> bytes | None:
         """What was stored under `key`; None when there is nothing, or nothing sound."""
         try:
-            data = self.path(key).read_bytes()
+            with open(self.path(key), "rb") as file:
+                used = os.fstat(file.fileno()).st_mtime
+                data = file.read()
         except OSError:
             return None  # most often: not there yet; unreadable is the same to the caller
+        if time.time() - used > DAY_SECONDS:
+            with suppress(OSError):  # a directory that may only be read
+                os.utime(self.path(key))
         payload = data[len(MAGIC) + DIGEST_BYTES :]
         sound = data[: len(MAGIC)] == MAGIC and (
             data[len(MAGIC) : len(MAGIC) + DIGEST_BYTES] == hashlib.sha256(payload).digest()
@@ -73,6 +87,7 @@ class DiskCache:
             except BaseException:
                 os.unlink(temporary)
                 raise
+            _make_room(path, self.limit // FOLDERS)
         except OSError as error:
             if not self._warned:
                 self._warned = True
@@ -83,3 +98,24 @@ class DiskCache:
                     RuntimeWarning,
                     stacklevel=2,
                 )
+
+
+def _make_room(newest: Path, limit: int) -> None:
+    """Delete the files beside `newest` that were not used for longest, until all of them take at
+    most `limit` bytes; and what a process that was killed had only begun to write.
+    """
+    files = []
+    with os.scandir(newest.parent) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # another process deletes as well
+                found = entry.stat()
+                files.append((found.st_mtime, found.st_size, entry.path))
+    excess = sum(size for _, size, _ in files) - limit
+    for used, size, path in sorted(files):
+        begun = path.endswith(".tmp")
+        if path == str(newest) or (begun and time.time() - used < DAY_SECONDS):
+            continue
+        if excess > 0 or begun:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+            excess -= size

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from grad.runtime.cpu import compiler
 from grad.runtime.cpu.assembler import assemble
 from grad.runtime.cpu.compiler import compile_ir, register_symbol
 from grad.runtime.cpu.host import detect, host, other_host
-from grad.runtime.disk_cache import DiskCache, digest
+from grad.runtime.disk_cache import DAY_SECONDS, FOLDERS, DiskCache, digest
 from grad.settings import settings
 
 ROOT = Path(__file__).parents[2]
@@ -290,3 +291,32 @@ def test_code_for_another_cpu_is_made_here():
     assert "neon" in machine.features
     data = assemble(SQUARE, machine)
     assert (data[:4], int.from_bytes(data[18:20], "little")) == (b"\x7fELF", 183)
+
+
+def aged(cache: DiskCache, key: str, days: float) -> None:
+    then = time.time() - days * DAY_SECONDS
+    os.utime(cache.path(key), (then, then))
+
+
+def test_what_was_not_used_for_longest_makes_room(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, limit=FOLDERS * 3000)
+    keys = [f"ab{number}" for number in range(6)]
+    for number, key in enumerate(keys[:5]):
+        cache.store(key, bytes(500))
+        aged(cache, key, 9 - number)
+    assert cache.load(keys[1]) is not None  # used now
+    cache.store(keys[5], bytes(1000))
+    assert [key for key in keys if cache.load(key)] == [keys[1], keys[3], keys[4], keys[5]]
+    cache.store("cd0", bytes(5000))  # a file by itself is kept, and other folders are let alone
+    assert cache.load("cd0") is not None and cache.load(keys[1]) is not None
+
+
+def test_what_a_killed_process_began_to_write_is_deleted(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path)
+    cache.store("ab0", b"code")
+    old, new = (tmp_path / "ab" / f"{name}.tmp" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half of")
+    os.utime(old, (0, 0))
+    cache.store("ab1", b"more")
+    assert new.exists() and not old.exists()

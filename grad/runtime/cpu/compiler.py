@@ -150,7 +150,7 @@ def _refused(reason: str, text: str, label: str) -> str:
 
 @cache
 def disk_cache(directory: Path) -> DiskCache:
-    return DiskCache(directory)
+    return DiskCache(directory, limit=settings.cache_bytes)
 
 
 def versions() -> tuple[str, str]:

@@ -113,7 +113,7 @@ def _process_names() -> tuple[str, str, dict[str, bool]]:
     described = _description() if settings.cache else ""
     if not described:
         return open_assembler().process_names()
-    disk = DiskCache(settings.cache_directory, ".cpu")
+    disk = DiskCache(settings.cache_directory, ".cpu", settings.cache_bytes)
     key = digest("cpu", described, sys.platform, platform.machine(), llvmlite.__version__)
     data = disk.load(key)
     if data is None:
