@@ -50,10 +50,12 @@ LAYERS: dict[str, int] = {
     "autograd.functional": 9,
     "autograd.ops": 10,  # a façade for users: nothing in the library imports it
     "": 10,
+    "as_torch": 11,
 }
 
-# Backends and optional packages are opened by name: the only late imports there are.
-LATE_IMPORT_FILES = frozenset({"device.py", "utils/optional.py"})
+# Backends, optional packages and what the import hook serves are opened by name: the only late
+# imports there are.
+LATE_IMPORT_FILES = frozenset({"device.py", "utils/optional.py", "as_torch/hook.py"})
 LATE_IMPORT_FUNCTIONS = frozenset({"import_module", "__import__"})
 LONGEST_FILE = 400
 LONG_FILE_REASON = "This file is long because"

@@ -1,0 +1,129 @@
+"""``python -m grad.as_torch``: PyTorch programs as they are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+HEAD = """
+import sys
+
+import torch
+import torch.backends.cudnn as cudnn
+import torch.nn as nn
+import torch.nn.functional as F
+from torch.distributed import destroy_process_group, init_process_group
+from torch.nn import Linear, NotThere
+from torch.nn.modules.linear import Linear as SameLinear
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import StepLR
+from torch.utils.data import DataLoader, TensorDataset
+"""
+
+
+def run(
+    directory: Path, body: str, *arguments: str, head: str = HEAD
+) -> subprocess.CompletedProcess[str]:
+    script = directory / "script.py"
+    script.write_text(head + textwrap.dedent(body))
+    command = [sys.executable, "-m", "grad.as_torch", str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def printed(directory: Path, body: str, *arguments: str, head: str = HEAD) -> list[str]:
+    found = run(directory, body, *arguments, head=head)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.splitlines()
+
+
+def test_a_program_trains(tmp_path: Path) -> None:
+    body = """
+    cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.manual_seed(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = nn.Sequential(Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    scheduler = StepLR(optimizer, 50)
+    step = torch.compile(model)
+    x = torch.randn(64, 3)
+    for epoch in range(60):
+        for (part,) in DataLoader(TensorDataset(x), batch_size=16):
+            loss = F.mse_loss(step(part), part.sum(1, keepdim=True))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        scheduler.step()
+    print(sys.argv[1:], device, loss.item() < 0.1)
+    print(isinstance(model, nn.Module), isinstance(model, DistributedDataParallel))
+    print(torch.nn.functional is F, Linear is SameLinear, cudnn.benchmark)
+    """
+    first, second, third = printed(tmp_path, body, "a", "--lr=1")
+    assert first == "['a', '--lr=1'] cpu True"
+    assert second == "True False"
+    assert third == "True True True"
+
+
+@pytest.mark.parametrize(
+    ("use", "error"),
+    [
+        (
+            "init_process_group('gloo')",
+            "NotImplementedError: micrograd has no torch.distributed.init",
+        ),
+        ("torch.fft.rfft", "AttributeError: micrograd has no torch.fft.rfft (there are no complex"),
+        ("NotThere(3)", "NotImplementedError: micrograd has no torch.nn.NotThere; docs/"),
+        ("NotThere.name", "AttributeError: micrograd has no torch.nn.NotThere.name"),
+        ("torch.not_there", "AttributeError: micrograd has no torch.not_there; docs/"),
+        ("class Own(NotThere): pass", "NotImplementedError: micrograd has no torch.nn.NotThere"),
+        ("import torch.not_there", "ModuleNotFoundError: No module named 'torch.not_there'"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_what_is_missing_raises_where_it_is_used(tmp_path: Path, use: str, error: str) -> None:
+    found = run(tmp_path, f"\nprint('so far')\n{use}\n")
+    assert found.stdout == "so far\n" and found.returncode == 1
+    assert error in found.stderr
+    assert use in found.stderr  # the program's own line
+
+
+def test_programs_can_ask_what_there_is(tmp_path: Path) -> None:
+    body = """
+    print(hasattr(torch, "not_there"), hasattr(torch, "relu"), hasattr(NotThere, "x"))
+    print(torch.distributed.is_available(), torch.backends.mps.is_available())
+    print(torch.cuda.device_count(), torch.__version__.split("+")[0], torch.version.cuda)
+    try:
+        import torch._dynamo.nothing
+    except ImportError:
+        print("no")
+    else:
+        print("yes")
+    """
+    assert printed(tmp_path, body) == ["False True False", "False False", "0 2.13.0 None", "yes"]
+
+
+def test_modules_beside_the_script_are_found_and_served_too(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("import torch\n\nzeros = torch.zeros(2)\n")
+    body = "import beside\nimport grad\nprint(isinstance(beside.zeros, grad.Tensor))\n"
+    assert printed(tmp_path, body, head="") == ["True"]
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "grad.as_torch", str(tmp_path / "none.py")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 2 and "there is no file" in found.stderr
+
+
+def test_pytorch_that_was_imported_is_not_replaced() -> None:
+    code = (
+        "import sys, types; sys.modules['torch'] = types.ModuleType('torch'); "
+        "from grad.as_torch import install; install()"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "PyTorch has been imported" in found.stderr
