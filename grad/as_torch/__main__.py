@@ -1,4 +1,4 @@
-"""``python -m grad.as_torch``: run a script, or a module, that gets `grad` where it imports torch."""
+"""``python -m grad.as_torch``: run a script, or a module, with `grad` in the place of torch."""
 
 from __future__ import annotations
 
