@@ -19,7 +19,13 @@ from typing import Any
 import ml_dtypes as _ml_dtypes
 import numpy as _numpy
 
-from grad import autograd, cuda, engine, errors, func
+from grad import amp, autograd, cuda, engine, errors, func
+from grad.amp.autocast import (
+    autocast,
+    get_autocast_dtype,
+    is_autocast_available,
+    is_autocast_enabled,
+)
 from grad.autograd.gradcheck import gradcheck, gradgradcheck
 from grad.autograd.modes import (
     enable_grad,

@@ -16,11 +16,18 @@ __all__: list[str]
 from collections.abc import Callable as Callable
 from typing import Any as Any
 from grad import (
+    amp as amp,
     autograd as autograd,
     cuda as cuda,
     engine as engine,
     errors as errors,
     func as func,
+)
+from grad.amp.autocast import (
+    autocast as autocast,
+    get_autocast_dtype as get_autocast_dtype,
+    is_autocast_available as is_autocast_available,
+    is_autocast_enabled as is_autocast_enabled,
 )
 from grad.autograd.gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
 from grad.autograd.modes import (

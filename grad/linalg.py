@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, LinAlgError, ShapeError
 from grad.ops import chains, norms, products, vandermonde
+from grad.ops.autocast import autocasts
 from grad.ops.factorizations import (
     LU,
     cholesky,
@@ -60,6 +61,7 @@ class InvExResult(NamedTuple):
     info: Any
 
 
+@autocasts
 def lu_factor(A: Any, *, pivot: bool = True) -> Any:
     """L and U of ``A = P @ L @ U`` in one matrix, and which rows were exchanged.
 
@@ -109,6 +111,7 @@ def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
     return InvExResult(inv(A), A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
 
 
+@autocasts
 def tensorinv(A: Any, ind: int = 2) -> Any:
     """The inverse of `A` as a map from its last axes to its first `ind` ones."""
     first, last = A.shape[:ind], A.shape[ind:]
@@ -120,6 +123,7 @@ def tensorinv(A: Any, ind: int = 2) -> Any:
     return inv(A.reshape(math.prod(first), -1)).reshape((*last, *first))
 
 
+@autocasts
 def tensorsolve(A: Any, B: Any, dims: Any = None) -> Any:
     """X of ``tensordot(A, X, X.ndim) = B``; `dims` are moved to the end of `A` first."""
     if dims is not None:
@@ -140,6 +144,7 @@ def matmul(input: Any, other: Any) -> Any:
     return input.matmul(other)
 
 
+@autocasts
 def multi_dot(tensors: Any) -> Any:
     """The product of two or more matrices, in the order with the fewest multiplications.
 
@@ -161,6 +166,7 @@ def matrix_power(A: Any, n: int) -> Any:
     return A.matrix_power(n)
 
 
+@autocasts
 def vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
     """Inner products of vectors that lie along `dim`; other axes broadcast.
 

@@ -37,6 +37,7 @@ LAYERS: dict[str, int] = {
     "compile": 9,
     "func": 9,
     "utils.checkpoint": 9,
+    "amp": 10,
     "nn": 10,
     "optim": 10,
     "utils.data": 10,

@@ -111,8 +111,8 @@ def run(
     goes no further than the functions that are `ends`.
     """
     keep = create_graph if retain_graph is None else retain_graph
-    before = mode.enabled
-    mode.enabled = create_graph
+    before = mode.enabled, mode.autocast
+    mode.enabled, mode.autocast = create_graph, None
     try:
         needed = leading_to(roots, captured, ends) if captured else None
         waiting = count_arrivals(roots, needed, ends)
@@ -121,7 +121,7 @@ def run(
             _deposit(pending, target, index, gradient)
         _work_off(pending, waiting, needed, captured, keep, create_graph, ends)
     finally:
-        mode.enabled = before
+        mode.enabled, mode.autocast = before
     return captured
 
 

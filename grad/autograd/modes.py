@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from grad.dtype import DType
+
 
 class Mode(threading.local):
     """The switches of one thread; a new thread starts with these values.
@@ -19,6 +21,7 @@ class Mode(threading.local):
     Attributes:
         enabled: operations are recorded. inference: see `inference_mode`.
         saved_hooks: (pack, unpack) of `graph.saved_tensors_hooks`, or None.
+        autocast: the type that products take, or None; see ops/autocast.py.
         recomputing: a function runs again for its saved values alone; what it leaves behind, such
             as running statistics, is there from the first time.
     """
@@ -26,6 +29,7 @@ class Mode(threading.local):
     enabled = True
     inference = False
     saved_hooks: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None
+    autocast: DType | None = None
     recomputing = False
 
 

@@ -79,6 +79,7 @@ def _environment() -> tuple[Any, ...]:
     return (
         mode.enabled,
         mode.inference,
+        mode.autocast,
         default_dtype(),
         settings.backend,
         settings.float32_convolution_precision,

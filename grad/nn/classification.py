@@ -17,6 +17,7 @@ from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import Node, cast, constant, expand, iota, pointwise, reduce, reshape, take
 from grad.graph.primitives import AND, EQ, EXP, LE, LOG, LT, MAX, SUB, SUM, WHERE
 from grad.nn.losses import check_reduction, reduced
+from grad.ops.autocast import autocasts
 from grad.ops.convert import array_view
 from grad.ops.promotion import accumulation_dtype
 from grad.tensor import Tensor
@@ -127,6 +128,7 @@ class _Selection(NamedTuple):
         return picked if self.kept is None else picked.where(self.kept, 0)
 
 
+@autocasts
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -170,6 +172,7 @@ def cross_entropy(
     return _negative_likelihood(logarithm, selection, weight, reduction, label_smoothing)
 
 
+@autocasts
 def nll_loss(
     input: Tensor,
     target: Tensor,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from grad.dtype import DType, dtypes
 from grad.errors import DTypeError, ShapeError
+from grad.ops.autocast import autocasts
 from grad.ops.max_pooling import PickPositions, position_dtype
 from grad.ops.registry import REGISTRY
 from grad.ops.resampling import cubic_weights
@@ -102,6 +103,7 @@ class _Corner:
         return found * self.weight.unsqueeze(1)
 
 
+@autocasts
 def grid_sample(
     input: Tensor,
     grid: Tensor,

@@ -12,6 +12,7 @@ from typing import Any
 
 from grad.autograd.function import Function
 from grad.errors import ArgumentError, ShapeError
+from grad.ops.autocast import autocasts
 from grad.tensor import Tensor
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -52,6 +53,7 @@ def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
     return loss if weight is None else loss * weight
 
 
+@autocasts
 def mse_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
@@ -63,6 +65,7 @@ def mse_loss(
     return reduced(squared, reduction)
 
 
+@autocasts
 def l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
@@ -73,6 +76,7 @@ def l1_loss(
     return reduced(absolute, reduction)
 
 
+@autocasts
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -87,6 +91,7 @@ def smooth_l1_loss(
     return reduced(_rounded_distance(difference, beta) / beta, reduction)
 
 
+@autocasts
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
 ) -> Tensor:
@@ -108,6 +113,7 @@ def _rounded_distance(difference: Tensor, bound: float) -> Tensor:
     return near * (difference - near * 0.5)
 
 
+@autocasts
 def kl_div(
     input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:
@@ -154,6 +160,7 @@ class BinaryCrossEntropy(Function):
         return to_input, to_target
 
 
+@autocasts
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -168,6 +175,7 @@ def binary_cross_entropy(
     return reduced(_weighted(BinaryCrossEntropy.apply(input, target), weight), reduction)
 
 
+@autocasts
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,

@@ -15,12 +15,14 @@ from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.nn.classification import Pick
 from grad.nn.losses import check_reduction, reduced
+from grad.ops.autocast import autocasts
 from grad.ops.distances import PairwiseDistance
 from grad.ops.gather import checked
 from grad.tensor import Tensor
 
 
 # -- two inputs ------------------------------------------------------------------------------------
+@autocasts
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -40,6 +42,7 @@ def margin_ranking_loss(
     return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 
 
+@autocasts
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -54,6 +57,7 @@ def hinge_embedding_loss(
     return reduced(far + input.where(target != -1, 0), reduction)
 
 
+@autocasts
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -66,6 +70,7 @@ def soft_margin_loss(
     return reduced(-(target * input).logsigmoid(), reduction)
 
 
+@autocasts
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -100,6 +105,7 @@ def cosine_embedding_loss(
 
 
 # -- three inputs ----------------------------------------------------------------------------------
+@autocasts
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -155,6 +161,7 @@ def triplet_margin_with_distance_loss(
 
 
 # -- scores of classes -----------------------------------------------------------------------------
+@autocasts
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -214,6 +221,7 @@ def _classes(name: str, target: Tensor, classes: int) -> Tensor:
         raise ArgumentError(str(error)) from None
 
 
+@autocasts
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -265,6 +273,7 @@ def multilabel_soft_margin_loss(
 
 
 # -- likelihoods -----------------------------------------------------------------------------------
+@autocasts
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,

@@ -14,6 +14,7 @@ from typing import Any
 
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
+from grad.ops.autocast import autocasts
 from grad.ops.gather import checked
 from grad.ops.max_pooling import MaxPoolResult, PickPositions, position_dtype
 from grad.ops.registry import REGISTRY
@@ -164,6 +165,7 @@ def max_unpool1d(
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@autocasts
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -176,6 +178,7 @@ def max_unpool2d(
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@autocasts
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,
@@ -274,6 +277,7 @@ def _largest_of_windows(
     return place.contiguous()
 
 
+@autocasts
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -300,6 +304,7 @@ def fractional_max_pool2d(
     )
 
 
+@autocasts
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Sizes,

@@ -13,6 +13,7 @@ from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, GradientError
 from grad.graph.node import cast, iota
+from grad.ops.autocast import autocasts
 from grad.ops.creation import eye
 from grad.ops.lapack import (
     cholesky_factors,
@@ -94,6 +95,7 @@ class Cholesky(Function):
         return (whole + whole.mT) * 0.5, None
 
 
+@autocasts
 def cholesky(x: Any, *, upper: bool = False) -> Any:
     """The lower triangular L of the symmetric positive-definite ``x = L @ L.mT``, or ``L.mT`` if
     `upper`. Only the triangle of that name is read.
@@ -156,6 +158,7 @@ def _qr_gradient(q: Any, r: Any, grad_q: Any, grad_r: Any) -> Any:
     return SolveTriangular.apply(r.mT, grad_q + q @ symmetric, False, False, False)
 
 
+@autocasts
 def qr(x: Any, mode: str = "reduced") -> Any:
     """``x = Q @ R`` with orthonormal columns in Q and an upper triangular R.
 
@@ -197,6 +200,7 @@ class Eigh(Function):
         return vectors @ inner @ vectors.mT, None
 
 
+@autocasts
 def eigh(x: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of symmetric matrices in ascending order, and the eigenvectors in columns.
 
@@ -206,6 +210,7 @@ def eigh(x: Any, UPLO: str = "L") -> Any:
     return EighResult(*Eigh.apply(x, UPLO))
 
 
+@autocasts
 def eigvalsh(x: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of symmetric matrices in ascending order."""
     return Eigh.apply(x, UPLO)[0]
@@ -257,6 +262,7 @@ class SVD(Function):
         return whole if rest is None else whole + rest, None
 
 
+@autocasts
 def svd(x: Any, full_matrices: bool = True) -> Any:
     """``x = U @ diag(S) @ Vh`` with orthonormal columns in U and rows in Vh, and S descending.
 
@@ -266,6 +272,7 @@ def svd(x: Any, full_matrices: bool = True) -> Any:
     return SVDResult(*SVD.apply(x, full_matrices))
 
 
+@autocasts
 def svdvals(x: Any) -> Any:
     """The singular values, in descending order."""
     return SVD.apply(x, False)[1]
@@ -337,6 +344,7 @@ def require_pivoting(name: str, pivot: bool) -> None:
         )
 
 
+@autocasts
 def lu(x: Any, *, pivot: bool = True) -> Any:
     """``x = P @ L @ U``: a permutation, a lower triangle with a diagonal of ones, an upper one."""
     require_pivoting("lu", pivot)

@@ -10,6 +10,7 @@ from typing import Any
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, ShapeError
+from grad.ops.autocast import autocasts
 from grad.ops.factorizations import eigh, svd, svdvals
 from grad.ops.lapack import require_matrices
 from grad.ops.promotion import is_tensor
@@ -33,6 +34,7 @@ def _tolerance(x: Any, largest: Any, atol: Any, rtol: Any) -> Any:
     return (largest * relative).clamp(min=absolute)
 
 
+@autocasts
 def matrix_rank(x: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
     """How many singular values are above ``max(atol, rtol * largest)``; int64.
 
@@ -96,6 +98,7 @@ class Pinv(Function):
         return result, None, None, None
 
 
+@autocasts
 def pinv(x: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
     """The pseudo-inverse (Moore-Penrose); singular values up to ``max(atol, rtol * largest)`` count
     as zero. See `matrix_rank` for the arguments.
@@ -106,6 +109,7 @@ def pinv(x: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False)
 _DRIVERS = (None, "gels", "gelsy", "gelsd", "gelss")
 
 
+@autocasts
 def lstsq(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X for which the rows of ``a @ X - b`` are smallest, of least norm.
 

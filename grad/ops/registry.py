@@ -19,6 +19,7 @@ import numpy as np
 
 from grad.dtype import ALL_DTYPES, DType, dtypes
 from grad.errors import ShapeError
+from grad.ops.autocast import autocasts
 from grad.ops.out import put_into, refuse_gradients
 
 Array = np.ndarray[Any, Any]
@@ -206,7 +207,7 @@ def op(
             composite=composite,
             parameters=parameters,
             call=callable_of(definition, name, parameters, composite, view),
-            positional=target_of(definition, composite),
+            positional=target_of(definition, name, composite),
         )
         return definition
 
@@ -250,9 +251,9 @@ def renames(parameters: Sequence[inspect.Parameter]) -> dict[str, str]:
     return found
 
 
-def target_of(definition: Any, composite: bool) -> Callable[..., Any]:
+def target_of(definition: Any, name: str, composite: bool) -> Callable[..., Any]:
     """What a call comes to when its keywords are sorted out."""
-    return definition.forward if composite else definition._call
+    return autocasts(definition.forward if composite else definition._call, name)
 
 
 def callable_of(
@@ -265,7 +266,7 @@ def callable_of(
     """The function that users call: positions go straight through, keywords are sorted out, and
     ``out=`` is taken by what gives no view.
     """
-    target = target_of(definition, composite)
+    target = target_of(definition, name, composite)
     synonyms = renames(parameters)
     takes_out = not view and all(parameter.name != "out" for parameter in parameters)
 

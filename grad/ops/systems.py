@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from grad.autograd.function import Context, Function
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import broadcast_shapes
+from grad.ops.autocast import autocasts
 from grad.ops.creation import eye
 from grad.ops.join import Cat
 from grad.ops.lapack import (
@@ -113,6 +114,7 @@ def triangle(a: Any, upper: bool, unit: bool) -> Any:
     return (a.triu(1) if upper else a.tril(-1)) + eye(a.shape[-1], dtype=a.dtype)
 
 
+@autocasts
 def solve(a: Any, b: Any, *, left: bool = True) -> Any:
     """X of ``a @ X = b`` for square matrices `a`, or of ``X @ a = b`` unless `left`.
 
@@ -141,6 +143,7 @@ def solve(a: Any, b: Any, *, left: bool = True) -> Any:
     return result if left else result.mT
 
 
+@autocasts
 def solve_triangular(
     a: Any, b: Any, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Any:
@@ -179,6 +182,7 @@ class Inverse(Function):
         return -(result.mT @ grad @ result.mT)
 
 
+@autocasts
 def inv(a: Any) -> Any:
     """The inverse of square matrices.
 
@@ -241,11 +245,13 @@ class Slogdet(Function):
         return grad.unsqueeze(-1).unsqueeze(-1) * Inverse.apply(a).mT
 
 
+@autocasts
 def det(a: Any) -> Any:
     """The determinants of square matrices."""
     return Det.apply(a)
 
 
+@autocasts
 def slogdet(a: Any) -> Any:
     """The signs of determinants, and the logarithms of their magnitudes."""
     return SlogdetResult(*Slogdet.apply(a))

@@ -157,6 +157,7 @@ class _Call:
         self.given = {id(tensor) for tensor in tensors}
         self.second, self.strict = second, strict
         self.keys: list[Drawn] | None = None
+        self.autocast = mode.autocast
         self.kinds: list[Any] = []
         self.parameters: list[tuple[Any, int]] = []
         self.again: dict[int, Node] = {}
@@ -210,8 +211,8 @@ class _Call:
             return tensor
 
         args, kwargs = put_together(self.arguments, [kept.tensor(after) for kept in self.tensors])
-        before = mode.recomputing
-        mode.recomputing = True
+        before = mode.recomputing, mode.autocast
+        mode.recomputing, mode.autocast = True, self.autocast
         try:
             with ExitStack() as stack:
                 stack.enter_context(enable_grad())
@@ -221,7 +222,7 @@ class _Call:
                 stack.enter_context(self.second)
                 self.function(*args, **kwargs)
         finally:
-            mode.recomputing = before
+            mode.recomputing, mode.autocast = before
         self.require_same_kinds([(shape, dtype) for shape, dtype, _ in values])
         self.again = {number: node for number, (_, _, node) in enumerate(values)}
 
