@@ -73,6 +73,7 @@ from grad.version import VERSION
 
 from grad import linalg, nn, optim, special, utils  # isort: skip  they use what is above
 from grad import profiler  # isort: skip
+from grad.drawing import draw  # isort: skip
 from grad.profiler.explain import explain  # isort: skip
 from grad.autograd import functional as _functional  # isort: skip  noqa: F401
 from grad.utils import checkpoint as _checkpoint, data as _data  # isort: skip  noqa: F401

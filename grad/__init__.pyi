@@ -82,6 +82,7 @@ from grad.utils.format import set_printoptions as set_printoptions
 from grad.version import VERSION as VERSION
 from grad import linalg as linalg, nn as nn, optim as optim, special as special, utils as utils
 from grad import profiler as profiler
+from grad.drawing import draw as draw
 from grad.profiler.explain import explain as explain
 from grad.autograd import functional as _functional
 from grad.utils import checkpoint as _checkpoint, data as _data

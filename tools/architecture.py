@@ -45,6 +45,7 @@ LAYERS: dict[str, int] = {
     "interop": 10,
     "linalg": 10,
     "special": 10,
+    "drawing": 10,
     "profiler": 10,
     "cuda": 10,
     "io": 10,
