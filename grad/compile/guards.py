@@ -50,6 +50,7 @@ class Guards:
 
     Attributes:
         items: (dictionary, key, value). cells: (cell, value). entries: (sequence, index, value).
+        aspects: (dictionary, key, aspect, what the aspect was).
         lengths: (container, length). tensors: (tensor, storage, requires_grad).
         snapshots: (function, what it gave).
     """
@@ -57,6 +58,7 @@ class Guards:
     __slots__ = (
         "_first_difference",
         "_made",
+        "aspects",
         "cells",
         "entries",
         "items",
@@ -69,6 +71,7 @@ class Guards:
         self._first_difference: FirstDifference | None = None
         self._made = 0
         self.items: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.aspects: list[tuple[dict[Any, Any], Any, Callable[[Any], Any], Any]] = []
         self.cells: list[tuple[Any, Any]] = []
         self.entries: list[tuple[Any, int, Any]] = []
         self.lengths: list[tuple[Any, int]] = []
@@ -96,6 +99,8 @@ class Guards:
         """All but the snapshots, as they are now."""
         for dictionary, key, _ in self.items:
             yield Comparison(Sort.ENTRY, dictionary, key, dictionary.get(key, MISSING))
+        for dictionary, key, _, _ in self.aspects:
+            yield Comparison(Sort.ENTRY, dictionary, key, dictionary.get(key, MISSING))
         for cell, _ in self.cells:
             yield Comparison(Sort.CELL, cell, None, content(cell))
         for container, length in self.lengths:
@@ -118,6 +123,9 @@ class Guards:
             now = dictionary.get(key, MISSING)
             if now is not value and not _same(now, value):
                 yield _Change(f"{key!r} has changed", _are_constants(now, value))
+        for dictionary, key, aspect, value in self.aspects:
+            if key not in dictionary or aspect(dictionary[key]) != value:
+                yield _Change(f"{key!r} has changed", True)
         for cell, value in self.cells:
             now = content(cell)
             if now is not value and not _same(now, value):
@@ -142,6 +150,12 @@ class Guards:
         value = dictionary.get(key, MISSING)
         self.items.append((dictionary, key, value))
         return value
+
+    def aspect(self, dictionary: dict[Any, Any], key: Any, aspect: Callable[[Any], Any]) -> None:
+        """Guard what `aspect` says of what `dictionary` has at `key` (whether it is zero, say);
+        the value itself may change.
+        """
+        self.aspects.append((dictionary, key, aspect, aspect(dictionary[key])))
 
     def sequence(self, sequence: Sequence[Any]) -> None:
         """Guard which items a list, tuple or deque has."""

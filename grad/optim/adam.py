@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.optim.numbers import Numbers, check_betas, check_not_negative, is_on, scalar
+from grad.optim.rule import RuleOptimizer
+from grad.optim.saving import Group, State
 from grad.tensor import Tensor
 
 
-class Adam(Optimizer):
+class Adam(RuleOptimizer):
     """``p -= lr * m / (sqrt(v) + eps)``, with m and v corrected for having started at zero.
 
     Args:
@@ -26,32 +28,36 @@ class Adam(Optimizer):
         amsgrad: divide by the largest average of squares so far.
         maximize: go up instead of down.
         decoupled_weight_decay: shrink the parameter by ``lr * weight_decay`` instead (AdamW).
-        foreach, fused, capturable: PyTorch's hints; every step here is one plan, so they change
-            nothing.
+        foreach, capturable, differentiable, fused: see `RuleOptimizer`.
 
     Raises:
         ValueError: a setting out of range.
     """
 
+    _arguments = frozenset(("lr", "betas", "eps"))
+
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: float = 0,
         amsgrad: bool = False,
         *,
-        maximize: bool = False,
-        decoupled_weight_decay: bool = False,
         foreach: bool | None = None,
+        maximize: bool = False,
         capturable: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         check_not_negative(lr=lr, epsilon=eps, weight_decay=weight_decay)
-        for index, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        check_betas(betas)
+        if foreach and not capturable and isinstance(lr, Tensor):
+            raise ValueError(
+                "lr as a Tensor is not supported for capturable=False and foreach=True"
+            )
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -59,6 +65,10 @@ class Adam(Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
@@ -68,8 +78,9 @@ class Adam(Optimizer):
         return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
     def _numbers(self, group: Group, step: int) -> dict[str, float]:
-        lr, decay = float(group["lr"]), group["weight_decay"]
+        lr, decay = scalar(group["lr"]), scalar(group["weight_decay"])
         beta1, beta2 = group["betas"]
+        beta1, beta2 = scalar(beta1), scalar(beta2)
         return {
             "shrinking": 1 - lr * decay,
             "weight_decay": decay,
@@ -88,9 +99,10 @@ class Adam(Optimizer):
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
     ) -> Tensor:
         value = parameter
-        if group["weight_decay"] != 0 and group["decoupled_weight_decay"]:
+        decays = is_on(group["weight_decay"])
+        if decays and group["decoupled_weight_decay"]:
             value = parameter * number["shrinking"]
-        elif group["weight_decay"] != 0:
+        elif decays:
             gradient = gradient + parameter * number["weight_decay"]
 
         mean = state["exp_avg"] * number["beta1"] + gradient * number["1 - beta1"]
@@ -111,8 +123,8 @@ class AdamW(Adam):
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
@@ -120,6 +132,7 @@ class AdamW(Adam):
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
         super().__init__(
@@ -129,6 +142,15 @@ class AdamW(Adam):
             eps,
             weight_decay,
             amsgrad,
+            foreach=foreach,
             maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
             decoupled_weight_decay=True,
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # of an Adam's state dict, too
+            group["decoupled_weight_decay"] = True

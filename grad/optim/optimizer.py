@@ -1,71 +1,54 @@
-"""`Optimizer`: what all optimisers share: groups of parameters, their state, and one step for all.
+"""`Optimizer`: parameters in groups with settings, what is remembered of them, saving, hooks.
 
-A subclass says three things about one parameter: the state it starts with (`_new_state`), the
-numbers of a step (`_numbers`) and its update rule (`_update`), written in tensor operations on the
-old values. `step` applies the rule everywhere (update.py) and then has everything computed in one
-plan, gradients included: a training loop need not know that values are lazy. Numbers enter the
-graph as arguments (`SharedNumbers`), so that a new learning rate compiles nothing, also in
-`grad.compile`.
+This is what a user's own optimiser extends: with a `step` that changes the parameters. The
+optimisers of the library say only how one parameter changes (rule.py). hooks.py and saving.py have
+what is behind the methods.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
-from grad.autograd.modes import enable_grad, no_grad
-from grad.dtype import DType, dtypes
-from grad.engine.recording import recording
-from grad.graph.node import argument
+from grad.nn.hooks import RemovableHandle
 from grad.nn.state import realize_tensors, zero_gradients
-from grad.optim.update import Updates
+from grad.optim.hooks import (
+    Hook,
+    Hooks,
+    add,
+    hooked,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+from grad.optim.saving import Group, State, packed, tensors_of, unpacked
 from grad.tensor import Tensor
 
-Group = dict[str, Any]
-State = dict[str, Any]
-Numbers = Mapping[str, Tensor]
+__all__ = [
+    "Optimizer",
+    "register_optimizer_step_post_hook",
+    "register_optimizer_step_pre_hook",
+    "required",
+]
 
 
-class SharedNumbers:
-    """The numbers of one step (rates, decays, corrections) as 0-dimensional tensors.
+class _Required:
+    """Stands in `defaults` for a setting that each group must say itself."""
 
-    All are arguments of the graph, constant or not, so that no change of a setting compiles
-    anything. Parameters that have one dictionary of numbers share them, which keeps the graph
-    small; names keep apart what happens to be equal, so that the graph is the same at every step.
+    def __repr__(self) -> str:
+        return "<required parameter>"
 
-    Args:
-        values: for each parameter its numbers by name. A recording fills the list anew at each
-            replay.
-    """
 
-    def __init__(self, values: Sequence[Mapping[str, float]]) -> None:
-        self._values = values
-        self._made: dict[tuple[int, DType], dict[str, Tensor]] = {}
-
-    def of(self, position: int, dtype: DType) -> Numbers:
-        """The numbers of the parameter at `position`, as tensors of `dtype`."""
-        values = self._values[position]
-        key = (id(values), dtype)
-        found = self._made.get(key)
-        if found is None:
-            found = self._made[key] = {
-                name: self._tensor(position, name, value, dtype) for name, value in values.items()
-            }
-        return found
-
-    def _tensor(self, position: int, name: str, value: float, dtype: DType) -> Tensor:
-        node = argument(value, dtype)
-        if recording.recorder is not None:
-            recording.recorder.argument(node, lambda: self._values[position][name])
-        return Tensor._wrap(node)
+required = _Required()
 
 
 class Optimizer:
     """Base of all optimisers.
 
     Args:
-        params: parameters, or dictionaries ``{"params": parameters, "lr": ...}``, one per group.
+        params: parameters, pairs of names and parameters (``model.named_parameters()``), or
+            dictionaries ``{"params": parameters, "lr": ...}``, one per group.
         defaults: settings of groups that do not say otherwise.
 
     Attributes:
@@ -74,9 +57,32 @@ class Optimizer:
 
     Raises:
         ValueError: no parameters, or a parameter in two groups. TypeError: not parameters.
+
+    Example:
+        >>> class SignDescent(Optimizer):
+        ...     def __init__(self, params, lr=0.1):
+        ...         super().__init__(params, {"lr": lr})
+        ...
+        ...     @no_grad()
+        ...     def step(self, closure=None):
+        ...         for group in self.param_groups:
+        ...             for p in group["params"]:
+        ...                 if p.grad is not None:
+        ...                     p.add_(p.grad.sign(), alpha=-group["lr"])
     """
 
-    _counts_steps = True  # in state["step"]
+    # The pieces of state that are Python numbers, and tensors in a state dict.
+    _counts: ClassVar[tuple[str, ...]] = ()
+    # For schedulers: whether `step` has been called, and what the last one found in its place.
+    _opt_called = False
+    _scheduled_step: Callable[..., Any] | None = None
+    # Whether `step` is running, for hooks.
+    _in_step = False
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "step" in cls.__dict__:
+            cls.step = hooked(cls.__dict__["step"])
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         if isinstance(params, Tensor):
@@ -85,8 +91,8 @@ class Optimizer:
                 "but got a Tensor; write [parameter]."
             )
         self.defaults = defaults
-        self._updates = Updates()
-        self.state: defaultdict[Tensor, State] = defaultdict(dict)
+        self._hooks = Hooks()
+        self.state: defaultdict[Any, State] = defaultdict(dict)
         self.param_groups: list[Group] = []
         given = list(params)
         if not given:
@@ -99,55 +105,52 @@ class Optimizer:
 
         The parameters' values are computed now if they are pending (fresh random weights), so that
         the first training step is compiled like all others.
+
+        Raises:
+            TypeError: not a dictionary, or not parameters in an order.
+            ValueError: a parameter that another group has, that is no leaf, or that has a name
+                where others have none.
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
-        params = param_group["params"]
-        if isinstance(params, set):
-            raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the "
-                "ordering of tensors in sets will change between runs; please use a list instead."
+        _order(param_group)
+        for parameter in param_group["params"]:
+            _check_parameter(parameter, bool(self.defaults.get("differentiable")))
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ValueError(
+                    "parameter group didn't specify a value of required optimization parameter "
+                    f"{name}"
+                )
+            param_group.setdefault(name, default)
+        self._check_against_others(param_group)
+        self.param_groups.append(param_group)
+        realize_tensors(param_group["params"])
+
+    def _check_against_others(self, new: Group) -> None:
+        given = {id(parameter) for parameter in new["params"]}
+        if len(given) != len(new["params"]):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; each is changed "
+                "as often as it is named.",
+                stacklevel=4,
             )
-        params = [params] if isinstance(params, Tensor) else list(params)
-        known = {id(p) for group in self.param_groups for p in group["params"]}
-        for parameter in params:
-            _check_parameter(parameter)
-            if id(parameter) in known:
-                raise ValueError("some parameters appear in more than one parameter group")
-            known.add(id(parameter))
-        self.param_groups.append({**self.defaults, **param_group, "params": params})
-        realize_tensors(params)
+        named = "param_names" in new
+        if any(("param_names" in group) != named for group in self.param_groups):
+            raise ValueError(
+                "all optimizer param groups should be with/without names. cannot add param group "
+                f"{'with' if named else 'without'} names to the optimizer"
+            )
+        if any(id(parameter) in given for g in self.param_groups for parameter in g["params"]):
+            raise ValueError("some parameters appear in more than one parameter group")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or set them to zero."""
         for group in self.param_groups:
             zero_gradients(group["params"], set_to_none)
 
-    # -- the step ----------------------------------------------------------------------------------
-    def _new_state(self, parameter: Tensor, group: Group) -> State:
-        """What to remember of a parameter that is met for the first time."""
-        raise NotImplementedError
-
-    def _numbers(self, group: Group, step: int) -> dict[str, float]:
-        """The numbers that the update of the group's parameters needs in step number `step`, from
-        1 on; 0 if their state counts no steps (`_counts_steps`).
-        """
-        raise NotImplementedError
-
-    def _update(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
-    ) -> Tensor:
-        """The parameter's new value; brings the tensors of `state` up to date. `gradient` is at
-        least float32.
-
-        It depends on shapes, types, numbers and the settings in `group` alone, but for the learning
-        rate, which is among the numbers (see update.py).
-        """
-        raise NotImplementedError
-
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change all parameters that have a gradient, and compute everything that is pending for
-        it.
+        """Change all parameters that have a gradient.
 
         Args:
             closure: called first, with gradients enabled; returns the loss.
@@ -155,116 +158,57 @@ class Optimizer:
         Returns:
             What `closure` returned, or None.
         """
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
-        work = [
-            (parameter, group)
-            for group in self.param_groups
-            for parameter in group["params"]
-            if parameter._grad is not None
-        ]
-        with no_grad():
-            self._start(work)
-            numbers = SharedNumbers(self._counted(work))
-            changed: list[Tensor] = []
-            known = {id(group): self._updates.of(group) for group in self.param_groups}
-            rule = self._new_value
-            for position, (parameter, group) in enumerate(work):
-                gradient = parameter._grad
-                state = self.state[parameter]
-                number = numbers.of(position, _wide(gradient.dtype))
-                updates = known[id(group)]
-                self._updates.apply(rule, parameter, gradient, state, group, updates, number)
-                changed += gradient, parameter
-                changed += [value for value in state.values() if isinstance(value, Tensor)]
-        realize_tensors(changed)
-        return loss
+        raise NotImplementedError
 
-    def _new_value(
-        self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
-    ) -> Tensor:
-        # Half precision is updated in float32 and rounded once, when it is written.
-        wide = gradient.to(_wide(gradient.dtype))
-        return self._update(parameter, -wide if group["maximize"] else wide, state, group, number)
-
-    def _counted(self, work: list[tuple[Tensor, Group]]) -> list[dict[str, float]]:
-        """The numbers of this step, for each parameter; a recording has them made at each
-        replay.
+    # -- hooks -------------------------------------------------------------------------------------
+    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return other ``(args,
+        kwargs)``.
         """
-        values: list[dict[str, float]] = []
-        groups = [
-            (group, [parameter for parameter, own in work if own is group])
-            for group in self.param_groups
-        ]
+        return add(self._hooks.step_pre, hook)
 
-        def count() -> None:
-            values.clear()
-            for group, parameters in groups:
-                steps = [0] * len(parameters)
-                if self._counts_steps:
-                    for number, parameter in enumerate(parameters):
-                        state = self.state[parameter]
-                        steps[number] = state["step"] = state["step"] + 1
-                made = {step: self._numbers(group, step) for step in {*steps}}
-                values.extend([made[step] for step in steps])
+    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        return add(self._hooks.step_post, hook)
 
-        def undo() -> None:
-            for parameter, _ in work if self._counts_steps else ():
-                self.state[parameter]["step"] -= 1
+    def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` before `state_dict` collects."""
+        return add(self._hooks.state_dict_pre, hook, prepend)
 
-        count()
-        if recording.recorder is not None:
-            recording.recorder.again(count, undo)
-        return values
-
-    def _compile_guards(self, guards: Any) -> None:
-        """What a recorded step takes for granted (compile/guards.py): everything but the rates and
-        the counts.
+    def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` on what `state_dict` has collected; it may return
+        another dictionary.
         """
-        guards.lengths.append((guards.item(self.__dict__, "state"), len(self.state)))
-        guards.sequence(guards.item(self.__dict__, "param_groups"))
-        for group in self.param_groups:
-            guards.lengths.append((group, len(group)))
-            for name in group.keys() - {"lr"}:
-                guards.item(group, name)
-            guards.sequence(group["params"])
+        return add(self._hooks.state_dict_post, hook, prepend)
 
-    def _start(self, work: list[tuple[Tensor, Group]]) -> None:
-        """Make the state of new parameters, in memory: the first step is like all others.
-
-        The loss waits for the step, or its forward pass would be a program of its own, whose values
-        the backward pass finds in memory: the first step would be unlike all others.
+    def register_load_state_dict_pre_hook(
+        self, hook: Hook, prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` before a dictionary is loaded; it may return
+        another. It is given a shallow copy.
         """
-        fresh: list[Tensor] = []
-        for parameter, group in work:
-            if parameter not in self.state:
-                if recording.recorder is not None:
-                    recording.recorder.give_up("an optimiser meets a parameter for the first time")
-                state = self.state[parameter] = self._new_state(parameter, group)
-                fresh.extend(value for value in state.values() if isinstance(value, Tensor))
-        realize_tensors(fresh, alone=True)
+        return add(self._hooks.load_pre, hook, prepend)
+
+    def register_load_state_dict_post_hook(
+        self, hook: Hook, prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(optimizer)`` after a dictionary has been loaded."""
+        return add(self._hooks.load_post, hook, prepend)
 
     # -- saving ------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
         """State and settings, with parameters replaced by their numbers, in the order of the
-        groups.
+        groups; the same names, shapes and types as PyTorch's.
 
         The tensors are the optimiser's own: save them, or copy them before the next step.
         """
-        numbers = self._numbered()
-        groups = [
-            {
-                **{name: value for name, value in group.items() if name != "params"},
-                "params": [numbers[id(parameter)] for parameter in group["params"]],
-            }
-            for group in self.param_groups
-        ]
-        state = {
-            numbers[id(p)]: dict(values) for p, values in self.state.items() if id(p) in numbers
-        }
-        return {"state": state, "param_groups": groups}
+        for hook in self._hooks.state_dict_pre.values():
+            hook(self)
+        result = packed(self.param_groups, self.state, self._counts)
+        for hook in self._hooks.state_dict_post.values():
+            replaced = hook(self, result)
+            result = result if replaced is None else replaced
+        return result
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave. Tensors are copied, in the parameter's dtype.
@@ -272,72 +216,61 @@ class Optimizer:
         Raises:
             ValueError: the groups differ in number or size; nothing is changed.
         """
-        groups = state_dict["param_groups"]
-        if len(groups) != len(self.param_groups):
-            raise ValueError("loaded state dict has a different number of parameter groups")
-        pairs = list(zip(self.param_groups, groups))
-        if any(len(own["params"]) != len(given["params"]) for own, given in pairs):
-            raise ValueError(
-                "loaded state dict contains a parameter group that doesn't match the size of "
-                "optimizer's group"
-            )
-        parameters = {
-            number: parameter
-            for own, given in pairs
-            for number, parameter in zip(given["params"], own["params"])
-        }
-        with no_grad():
-            state = {
-                parameters[number]: {
-                    n: _copied(n, v, parameters[number]) for n, v in values.items()
-                }
-                for number, values in state_dict["state"].items()
-            }
-        self.state = defaultdict(dict, state)
-        self.param_groups = [{**given, "params": own["params"]} for own, given in pairs]
-        realize_tensors(v for s in state.values() for v in s.values() if isinstance(v, Tensor))
+        given: Mapping[str, Any] = dict(state_dict)
+        for hook in self._hooks.load_pre.values():
+            replaced = hook(self, given)
+            given = given if replaced is None else replaced
+        state, groups = unpacked(given, self.param_groups, self._counts)
+        self.__setstate__({"state": state, "param_groups": groups})
+        for hook in self._hooks.load_post.values():
+            hook(self)
 
-    def _numbered(self) -> dict[int, int]:
-        """Identity of each parameter to its number."""
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        return {id(parameter): number for number, parameter in enumerate(parameters)}
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Of a copy, hooks are left out, as PyTorch does; what is loaded brings no `defaults`.
+        self.__dict__.update(state)
+        self.__dict__.setdefault("_hooks", Hooks())
+        for group in self.param_groups:  # from before a setting existed
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
+        realize_tensors(tensors_of(self.state))
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for number, group in enumerate(self.param_groups):
             lines.append(f"Parameter Group {number}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
-        return "\n".join([*lines, ")"])
+            lines.append("")
+        return "\n".join([*lines[:-1], ")"])
 
 
-def _wide(dtype: DType) -> DType:
-    """The type that a gradient of `dtype` is worked with in."""
-    return dtype if dtype.itemsize >= 4 else dtypes.float32
+def _order(group: Group) -> None:
+    """Make a list of the group's parameters, and one of their names if they have any."""
+    params = group["params"]
+    if isinstance(params, set):
+        raise TypeError(
+            "optimizer parameters need to be organized in ordered collections, but the "
+            "ordering of tensors in sets will change between runs. Please use a list instead."
+        )
+    given = [params] if isinstance(params, Tensor) else list(params)
+    names = [entry[0] for entry in given if isinstance(entry, tuple)]
+    if names and len(names) != len(given):
+        raise ValueError(
+            "all optimizer params should be with/without names. Some param names are missing"
+        )
+    group["params"] = [entry[1] if isinstance(entry, tuple) else entry for entry in given]
+    if names:
+        group["param_names"] = names
 
 
-def _check_parameter(parameter: Any) -> None:
+def _check_parameter(parameter: Any, differentiable: bool) -> None:
     if not isinstance(parameter, Tensor):
         raise TypeError(
             f"optimizer can only optimize Tensors, but one of the params is {type(parameter)}"
         )
-    if not parameter.is_leaf:
+    if not (differentiable or parameter.is_leaf or parameter.retains_grad):
         raise ValueError(
             "can't optimize a non-leaf Tensor; pass the leaf that it was computed from."
         )
-
-
-def _copied(name: str, value: Any, parameter: Tensor) -> Any:
-    """A loaded piece of state, made the optimiser's own."""
-    if not isinstance(value, Tensor):
-        return value
-    if name == "step":  # PyTorch keeps the step count in a tensor
-        return int(value.item())
-    return value.detach().to(parameter.dtype).clone()
-
-
-def check_not_negative(**settings: float) -> None:
-    """Raise ValueError for a setting that is negative (or NaN); names as in PyTorch's messages."""
-    for name, value in settings.items():
-        if not value >= 0.0:
-            label = "learning rate" if name == "lr" else f"{name} value"
-            raise ValueError(f"Invalid {label}: {value}")

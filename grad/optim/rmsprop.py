@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.optim.numbers import Numbers, check_not_negative, is_on, scalar
+from grad.optim.rule import RuleOptimizer
+from grad.optim.saving import Group, State
 from grad.tensor import Tensor
 
 
-class RMSprop(Optimizer):
+class RMSprop(RuleOptimizer):
     """``p -= lr * gradient / (sqrt(v) + eps)`` with v the running average of the squares.
 
     Args:
@@ -25,47 +27,54 @@ class RMSprop(Optimizer):
         momentum: how much of the last change goes on.
         centered: divide by the running standard deviation instead.
         maximize: go up instead of down.
-        foreach, capturable: PyTorch's hints; every step here is one plan, so they change nothing.
+        foreach, capturable, differentiable: see `RuleOptimizer`.
 
     Raises:
         ValueError: a negative setting.
     """
 
+    _arguments = frozenset(("lr", "alpha", "eps"))
+    _switches = ("weight_decay", "momentum")
+
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float = 1e-2,
+        lr: float | Tensor = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
+        weight_decay: float = 0,
+        momentum: float = 0,
         centered: bool = False,
         capturable: bool = False,
         foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
         check_not_negative(
             lr=lr, alpha=alpha, epsilon=eps, weight_decay=weight_decay, momentum=momentum
         )
         defaults = {
             "lr": lr,
+            "momentum": momentum,
             "alpha": alpha,
             "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
             "centered": centered,
+            "weight_decay": weight_decay,
+            "capturable": capturable,
+            "foreach": foreach,
             "maximize": maximize,
+            "differentiable": differentiable,
         }
         super().__init__(params, defaults)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         names = ["square_avg"]
-        names += ["momentum_buffer"] * (group["momentum"] > 0) + ["grad_avg"] * group["centered"]
+        names += ["momentum_buffer"] * is_on(group["momentum"]) + ["grad_avg"] * group["centered"]
         return {"step": 0, **{name: Tensor.zeros_like(parameter) for name in names}}
 
     def _numbers(self, group: Group, step: int) -> dict[str, float]:
         return {
-            "lr": float(group["lr"]),
+            "lr": scalar(group["lr"]),
             "alpha": group["alpha"],
             "1 - alpha": 1 - group["alpha"],
             "eps": group["eps"],
@@ -77,7 +86,7 @@ class RMSprop(Optimizer):
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
     ) -> Tensor:
         keep, add = number["alpha"], number["1 - alpha"]
-        if group["weight_decay"] != 0:
+        if is_on(group["weight_decay"]):
             gradient = gradient + parameter * number["weight_decay"]
         square = state["square_avg"] * keep + gradient * gradient * add
         state["square_avg"].copy_(square)
@@ -86,7 +95,7 @@ class RMSprop(Optimizer):
             state["grad_avg"].copy_(mean)
             square = square - mean * mean
         change = gradient / (square.sqrt() + number["eps"])
-        if group["momentum"] > 0:
+        if is_on(group["momentum"]):
             change = state["momentum_buffer"] * number["momentum"] + change
             state["momentum_buffer"].copy_(change)
         return parameter - change * number["lr"]

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from grad.engine.recording import recording
-from grad.optim.optimizer import Group, Numbers, Optimizer, State, check_not_negative
+from grad.optim.numbers import Numbers, check_not_negative, is_on, scalar
+from grad.optim.rule import RuleOptimizer
+from grad.optim.saving import Group, State
 from grad.tensor import Tensor
 
 
-class SGD(Optimizer):
+class SGD(RuleOptimizer):
     """``p -= lr * v`` with ``v = momentum * v + (1 - dampening) * gradient``.
 
     Args:
@@ -22,25 +24,28 @@ class SGD(Optimizer):
         nesterov: look ahead along the momentum; Sutskever et al., "On the importance of
             initialization and momentum in deep learning", 2013.
         maximize: go up instead of down.
-        foreach, fused: PyTorch's hints; every step here is one plan, so they change nothing.
+        foreach, differentiable, fused: see `RuleOptimizer`.
 
     Raises:
         ValueError: a negative setting, or `nesterov` without momentum or with dampening.
     """
 
-    _counts_steps = False
+    _switches = ("momentum", "dampening", "weight_decay")
+    _counts = ()
+    _always_has_state = False
 
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float = 1e-3,
-        momentum: float = 0.0,
-        dampening: float = 0.0,
-        weight_decay: float = 0.0,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Tensor = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
         foreach: bool | None = None,
+        differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
         check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
@@ -53,30 +58,33 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
         }
         super().__init__(params, defaults)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         # From zeros the first step gives the gradient itself, as it should, unless dampened.
-        if group["momentum"] == 0 or group["dampening"] != 0:
+        if not is_on(group["momentum"]) or is_on(group["dampening"]):
             return {}
         return {"momentum_buffer": Tensor.zeros_like(parameter)}
 
     def _numbers(self, group: Group, step: int) -> dict[str, float]:
-        numbers = {"lr": float(group["lr"])}
-        if group["weight_decay"] != 0:
-            numbers["weight_decay"] = group["weight_decay"]
-        if group["momentum"] != 0:
-            numbers["momentum"] = group["momentum"]
-            numbers["1 - dampening"] = 1 - group["dampening"]
+        numbers = {"lr": scalar(group["lr"])}
+        if is_on(group["weight_decay"]):
+            numbers["weight_decay"] = scalar(group["weight_decay"])
+        if is_on(group["momentum"]):
+            numbers["momentum"] = scalar(group["momentum"])
+            numbers["1 - dampening"] = 1 - scalar(group["dampening"])
         return numbers
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
     ) -> Tensor:
-        if group["weight_decay"] != 0:
+        if is_on(group["weight_decay"]):
             gradient = gradient + parameter * number["weight_decay"]
-        if group["momentum"] != 0:
+        if is_on(group["momentum"]):
             gradient = self._with_momentum(parameter, gradient, state, group, number)
         return parameter - gradient * number["lr"]
 
@@ -95,7 +103,7 @@ class SGD(Optimizer):
             velocity = state["momentum_buffer"] = Tensor.empty_like(parameter)
             new = gradient
         else:
-            if group["dampening"] != 0:
+            if is_on(group["dampening"]):
                 gradient = gradient * number["1 - dampening"]
             new = velocity * momentum + gradient
         velocity.copy_(new)

@@ -2,18 +2,19 @@
 
 An update rule makes the same dozen nodes for each parameter at every step. It follows from shapes,
 types and settings, so it is kept as a template (graph/template.py), as functions are in
-autograd/remembered.py. `optimizer.py` applies all its updates here.
+autograd/remembered.py. `rule.py` applies all its updates here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from grad.autograd.remembered import CALLS_KEPT, Unknown, described
 from grad.engine.recording import recording
 from grad.graph.template import Template, placeholder, template_of
 from grad.ops.inplace import store
+from grad.optim.numbers import is_on
 from grad.tensor import Tensor
 
 # From a parameter, its gradient, its state, the settings and the numbers of the step to the
@@ -25,9 +26,6 @@ Rule = Callable[[Tensor, Tensor, dict[str, Any], dict[str, Any], Mapping[str, Te
 Known = dict[Any, Template | bool | None]
 SETTINGS_KEPT = 64
 
-# What changes at every step, and enters as a number.
-_NO_SETTING = frozenset(("params", "lr"))
-
 
 class Updates:
     """The updates of one optimiser, by what they were given."""
@@ -35,11 +33,18 @@ class Updates:
     def __init__(self) -> None:
         self._known: dict[Any, Known] = {}
 
-    def of(self, group: Mapping[str, Any]) -> Known | None:
+    def of(
+        self, group: Mapping[str, Any], choices: Iterable[str], switches: Iterable[str]
+    ) -> Known | None:
         """Those of parameters under the settings of `group`; None where it cannot be said whether
         settings are the same again.
+
+        Args:
+            choices: names of settings that decide how parameters are updated.
+            switches: names of those of which only that they are not zero decides (`is_on`); their
+                values, and those of all other settings, enter as numbers.
         """
-        settings = settings_of(group)
+        settings = _settings_of(group, choices, switches)
         if settings is None:
             return None
         found = self._known.get(settings)
@@ -61,7 +66,7 @@ class Updates:
     ) -> None:
         """Write what `rule` gives to `parameter` and to the tensors of `state`.
 
-        `known` is ``self.of(group)``. Nothing is recorded for gradients meanwhile.
+        `known` is what `of` gave for the group. Nothing is recorded for gradients meanwhile.
         """
         targets = [parameter, *[value for value in state.values() if isinstance(value, Tensor)]]
         given: list[Any] = [gradient.shape, gradient.dtype]
@@ -120,12 +125,13 @@ def _studied(
     return template_of(sources, [target.node for target in targets])
 
 
-def settings_of(group: Mapping[str, Any]) -> Any:
+def _settings_of(group: Mapping[str, Any], choices: Iterable[str], switches: Iterable[str]) -> Any:
     """What decides how the parameters of a group are updated; None where that cannot be said."""
     try:
-        return tuple([(n, described(v)) for n, v in group.items() if n not in _NO_SETTING])
+        chosen = [described(group[name]) for name in choices]
     except Unknown:
         return None
+    return (*chosen, *[is_on(group[name]) for name in switches])
 
 
 def _stand_in(tensor: Tensor) -> Tensor:

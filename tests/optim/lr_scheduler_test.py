@@ -17,6 +17,7 @@ def optimizer(lr: float = 1.0) -> optim.SGD:
 
 def rates(scheduler, count: int) -> list[float]:
     """The rate at each of `count` epochs."""
+    scheduler.optimizer.step()
     found = []
     for _ in range(count):
         found.append(scheduler.get_last_lr()[0])

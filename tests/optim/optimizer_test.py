@@ -13,7 +13,7 @@ import pytest
 import grad
 from grad import engine, nn, optim
 from grad.dtype import dtypes
-from grad.optim.optimizer import SharedNumbers
+from grad.optim.numbers import SharedNumbers
 from grad.tensor import Tensor
 
 START = np.array([1.0, -2.0, 3.0])
@@ -233,7 +233,11 @@ P = [nn.Parameter(Tensor([1.0]))]
         (lambda: optim.SGD([]), ValueError, "empty parameter list"),
         (lambda: optim.SGD(P[0]), TypeError, "iterable"),
         (lambda: optim.SGD([1]), TypeError, "only optimize Tensors"),
-        (lambda: optim.SGD([P[0], P[0]]), ValueError, "more than one parameter group"),
+        (
+            lambda: optim.SGD([{"params": P}, {"params": P[0]}]),
+            ValueError,
+            "more than one parameter group",
+        ),
         (lambda: optim.SGD([P[0] * 2]), ValueError, "non-leaf"),
         (lambda: optim.SGD([{"params": {P[0]}}]), TypeError, "sets"),
         (
