@@ -130,13 +130,18 @@ class Muon(RuleOptimizer):
 
 
 def _orthogonal(matrix: Tensor, steps: int, number: Numbers) -> Tensor:
-    """The matrix with all singular values near 1, in bfloat16."""
-    a, b, c, eps = [number[name].to(dtypes.bfloat16) for name in ("a", "b", "c", "eps")]
+    """The matrix with all singular values near 1, of values that bfloat16 has."""
+    a, b, c = [number[name].to(dtypes.float32) for name in "abc"]
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.to(dtypes.bfloat16)
     x = x.T if tall else x  # the product with itself is the smaller one
-    x = x / x.norm().maximum(eps)
+    x = _short(x / x.norm().maximum(number["eps"].to(dtypes.bfloat16)))
     for _ in range(steps):
-        gram = x @ x.T
-        x = x * a + (gram * b + (gram @ gram) * c) @ x
+        gram = _short(x @ x.T)
+        x = _short(x * a + _short(gram * b + (gram @ gram) * c) @ x)
     return x.T if tall else x
+
+
+def _short(x: Tensor) -> Tensor:
+    """Values of bfloat16 to compute with: each product is rounded once, with what is added to it."""
+    return x.to(dtypes.bfloat16).to(dtypes.float32)

@@ -119,4 +119,4 @@ class RAdam(RuleOptimizer):
         state["exp_avg_sq"].copy_(square)
         # One graph for all steps: which form counts is a number, too.
         adaptive = mean * number["adaptive rate"] / (square.sqrt() + number["eps"])
-        return value - (number["trusted"] > 0).where(adaptive, mean * number["rate"])
+        return value - adaptive.where(number["trusted"] > 0, mean * number["rate"])

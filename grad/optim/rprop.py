@@ -81,10 +81,10 @@ class Rprop(RuleOptimizer):
         agreement = gradient * state["prev"]
         turned = agreement < 0
         size = state["step_size"]
-        grown = (agreement > 0).where(size * number["grow"], size)
-        size = turned.where(size * number["shrink"], grown)
+        grown = (size * number["grow"]).where(agreement > 0, size)
+        size = (size * number["shrink"]).where(turned, grown)
         size = size.maximum(number["smallest"]).minimum(number["largest"])
-        gradient = turned.where(gradient.zeros_like(), gradient)
+        gradient = gradient.masked_fill(turned, 0)
         state["step_size"].copy_(size)
         state["prev"].copy_(gradient)
         return parameter - gradient.sign() * size

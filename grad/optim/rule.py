@@ -135,7 +135,8 @@ class RuleOptimizer(Optimizer):
     ) -> Tensor:
         # Half precision is updated in float32 and rounded once, when it is written.
         wide = gradient.to(_wide(gradient.dtype))
-        return self._update(parameter, -wide if group["maximize"] else wide, state, group, number)
+        upward = group.get("maximize", False)
+        return self._update(parameter, -wide if upward else wide, state, group, number)
 
     def _step_differentiably(
         self, work: Sequence[tuple[Tensor, Group]], numbers: SharedNumbers
