@@ -13,6 +13,7 @@ from grad.optim.adagrad import Adagrad
 from grad.optim.adam import Adam, AdamW
 from grad.optim.adamax import Adamax
 from grad.optim.asgd import ASGD
+from grad.optim.lbfgs import LBFGS
 from grad.optim.muon import Muon
 from grad.optim.nadam import NAdam
 from grad.optim.optimizer import Optimizer
@@ -23,6 +24,7 @@ from grad.optim.sgd import SGD
 
 __all__ = [
     "ASGD",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adafactor",

@@ -143,5 +143,5 @@ def _orthogonal(matrix: Tensor, steps: int, number: Numbers) -> Tensor:
 
 
 def _short(x: Tensor) -> Tensor:
-    """Values of bfloat16 to compute with: each product is rounded once, with what is added to it."""
+    """Values of bfloat16 to compute with: a product is rounded once, with what is added to it."""
     return x.to(dtypes.bfloat16).to(dtypes.float32)
