@@ -6,7 +6,7 @@ The files beside them have one method each; `lr_scheduler` has learning rates as
 
 from __future__ import annotations
 
-from grad.optim import lr_scheduler
+from grad.optim import lr_scheduler, swa_utils
 from grad.optim.adadelta import Adadelta
 from grad.optim.adafactor import Adafactor
 from grad.optim.adagrad import Adagrad
@@ -39,4 +39,5 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]
