@@ -88,7 +88,9 @@ class Adadelta(RuleOptimizer):
         if is_on(group["weight_decay"]):
             gradient = gradient + parameter * number["weight_decay"]
         square = state["square_avg"] * keep + gradient * gradient * add
-        change = (state["acc_delta"] + eps).sqrt() / (square + eps).sqrt() * gradient
+        # The root of the ratio is taken once: the square of the change does without it.
+        ratio = (state["acc_delta"] + eps) / (square + eps)
+        changes = ratio * gradient * gradient * add
         state["square_avg"].copy_(square)
-        state["acc_delta"].copy_(state["acc_delta"] * keep + change * change * add)
-        return parameter - change * number["lr"]
+        state["acc_delta"].copy_(state["acc_delta"] * keep + changes)
+        return parameter - ratio.sqrt() * gradient * number["lr"]

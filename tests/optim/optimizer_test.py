@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import grad
 from grad import engine, nn, optim
 from grad.dtype import dtypes
+from grad.optim import optimizer as optimizer_module
 from grad.optim.numbers import SharedNumbers
 from grad.tensor import Tensor
 
@@ -296,6 +298,175 @@ def test_settings_that_change_between_steps_count() -> None:
             optimizer.step()
         values.append(x.tolist())
     np.testing.assert_allclose(values[0], values[1], rtol=1e-5)
+
+
+KINDS = [optim.SGD, optim.Adam, optim.AdamW, optim.NAdam, optim.Rprop, optim.ASGD, optim.Adagrad]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pickled_optimizer_goes_on(kind) -> None:
+    x = grad.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = kind([("x", x)], lr=0.1)
+    optimizer.register_step_pre_hook(lambda *given: None)
+    x.grad = grad.ones(2)
+    optimizer.step()
+    copied_x, copied = pickle.loads(pickle.dumps((x.detach(), optimizer)))
+    (copied_x,) = copied.param_groups[0]["params"]
+    assert copied.param_groups[0]["param_names"] == ["x"]
+    for tensor, other in ((x, optimizer), (copied_x, copied)):
+        tensor.grad = grad.ones(2) * 0.5
+        other.step()
+    assert copied_x.tolist() == x.tolist()
+
+
+def test_named_parameters() -> None:
+    layer = nn.Linear(2, 1)
+    optimizer = optim.SGD(layer.named_parameters(), lr=0.1)
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+    assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
+    with pytest.raises(ValueError, match="with/without names"):
+        optimizer.add_param_group({"params": [nn.Parameter(Tensor([1.0]))]})
+    with pytest.raises(ValueError, match="names are missing"):
+        optim.SGD([("a", nn.Parameter(Tensor([1.0]))), nn.Parameter(Tensor([1.0]))])
+    unnamed = optim.SGD(layer.parameters(), lr=0.1)
+    optimizer.load_state_dict(unnamed.state_dict())
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+
+
+def test_a_group_stays_the_dictionary_that_was_given() -> None:
+    group = {"params": [nn.Parameter(Tensor([1.0]))], "lr": 0.5}
+    optimizer = optim.SGD([group])
+    group["lr"] = 0.25
+    group["params"][0].grad = Tensor([1.0])
+    optimizer.step()
+    assert group["params"][0].item() == 0.75
+
+
+def test_duplicates_in_a_group_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match="duplicate"):
+        optim.SGD([P[0], P[0]])
+
+
+def test_hooks_run_in_order() -> None:
+    parameter = nn.Parameter(Tensor([1.0]))
+    optimizer = optim.SGD([parameter], lr=0.5)
+    seen: list[str] = []
+
+    def note(text: str, result: Any = None) -> Any:
+        return lambda *given: (seen.append(text), result)[1]
+
+    handles = [
+        optimizer_module.register_optimizer_step_pre_hook(note("every pre")),
+        optimizer_module.register_optimizer_step_post_hook(note("every post")),
+        optimizer.register_step_pre_hook(note("pre")),
+        optimizer.register_step_post_hook(note("post")),
+    ]
+    parameter.grad = Tensor([1.0])
+    optimizer.step()
+    assert seen == ["every pre", "pre", "post", "every post"] and parameter.item() == 0.5
+    for handle in handles:
+        handle.remove()
+    optimizer.step()
+    assert len(seen) == 4
+
+    def closure() -> Tensor:
+        return Tensor([7.0])
+
+    with optimizer.register_step_pre_hook(lambda o, args, kwargs: ((*args, closure), {})):
+        assert optimizer.step().item() == 7.0
+    with (
+        optimizer.register_step_pre_hook(lambda *given: 3),
+        pytest.raises(RuntimeError, match="must return None or a tuple"),
+    ):
+        optimizer.step()
+
+
+def test_hooks_of_state_dicts() -> None:
+    optimizer = optim.SGD([nn.Parameter(Tensor([1.0]))], lr=0.5)
+    seen: list[str] = []
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("second"))
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("first"), prepend=True)
+    optimizer.register_state_dict_post_hook(lambda o, state: {**state, "note": 1})
+    saved = optimizer.state_dict()
+    assert seen == ["first", "second"] and saved["note"] == 1
+    quicker = {**saved, "param_groups": [{**saved["param_groups"][0], "lr": 4.0}]}
+    optimizer.register_load_state_dict_pre_hook(lambda o, state: quicker)
+    optimizer.register_load_state_dict_post_hook(lambda o: seen.append("loaded"))
+    optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["lr"] == 4.0 and seen[-1] == "loaded"
+
+
+class Sign(optim.Optimizer):
+    """An optimiser as users write them."""
+
+    def __init__(self, params: Any, lr: Any = optimizer_module.required) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @grad.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    state = self.state[p]
+                    state["step"] = state.get("step", 0) + 1
+                    state.setdefault("sum", grad.zeros_like(p)).add_(p.grad)
+                    p.add_(p.grad.sign(), alpha=-group["lr"] / state["step"])
+
+
+def test_an_optimizer_of_the_users() -> None:
+    with pytest.raises(ValueError, match="required"):
+        Sign([nn.Parameter(Tensor([1.0]))])
+    parameter = nn.Parameter(Tensor([1.0, -1.0]))
+    optimizer = Sign([parameter], lr=0.5)
+    seen: list[Any] = []
+    optimizer.register_step_post_hook(lambda *given: seen.append(given))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        (parameter**2).sum().backward()
+        optimizer.step()
+
+    step()
+    np.testing.assert_allclose(parameter.detach().numpy(), [0.5, -0.5])
+    assert len(seen) == 1
+    second = Sign([parameter], lr=0.5)
+    second.load_state_dict(optimizer.state_dict())
+    assert second.state[parameter]["step"] == 1
+    assert second.state[parameter]["sum"].tolist() == [2.0, -2.0]
+    # Compiled, its Python counts still: 0.5 / 2, 0.5 / 3 ...
+    compiled, expected = grad.compile(step), 0.5
+    for number in range(2, 8):
+        compiled()
+        expected -= math.copysign(0.5 / number, expected)
+        np.testing.assert_allclose(parameter.detach().numpy()[0], expected, rtol=1e-5)
+
+
+def test_a_differentiable_step() -> None:
+    """The gradient of what comes after the step, by its start and by what the gradient was made
+    of.
+    """
+    start = grad.tensor([1.0, 2.0], requires_grad=True)
+    scale = grad.tensor(3.0, requires_grad=True)
+    x = start.clone()
+    optimizer = optim.SGD([x], lr=0.1, momentum=0.9, differentiable=True)
+    x.grad = scale * start
+    optimizer.step()
+    x.sum().backward()
+    np.testing.assert_allclose(start.grad.numpy(), [1 - 0.1 * 3] * 2, rtol=1e-6)
+    assert scale.grad.item() == pytest.approx(-0.1 * 3)
+    with pytest.raises(RuntimeError, match="not support"):
+        optim.SGD([x], lr=grad.tensor(0.1, requires_grad=True), differentiable=True).step()
+    with pytest.raises(RuntimeError, match="`fused`"):
+        optim.SGD([start], fused=True, differentiable=True)
+
+
+def test_steps_have_a_name_in_profiles() -> None:
+    parameter = nn.Parameter(Tensor([1.0]))
+    optimizer = optim.SGD([parameter], lr=0.5)
+    parameter.grad = Tensor([1.0])
+    with grad.profiler.profile() as profile:
+        optimizer.step()
+    assert "Optimizer.step#SGD.step" in [event.name for event in profile.record.events]
 
 
 def test_a_copied_optimizer_goes_on() -> None:

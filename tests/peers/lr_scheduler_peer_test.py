@@ -235,7 +235,7 @@ def test_warnings_are_those_of_pytorch():
         messages += [_messages(scheduler.step), _messages(scheduler.get_lr)]
         found.append(messages)
     assert found[0] == found[1]
-    assert "before" in found[0][0][0]
+    assert [len(messages) for messages in found[0]] == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_warnings_are_those_of_pytorch():
         lambda s, o: s.OneCycleLR(o, 1.0, total_steps=0),
         lambda s, o: s.OneCycleLR(o, 1.0, 10, pct_start=1.5),
         lambda s, o: s.OneCycleLR(o, 1.0, 10, anneal_strategy="step"),
-        lambda s, o: [s.OneCycleLR(o, 1.0, 1).step() for _ in range(3)],
+        lambda s, o: [step() for step in [s.OneCycleLR(o, 1.0, 2).step] * 3],
         lambda s, o: s.CosineAnnealingWarmRestarts(o, 0),
         lambda s, o: s.CosineAnnealingWarmRestarts(o, 2, 0),
         lambda s, o: s.CosineAnnealingWarmRestarts(o, 2).step(-1),
@@ -274,7 +274,7 @@ def test_warnings_are_those_of_pytorch():
 def test_misuse_raises_what_pytorch_raises(make):
     raised = []
     for library in (grad, torch):
-        with pytest.raises(Exception) as caught:  # noqa: PT011
+        with pytest.raises(Exception) as caught:
             Side(library, make)
         raised.append(caught.type)
     assert raised[0] is raised[1]
