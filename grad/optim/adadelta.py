@@ -88,9 +88,11 @@ class Adadelta(RuleOptimizer):
         if is_on(group["weight_decay"]):
             gradient = gradient + parameter * number["weight_decay"]
         square = state["square_avg"] * keep + gradient * gradient * add
-        # The root of the ratio is taken once: the square of the change does without it.
-        ratio = (state["acc_delta"] + eps) / (square + eps)
-        changes = ratio * gradient * gradient * add
+        # The square of the change is made without its root: what the two results share is then
+        # cheap enough to be computed for each, rather than stored and read again.
+        before, now = state["acc_delta"] + eps, square + eps
+        changes = before * (gradient * gradient * add / now)
+        value = parameter - (before / now).sqrt() * gradient * number["lr"]
         state["square_avg"].copy_(square)
         state["acc_delta"].copy_(state["acc_delta"] * keep + changes)
-        return parameter - ratio.sqrt() * gradient * number["lr"]
+        return value

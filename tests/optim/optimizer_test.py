@@ -466,7 +466,7 @@ def test_steps_have_a_name_in_profiles() -> None:
     parameter.grad = Tensor([1.0])
     with grad.profiler.profile() as profile:
         optimizer.step()
-    assert "Optimizer.step#SGD.step" in [event.name for event in profile.record.events]
+    assert "Optimizer.step#SGD.step" in [event.name for event in profile.events()]
 
 
 def test_a_copied_optimizer_goes_on() -> None:
