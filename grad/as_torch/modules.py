@@ -49,7 +49,7 @@ TABLE: dict[str, Served] = {
     "torch.version": Served(None, answers.VERSION),
     "torch.nn.modules": Served("grad.nn"),
     "torch.nn.parallel": Served(None, None, ONE_PROCESS),
-    "torch.optim.optimizer": Served("grad.optim"),
+    "torch.optim.optimizer": Served("grad.optim.optimizer"),
     "torch.utils.data.dataloader": Served("grad.utils.data"),
     "torch.utils.data.distributed": Served(None, None, ONE_PROCESS),
     "torch.utils.cpp_extension": Served(None, None, "there is no C++ in it"),
