@@ -71,7 +71,7 @@ from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
 from grad.version import VERSION
 
-from grad import linalg, nn, optim, special, utils  # isort: skip  they use what is above
+from grad import io, linalg, nn, optim, serialization, special, utils  # isort: skip  they use what is above
 from grad import profiler  # isort: skip
 from grad.drawing import draw  # isort: skip
 from grad.profiler.explain import explain  # isort: skip

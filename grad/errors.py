@@ -7,6 +7,8 @@ what to write instead.
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 
 
@@ -76,3 +78,15 @@ class VerifyError(GradError, AssertionError):
 
 class DeviceError(GradError, RuntimeError):
     """A device that does not exist or cannot be opened."""
+
+
+class FileFormatError(GradError, RuntimeError, ValueError):
+    """A file that is not what it should be, or an object that cannot be put into one."""
+
+
+class TruncatedFileError(FileFormatError, EOFError):
+    """A file that ends before all is read that it promises."""
+
+
+class UnsafeFileError(FileFormatError, pickle.UnpicklingError):
+    """A file that names code, which is never run; or an instruction that state dicts don't need."""
