@@ -7,6 +7,17 @@ replaced. `checkpoint.py` keeps the state of a training run on top of them.
 """
 
 from grad.errors import FileFormatError, TruncatedFileError, UnsafeFileError
+from grad.io.checkpoint import Checkpoint
 from grad.io.files import load, save
+from grad.io.random_state import get_random_state, set_random_state
 
-__all__ = ["FileFormatError", "TruncatedFileError", "UnsafeFileError", "load", "save"]
+__all__ = [
+    "Checkpoint",
+    "FileFormatError",
+    "TruncatedFileError",
+    "UnsafeFileError",
+    "get_random_state",
+    "load",
+    "save",
+    "set_random_state",
+]

@@ -14,6 +14,7 @@ import numpy as np
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 from grad.utils.data.dataset import IterableDataset, TensorDataset
+from grad.utils.data.position import Position
 from grad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 
 
@@ -112,6 +113,16 @@ class DataLoader:
             # A stream's samples are batched as numbers are.
             source = dataset if stream else self.sampler
             self.batch_sampler = BatchSampler(source, batch_size, drop_last)  # type: ignore[arg-type]
+        self.generator = generator or getattr(self.sampler, "generator", None)
+        self._position = Position(self.generator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the present pass is, for a checkpoint (see `position.py`)."""
+        return self._position.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next pass give the batches that were yet to come when `state_dict` was called."""
+        self._position.load_state_dict(state_dict)
 
     def __len__(self) -> int:
         if self.batch_sampler is not None:
@@ -119,15 +130,20 @@ class DataLoader:
         return len(self.sampler)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
+        source = self.batch_sampler
+        if source is None:
+            source = self.dataset if isinstance(self.dataset, IterableDataset) else self.sampler
+        return self._position.follow(source, self._batches)  # type: ignore[arg-type]
+
+    def _batches(self, entries: Iterator[Any]) -> Iterator[Any]:
+        """The batches of the entries of the batch sampler, or else of the sampler or stream."""
         stream = isinstance(self.dataset, IterableDataset)
         if self.batch_sampler is None:
-            source = self.dataset if stream else (self.dataset[i] for i in self.sampler or ())
-            return (
-                sample if self.collate_fn is None else self.collate_fn(sample) for sample in source
-            )
+            samples = entries if stream else (self.dataset[i] for i in entries)
+            return samples if self.collate_fn is None else map(self.collate_fn, samples)
         collate = self.collate_fn or default_collate
         if stream:
-            return (collate(list(batch)) for batch in self.batch_sampler)
+            return (collate(list(batch)) for batch in entries)
         if type(self.dataset) is TensorDataset and self.collate_fn is None:
-            return (list(self.dataset.batch(numbers)) for numbers in self.batch_sampler)
-        return (collate([self.dataset[i] for i in numbers]) for numbers in self.batch_sampler)
+            return (list(self.dataset.batch(numbers)) for numbers in entries)
+        return (collate([self.dataset[i] for i in numbers]) for numbers in entries)

@@ -1,0 +1,67 @@
+"""Where a `DataLoader` is in its pass over the data, so that a stopped run can go on from there.
+
+A pass is known by the state of all random numbers as it begins, and the count of batches that have
+been handed out. To take it up again, the order is drawn once more from that state and the batches
+that were handed out are passed over, by their numbers: their samples are not read. Then the random
+numbers go on from where they were when the state was saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from grad.io.random_state import get_random_state, set_random_state
+
+
+class Position:
+    """Counts the batches of one loader. The pass that began last is the one that counts.
+
+    Args:
+        generator: what decides the order, if not the default generator.
+    """
+
+    def __init__(self, generator: Any = None) -> None:
+        self._generator = generator
+        self._batches = 0
+        self._start: dict[str, Any] | None = None
+        self._resumed = False
+
+    def follow(
+        self, source: Iterable[Any], batches: Callable[[Iterator[Any]], Iterable[Any]]
+    ) -> Iterator[Any]:
+        """Yield the `batches` made of the entries of `source`: of the rest of them, if a state has
+        been loaded.
+        """
+        for batch in batches(self._entries(source)):
+            self._batches += 1
+            yield batch
+        self._batches, self._start = 0, None
+
+    def _entries(self, source: Iterable[Any]) -> Iterator[Any]:
+        resumed, self._resumed = self._resumed, False
+        if not resumed or self._start is None:
+            self._batches, self._start = 0, get_random_state(self._generator)
+            yield from source
+            return
+        now = get_random_state(self._generator)
+        set_random_state(self._start, self._generator)
+        entries = iter(source)
+        for _ in range(self._batches):
+            next(entries, None)
+        set_random_state(now, self._generator)
+        yield from entries
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position as plain data; {"batches": 0, "start": None} between passes."""
+        state: dict[str, Any] = {"batches": self._batches, "start": self._start}
+        if self._generator is not None:
+            state["generator"] = self._generator.get_state()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next pass go on from what `state_dict` gave."""
+        if self._generator is not None:
+            self._generator.set_state(state_dict["generator"])
+        self._batches, self._start = state_dict["batches"], state_dict["start"]
+        self._resumed = True
