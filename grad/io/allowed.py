@@ -83,21 +83,25 @@ def _tensor_of_type(
         raise TypeError("a tensor is made of something else than memory")
     if type(size) is not tuple or type(strides) is not tuple:
         raise TypeError("sizes or strides are no tuple")
-    if metadata:
-        raise FileFormatError(f"it holds a tensor with {metadata!r}, which is not known here.")
+    if metadata is not None and metadata != {}:
+        raise FileFormatError("it holds a tensor with metadata: a lazy conjugate, perhaps.")
+    if type(requires_grad) is not bool:
+        raise TypeError("whether a tensor requires grad is no bool")
     machine.pay(len(size))
     kind = dtype or memory.dtype
     if requires_grad and not (kind and kind.is_floating_point):
         raise ValueError("a tensor without fractions requires grad")
-    return memory.view(offset, size, strides, bool(requires_grad), dtype)
+    return memory.view(offset, size, strides, requires_grad, dtype)
 
 
 def _parameter(
     machine: Unpickler, data: Any, requires_grad: Any, hooks: Any, state: Any = None
 ) -> Parameter:
-    if not isinstance(data, Tensor) or (requires_grad and not data.dtype.is_floating_point):
-        raise TypeError("a parameter is made of something else than a floating tensor")
-    return _with_attributes(Parameter(data, bool(requires_grad)), state)
+    if type(data) is not Tensor or type(requires_grad) is not bool:
+        raise TypeError("a parameter is made of something else than a tensor")
+    if requires_grad and not data.dtype.is_floating_point:
+        raise TypeError("a parameter without fractions requires grad")
+    return _with_attributes(Parameter(data, requires_grad), state)
 
 
 def _tensor_with_attributes(
@@ -105,7 +109,7 @@ def _tensor_with_attributes(
 ) -> Tensor:
     if not isinstance(function, Builder) or function.build not in (_tensor, _tensor_of_type):
         raise TypeError("a tensor is made by something else than its builder")
-    if kind not in (Tensor, Parameter):
+    if kind is not Tensor and kind is not Parameter:
         raise TypeError("a tensor is of no class of tensors")
     made = function.build(machine, *arguments)
     if kind is Parameter:
@@ -114,16 +118,25 @@ def _tensor_with_attributes(
 
 
 def _with_attributes(tensor: Any, state: Any) -> Any:
+    if state is not None and type(state) is not dict:
+        raise TypeError("the attributes of a tensor are no dictionary")
     for name, value in (state or {}).items():
         if type(name) is not str or hasattr(tensor, name):
-            raise ValueError(f"the attribute {name!r} of a tensor cannot be set")
+            raise ValueError("an attribute of a tensor cannot be set")
         tensor.__dict__[name] = value
     return tensor
 
 
 # -- containers and plain values -------------------------------------------------------------------
+def _pay_for(machine: Unpickler, entries: Any) -> None:
+    """Account for a copy of `entries`, a plain container."""
+    if type(entries) not in (list, tuple, dict):
+        raise TypeError("a container is made of something else than entries")
+    machine.pay(len(entries))
+
+
 def _ordered_dict(machine: Unpickler, items: Any = ()) -> OrderedDict[Any, Any]:
-    machine.pay(len(items))
+    _pay_for(machine, items)
     pairs = items.items() if isinstance(items, dict) else items
     return OrderedDict([(checked_key(machine, key), value) for key, value in pairs])
 
@@ -133,7 +146,7 @@ def _counter(machine: Unpickler, counts: Any = ()) -> Counter[Any]:
 
 
 def _size(machine: Unpickler, sizes: Any = ()) -> tuple[int, ...]:
-    machine.pay(len(sizes))
+    _pay_for(machine, sizes)
     if not all(type(size) is int for size in sizes):
         raise TypeError("a size is no whole number")
     return tuple(sizes)
@@ -146,7 +159,7 @@ def _device(machine: Unpickler, kind: Any, index: Any = None) -> Device:
 
 
 def _set(machine: Unpickler, elements: Any = ()) -> set[Any]:
-    machine.pay(len(elements))
+    _pay_for(machine, elements)
     return {checked_key(machine, element) for element in elements}
 
 
@@ -178,7 +191,7 @@ def _complex(machine: Unpickler, real: Any, imaginary: Any) -> complex:
 
 def _layout(machine: Unpickler, name: Any) -> str:
     if name != "torch.strided":
-        raise FileFormatError(f"it holds a layout {name!r}; tensors here are strided.")
+        raise FileFormatError("it holds a layout other than torch.strided, which all tensors have.")
     return "strided"
 
 

@@ -52,7 +52,11 @@ class _Loader:
 
     def fill(self, keys: Any, position: int) -> None:
         """Read the contents of all storages, which begin at `position`."""
-        if type(keys) is not list or {*map(repr, keys)} != {*map(repr, self._memories)}:
+        if not (
+            type(keys) is list
+            and all(type(key) is str for key in keys)
+            and sorted(keys) == sorted(self._memories)
+        ):
             raise self._source.fail("its list of storages is not that of its tensors.")
         for key in keys:
             _, count, memory = self._memories[key]
@@ -83,12 +87,16 @@ def read(source: Source, map_location: MapLocation) -> Any:
         machine = Unpickler(stream, left, world)
         parts.append(machine.load())
         left = machine.left
-        if number == 0 and parts[0] != _MAGIC:
+        if number == 0 and not _is_number(parts[0], _MAGIC):
             raise source.fail("a pickle that torch.save did not write; only state can be loaded.")
     _, version, machine_facts, obj, keys = parts
-    if version != _VERSION or type(machine_facts) is not dict:
-        raise source.fail(f"version {version!r} of the old format, which is not known.")
+    if not _is_number(version, _VERSION) or type(machine_facts) is not dict:
+        raise source.fail("a version of the old format that is not known.")
     if not machine_facts.get("little_endian", True):
         raise source.fail("its numbers are in another byte order.")
     loader.fill(keys, source.size - left)
     return obj
+
+
+def _is_number(value: Any, number: int) -> bool:
+    return type(value) is int and value == number

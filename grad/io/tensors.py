@@ -86,8 +86,10 @@ def _checked_layout(offset: Any, size: Any, strides: Any, count: int) -> Layout:
     """The layout, if it lies within `count` elements."""
     numbers = (offset, *size, *strides)
     if not all(type(number) is int for number in numbers) or len(size) != len(strides):
-        raise FileFormatError(f"sizes {size} and strides {strides} from {offset} make no tensor.")
-    if len(size) > MOST_AXES or min(numbers) < 0 or math.prod(size) > MOST_ELEMENTS:
+        raise FileFormatError("the sizes and strides of a tensor do not fit together.")
+    if len(size) > MOST_AXES:
+        raise FileFormatError(f"a tensor of {len(size)} axes; there can be {MOST_AXES} at most.")
+    if min(numbers) < 0 or math.prod(size) > MOST_ELEMENTS:
         raise FileFormatError(f"sizes {size} with strides {strides} are not possible.")
     last = offset + sum((n - 1) * step for n, step in zip(size, strides))
     if 0 not in size and last >= count:

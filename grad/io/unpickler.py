@@ -8,7 +8,8 @@ that only serve other ends (INST, OBJ, EXT, numbers as text) are refused.
 
 Memory is bounded by the size of the file: every string is checked against what is left of it
 before it is read, the memo is a dictionary, and builders that copy pay from `budget`. Keys of
-dictionaries are plain, so that hashing cannot take for ever. Nothing recurses.
+dictionaries are plain, so that hashing cannot take for ever. Nothing recurses, and no message shows
+an object of the file that has not been checked: its text might be endless.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class Unpickler:
                     return self.pop()
                 step = steps.get(code)
                 if step is None:
-                    raise UnsafeFileError(f"it has the instruction {bytes([code])!r} for pickles.")
+                    raise UnsafeFileError(
+                        f"its pickle has the instruction {bytes([code])!r}, which is not for data."
+                    )
                 step(self)
         except FileFormatError:
             raise
@@ -201,7 +204,9 @@ class Unpickler:
         if type(target) is OrderedDict:
             for name in state:
                 if type(name) is not str or hasattr(OrderedDict, name):
-                    raise UnsafeFileError(f"its pickle sets the attribute {name!r}.")
+                    raise UnsafeFileError(
+                        "its pickle sets attributes of a dictionary that are methods."
+                    )
             target.__dict__.update(state)
         elif self._world.is_trusted(type(target)):
             _restore(target, state)
