@@ -33,7 +33,10 @@ def encoded(obj: Any) -> tuple[dict[str, Tensor], dict[str, str]]:
     if _is_flat(obj):
         return dict(obj), metadata
     tensors: dict[str, Tensor] = {}
-    metadata[STRUCTURE] = json.dumps(_encoded(obj, "", tensors))
+    try:
+        metadata[STRUCTURE] = json.dumps(_encoded(obj, "", tensors))
+    except RecursionError:
+        raise FileFormatError("save: the object is nested too deeply.") from None
     return tensors, metadata
 
 
