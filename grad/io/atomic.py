@@ -37,7 +37,10 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
         return
     temporary = final.parent / f".{final.name}.{secrets.token_hex(4)}{ENDING}"
     # 0o666 less the process's mask: the permissions of any new file.
-    handle = os.open(temporary, _NEW_FILE, 0o666)
+    try:
+        handle = os.open(temporary, _NEW_FILE, 0o666)
+    except OSError as error:  # names the file that was asked for
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     try:
         with open(handle, "wb") as file:
             write(file)

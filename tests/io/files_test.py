@@ -135,7 +135,7 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError):
         grad.save({"x": Tensor([1.0])}, tmp_path / "folder")
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError, match=r"none/file'$"):
         grad.save({"x": Tensor([1.0])}, tmp_path / "none" / "file")
     assert os.listdir(tmp_path) == ["folder"]
 
@@ -164,6 +164,9 @@ def test_files_of_other_formats_say_what_to_do(path):
     np.save(path.with_suffix(".npy"), np.ones(3))
     with pytest.raises(RuntimeError, match=r"numpy\.load"):
         grad.load(path.with_suffix(".npy"))
+    path.write_text("a text of some length")
+    with pytest.raises(RuntimeError, match="no format"):
+        grad.load(path)
     np.savez(path.with_suffix(".npz"), np.ones(3))
     with pytest.raises(RuntimeError, match="zip"):
         grad.load(path.with_suffix(".npz"))
