@@ -16,6 +16,7 @@ import pytest
 
 import grad
 from grad import nn, optim
+from grad.compile.recorder import Tape
 from grad.io import Checkpoint, FileFormatError
 from grad.utils.data import DataLoader, IterableDataset, TensorDataset
 
@@ -245,3 +246,17 @@ def test_a_loader_goes_on_in_the_middle_of_a_pass(tmp_path, make, done):
     list(zip(range(2), loader))  # somewhere else
     checkpoint.restore()
     assert run(loader) == expected[done:]
+
+
+def test_a_pass_inside_a_recorded_function_is_part_of_it(monkeypatch):
+    loader = DataLoader([grad.ones(1) * number for number in range(5)], 2)
+    monkeypatch.setattr(Tape, "give_up", lambda self, reason: pytest.fail(reason))
+
+    @grad.compile
+    def total(x):
+        for batch in loader:
+            x = x + batch.sum()
+        return x
+
+    assert [total(grad.ones(1)).item() for _ in range(4)] == [11] * 4
+    assert loader.state_dict() == {"batches": 0, "start": None}

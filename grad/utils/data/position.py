@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from grad.engine.recording import recording
 from grad.io.random_state import get_random_state, set_random_state
 
 
@@ -34,11 +35,16 @@ class Position:
         been loaded.
         """
         for batch in batches(self._entries(source)):
-            self._batches += 1
+            if self._start is not None:
+                self._batches += 1
             yield batch
         self._batches, self._start = 0, None
 
     def _entries(self, source: Iterable[Any]) -> Iterator[Any]:
+        if recording.recorder is not None:
+            # A pass inside a recorded function is part of it: replays do not come by here.
+            yield from source
+            return
         resumed, self._resumed = self._resumed, False
         if not resumed or self._start is None:
             self._batches, self._start = 0, get_random_state(self._generator)
