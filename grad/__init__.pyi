@@ -80,7 +80,15 @@ from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
 from grad.version import VERSION as VERSION
-from grad import linalg as linalg, nn as nn, optim as optim, special as special, utils as utils
+from grad import (
+    io as io,
+    linalg as linalg,
+    nn as nn,
+    optim as optim,
+    serialization as serialization,
+    special as special,
+    utils as utils,
+)
 from grad import profiler as profiler
 from grad.drawing import draw as draw
 from grad.profiler.explain import explain as explain
