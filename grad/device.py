@@ -66,8 +66,9 @@ def check_device(device: Any) -> None:
         Device(device)
 
 
-# Where the compiler and the backends are. They are opened at first use, so that `import grad` loads
-# no compiler: this is the only late import there is.
+# Where the compiler, the backends and the array namespace are. They are opened at first use, so that
+# `import grad` loads no compiler: this is the only late import there is.
+ARRAY_NAMESPACE = "grad.array_api"
 PLANS = "grad.engine.saved_plans"
 COMPILER = "grad.engine.assembly"
 GENERATOR = "grad.codegen.llvm.phases"
@@ -76,6 +77,11 @@ BACKENDS = {"cpu": "grad.codegen.llvm.cpu", "reference": "grad.codegen.reference
 
 
 _opened: dict[str, Any] = {}
+
+
+def open_array_namespace() -> Any:
+    """The functions of the Array API standard, a module, loaded when first asked for."""
+    return importlib.import_module(ARRAY_NAMESPACE)
 
 
 def open_plans() -> Any:

@@ -23,10 +23,10 @@ from grad.autograd.engine import backward
 from grad.autograd.function import RemovableHook, as_function
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable, gradient_edge
-from grad.device import CPU, Device, check_device
+from grad.device import CPU, Device, check_device, open_array_namespace
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
 from grad.engine import realize
-from grad.errors import DTypeError, GradientError, InplaceError, ShapeError
+from grad.errors import ArgumentError, DTypeError, GradientError, InplaceError, ShapeError
 from grad.graph.movement import is_contiguous
 from grad.graph.node import contiguous
 from grad.ops.axes import normal_axis
@@ -34,8 +34,11 @@ from grad.ops.convert import array_view, from_dlpack, from_numpy, lent_array, to
 from grad.ops.creation import CREATORS, finished, full, node_of_data
 from grad.ops.inplace import inplace_form
 from grad.ops.order import Reversed
-from grad.ops.registry import Op, registry
+from grad.ops.registry import REGISTRY, Op, registry
 from grad.utils.format import format_array
+
+# What `grad.array_api` satisfies: each version adds to the one before.
+_ARRAY_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 
 
 class Tensor(Variable):
@@ -96,6 +99,16 @@ class Tensor(Variable):
     @property
     def is_cuda(self) -> bool:
         return False
+
+    @property
+    def real(self) -> Tensor:
+        """The real part: the tensor itself."""
+        return self
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part, which only complex tensors have: raises DTypeError."""
+        return REGISTRY["imag"].call(self)
 
     @property
     def data(self) -> Tensor:
@@ -314,19 +327,49 @@ class Tensor(Variable):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            return array.astype(dtype)
-        return array.copy() if copy else array
+        if dtype is None or array.dtype == dtype:
+            return array.copy() if copy else array
+        if copy is False:
+            raise ArgumentError(
+                f"an array of {dtype} is a copy of a tensor of {self.dtype.name}, and copy=False "
+                f"was given; use copy=None."
+            )
+        return array.astype(dtype)
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         """What NumPy's functions make of tensors are tensors."""
         return CREATORS["tensor"](array)
 
-    def __dlpack__(self, *, stream: Any = None, **_: Any) -> Any:
-        return to_dlpack(self)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A DLPack capsule on the memory of this tensor, or of a copy of it if `copy`."""
+        if dl_device not in (None, self.__dlpack_device__()):
+            raise BufferError(f"there is no way to DLPack device {dl_device}; it is on the CPU.")
+        return to_dlpack(self.clone() if copy else self)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return 1, 0
+
+    # -- the Array API standard --------------------------------------------------------------------
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The functions of the Array API standard, `grad.array_api`."""
+        if api_version not in (None, *_ARRAY_API_VERSIONS):
+            raise ArgumentError(
+                f"there is no version {api_version!r} of the Array API here; there are "
+                f"{', '.join(_ARRAY_API_VERSIONS)}."
+            )
+        return open_array_namespace()
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """This tensor, which is on the only device there is."""
+        check_device(device)
+        return self
 
     def __bool__(self) -> bool:
         if math.prod(self.shape) != 1:

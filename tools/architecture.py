@@ -42,6 +42,7 @@ LAYERS: dict[str, int] = {
     "optim": 10,
     "utils.data": 10,
     "distributed": 10,
+    "array_api": 10,
     "interop": 10,
     "linalg": 10,
     "special": 10,
