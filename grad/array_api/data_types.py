@@ -5,8 +5,9 @@ Besides the standard's real types there are float16 and bfloat16, both of kind "
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import ml_dtypes
 import numpy as np
@@ -31,7 +32,7 @@ bfloat16 = dtypes.bfloat16
 float32 = dtypes.float32
 float64 = dtypes.float64
 
-Flag = type(True)  # the name `bool` is taken
+Flag: TypeAlias = builtins.bool
 
 # The letters that `DType.kind` has for each kind of the standard.
 KINDS = {
@@ -125,7 +126,7 @@ def isdtype(dtype: DType, kind: DType | str | tuple[DType | str, ...]) -> Flag:
         ArgumentError: there is no such kind.
     """
     if isinstance(kind, tuple):
-        return any([isdtype(dtype, one) for one in kind])
+        return any(isdtype(dtype, one) for one in kind)
     if isinstance(kind, DType):
         return dtype is kind
     if kind not in KINDS:

@@ -96,7 +96,6 @@ bitwise_xor = binary("bitwise_xor")
 copysign = binary("copysign")
 divide = binary("divide", "div")
 equal = binary("equal", "eq")
-floor_divide = binary("floor_divide")
 greater = binary("greater", "gt")
 greater_equal = binary("greater_equal", "ge")
 hypot = binary("hypot")
@@ -122,6 +121,15 @@ def sign(x: Tensor, /) -> Tensor:
     return x.where(x.isnan(), result) if x.dtype.is_floating_point else result
 
 
+def floor_divide(x1: Operand, x2: Operand, /) -> Tensor:
+    """The quotient rounded down; of infinities the quotient itself (where PyTorch has Python's
+    NaN and -1).
+    """
+    a, b = operands("floor_divide", x1, x2)
+    result = a.floor_divide(b)
+    return (a / b).where(a.isinf() | b.isinf(), result) if a.dtype.is_floating_point else result
+
+
 def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
     """`x` where it is between `min` and `max`, else the bound; NaN if one of the three is.
 
@@ -143,5 +151,7 @@ def _bound(x: Tensor, value: Operand) -> Tensor:
             value = iinfo(x.dtype).max if value > 0 else iinfo(x.dtype).min
         if isinstance(value, int):
             limits = iinfo(x.dtype)
-            value = limits.min if value < limits.min else limits.max if value > limits.max else value
+            value = (
+                limits.min if value < limits.min else limits.max if value > limits.max else value
+            )
     return beside("clip", value, x.dtype)

@@ -59,9 +59,7 @@ class Inspection:
     ) -> dict[str, DType]:
         """The standard's types by name, those of `kind` (see `isdtype`) or all."""
         check_device(device)
-        return {
-            dtype.name: dtype for dtype in STANDARD if kind is None or isdtype(dtype, kind)
-        }
+        return {dtype.name: dtype for dtype in STANDARD if kind is None or isdtype(dtype, kind)}
 
 
 def __array_namespace_info__() -> Inspection:

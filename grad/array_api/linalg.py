@@ -128,9 +128,7 @@ def matrix_power(x: Tensor, n: int, /) -> Tensor:
 
 
 # -- norms, products and diagonals -----------------------------------------------------------------
-def matrix_norm(
-    x: Tensor, /, *, keepdims: bool = False, ord: float | str | None = "fro"
-) -> Tensor:
+def matrix_norm(x: Tensor, /, *, keepdims: bool = False, ord: float | str | None = "fro") -> Tensor:
     """A norm of the matrices in the last two axes; see `grad.linalg.matrix_norm`."""
     kind = "fro" if ord is None else ord
     return linalg.matrix_norm(require_tensor("matrix_norm", x), kind, (-2, -1), keepdims)

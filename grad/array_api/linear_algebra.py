@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from grad.array_api.operands import operands, require_tensor
 from grad.errors import ShapeError
 from grad.ops.axes import normal_axis
-from grad.ops.products import vector_products
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 
@@ -40,7 +39,7 @@ def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     sizes = first.shape[axis], second.shape[axis]
     if sizes[0] != sizes[1]:
         raise ShapeError(f"vecdot: vectors have {sizes[0]} and {sizes[1]} elements along {place}.")
-    return vector_products(first, second, axis)
+    return (first * second).sum(axis, dtype=first.dtype)
 
 
 def _tensors(name: str, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:

@@ -102,7 +102,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
 def argsort(
     x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True
 ) -> Tensor:
-    """The places that put `x` in order along `axis`, those of equal elements as they come; int64."""
+    """The places that put `x` in order along `axis`; those of equal elements keep their order."""
     return require_tensor("argsort", x).argsort(axis, descending, stable=stable)
 
 

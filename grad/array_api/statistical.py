@@ -20,10 +20,9 @@ _WIDE = {"b": dtypes.int64, "i": dtypes.int64, "u": dtypes.uint64}
 
 def reduced(x: Tensor, method: str, axis: Axes | None, keepdims: bool, **options: object) -> Tensor:
     """The reduction `method` of `x` over `axis`: one, several, none of them, or all if None."""
-    call = getattr(x, method) if axis != () else getattr(x.unsqueeze(0), method)
-    if axis != ():
-        return call(axis, keepdims, **options)
-    return call(0, False, **options)
+    if axis == ():
+        x, axis, keepdims = x.unsqueeze(0), 0, False
+    return getattr(x, method)(dim=axis, keepdim=keepdims, **options)
 
 
 def summed_dtype(x: Tensor, dtype: DType | None) -> DType:
@@ -75,23 +74,14 @@ def var(
     """The variance over `axis`, or of all: the sum of squared distances to the mean, divided by
     the number of elements less `correction`.
     """
-    return _spread("var", x, axis, correction, keepdims)
+    return reduced(require_tensor("var", x), "var", axis, keepdims, correction=correction)
 
 
 def std(
     x: Tensor, /, *, axis: Axes | None = None, correction: int | float = 0.0, keepdims: bool = False
 ) -> Tensor:
     """The standard deviation over `axis`, or of all: the root of `var`."""
-    return _spread("std", x, axis, correction, keepdims)
-
-
-def _spread(
-    method: str, x: Tensor, axis: Axes | None, correction: int | float, keepdims: bool
-) -> Tensor:
-    require_tensor(method, x)
-    if axis == ():
-        x, axis = x.unsqueeze(0), 0
-    return getattr(x, method)(axis, correction=correction, keepdim=keepdims)
+    return reduced(require_tensor("std", x), "std", axis, keepdims, correction=correction)
 
 
 def all(x: Tensor, /, *, axis: Axes | None = None, keepdims: bool = False) -> Tensor:

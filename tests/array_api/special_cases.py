@@ -1,0 +1,316 @@
+"""The special cases of the Array API standard for real floating numbers, as tables.
+
+Source: https://data-apis.org/array-api/2024.12/API_specification/elementwise_functions.html, under
+"Special cases" of each function, and statistical_functions.html. A row has the class of each
+operand (`CLASSES`) and what the result is: a class of one number, "~" and a number for what is
+approximate, an operand ("x1", "-|x1|"), or "sign" for a result of the sign that a product has.
+"""
+
+from __future__ import annotations
+
+from math import inf, nan, pi
+
+POSITIVE = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 40.0)
+NEGATIVE = tuple(-value for value in POSITIVE)
+
+CLASSES: dict[str, tuple[float, ...]] = {
+    "NaN": (nan,),
+    "+0": (0.0,),
+    "-0": (-0.0,),
+    "zero": (0.0, -0.0),
+    "+inf": (inf,),
+    "-inf": (-inf,),
+    "infinite": (inf, -inf),
+    "1": (1.0,),
+    "-1": (-1.0,),
+    "|1|": (1.0, -1.0),
+    "positive": POSITIVE,
+    "negative": NEGATIVE,
+    "nonzero": POSITIVE + NEGATIVE,
+    "finite": (0.0, -0.0, *POSITIVE, *NEGATIVE),
+    "greater than 0": (*POSITIVE, inf),
+    "less than 0": (*NEGATIVE, -inf),
+    "greater than 1": (1.5, 3.0, 1e30, inf),
+    "less than -1": (-1.5, -3.0, -1e30, -inf),
+    "less than 1": (0.5, 0.0, -0.0, -3.0, -inf),
+    "magnitude over 1": (1.5, -1.5, 3.0, -3.0, inf, -inf),
+    "magnitude under 1": (0.5, -0.5, 0.25, 0.0, -0.0),
+    "not 0": (*POSITIVE, *NEGATIVE, inf, -inf, nan),
+    "not 1": (0.0, -0.0, 0.5, 2.0, -1.0, -3.0, inf, -inf, nan),
+    "not NaN": (0.0, -0.0, *POSITIVE, *NEGATIVE, inf, -inf),
+    "odd positive": (1.0, 3.0, 5.0),
+    "odd negative": (-1.0, -3.0, -5.0),
+    "other positive": (0.5, 2.0, 2.5, 4.0, inf),
+    "other negative": (-0.5, -2.0, -2.5, -4.0, -inf),
+    "fraction": (0.5, -0.5, 2.5, -1.25),
+    "integer": (1.0, -2.0, 3.0, 40.0, -7.0),
+    "half to even down": (0.5, 2.5, 4.5),
+    "any": (0.0, -0.0, *POSITIVE, *NEGATIVE, inf, -inf, nan),
+}
+NUMBERS = {"~pi/2": pi / 2, "~-pi/2": -pi / 2, "~pi": pi, "~-pi": -pi, "~pi/4": pi / 4,
+           "~-pi/4": -pi / 4, "~3pi/4": 3 * pi / 4, "~-3pi/4": -3 * pi / 4}  # fmt: skip
+
+_ODD = (("NaN", "NaN"), ("+0", "+0"), ("-0", "-0"))
+_LOGARITHM = (
+    ("NaN", "NaN"), ("less than 0", "NaN"), ("zero", "-inf"), ("1", "+0"), ("+inf", "+inf"),
+)  # fmt: skip
+_ROUNDING = (*_ODD, ("integer", "x1"), ("+inf", "+inf"), ("-inf", "-inf"))
+
+# operand, result
+UNARY: dict[str, tuple[tuple[str, str], ...]] = {
+    "abs": (("NaN", "NaN"), ("-0", "+0"), ("-inf", "+inf")),
+    "acos": (("NaN", "NaN"), ("greater than 1", "NaN"), ("less than -1", "NaN"), ("1", "+0")),
+    "acosh": (("NaN", "NaN"), ("less than 1", "NaN"), ("1", "+0"), ("+inf", "+inf")),
+    "asin": (*_ODD, ("greater than 1", "NaN"), ("less than -1", "NaN")),
+    "asinh": (*_ODD, ("+inf", "+inf"), ("-inf", "-inf")),
+    "atan": (*_ODD, ("+inf", "~pi/2"), ("-inf", "~-pi/2")),
+    "atanh": (
+        *_ODD, ("less than -1", "NaN"), ("greater than 1", "NaN"), ("-1", "-inf"), ("1", "+inf"),
+    ),
+    "ceil": _ROUNDING,
+    "cos": (("NaN", "NaN"), ("+0", "1"), ("-0", "1"), ("+inf", "NaN"), ("-inf", "NaN")),
+    "cosh": (("NaN", "NaN"), ("+0", "1"), ("-0", "1"), ("+inf", "+inf"), ("-inf", "+inf")),
+    "exp": (("NaN", "NaN"), ("+0", "1"), ("-0", "1"), ("+inf", "+inf"), ("-inf", "+0")),
+    "expm1": (*_ODD, ("+inf", "+inf"), ("-inf", "-1")),
+    "floor": _ROUNDING,
+    "isfinite": (("infinite", "False"), ("NaN", "False"), ("finite", "True")),
+    "isinf": (("infinite", "True"), ("NaN", "False"), ("finite", "False")),
+    "isnan": (("NaN", "True"), ("finite", "False"), ("infinite", "False")),
+    "log": _LOGARITHM,
+    "log1p": (*_ODD, ("less than -1", "NaN"), ("-1", "-inf"), ("+inf", "+inf")),
+    "log2": _LOGARITHM,
+    "log10": _LOGARITHM,
+    "reciprocal": (
+        ("NaN", "NaN"), ("+0", "+inf"), ("-0", "-inf"), ("+inf", "+0"), ("-inf", "-0"), ("1", "1"),
+    ),
+    "round": (*_ROUNDING, ("half to even down", "even")),
+    "sign": (
+        ("less than 0", "-1"), ("zero", "0"), ("greater than 0", "1"), ("NaN", "NaN"),
+    ),
+    "signbit": (
+        ("+0", "False"), ("-0", "True"), ("+inf", "False"), ("-inf", "True"),
+        ("positive", "False"), ("negative", "True"), ("NaN", "False"), ("-NaN", "True"),
+    ),
+    "sin": (*_ODD, ("infinite", "NaN")),
+    "sinh": (*_ODD, ("+inf", "+inf"), ("-inf", "-inf")),
+    "sqrt": (*_ODD, ("less than 0", "NaN"), ("+inf", "+inf")),
+    "square": (("NaN", "NaN"), ("zero", "+0"), ("infinite", "+inf")),
+    "tan": (*_ODD, ("infinite", "NaN")),
+    "tanh": (*_ODD, ("+inf", "1"), ("-inf", "-1")),
+    "trunc": _ROUNDING,
+}  # fmt: skip
+
+_NAN = (("NaN", "any", "NaN"), ("any", "NaN", "NaN"))
+_SUM = (
+    *_NAN,
+    ("+inf", "-inf", "NaN"),
+    ("-inf", "+inf", "NaN"),
+    ("+inf", "+inf", "+inf"),
+    ("-inf", "-inf", "-inf"),
+    ("+inf", "finite", "+inf"),
+    ("-inf", "finite", "-inf"),
+    ("finite", "+inf", "+inf"),
+    ("finite", "-inf", "-inf"),
+    ("-0", "-0", "-0"),
+    ("-0", "+0", "+0"),
+    ("+0", "-0", "+0"),
+    ("+0", "+0", "+0"),
+    ("zero", "nonzero", "x2"),
+    ("nonzero", "zero", "x1"),
+    ("nonzero", "=-x1", "+0"),
+)
+_NEGATED = {"+inf": "-inf", "-inf": "+inf", "+0": "-0", "-0": "+0", "=-x1": "=x1"}
+_QUOTIENT = (
+    *_NAN,
+    ("infinite", "infinite", "NaN"),
+    ("zero", "zero", "NaN"),
+    ("+0", "greater than 0", "+0"),
+    ("-0", "greater than 0", "-0"),
+    ("+0", "less than 0", "-0"),
+    ("-0", "less than 0", "+0"),
+    ("greater than 0", "+0", "+inf"),
+    ("greater than 0", "-0", "-inf"),
+    ("less than 0", "+0", "-inf"),
+    ("less than 0", "-0", "+inf"),
+    ("+inf", "positive", "+inf"),
+    ("+inf", "negative", "-inf"),
+    ("-inf", "positive", "-inf"),
+    ("-inf", "negative", "+inf"),
+    ("positive", "+inf", "+0"),
+    ("positive", "-inf", "-0"),
+    ("negative", "+inf", "-0"),
+    ("negative", "-inf", "+0"),
+    ("nonzero", "nonzero", "sign"),
+)
+
+# first operand, second operand, result
+BINARY: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "add": _SUM,
+    "subtract": tuple(
+        (first, _NEGATED.get(second, second), "-x2" if result == "x2" else result)
+        for first, second, result in _SUM
+    ),
+    "atan2": (
+        *_NAN,
+        ("greater than 0", "+0", "~pi/2"),
+        ("greater than 0", "-0", "~pi/2"),
+        ("+0", "greater than 0", "+0"),
+        ("+0", "+0", "+0"),
+        ("+0", "-0", "~pi"),
+        ("+0", "less than 0", "~pi"),
+        ("-0", "greater than 0", "-0"),
+        ("-0", "+0", "-0"),
+        ("-0", "-0", "~-pi"),
+        ("-0", "less than 0", "~-pi"),
+        ("less than 0", "+0", "~-pi/2"),
+        ("less than 0", "-0", "~-pi/2"),
+        ("positive", "+inf", "+0"),
+        ("positive", "-inf", "~pi"),
+        ("negative", "+inf", "-0"),
+        ("negative", "-inf", "~-pi"),
+        ("+inf", "finite", "~pi/2"),
+        ("-inf", "finite", "~-pi/2"),
+        ("+inf", "+inf", "~pi/4"),
+        ("+inf", "-inf", "~3pi/4"),
+        ("-inf", "+inf", "~-pi/4"),
+        ("-inf", "-inf", "~-3pi/4"),
+    ),
+    "copysign": (
+        ("not NaN", "less than 0", "-|x1|"),
+        ("not NaN", "-0", "-|x1|"),
+        ("not NaN", "+0", "|x1|"),
+        ("not NaN", "greater than 0", "|x1|"),
+        ("not NaN", "-NaN", "-|x1|"),
+        ("not NaN", "NaN", "|x1|"),
+        ("NaN", "less than 0", "-NaN"),
+        ("NaN", "-0", "-NaN"),
+        ("NaN", "+0", "+NaN"),
+        ("NaN", "greater than 0", "+NaN"),
+        ("NaN", "-NaN", "-NaN"),
+        ("NaN", "NaN", "+NaN"),
+        ("-NaN", "greater than 0", "+NaN"),
+    ),
+    "divide": _QUOTIENT,
+    "equal": (
+        ("NaN", "any", "False"),
+        ("any", "NaN", "False"),
+        ("+inf", "+inf", "True"),
+        ("-inf", "-inf", "True"),
+        ("zero", "zero", "True"),
+        ("finite", "=x1", "True"),
+        ("+inf", "-inf", "False"),
+        ("infinite", "finite", "False"),
+        ("positive", "negative", "False"),
+    ),
+    "floor_divide": _QUOTIENT,
+    "hypot": (
+        ("infinite", "any", "+inf"),
+        ("any", "infinite", "+inf"),
+        ("zero", "not NaN", "|x2|"),
+        ("not NaN", "zero", "|x1|"),
+        ("finite", "NaN", "NaN"),
+        ("NaN", "finite", "NaN"),
+        ("NaN", "NaN", "NaN"),
+    ),
+    "logaddexp": (*_NAN, ("+inf", "not NaN", "+inf"), ("not NaN", "+inf", "+inf")),
+    "maximum": _NAN,
+    "minimum": _NAN,
+    "multiply": (
+        *_NAN,
+        ("infinite", "zero", "NaN"),
+        ("zero", "infinite", "NaN"),
+        ("finite", "finite", "sign"),
+        ("infinite", "infinite", "signed inf"),
+        ("infinite", "nonzero", "signed inf"),
+        ("nonzero", "infinite", "signed inf"),
+    ),
+    "nextafter": (*_NAN, ("-0", "+0", "+0"), ("+0", "-0", "-0")),
+    "not_equal": (
+        ("NaN", "any", "True"),
+        ("any", "NaN", "True"),
+        ("+inf", "-inf", "True"),
+        ("-inf", "+inf", "True"),
+        ("positive", "negative", "True"),
+        ("zero", "zero", "False"),
+        ("finite", "=x1", "False"),
+        ("infinite", "=x1", "False"),
+    ),
+    "pow": (
+        ("not 1", "NaN", "NaN"),
+        ("any", "+0", "1"),
+        ("any", "-0", "1"),
+        ("NaN", "not 0", "NaN"),
+        ("magnitude over 1", "+inf", "+inf"),
+        ("magnitude over 1", "-inf", "+0"),
+        ("|1|", "+inf", "1"),
+        ("|1|", "-inf", "1"),
+        ("1", "not NaN", "1"),
+        ("magnitude under 1", "+inf", "+0"),
+        ("magnitude under 1", "-inf", "+inf"),
+        ("+inf", "greater than 0", "+inf"),
+        ("+inf", "less than 0", "+0"),
+        ("-inf", "odd positive", "-inf"),
+        ("-inf", "other positive", "+inf"),
+        ("-inf", "odd negative", "-0"),
+        ("-inf", "other negative", "+0"),
+        ("+0", "greater than 0", "+0"),
+        ("+0", "less than 0", "+inf"),
+        ("-0", "odd positive", "-0"),
+        ("-0", "other positive", "+0"),
+        ("-0", "odd negative", "-inf"),
+        ("-0", "other negative", "+inf"),
+        ("negative", "fraction", "NaN"),
+    ),
+    "remainder": (
+        *_NAN,
+        ("infinite", "infinite", "NaN"),
+        ("zero", "zero", "NaN"),
+        ("zero", "greater than 0", "+0"),
+        ("zero", "less than 0", "-0"),
+        ("greater than 0", "zero", "NaN"),
+        ("less than 0", "zero", "NaN"),
+        ("infinite", "nonzero", "NaN"),
+        ("positive", "+inf", "x1"),
+        ("positive", "-inf", "x2"),
+        ("negative", "+inf", "x2"),
+        ("negative", "-inf", "x1"),
+        ("nonzero", "nonzero", "Python's"),
+    ),
+}
+# In floor_divide "nonzero" over "nonzero" may be 0 or -1 of the sign; "sign" covers both.
+
+# x, min, max, result
+CLIP: tuple[tuple[str, str, str, str], ...] = (
+    ("NaN", "any", "any", "NaN"),
+    ("any", "NaN", "any", "NaN"),
+    ("any", "any", "NaN", "NaN"),
+)
+
+# function, elements, result
+REDUCTIONS: tuple[tuple[str, tuple[float, ...], float], ...] = (
+    ("sum", (), 0.0),
+    ("sum", (1.0, nan), nan),
+    ("sum", (inf, -inf), nan),
+    ("sum", (inf, 1.0), inf),
+    ("prod", (), 1.0),
+    ("prod", (2.0, nan), nan),
+    ("prod", (inf, 0.0), nan),
+    ("mean", (), nan),
+    ("mean", (1.0, nan), nan),
+    ("max", (1.0, nan, 3.0), nan),
+    ("min", (1.0, nan, 3.0), nan),
+    ("max", (-inf, inf), inf),
+    ("min", (-inf, inf), -inf),
+    ("std", (1.0, nan), nan),
+    ("var", (1.0, nan), nan),
+    ("std", (4.0,), 0.0),
+    ("var", (4.0,), 0.0),
+    ("all", (), True),
+    ("all", (nan, inf, 1.0), True),
+    ("all", (0.0, nan), False),
+    ("any", (), False),
+    ("any", (nan,), True),
+    ("any", (-inf,), True),
+    ("any", (0.0, -0.0), False),
+    ("count_nonzero", (nan, 0.0, -0.0, inf), 2),
+)
