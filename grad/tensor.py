@@ -351,7 +351,7 @@ class Tensor(Variable):
         """A DLPack capsule on the memory of this tensor, or of a copy of it if `copy`."""
         if dl_device not in (None, self.__dlpack_device__()):
             raise BufferError(f"there is no way to DLPack device {dl_device}; it is on the CPU.")
-        return to_dlpack(self.clone() if copy else self)
+        return to_dlpack(self.clone() if copy else self, max_version)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return 1, 0

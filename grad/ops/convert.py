@@ -37,6 +37,7 @@ _BY_DLPACK: dict[tuple[int, int], DType] = {
     if dtype is not dtypes.bfloat16
 }
 _BY_DLPACK[dlpack.BFLOAT, 16] = dtypes.bfloat16
+_NUMPY_HAS_VERSIONS = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
 
 
 class To(Function):
@@ -123,16 +124,21 @@ def _separate(storage: Storage) -> None:
         storage.node = node_of(values, node.dtype)
 
 
-def to_dlpack(tensor: Any) -> Any:
-    """A DLPack capsule on the memory of `tensor`."""
+def to_dlpack(tensor: Any, max_version: tuple[int, int] | None = None) -> Any:
+    """A DLPack capsule on the memory of `tensor`, of the version that `max_version` allows.
+
+    NumPy makes it, in C: a capsule may end while an exception is on its way, which Python code
+    cannot be called under. Of bfloat16, which NumPy does not export, it is our own.
+    """
     if tensor._needs_grad:
         raise GradientError("a tensor that requires grad cannot be exported; use x.detach() first.")
     array = lent_array(tensor)
     dtype = tensor.dtype
-    code = dlpack.BFLOAT if dtype is dtypes.bfloat16 else _DLPACK_CODE[dtype.kind]
+    if dtype is not dtypes.bfloat16:
+        return array.__dlpack__(**({"max_version": max_version} if _NUMPY_HAS_VERSIONS else {}))
     address = array.__array_interface__["data"][0]
     return dlpack.export(
-        address, tensor.shape, tensor.layout.strides, code, 8 * dtype.itemsize, array
+        address, tensor.shape, tensor.layout.strides, dlpack.BFLOAT, 8 * dtype.itemsize, array
     )
 
 

@@ -1,6 +1,6 @@
 """DLPack: handing memory to other array libraries and taking theirs, without copying.
 
-`export` makes the capsule that ``__dlpack__`` returns; `accept` reads one. Both speak the
+`export` makes a capsule for ``__dlpack__`` (where NumPy cannot); `accept` reads one. Both speak the
 unversioned structure ``DLManagedTensor`` of DLPack 0.x, which every library reads (source:
 dlpack.h, github.com/dmlc/ dlpack). Here there are addresses and type codes only;
 `grad/ops/convert.py` makes tensors of them.
@@ -79,23 +79,10 @@ _lent: dict[int, tuple[Any, ...]] = {}
 _keys = itertools.count(1)
 
 
-# Where a pending exception is put aside. All is prepared, and no arguments are checked, since
-# nothing else can be called while one is set.
-_exception = [ctypes.c_void_p() for _ in range(3)]
-_exception_places = [ctypes.byref(part) for part in _exception]
-_fetch_exception = _api.PyErr_Fetch
-_fetch_exception.restype = None
-_restore_exception = ctypes.PYFUNCTYPE(None, *[ctypes.c_void_p] * 3)(("PyErr_Restore", _api))
-
-
 @_Deleter
 def _delete(address: int) -> None:
-    # The last user of the memory may be a frame that an exception leaves.
-    _fetch_exception(*_exception_places)
-    pending = [part.value for part in _exception]
     key = ctypes.cast(address, ctypes.POINTER(_Managed)).contents.context
     _lent.pop(key, None)
-    _restore_exception(*pending)
 
 
 @ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
