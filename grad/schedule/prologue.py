@@ -79,7 +79,8 @@ def find_prologue(
     base = large[0]
     # All large values are read alike, so that what lies side by side is so in each of them.
     alike = all(read.index.terms == base.index.terms for read in large)
-    if not alike or any(read.number == base.number for read in reads if read not in large):
+    # The base is handed over element by element, so it is read at one place only.
+    if not alike or any(read.number == base.number for read in reads if read != base):
         return None
     times = _times(base.index, product.shape, shape, which)
     price = sum(program.entries[n].op.cost for n in inside)

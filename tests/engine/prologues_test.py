@@ -143,3 +143,15 @@ def test_gradients_go_through() -> None:
     s = grad.tensor(rng.uniform(0.5, 2, (20, 1)), requires_grad=True)
     w = grad.tensor(rng.standard_normal((30, 10)), requires_grad=True)
     assert grad.autograd.gradcheck(lambda x, s, w: (x * s) @ (w * 2).relu(), (x, s, w))
+
+
+def test_two_rows_of_one_product() -> None:
+    """An operand that is computed of two places of the same memory is not read as of one."""
+    rng = np.random.default_rng(5)
+    points, rows, turn = (rng.standard_normal(sizes) for sizes in ((6, 4), (2, 4), (4, 4)))
+    product = (grad.tensor(rows) * 1.0) @ (grad.tensor(turn) * 1.0)
+    weight = (product[1] - product[0]).reshape(1, 4)
+    scores = (grad.tensor(points) @ weight.T).reshape(-1)
+    both = grad.stack([1 - scores, scores], 1)
+    expected = points @ ((rows[1] - rows[0]) @ turn)
+    np.testing.assert_allclose(both.numpy()[:, 1], expected, 1e-12)
