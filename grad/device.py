@@ -66,8 +66,8 @@ def check_device(device: Any) -> None:
         Device(device)
 
 
-# Where the compiler, the backends and the array namespace are. They are opened at first use, so that
-# `import grad` loads no compiler: this is the only late import there is.
+# Where the compiler, the backends and the array namespace are. They are opened at first use, so
+# that `import grad` loads no compiler: this is the only late import there is.
 ARRAY_NAMESPACE = "grad.array_api"
 PLANS = "grad.engine.saved_plans"
 COMPILER = "grad.engine.assembly"
