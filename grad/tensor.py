@@ -34,6 +34,7 @@ from grad.ops.convert import array_view, from_dlpack, from_numpy, lent_array, to
 from grad.ops.creation import CREATORS, finished, full, node_of_data
 from grad.ops.inplace import inplace_form
 from grad.ops.order import Reversed
+from grad.ops.promotion import with_array
 from grad.ops.registry import REGISTRY, Op, registry
 from grad.utils.format import format_array
 
@@ -568,9 +569,28 @@ CASTS = {
 }
 
 
+def _beside_arrays(call: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """`call` of two operands, one of which may be a NumPy array, as it may in operators only."""
+
+    def method(x: Any, y: Any) -> Any:
+        try:
+            return call(x, y)
+        except DTypeError:
+            if not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray):
+                raise
+        return call(*with_array(x, y))
+
+    return method
+
+
 def _reflected(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
-        return call(other, self)
+        try:
+            return call(other, self)
+        except DTypeError:
+            if not isinstance(other, np.ndarray):
+                raise
+        return call(*with_array(other, self))
 
     return method
 
@@ -579,6 +599,8 @@ def _comparison(call: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     """``x == None`` and the like are plain False, as for any object; not an error."""
 
     def method(self: Tensor, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            return call(*with_array(self, other))
         return NotImplemented if other is None or isinstance(other, str) else call(self, other)
 
     return method
@@ -589,17 +611,17 @@ def _operator(row: Op) -> Callable[..., Any]:
     if row.operator in ("__eq__", "__ne__"):
         return _comparison(row.positional)
     if row.reflected is None:
-        return row.call
+        return row.call if len(row.parameters) == 1 else _beside_arrays(row.positional)
     call, reflected = row.positional, row.reflected
 
     def method(self: Tensor, other: Any) -> Any:
         try:
             return call(self, other)
         except DTypeError:
-            ours = isinstance(other, Tensor | Number | np.generic | np.ndarray | Sequence)
+            ours = isinstance(other, Tensor | Number | np.generic | Sequence)
             if ours or not hasattr(type(other), reflected):
                 raise
-            return NotImplemented
+        return call(*with_array(self, other)) if isinstance(other, np.ndarray) else NotImplemented
 
     return method
 
@@ -617,7 +639,8 @@ def bind(row: Op) -> None:
     if row.reflected:
         setattr(Tensor, row.reflected, _reflected(row.positional))
     if row.inplace_operator:
-        setattr(Tensor, row.inplace_operator, inplace_form(row, row.inplace_operator))
+        call = _beside_arrays(row.positional)
+        setattr(Tensor, row.inplace_operator, inplace_form(row, row.inplace_operator, call))
 
 
 def bind_all() -> None:

@@ -140,9 +140,11 @@ def store(storage: Storage, after: Node) -> None:
         write_through(storage, before)
 
 
-def inplace_form(row: Op, name: str) -> Callable[..., Any]:
-    """The method `name` that computes `row` and writes the result to its first operand."""
-    call = row.call
+def inplace_form(row: Op, name: str, call: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """The method `name` that computes `row` (by `call`, if given) and writes the result to its
+    first operand.
+    """
+    call = call or row.call
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         check_writable(name, self)

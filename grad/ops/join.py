@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.variable import Variable
 from grad.dtype import DType, dtypes, promote_types
 from grad.errors import ShapeError
 from grad.graph.movement import Move
 from grad.graph.node import Node, constant, expand, pad, pointwise, update
 from grad.graph.primitives import SLICE, WHERE
 from grad.ops.axes import normal_axis
+from grad.ops.promotion import unsupported
 from grad.ops.registry import ALL, Failure, Sample, op
 from grad.ops.view import sizes_of
 
@@ -94,6 +96,9 @@ def _as_list(name: str, tensors: Any) -> list[Any]:
     listed = list(tensors)
     if not listed:
         raise ShapeError(f"{name}: needs at least one tensor, got an empty list.")
+    for tensor in listed:
+        if not isinstance(tensor, Variable):
+            raise unsupported(name, tensor)
     return listed
 
 

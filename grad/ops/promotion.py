@@ -155,11 +155,17 @@ def pair(name: str, x: Operand, y: Operand) -> tuple[Node, Node]:
     return as_node(name, x, dtype), as_node(name, y, dtype)
 
 
+def with_array(x: Any, y: Any) -> tuple[Any, Any]:
+    """`x` and `y`, of which one is a NumPy array and one a tensor, as tensors (the array is
+    copied) of the type in which NumPy would compute, as PyTorch lets it.
+    """
+    tensors = [v if is_tensor(v) else wrap(node_of(v, as_dtype(v.dtype))) for v in (x, y)]
+    dtype = as_dtype(np.result_type(*[tensor.dtype.numpy for tensor in tensors]))
+    return tensors[0].to(dtype), tensors[1].to(dtype)
+
+
 def _operand(name: str, value: Any) -> Operand:
-    """`value` if it is an operand; a NumPy array as a tensor, as in PyTorch."""
-    if isinstance(value, np.ndarray):
-        dtype = as_dtype(value.dtype)
-        return wrap(node_of(value, dtype))
+    """`value` if it is an operand."""
     if is_tensor(value) or is_number(value):
         return value
     raise unsupported(name, value)
