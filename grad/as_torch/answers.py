@@ -50,6 +50,9 @@ CUDA: Answers = {
     "device": always(contextlib.nullcontext()),
 }
 
+# What einops says of its functions when it meets PyTorch.
+TRACING: Answers = {"allow_in_graph": as_it_is}
+
 LIBRARY: Answers = {
     "enabled": False, "benchmark": False, "deterministic": True, "allow_tf32": False,
     "is_available": NO, "is_built": NO, "version": NOTHING,

@@ -63,7 +63,7 @@ TABLE: dict[str, Served] = {
     "torch.hub": Served(None, None, "it loads no code from elsewhere"),
     "torch.distributions": Served(None, None, "not written yet"),
     "torch.library": Served(None, None, "operators are declared in grad/ops"),
-    "torch._dynamo": Served(None, None, NOT_COMPILED_SO),
+    "torch._dynamo": Served(None, answers.TRACING, NOT_COMPILED_SO),
     "torch._inductor": Served(None, None, NOT_COMPILED_SO),
     "torch._C": Served(None, None, "there is no C++ in it"),
 }

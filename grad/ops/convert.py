@@ -135,7 +135,8 @@ def to_dlpack(tensor: Any, max_version: tuple[int, int] | None = None) -> Any:
     array = lent_array(tensor)
     dtype = tensor.dtype
     if dtype is not dtypes.bfloat16:
-        return array.__dlpack__(**({"max_version": max_version} if _NUMPY_HAS_VERSIONS else {}))
+        options: dict[str, Any] = {"max_version": max_version} if _NUMPY_HAS_VERSIONS else {}
+        return array.__dlpack__(**options)
     address = array.__array_interface__["data"][0]
     return dlpack.export(
         address, tensor.shape, tensor.layout.strides, dlpack.BFLOAT, 8 * dtype.itemsize, array
