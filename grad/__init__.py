@@ -53,6 +53,7 @@ from grad.ops.convert import from_dlpack, from_numpy
 from grad.ops.creation import CREATORS
 from grad.ops.generator import (
     Generator,
+    default_generator,
     get_rng_state,
     initial_seed,
     manual_seed,
@@ -71,7 +72,8 @@ from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
 from grad.version import VERSION
 
-from grad import io, linalg, nn, optim, serialization, special, utils  # isort: skip  they use what is above
+# They use what is above.
+from grad import io, linalg, nn, optim, random, serialization, special, utils  # isort: skip
 from grad import profiler  # isort: skip
 from grad.drawing import draw  # isort: skip
 from grad.profiler.explain import explain  # isort: skip

@@ -63,6 +63,7 @@ from grad.ops.convert import from_dlpack as from_dlpack, from_numpy as from_nump
 from grad.ops.creation import CREATORS as CREATORS
 from grad.ops.generator import (
     Generator as Generator,
+    default_generator as default_generator,
     get_rng_state as get_rng_state,
     initial_seed as initial_seed,
     manual_seed as manual_seed,
@@ -85,6 +86,7 @@ from grad import (
     linalg as linalg,
     nn as nn,
     optim as optim,
+    random as random,
     serialization as serialization,
     special as special,
     utils as utils,
@@ -213,58 +215,6 @@ def eye(
 def scalar_tensor(value: Any, **options: Any) -> Tensor:
     """A tensor without dimensions, of the default floating type."""
 
-def rand(
-    *size: Any,
-    generator: Any = ...,
-    dtype: Any = ...,
-    device: Any = ...,
-    requires_grad: _bool = ...,
-) -> Tensor:
-    """Numbers uniform in [0, 1), of shape `size`."""
-
-def randn(
-    *size: Any,
-    generator: Any = ...,
-    dtype: Any = ...,
-    device: Any = ...,
-    requires_grad: _bool = ...,
-) -> Tensor:
-    """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
-
-def randint(
-    low: _int,
-    high: Any = ...,
-    size: Any = ...,
-    *,
-    generator: Any = ...,
-    dtype: Any = ...,
-    device: Any = ...,
-    requires_grad: _bool = ...,
-) -> Tensor:
-    """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
-
-def randperm(
-    n: _int,
-    *,
-    generator: Any = ...,
-    dtype: Any = ...,
-    device: Any = ...,
-    requires_grad: _bool = ...,
-) -> Tensor:
-    """The numbers below `n` in random order; int64 unless told."""
-
-def normal(
-    mean: Any = ...,
-    std: Any = ...,
-    size: Any = ...,
-    *,
-    generator: Any = ...,
-    dtype: Any = ...,
-    device: Any = ...,
-    requires_grad: _bool = ...,
-) -> Tensor:
-    """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
-
 def tril_indices(
     row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
 ) -> Tensor:
@@ -286,6 +236,63 @@ def logspace(
     requires_grad: _bool = ...,
 ) -> Tensor:
     """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
+
+def rand(
+    *size: Any,
+    generator: Any = ...,
+    out: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
+    """Numbers uniform in [0, 1), of shape `size`: multiples of the type's precision, each equally likely."""
+
+def randn(
+    *size: Any,
+    generator: Any = ...,
+    out: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
+    """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
+
+def randint(
+    low: _int = ...,
+    high: Any = ...,
+    size: Any = ...,
+    *,
+    generator: Any = ...,
+    out: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
+    """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
+
+def randperm(
+    n: _int,
+    *,
+    generator: Any = ...,
+    out: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
+    """The numbers below `n` in random order; int64 unless told."""
+
+def normal(
+    mean: Any = ...,
+    std: Any = ...,
+    size: Any = ...,
+    *,
+    generator: Any = ...,
+    out: Any = ...,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
+    """Normally distributed numbers: of `size`, or where `mean` or `std` are tensors, of the shape that these broadcast to."""
 
 def where(condition: Any, input: Any = ..., other: Any = ...) -> Tensor:
     """`input` where the bool tensor `condition` is true, `other` elsewhere; all three broadcast."""
@@ -461,24 +468,6 @@ def tile(x: Any, *dims: Any) -> Tensor:
 
 def roll(x: Any, shifts: Any, dims: Any = ...) -> Tensor:
     """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
-
-def rand_like(
-    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
-) -> Tensor:
-    """Numbers uniform in [0, 1), of the shape and type of x."""
-
-def randn_like(
-    x: Any, *, dtype: Any = ..., generator: Any = ..., device: Any = ..., requires_grad: _bool = ...
-) -> Tensor:
-    """Normally distributed numbers of the shape and type of x."""
-
-def randint_like(
-    x: Any, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
-) -> Tensor:
-    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
-
-def bernoulli(x: Any, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
-    """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
 
 def scaled_dot_product_attention(
     query: Any,
@@ -1104,6 +1093,52 @@ def addmv(x: Any, mat: Any, vec: Any, *, beta: _float = ..., alpha: _float = ...
 def addr(x: Any, vec1: Any, vec2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
     """``beta * x + alpha * outer(vec1, vec2)``; x expands to the product, types are promoted."""
 
+def rand_like(
+    x: Any,
+    *,
+    dtype: Any = ...,
+    generator: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    memory_format: Any = ...,
+) -> Tensor:
+    """Numbers uniform in [0, 1), of the shape and type of x (or of `dtype`)."""
+
+def randn_like(
+    x: Any,
+    *,
+    dtype: Any = ...,
+    generator: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    memory_format: Any = ...,
+) -> Tensor:
+    """Normally distributed numbers of the shape and type of x (or of `dtype`)."""
+
+def randint_like(
+    x: Any,
+    low: Any = ...,
+    high: Any = ...,
+    *,
+    dtype: Any = ...,
+    generator: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    memory_format: Any = ...,
+) -> Tensor:
+    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x (or of `dtype`)."""
+
+def multinomial(
+    input: Any, num_samples: _int, replacement: _bool = ..., *, generator: Any = ..., out: Any = ...
+) -> Tensor:
+    """`num_samples` positions of each row of `input`, each as likely as its element is large."""
+
 def permute(x: Any, *dims: Any) -> Tensor:
     """Axes in another order: ``x.permute(2, 0, 1)``."""
 
@@ -1286,6 +1321,15 @@ def nanquantile(
     **numpy_names: Any,
 ) -> Tensor:
     """As `quantile`, of the elements that are not NaN."""
+
+def bernoulli(x: Any, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
+    """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
+
+def poisson(input: Any, generator: Any = ...) -> Tensor:
+    """Numbers of Poisson's law, whose rates x says: how many events come where so many are expected."""
+
+def binomial(count: Any, prob: Any, generator: Any = ...) -> Tensor:
+    """How many of `count` trials succeed, each with probability `prob`; the two broadcast."""
 
 def conj_physical(x: Any) -> Tensor:
     """The complex conjugate: x itself, which is real."""

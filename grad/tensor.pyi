@@ -35,6 +35,12 @@ class Tensor(Variable):
     @property
     def is_cuda(self) -> _bool: ...
     @property
+    def real(self) -> Tensor:
+        """The real part: the tensor itself."""
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part, which only complex tensors have: raises DTypeError."""
+    @property
     def data(self) -> Tensor:
         """The same memory, outside the graph; assigning replaces the memory."""
     @data.setter
@@ -123,8 +129,20 @@ class Tensor(Variable):
     def __array__(self, dtype: Any = None, copy: _bool | None = None) -> np.ndarray[Any, Any]: ...
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: _bool = False) -> Any:
         """What NumPy's functions make of tensors are tensors."""
-    def __dlpack__(self, *, stream: Any = None, **_: Any) -> Any: ...
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[_int, _int] | None = None,
+        dl_device: tuple[_int, _int] | None = None,
+        copy: _bool | None = None,
+    ) -> Any:
+        """A DLPack capsule on the memory of this tensor, or of a copy of it if `copy`."""
     def __dlpack_device__(self) -> tuple[_int, _int]: ...
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The functions of the Array API standard, `grad.array_api`."""
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """This tensor, which is on the only device there is."""
     def __bool__(self) -> _bool: ...
     def __int__(self) -> _int: ...
     def __float__(self) -> _float: ...
@@ -345,38 +363,6 @@ class Tensor(Variable):
         """As `repeat`; where there are fewer `dims` than axes, they count from the last."""
     def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
         """Elements moved along `dims` by `shifts`, those that fall off coming in at the other end."""
-    def rand_like(
-        self,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Numbers uniform in [0, 1), of the shape and type of x."""
-    def randn_like(
-        self,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Normally distributed numbers of the shape and type of x."""
-    def randint_like(
-        self, low: _int, high: _int | None = ..., *, dtype: Any = ..., generator: Any = ...
-    ) -> Tensor:
-        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
-    def bernoulli(self, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
-        """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
-    def uniform_(self, low: _float = ..., high: _float = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with numbers uniform in ``[low, high)``, and return it."""
-    def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with normally distributed numbers, and return it."""
-    def bernoulli_(self, p: Any = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with 1 with probability `p` (a number or a tensor), else 0, and return it."""
-    def random_(self, low: _int = ..., high: _int | None = ..., *, generator: Any = ...) -> Tensor:
-        """Fill x with whole numbers in ``[low, high)``, or ``[0, low)``, and return it."""
     def sum(
         self, dim: Any = ..., keepdim: _bool = ..., *, dtype: Any = ..., **numpy_names: Any
     ) -> Tensor:
@@ -893,6 +879,48 @@ class Tensor(Variable):
         """``beta * x + alpha * outer(vec1, vec2)``; x expands to the product, types are promoted."""
     def addr_(self, vec1: Any, vec2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
         """`addr` in place."""
+    def rand_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        memory_format: Any = ...,
+    ) -> Tensor:
+        """Numbers uniform in [0, 1), of the shape and type of x (or of `dtype`)."""
+    def randn_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        memory_format: Any = ...,
+    ) -> Tensor:
+        """Normally distributed numbers of the shape and type of x (or of `dtype`)."""
+    def randint_like(
+        self,
+        low: Any = ...,
+        high: Any = ...,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        memory_format: Any = ...,
+    ) -> Tensor:
+        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x (or of `dtype`)."""
+    def multinomial(
+        self, num_samples: _int, replacement: _bool = ..., *, generator: Any = ..., out: Any = ...
+    ) -> Tensor:
+        """`num_samples` positions of each row of `input`, each as likely as its element is large."""
     def permute(self, *dims: Any) -> Tensor:
         """Axes in another order: ``x.permute(2, 0, 1)``."""
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
@@ -979,6 +1007,24 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """As `quantile`, of the elements that are not NaN."""
+    def bernoulli(self, p: _float | None = ..., *, generator: Any = ...) -> Tensor:
+        """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
+    def uniform_(self, low: _float = ..., high: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with numbers uniform in ``[low, high)``, and return it."""
+    def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with normally distributed numbers, and return it."""
+    def log_normal_(self, mean: _float = ..., std: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with numbers whose logarithm has the normal law of `mean` and `std`, and return it."""
+    def exponential_(self, lambd: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with numbers of the exponential law of rate `lambd`, and return it."""
+    def cauchy_(self, median: _float = ..., sigma: _float = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with numbers of the Cauchy law around `median`, of scale `sigma`, and return it."""
+    def geometric_(self, p: _float, *, generator: Any = ...) -> Tensor:
+        """Fill x with how many trials it takes until one succeeds, each with probability `p`; returns x."""
+    def bernoulli_(self, p: Any = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with 1 with probability `p` (a number or a tensor that broadcasts to x), else 0, and return it."""
+    def random_(self, low: Any = ..., high: Any = ..., *, generator: Any = ...) -> Tensor:
+        """Fill x with whole numbers, and return it."""
     def conj_physical(self) -> Tensor:
         """The complex conjugate: x itself, which is real."""
     def conj_physical_(self) -> Tensor:
@@ -1456,58 +1502,6 @@ class Tensor(Variable):
     def scalar_tensor(value: Any, **options: Any) -> Tensor:
         """A tensor without dimensions, of the default floating type."""
     @staticmethod
-    def rand(
-        *size: Any,
-        generator: Any = ...,
-        dtype: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Numbers uniform in [0, 1), of shape `size`."""
-    @staticmethod
-    def randn(
-        *size: Any,
-        generator: Any = ...,
-        dtype: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
-    @staticmethod
-    def randint(
-        low: _int,
-        high: Any = ...,
-        size: Any = ...,
-        *,
-        generator: Any = ...,
-        dtype: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
-    @staticmethod
-    def randperm(
-        n: _int,
-        *,
-        generator: Any = ...,
-        dtype: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """The numbers below `n` in random order; int64 unless told."""
-    @staticmethod
-    def normal(
-        mean: Any = ...,
-        std: Any = ...,
-        size: Any = ...,
-        *,
-        generator: Any = ...,
-        dtype: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-    ) -> Tensor:
-        """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
-    @staticmethod
     def tril_indices(
         row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
     ) -> Tensor:
@@ -1529,6 +1523,63 @@ class Tensor(Variable):
         requires_grad: _bool = ...,
     ) -> Tensor:
         """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
+    @staticmethod
+    def rand(
+        *size: Any,
+        generator: Any = ...,
+        out: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """Numbers uniform in [0, 1), of shape `size`: multiples of the type's precision, each equally likely."""
+    @staticmethod
+    def randn(
+        *size: Any,
+        generator: Any = ...,
+        out: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
+    @staticmethod
+    def randint(
+        low: _int = ...,
+        high: Any = ...,
+        size: Any = ...,
+        *,
+        generator: Any = ...,
+        out: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
+    @staticmethod
+    def randperm(
+        n: _int,
+        *,
+        generator: Any = ...,
+        out: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """The numbers below `n` in random order; int64 unless told."""
+    @staticmethod
+    def normal(
+        mean: Any = ...,
+        std: Any = ...,
+        size: Any = ...,
+        *,
+        generator: Any = ...,
+        out: Any = ...,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """Normally distributed numbers: of `size`, or where `mean` or `std` are tensors, of the shape that these broadcast to."""
     @staticmethod
     def from_numpy(source: Any) -> Tensor: ...
     @staticmethod

@@ -47,6 +47,7 @@ LAYERS: dict[str, int] = {
     "linalg": 10,
     "special": 10,
     "drawing": 10,
+    "random": 10,
     "profiler": 10,
     "cuda": 10,
     "io": 10,

@@ -31,7 +31,7 @@ from grad.ops.attention_definition import Definition, causal, repeated_heads
 from grad.ops.attention_parts import attend_in_parts, part_count
 from grad.ops.keys import plain_key, random_key
 from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported, wrap
-from grad.ops.random import uniform_node
+from grad.ops.random_numbers import uniform_node
 from grad.ops.registry import Array, Failure, op
 from grad.ops.samples import operands
 

@@ -3,7 +3,8 @@
 `within` is asked by everything that reads or writes by an index tensor. Normally the index is
 computed and looked at, so that the error comes from the line that made it. While `grad.compile`
 records, values are not there: the recorder notes the check, and the index is held to its bounds so
-that no memory outside is touched before the check has been made.
+that no memory outside is touched before the check has been made. `require` looks at any property of
+values in the same way.
 """
 
 from __future__ import annotations
@@ -47,6 +48,20 @@ def within(index: Any, low: int, high: int, error: Callable[[int], Exception]) -
         if least < low or most >= high:
             raise error(least if least < low else most)
     return index.node
+
+
+def require(faults: Any, errors: Callable[[int], Exception], *parameters: Any) -> None:
+    """Raise ``errors(k)`` for the largest k among `faults`, whole numbers, unless all are 0.
+
+    They are computed, and `parameters` with them if they are not there yet; while a function is
+    recorded, each replay looks.
+    """
+    if 0 in faults.shape:
+        return
+    worst = faults.to(dtypes.int32).max()
+    if recording.recorder is None:
+        realize([worst.node, *[parameter.node for parameter in parameters]])
+    within(worst, 0, 1, errors)
 
 
 def _is_stored_in_full(index: Any) -> bool:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from grad.autograd.variable import Variable
+from grad.device import Device
+from grad.dtype import dtypes
 from grad.engine.recording import recording
+from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph import reference
+from grad.graph.arrays import node_of
 
 _DEFAULT_SEED = 67280421310721  # PyTorch's: the largest prime factor of 2 ** 64 + 1 that fits
 _KEYS_AT_ONCE = 256
@@ -24,13 +28,23 @@ class Generator:
     """A source of keys: the same seed gives the same tensors, in the order in which they are
     asked for.
 
+    Generators can be copied and pickled.
+
+    Attributes:
+        device: where tensors are made, the CPU.
+
+    Raises:
+        DeviceError: there is no such device.
+
     Example:
-        >>> g = Generator().manual_seed(0)
-        >>> grad.rand(2, generator=g)
+        >>> g = grad.Generator().manual_seed(0)
+        >>> first = grad.rand(2, generator=g)
+        >>> grad.equal(first, grad.rand(2, generator=g.manual_seed(0)))
+        True
     """
 
-    def __init__(self, device: Any = None) -> None:
-        self.device = device
+    def __init__(self, device: Any = "cpu") -> None:
+        self.device = Device(device)
         self._lock = threading.Lock()
         self._restart(_DEFAULT_SEED, 0)
 
@@ -40,17 +54,26 @@ class Generator:
         self._keys: list[int] = []
 
     def manual_seed(self, seed: int) -> Generator:
-        """Begin again from `seed`, any whole number."""
+        """Begin again from `seed`, a whole number of 64 bits with or without a sign.
+
+        Raises:
+            TypeError, RuntimeError: it is no int. ValueError, RuntimeError: it is too large.
+        """
+        if not hasattr(seed, "__index__"):
+            raise DTypeError(f"manual_seed expected an int, but got {type(seed).__name__}.")
+        number = seed.__index__()
+        if not -(1 << 63) <= number < 1 << 64:
+            raise ArgumentError(f"manual_seed: {number} does not fit 64 bits.")
         with self._lock:
-            self._restart(seed.__index__(), 0)
+            self._restart(number, 0)
         if recording.recorder is not None:
-            recording.recorder.again(lambda: self.manual_seed(seed))
+            recording.recorder.again(lambda: self.manual_seed(number))
         return self
 
     def seed(self) -> int:
         """Begin again from a seed that the operating system gives, and return it."""
         _cannot_be_repeated()
-        seed = int.from_bytes(os.urandom(8), "little") >> 1
+        seed = int.from_bytes(os.urandom(8), "little")
         self.manual_seed(seed)
         return seed
 
@@ -58,18 +81,47 @@ class Generator:
         """The seed it began from."""
         return self._seed
 
-    def get_state(self) -> tuple[int, int]:
-        """Seed and number of the next stream, for `set_state`."""
+    def get_state(self) -> Any:
+        """Where it is, for `set_state`: the seed and the number of the next stream, as a uint8
+        tensor of 16 elements.
+        """
         _cannot_be_repeated()
-        return self._seed, self._stream
-
-    def set_state(self, state: Sequence[int]) -> Generator:
-        """Go on from where `get_state` was called."""
-        _cannot_be_repeated()
-        seed, stream = state
         with self._lock:
-            self._restart(int(seed), int(stream))
+            words = np.array([self._seed, self._stream], "<u8")
+        return Variable._wrap(node_of(words.view(np.uint8), dtypes.uint8))
+
+    def set_state(self, new_state: Any) -> Generator:
+        """Go on from where `get_state` was called.
+
+        Raises:
+            TypeError: `new_state` is no uint8 tensor. RuntimeError: it has not 16 elements.
+        """
+        _cannot_be_repeated()
+        if not isinstance(new_state, Variable):
+            raise TypeError(f"expected a uint8 tensor, but got {type(new_state).__name__}")
+        if new_state.dtype is not dtypes.uint8:
+            raise TypeError(f"RNG state must be a uint8 tensor, but is {new_state.dtype.name}")
+        if new_state.shape != (16,):
+            raise ShapeError(
+                f"RNG state must be a tensor of 16 elements, but has shape {new_state.shape}"
+            )
+        seed, stream = np.ascontiguousarray(new_state.numpy()).view("<u8").tolist()
+        with self._lock:
+            self._restart(seed, stream)
         return self
+
+    def clone_state(self) -> Generator:
+        """Another generator that goes on from the same place."""
+        return Generator(self.device).set_state(self.get_state())
+
+    def __getstate__(self) -> tuple[int, int]:
+        _cannot_be_repeated()
+        with self._lock:
+            return self._seed, self._stream
+
+    def __setstate__(self, state: tuple[int, int]) -> None:
+        self.__init__()
+        self._restart(*state)
 
     def next_key(self) -> int:
         """The key of a new stream, which no other call gets."""
@@ -117,8 +169,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def manual_seed(seed: int) -> Generator:
-    """Let the default generator begin again from `seed`."""
-    return default_generator.manual_seed(seed)
+    """Let the default generator begin again from `seed`, a number of 64 bits; returns it.
+
+    Example:
+        >>> first = grad.manual_seed(7) and grad.rand(3)
+        >>> grad.equal(first, grad.manual_seed(7) and grad.rand(3))
+        True
+    """
+    return default_generator.manual_seed(int(seed))
 
 
 def seed() -> int:
@@ -131,11 +189,11 @@ def initial_seed() -> int:
     return default_generator.initial_seed()
 
 
-def get_rng_state() -> tuple[int, int]:
-    """The state of the default generator."""
+def get_rng_state() -> Any:
+    """The state of the default generator, a uint8 tensor."""
     return default_generator.get_state()
 
 
-def set_rng_state(state: Sequence[int]) -> None:
-    """Let the default generator go on from `state`."""
-    default_generator.set_state(state)
+def set_rng_state(new_state: Any) -> None:
+    """Let the default generator go on from where `get_rng_state` was called."""
+    default_generator.set_state(new_state)

@@ -1,179 +1,134 @@
-"""Random numbers: counter-based, so that they are the same on any number of threads.
+"""New tensors of random numbers: `rand`, `randn`, `randint`, `randperm`, `rand_like` and so on.
 
-Element i of a stream is ``threefry(key, i)`` (Salmon, Moraes, Dror, Shaw, "Parallel random
-numbers: as easy as 1, 2, 3", SC 2011), a function of its position and nothing else. A `Generator`
-gives each tensor a new key, ``threefry(seed, stream number)`` (keys.py). `uniform_node`,
-`normal_node` and `integer_node` turn bits into numbers; the rest are the forms in which users ask.
+random_numbers.py has the numbers, random_filling.py writes them to tensors that are there, and
+random_sampling.py draws by laws that tensors say.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from grad.autograd.function import Function
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
 from grad.engine.recording import recording
-from grad.errors import ArgumentError
+from grad.errors import ArgumentError, DTypeError
 from grad.graph import reference
 from grad.graph.arrays import node_of
 from grad.graph.host import Array, host, hosted
-from grad.graph.node import Node, cast, constant, iota, pointwise, reshape
-from grad.graph.primitives import (
-    ADD,
-    AND,
-    COS,
-    LOG,
-    LT,
-    MOD,
-    MUL,
-    SHR,
-    SQRT,
-    THREEFRY,
-)
+from grad.graph.node import reshape
 from grad.ops.creation import checked_shape, creator, finished
 from grad.ops.generator import Generator
 from grad.ops.keys import plain_key, random_key
-from grad.ops.promotion import number, require_floating
+from grad.ops.out import put_into
+from grad.ops.random_numbers import (
+    PRECISION,
+    integer_node,
+    normal_node,
+    uniform_node,
+    whole_bound,
+    whole_limits,
+)
 from grad.ops.registry import op
 
-Shape = tuple[int, ...]
 
-
-# -- bits to numbers -------------------------------------------------------------------------------
-def random_bits(shape: Shape, generator: Generator | None = None, key: Node | None = None) -> Node:
-    """64 random bits for each element of `shape`, as uint64; of a new stream unless `key` is
-    given.
-    """
-    key = key or random_key(generator)
-    counter = iota(math.prod(shape), dtypes.uint64)
-    return reshape(pointwise(THREEFRY, key, counter), shape)
-
-
-def _shifted(bits: Node, count: int) -> Node:
-    return pointwise(SHR, bits, number(count, dtypes.uint64))
-
-
-def _fraction(bits: Node, count: int, dtype: DType) -> Node:
-    """The top `count` bits as a multiple of ``2 ** -count`` in [0, 1)."""
-    whole = cast(_shifted(bits, 64 - count), dtypes.int32 if count < 32 else dtypes.int64)
-    return pointwise(MUL, cast(whole, dtype), number(2.0**-count, dtype))
-
-
-# Bits of the significand: every multiple is exact, so that rounding never reaches 1.
-_PRECISION = {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24, dtypes.float64: 53}
-
-
-def uniform_node(
-    shape: Shape, dtype: DType, generator: Generator | None = None, key: Node | None = None
-) -> Node:
-    """Numbers in [0, 1), all multiples of the type's precision equally likely."""
-    require_floating("rand", dtype)
-    return _fraction(random_bits(shape, generator, key), _PRECISION[dtype], dtype)
-
-
-def normal_node(shape: Shape, dtype: DType, generator: Generator | None = None) -> Node:
-    """Normally distributed numbers, by the transform of Box and Muller (1958)."""
-    require_floating("randn", dtype)
-    if dtype is dtypes.float64:
-        radius_source = _fraction(random_bits(shape, generator), 53, dtype)
-        angle_source = _fraction(random_bits(shape, generator), 53, dtype)
-        kind = dtype
-    else:
-        kind = dtypes.float32
-        bits = random_bits(shape, generator)
-        # 31 bits for the radius (it reaches 6.5 standard deviations), 24 others for the angle.
-        radius_source = _fraction(bits, 31, kind)
-        angle_bits = pointwise(AND, bits, number(0xFFFFFF, dtypes.uint64))
-        angle_source = pointwise(
-            MUL, cast(cast(angle_bits, dtypes.int32), kind), number(2.0**-24, kind)
+def kind_of(name: str, dtype: Any, out: Any, default: DType | None = None) -> DType:
+    """The type that is asked for, by name or by the tensor that takes the result."""
+    kind = None if dtype is None else as_dtype(dtype)
+    if out is None:
+        return kind or default or default_dtype()
+    if kind not in (None, out.dtype):
+        raise DTypeError(
+            f"{name}: dtype {kind.name} does not match dtype of out parameter ({out.dtype.name})."
         )
-    # 1 - u lies in (0, 1], but for float32 rounding to 0 of 31 bits: half a step keeps it off.
-    step = 2.0**-54 if kind is dtypes.float64 else 2.0**-32
-    above_zero = pointwise(ADD, radius_source, number(step, kind))
-    squared = pointwise(MUL, pointwise(LOG, above_zero), number(-2.0, kind))
-    angle = pointwise(MUL, angle_source, number(2 * math.pi, kind))
-    return cast(pointwise(MUL, pointwise(SQRT, squared), pointwise(COS, angle)), dtype)
+    return out.dtype
 
 
-def integer_node(
-    low: int, high: int, shape: Shape, dtype: DType, generator: Generator | None = None
-) -> Node:
-    """Whole numbers in ``[low, high)``; raises ValueError if there are none."""
-    span = high - low
-    if span <= 0:
-        raise ArgumentError(
-            f"randint: low={low} is not below high={high}; numbers come from [low, high)."
-        )
-    bits = random_bits(shape, generator)
-    if span <= 2**32:
-        # The top half of a product with the upper 32 bits: as even as a remainder, and no division.
-        product = pointwise(MUL, _shifted(bits, 32), number(span, dtypes.uint64))
-        offset = _shifted(product, 32)
-    elif span < 2**64:
-        offset = pointwise(MOD, bits, number(span, dtypes.uint64))
-    else:
-        offset = bits
-    whole = pointwise(ADD, cast(offset, dtypes.int64), number(low, dtypes.int64))
-    return cast(whole, dtype)
-
-
-# -- what users call -------------------------------------------------------------------------------
-def _kind(dtype: Any) -> DType:
-    return default_dtype() if dtype is None else as_dtype(dtype)
+def delivered(name: str, out: Any, result: Any) -> Any:
+    """`result`, or `out` with its values."""
+    return result if out is None else put_into(name, out, result)
 
 
 @creator
 def rand(
     *size: Any,
     generator: Generator | None = None,
+    out: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Any:
-    """Numbers uniform in [0, 1), of shape `size`."""
-    kind = _kind(dtype)
+    """Numbers uniform in [0, 1), of shape `size`: multiples of the type's precision, each equally
+    likely.
+
+    Raises:
+        TypeError: the type is not floating.
+
+    Example:
+        >>> grad.rand(2, 3).shape
+        (2, 3)
+    """
+    kind = kind_of("rand", dtype, out)
     node = uniform_node(checked_shape("rand", size, kind), kind, generator)
-    return finished(node, requires_grad, device)
+    return delivered("rand", out, finished(node, requires_grad, device))
 
 
 @creator
 def randn(
     *size: Any,
     generator: Generator | None = None,
+    out: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Any:
-    """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
-    kind = _kind(dtype)
+    """Normally distributed numbers of mean 0 and variance 1, of shape `size`.
+
+    Raises:
+        TypeError: the type is not floating.
+
+    Example:
+        >>> grad.randn(2, 3).shape
+        (2, 3)
+    """
+    kind = kind_of("randn", dtype, out)
     node = normal_node(checked_shape("randn", size, kind), kind, generator)
-    return finished(node, requires_grad, device)
+    return delivered("randn", out, finished(node, requires_grad, device))
 
 
 @creator
 def randint(
-    low: int,
+    low: int = 0,
     high: Any = None,
     size: Any = None,
     *,
     generator: Generator | None = None,
+    out: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Any:
-    """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
-    if size is None:
+    """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0.
+
+    Raises:
+        TypeError: a bound is no whole number, or `size` is missing.
+        ValueError, RuntimeError: no number is in the range, or the type does not hold all.
+
+    Example:
+        >>> grad.randint(3, 5, (2, 3)).shape
+        (2, 3)
+    """
+    if size is None and isinstance(high, list | tuple):
         low, high, size = 0, low, high
-    if size is None or not hasattr(high, "__index__"):
+    if not isinstance(size, list | tuple) or high is None:
         raise TypeError(
             "randint: needs randint(high, size) or randint(low, high, size), size a tuple."
         )
-    kind = dtypes.int64 if dtype is None else as_dtype(dtype)
-    node = integer_node(low, high, checked_shape("randint", (size,), kind), kind, generator)
-    return finished(node, requires_grad, device)
+    low, high = whole_bound("randint", low), whole_bound("randint", high)
+    kind = kind_of("randint", dtype, out, dtypes.int64)
+    shape = checked_shape("randint", (size,), kind)
+    node = integer_node("randint", low, high, shape, kind, generator)
+    return delivered("randint", out, finished(node, requires_grad, device))
 
 
 @creator
@@ -181,19 +136,33 @@ def randperm(
     n: int,
     *,
     generator: Generator | None = None,
+    out: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Any:
-    """The numbers below `n` in random order; int64 unless told."""
-    kind = dtypes.int64 if dtype is None else as_dtype(dtype)
+    """The numbers below `n` in random order; int64 unless told.
+
+    Raises:
+        RuntimeError: `n` is negative, or `dtype` does not hold numbers so large.
+
+    Example:
+        >>> grad.randperm(4).sort().values.tolist()
+        [0, 1, 2, 3]
+    """
+    kind = kind_of("randperm", dtype, out, dtypes.int64)
     (size,) = checked_shape("randperm", (n,), kind)
+    most = 1 << PRECISION[kind] if kind.is_floating_point else whole_limits(kind)[1]
+    if kind is dtypes.bool or size - 1 > most:
+        raise ArgumentError(f"randperm: {kind.name} does not hold the numbers below n={size}.")
     if recording.recorder is None:
         # In memory at once, so that what uses it may have an open size (docs/design/023).
         order = _permutation(plain_key(generator).arg, size)
-        return finished(node_of(order, kind), requires_grad, device)
-    rows = host(permutations, [reshape(random_key(generator), (1,))], (1, size), kind)
-    return finished(reshape(rows, (size,)), requires_grad, device)
+        result = finished(node_of(order, kind), requires_grad, device)
+    else:
+        rows = host(permutations, [reshape(random_key(generator), (1,))], (1, size), kind)
+        result = finished(reshape(rows, (size,)), requires_grad, device)
+    return delivered("randperm", out, result)
 
 
 @hosted
@@ -208,29 +177,14 @@ def _permutation(key: Any, size: int) -> Array:
     return np.argsort(bits, kind="stable")
 
 
-@creator
-def normal(
-    mean: Any = 0.0,
-    std: Any = 1.0,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Any:
-    """Normally distributed numbers; `mean` or `std` may be tensors, which give the shape then."""
-    if size is None:
-        size = np.broadcast_shapes(getattr(mean, "shape", ()), getattr(std, "shape", ()))
-    kind = _kind(dtype)
-    unit = finished(normal_node(checked_shape("normal", (size,), kind), kind, generator))
-    drawn = (unit * std + mean).detach()
-    return finished(drawn.node, requires_grad, device)
-
-
+# -- like another tensor ---------------------------------------------------------------------------
 @op(method="rand_like", composite=True, gradient=False)
-class RandLike(Function):
-    """Numbers uniform in [0, 1), of the shape and type of x."""
+class RandLike:
+    """Numbers uniform in [0, 1), of the shape and type of x (or of `dtype`).
+
+    Raises:
+        TypeError: the type is not floating.
+    """
 
     @staticmethod
     def forward(
@@ -240,15 +194,21 @@ class RandLike(Function):
         generator: Generator | None = None,
         device: Any = None,
         requires_grad: bool = False,
+        layout: Any = None,
+        pin_memory: bool = False,
+        memory_format: Any = None,
     ) -> Any:
-        return rand(
-            x.shape, dtype=dtype or x.dtype, generator=generator, requires_grad=requires_grad
-        )
+        kind = kind_of("rand_like", dtype or x.dtype, None)
+        return finished(uniform_node(x.shape, kind, generator), requires_grad, device)
 
 
 @op(method="randn_like", composite=True, gradient=False)
-class RandnLike(Function):
-    """Normally distributed numbers of the shape and type of x."""
+class RandnLike:
+    """Normally distributed numbers of the shape and type of x (or of `dtype`).
+
+    Raises:
+        TypeError: the type is not floating.
+    """
 
     @staticmethod
     def forward(
@@ -258,108 +218,40 @@ class RandnLike(Function):
         generator: Generator | None = None,
         device: Any = None,
         requires_grad: bool = False,
+        layout: Any = None,
+        pin_memory: bool = False,
+        memory_format: Any = None,
     ) -> Any:
-        return randn(
-            x.shape, dtype=dtype or x.dtype, generator=generator, requires_grad=requires_grad
-        )
+        kind = kind_of("randn_like", dtype or x.dtype, None)
+        return finished(normal_node(x.shape, kind, generator), requires_grad, device)
 
 
 @op(method="randint_like", composite=True, gradient=False)
-class RandintLike(Function):
-    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x."""
+class RandintLike:
+    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x (or of
+    `dtype`).
+
+    Raises:
+        TypeError: a bound is no whole number.
+        ValueError, RuntimeError: no number is in the range, or the type does not hold all.
+    """
 
     @staticmethod
     def forward(
         x: Any,
-        low: int,
-        high: int | None = None,
+        low: Any = 0,
+        high: Any = None,
         *,
         dtype: Any = None,
         generator: Generator | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        layout: Any = None,
+        pin_memory: bool = False,
+        memory_format: Any = None,
     ) -> Any:
         low, high = (0, low) if high is None else (low, high)
-        return randint(low, high, x.shape, dtype=dtype or x.dtype, generator=generator)
-
-
-@op(method="bernoulli", composite=True, gradient=False)
-class Bernoulli(Function):
-    """1 with the probability that x says (or that `p` says, for each element of x), else 0."""
-
-    @staticmethod
-    def forward(x: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
-        if p is None:
-            require_floating("bernoulli", x.dtype)
-            return x._wrap(_bernoulli(x.shape, x.node, x.dtype, x.dtype, generator))
-        if not 0 <= p <= 1:
-            raise ArgumentError(f"bernoulli: p={p} is no probability; it must lie in [0, 1].")
-        chance = constant(float(p), dtypes.float32)
-        return x._wrap(_bernoulli(x.shape, chance, dtypes.float32, x.dtype, generator))
-
-
-def _bernoulli(
-    shape: Shape, chance: Node, kind: DType, dtype: DType, generator: Generator | None
-) -> Node:
-    wide = dtypes.float64 if kind is dtypes.float64 else dtypes.float32
-    return cast(pointwise(LT, uniform_node(shape, wide, generator), cast(chance, wide)), dtype)
-
-
-# -- filling in place ------------------------------------------------------------------------------
-@op(method="uniform_", function=False, composite=True, gradient=False)
-class UniformFill(Function):
-    """Fill x with numbers uniform in ``[low, high)``, and return it."""
-
-    @staticmethod
-    def forward(
-        x: Any, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None
-    ) -> Any:
-        if low > high:
-            raise ArgumentError(
-                f"uniform_: low={low} is above high={high}; use uniform_({high}, {low})."
-            )
-        node = uniform_node(x.shape, x.dtype, generator)
-        if (low, high) != (0, 1):
-            scaled = pointwise(MUL, node, number(high - low, x.dtype))
-            node = pointwise(ADD, scaled, number(low, x.dtype))
-        return x.copy_(x._wrap(node))
-
-
-@op(method="normal_", function=False, composite=True, gradient=False)
-class NormalFill(Function):
-    """Fill x with normally distributed numbers, and return it."""
-
-    @staticmethod
-    def forward(
-        x: Any, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
-    ) -> Any:
-        if std < 0:
-            raise ArgumentError(
-                f"normal_: std={std} is negative; a standard deviation is 0 or more."
-            )
-        unit = normal_node(x.shape, x.dtype, generator)
-        scaled = pointwise(MUL, unit, number(std, x.dtype))
-        return x.copy_(x._wrap(pointwise(ADD, scaled, number(mean, x.dtype))))
-
-
-@op(method="bernoulli_", function=False, composite=True, gradient=False)
-class BernoulliFill(Function):
-    """Fill x with 1 with probability `p` (a number or a tensor), else 0, and return it."""
-
-    @staticmethod
-    def forward(x: Any, p: Any = 0.5, *, generator: Generator | None = None) -> Any:
-        if hasattr(p, "node"):
-            return x.copy_(Bernoulli.forward(p.expand(x.shape), generator=generator))
-        return x.copy_(Bernoulli.forward(x, p, generator=generator))
-
-
-@op(method="random_", function=False, composite=True, gradient=False)
-class RandomFill(Function):
-    """Fill x with whole numbers in ``[low, high)``, or ``[0, low)``, and return it."""
-
-    @staticmethod
-    def forward(
-        x: Any, low: int = 0, high: int | None = None, *, generator: Generator | None = None
-    ) -> Any:
-        first, end = (0, low) if high is None else (low, high)
-        if (first, end) == (0, 0):
-            end = 2 ** (24 if x.dtype.is_floating_point else 8 * x.dtype.itemsize - 1)
-        return x.copy_(x._wrap(integer_node(first, end, x.shape, x.dtype, generator)))
+        low, high = whole_bound("randint_like", low), whole_bound("randint_like", high)
+        kind = kind_of("randint_like", dtype or x.dtype, None)
+        node = integer_node("randint_like", low, high, x.shape, kind, generator)
+        return finished(node, requires_grad, device)

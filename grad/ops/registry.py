@@ -219,13 +219,16 @@ def _parameters(definition: Any, composite: bool) -> tuple[inspect.Parameter, ..
     return parameters if composite else parameters[1:]
 
 
-# NumPy's word, PyTorch's word: either is understood where an op has the other.
+# NumPy's word, PyTorch's word: either is understood where an op has the other. (PyTorch's bounds of
+# random numbers cannot be names of parameters.)
 _SYNONYMS = (
     ("axis", "dim"),
     ("axes", "dim"),
     ("axis", "dims"),
     ("keepdims", "keepdim"),
     ("shape", "size"),
+    ("from", "low"),
+    ("to", "high"),
 )
 
 

@@ -22,7 +22,7 @@ from grad.ops.promotion import (
     refuse_bool,
     require_floating,
 )
-from grad.ops.random import uniform_node
+from grad.ops.random_numbers import uniform_node
 from grad.ops.registry import FLOATING, NUMERIC, Failure, op
 from grad.ops.samples import nonzero, operands, real
 from grad.ops.select import Where

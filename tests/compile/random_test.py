@@ -50,6 +50,20 @@ DRAWS: dict[str, Callable[[], grad.Tensor]] = {
     "normal_": filled("normal_", 1, 2),
     "bernoulli_": filled("bernoulli_", 0.5),
     "random_": filled("random_", 1000),
+    "random_ of all numbers": lambda: grad.empty(SHAPE, dtype=grad.int64).random_(),
+    "random_ of a huge range": lambda: grad.empty(SHAPE, dtype=grad.int64).random_(-(2**62), 2**62),
+    "exponential_": filled("exponential_", 2.0),
+    "cauchy_": filled("cauchy_", 1.0, 2.0),
+    "log_normal_": filled("log_normal_", 0.5, 0.5),
+    "geometric_": filled("geometric_", 0.1),
+    "poisson": lambda: grad.poisson(data() * 20),
+    "poisson of a generator": lambda: grad.poisson(data() * 20, generator=OWN),
+    "poisson of many": lambda: grad.poisson(grad.full((3, 4000), 20.0)),
+    "binomial": lambda: grad.binomial(data() * 200, data()),
+    "multinomial": lambda: grad.multinomial(grad.arange(30.0), 20),
+    "multinomial of rows": lambda: grad.multinomial(data(), 7),
+    "multinomial with replacement": lambda: data().multinomial(9, replacement=True),
+    "multinomial of a generator": lambda: grad.arange(90.0).multinomial(9, generator=OWN),
     "dropout": lambda: F.dropout(data(), 0.5),
     "Dropout": lambda: nn.Dropout(0.5)(data()),
     "dropout of attention": lambda: F.scaled_dot_product_attention(
@@ -69,6 +83,7 @@ DRAWS: dict[str, Callable[[], grad.Tensor]] = {
 }
 # Functions that make random numbers and are not above; whoever adds one adds it there.
 LEFT_OUT = {"manual_seed", "seed", "initial_seed", "get_rng_state", "set_rng_state", "random"}
+LEFT_OUT |= {"default_generator"}
 
 
 def seeded(function: Callable[[], Any], calls: int = 6) -> list[np.ndarray]:
@@ -90,8 +105,31 @@ def test_each_call_draws_anew(name: str) -> None:
 
 def test_every_random_function_is_drawn_from() -> None:
     names = {name for name in dir(grad) if "rand" in name or name in ("normal", "bernoulli")}
-    names |= {name for name in ("multinomial", "poisson") if hasattr(grad, name)}
+    names |= {"multinomial", "poisson", "binomial"}
     assert names - LEFT_OUT <= DRAWS.keys()
+
+
+CHECKED: list[tuple[Callable[[grad.Tensor], grad.Tensor], float]] = [
+    (grad.bernoulli, 1.5),
+    (grad.poisson, -1.0),
+    (lambda x: grad.normal(0.0, x), -1.0),
+    (lambda x: grad.multinomial(x, 2), -1.0),
+    (lambda x: grad.multinomial(x * 0, 2, replacement=True), 0.0),
+]
+
+
+@pytest.mark.parametrize(("function", "bad"), CHECKED)
+def test_replays_look_at_parameters(function: Callable[..., grad.Tensor], bad: float) -> None:
+    compiled = grad.compile(function)
+    good = grad.full((4,), 0.5)
+    if bad:
+        for _ in range(3):
+            compiled(good)
+    state = grad.get_rng_state()
+    for _ in range(3):
+        with pytest.raises(ValueError, match=r"prob|std|rate"):
+            compiled(grad.full((4,), bad)).numpy()
+    assert grad.equal(grad.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 33, 5000])

@@ -1,8 +1,8 @@
 """Which weights dropout keeps: a random number for each place of the scores, the same each time.
 
-The number of a weight is that of its head, row and column, counted as `uniform_node` in ops/random
-counts elements, so that every kernel draws what the definition would: nothing is stored between
-forward and backward. rows.py calls `kept_lanes` for each vector of weights.
+The number of a weight is that of its head, row and column, counted as `uniform_node` in
+ops/random_numbers.py counts elements, so that every kernel draws what the definition would: nothing
+is stored between forward and backward. rows.py calls `kept_lanes` for each vector of weights.
 """
 
 from __future__ import annotations
