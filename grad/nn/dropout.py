@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from grad.nn import functional
-from grad.nn.dropouts import check_probability
 from grad.nn.module import Module
+from grad.ops.dropout import check_probability
 from grad.tensor import Tensor
 
 

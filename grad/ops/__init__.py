@@ -27,6 +27,7 @@ from grad.ops import (  # noqa: F401
     diagonals,
     differences,
     distances,
+    dropout,
     elementwise,
     entropy,
     error_function,

@@ -51,7 +51,8 @@ def delivered(name: str, out: Any, result: Any) -> Any:
 
 @creator
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Any = None,
     dtype: Any = None,
@@ -69,13 +70,16 @@ def rand(
         (2, 3)
     """
     kind = kind_of("rand", dtype, out)
-    node = uniform_node(checked_shape("rand", size, kind), kind, generator)
+    node = uniform_node(
+        checked_shape("rand", sizes if size is None else (size,), kind), kind, generator
+    )
     return delivered("rand", out, finished(node, requires_grad, device))
 
 
 @creator
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Any = None,
     dtype: Any = None,
@@ -92,7 +96,9 @@ def randn(
         (2, 3)
     """
     kind = kind_of("randn", dtype, out)
-    node = normal_node(checked_shape("randn", size, kind), kind, generator)
+    node = normal_node(
+        checked_shape("randn", sizes if size is None else (size,), kind), kind, generator
+    )
     return delivered("randn", out, finished(node, requires_grad, device))
 
 

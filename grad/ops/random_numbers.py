@@ -153,7 +153,7 @@ def whole_limits(dtype: DType) -> tuple[int, int]:
     if dtype.kind == "b":
         return 0, 1
     if dtype.kind == "f":
-        most = int(ml_dtypes.finfo(dtype.numpy).max)
+        most = int(float(ml_dtypes.finfo(dtype.numpy).max))
         return max(-most, -(1 << 63)), min(most, (1 << 63) - 1)
     limits = np.iinfo(dtype.numpy)
     return int(limits.min), int(limits.max)

@@ -88,7 +88,7 @@ class Bernoulli:
 # -- normal ----------------------------------------------------------------------------------------
 @creator
 def normal(
-    mean: Any = 0.0,
+    mean: Any,
     std: Any = 1.0,
     size: Any = None,
     *,
