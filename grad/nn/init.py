@@ -12,7 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from grad.autograd.modes import no_grad
-from grad.errors import ShapeError
+from grad.dtype import dtypes
+from grad.errors import ArgumentError, ShapeError
+from grad.linalg import qr
+from grad.ops.promotion import accumulation_dtype
+from grad.special import ndtri
 from grad.tensor import Tensor
 
 Generator = Any
@@ -40,24 +44,78 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator = None,
 ) -> Tensor:
-    """Fill from N(mean, std ** 2) restricted to ``[a, b]``: what falls outside is drawn again.
+    """Fill from N(mean, std ** 2) restricted to ``[a, b]``: quantiles of uniform numbers.
 
     Raises:
-        ValueError: hardly anything falls inside.
+        ValueError: `std` is not positive, `a` is above `b`, or ``[a, b]`` is so far from `mean`
+            that nothing falls inside.
     """
-    low, high = (math.erf((bound - mean) / (std * math.sqrt(2))) for bound in (a, b))
-    if high - low < 0.01:
-        raise ValueError(
-            f"trunc_normal_: [{a}, {b}] holds less than 0.5 % of N({mean}, {std}^2); use uniform_."
+    if not std > 0 or not a <= b:
+        raise ArgumentError(
+            f"trunc_normal_: std={std} must be positive, and a={a} not above b={b}."
+        )
+    low, high = (a - mean) / std, (b - mean) / std
+    # From the side where probabilities are small: near 1 they would be rounded to 1.
+    flipped = low + high > 0
+    if flipped:
+        low, high = -high, -low
+    least, most = (math.erfc(-bound / math.sqrt(2)) / 2 for bound in (low, high))
+    if not most > 0:
+        raise ArgumentError(
+            f"trunc_normal_: nothing of N({mean}, {std}^2) falls inside [{a}, {b}]; use uniform_."
         )
     with no_grad():
-        tensor.normal_(mean, std, generator=generator)
-        outside = (tensor < a) | (tensor > b)
-        while bool(outside.any()):
-            again = Tensor.empty_like(tensor).normal_(mean, std, generator=generator)
-            tensor.copy_(again.where(outside, tensor))
-            outside = (tensor < a) | (tensor > b)
+        unit = Tensor.empty(tensor.shape, dtype=dtypes.float64).uniform_(generator=generator)
+        found = ndtri(unit * (most - least) + least).clamp(low, high)
+        found = found * (-std if flipped else std) + mean
+        return tensor.copy_(found.to(tensor.dtype).clamp(a, b))
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator = None
+) -> Tensor:
+    """Fill a matrix from N(0, std ** 2), then a fraction `sparsity` of each column, rounded up,
+    with zeros at random.
+
+    Martens, "Deep learning via Hessian-free optimization", 2010.
+
+    Raises:
+        ValueError: the tensor is no matrix.
+    """
+    if len(tensor.shape) != 2:
+        raise ShapeError(f"sparse_: needs a matrix, got shape {tuple(tensor.shape)}.")
+    count = math.ceil(sparsity * tensor.shape[0])
+    with no_grad():
+        tensor.normal_(0.0, std, generator=generator)
+        order = Tensor.rand(tensor.shape, dtype=dtypes.float64, generator=generator).argsort(0)
+        return tensor.copy_(tensor.masked_fill(order.argsort(0) < count, 0.0))
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator = None) -> Tensor:
+    """Fill with `gain` times a matrix whose rows (or columns, if there are fewer) are orthonormal,
+    all such matrices equally likely; the axes after the first count as one.
+
+    Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks", 2013.
+
+    Raises:
+        ValueError: the tensor has less than 2 axes.
+    """
+    if len(tensor.shape) < 2:
+        raise ShapeError(f"orthogonal_: needs 2 axes or more, got shape {tuple(tensor.shape)}.")
+    if 0 in tensor.shape:
         return tensor
+    rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
+    kind = accumulation_dtype(tensor.dtype)
+    with no_grad():
+        drawn = Tensor.randn(
+            max(rows, columns), min(rows, columns), dtype=kind, generator=generator
+        )
+        q, r = qr(drawn)
+        # LAPACK's signs are not random: Mezzadri, "How to generate random matrices from the
+        # classical compact groups", 2007.
+        q = q * r.diagonal().sign() * gain
+        return tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -82,6 +140,28 @@ def eye_(tensor: Tensor) -> Tensor:
         raise ShapeError(f"eye_: needs 2 axes, got shape {tuple(tensor.shape)}.")
     with no_grad():
         return tensor.copy_(Tensor.eye(*tensor.shape))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill the weight of a convolution ``(out, in, *window)`` such that it gives its input back, as
+    far as there are channels; in each of `groups`.
+
+    Raises:
+        ValueError: the tensor has not 3 to 5 axes, or the groups do not divide the first.
+    """
+    if len(tensor.shape) not in (3, 4, 5):
+        raise ShapeError(f"dirac_: needs 3, 4 or 5 axes, got shape {tuple(tensor.shape)}.")
+    outputs, inputs, *window = tensor.shape
+    if outputs % groups:
+        raise ShapeError(f"dirac_: {outputs} output channels are no multiple of {groups} groups.")
+    with no_grad():
+        tensor.zero_()
+        if 0 not in tensor.shape:
+            number_in_group = Tensor.arange(outputs) % (outputs // groups)
+            same = number_in_group.unsqueeze(1) == Tensor.arange(inputs)
+            centre = tuple([size // 2 for size in window])
+            tensor[:, :, *centre] = same.to(tensor.dtype)
+        return tensor
 
 
 # -- scaled by the number of inputs and outputs ----------------------------------------------------
