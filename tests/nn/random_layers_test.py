@@ -1,7 +1,7 @@
 """Layers and initialisations that draw do so by the law they say.
 
-Functions of tensors are in ops/random_statistics_test.py. Seeds are fixed. What was drawn is refused where it is less likely than `RARE`, and so is a law that
-is ten percent away.
+Functions of tensors are in ops/random_statistics_test.py. Seeds are fixed. What was drawn is
+refused where it is less likely than `RARE`, and so is a law that is ten percent away.
 """
 
 from __future__ import annotations
