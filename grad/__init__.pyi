@@ -238,7 +238,8 @@ def logspace(
     """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = ...,
     generator: Any = ...,
     out: Any = ...,
     dtype: Any = ...,
@@ -248,7 +249,8 @@ def rand(
     """Numbers uniform in [0, 1), of shape `size`: multiples of the type's precision, each equally likely."""
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = ...,
     generator: Any = ...,
     out: Any = ...,
     dtype: Any = ...,
@@ -258,7 +260,7 @@ def randn(
     """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
 
 def randint(
-    low: _int = ...,
+    low: Any = ...,
     high: Any = ...,
     size: Any = ...,
     *,
@@ -282,7 +284,7 @@ def randperm(
     """The numbers below `n` in random order; int64 unless told."""
 
 def normal(
-    mean: Any = ...,
+    mean: Any,
     std: Any = ...,
     size: Any = ...,
     *,
@@ -878,6 +880,33 @@ def pdist(x: Any, p: _float = ...) -> Tensor:
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = ...) -> Tensor:
     """``x1 @ weight[o] @ x2 + bias[o]`` for each o."""
+
+def dropout(input: Any, p: _float, train: _bool) -> Tensor:
+    """Each element zero with probability `p`, the others times ``1 / (1 - p)``; if `train`."""
+
+def dropout_(input: Any, p: _float, train: _bool) -> Tensor:
+    """`dropout` in place."""
+
+def feature_dropout(input: Any, p: _float, train: _bool) -> Tensor:
+    """`dropout` of whole channels of ``(N, C, ...)``; if `train`."""
+
+def feature_dropout_(input: Any, p: _float, train: _bool) -> Tensor:
+    """`feature_dropout` in place."""
+
+def alpha_dropout(input: Any, p: _float, train: _bool) -> Tensor:
+    """`dropout` that keeps mean 0 and variance 1, for `selu`; if `train`."""
+
+def alpha_dropout_(input: Any, p: _float, train: _bool) -> Tensor:
+    """`alpha_dropout` in place."""
+
+def feature_alpha_dropout(input: Any, p: _float, train: _bool) -> Tensor:
+    """`alpha_dropout` of whole channels of ``(N, C, ...)``; if `train`."""
+
+def feature_alpha_dropout_(input: Any, p: _float, train: _bool) -> Tensor:
+    """`feature_alpha_dropout` in place."""
+
+def native_dropout(input: Any, p: _float, train: _bool | None) -> tuple[Tensor, ...]:
+    """`dropout`, and the mask of what was kept."""
 
 def xlogy(x: Any, y: Any) -> Tensor:
     """``x * log(y)``, and 0 where x is 0 unless y is NaN."""

@@ -1525,7 +1525,8 @@ class Tensor(Variable):
         """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
     @staticmethod
     def rand(
-        *size: Any,
+        *sizes: Any,
+        size: Any = ...,
         generator: Any = ...,
         out: Any = ...,
         dtype: Any = ...,
@@ -1535,7 +1536,8 @@ class Tensor(Variable):
         """Numbers uniform in [0, 1), of shape `size`: multiples of the type's precision, each equally likely."""
     @staticmethod
     def randn(
-        *size: Any,
+        *sizes: Any,
+        size: Any = ...,
         generator: Any = ...,
         out: Any = ...,
         dtype: Any = ...,
@@ -1545,7 +1547,7 @@ class Tensor(Variable):
         """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
     @staticmethod
     def randint(
-        low: _int = ...,
+        low: Any = ...,
         high: Any = ...,
         size: Any = ...,
         *,
@@ -1569,7 +1571,7 @@ class Tensor(Variable):
         """The numbers below `n` in random order; int64 unless told."""
     @staticmethod
     def normal(
-        mean: Any = ...,
+        mean: Any,
         std: Any = ...,
         size: Any = ...,
         *,

@@ -150,7 +150,7 @@ class NativeDropout:
     """
 
     @staticmethod
-    def forward(input: Any, p: float, train: bool | None) -> Any:
+    def forward(input: Any, p: float, train: bool | None) -> tuple[Any, Any]:
         check_probability(p)
         if train is False or p == 0.0:
             return input.clone(), wrap(expand(number(1, dtypes.bool), input.shape))

@@ -104,7 +104,7 @@ def randn(
 
 @creator
 def randint(
-    low: int = 0,
+    low: Any = 0,
     high: Any = None,
     size: Any = None,
     *,
