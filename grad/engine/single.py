@@ -60,11 +60,12 @@ def single_of(node: Node, found: Walk, plan: Plan) -> Single | None:
     """What computes nodes like `node`, whose walk and plan these are; None where more than the
     addresses of whole leaves is to be handed over, or more than one value comes out, or memory
     is needed on the way.
+
+    Who holds what does not matter: nothing but `node` is computed, so nothing else can be kept.
     """
     if (
         found.arguments
         or found.donated
-        or found.costly
         or found.overwritten
         or plan.packers
         or not plan.plain

@@ -19,13 +19,26 @@ import numpy as np
 from grad.dtype import dtypes
 from grad.errors import ShapeError
 from grad.graph.host import host, hosted
-from grad.graph.node import Node, bitcast, cast, iota, permute, pointwise, reshape
-from grad.graph.primitives import AND, EQ, NE, OR, SHL, SHR, SUB, WHERE, XOR
+from grad.graph.node import (
+    Node,
+    bitcast,
+    cast,
+    iota,
+    permute,
+    pointwise,
+    reduce,
+    reshape,
+    slice_axes,
+    take,
+)
+from grad.graph.primitives import AND, EQ, MAX, NE, OR, SHL, SHR, SUB, WHERE, XOR
 from grad.ops.promotion import number
 
 Array = np.ndarray[Any, Any]
 POSITION_BITS = 32
 POSITION_MASK = (1 << POSITION_BITS) - 1
+# Candidates are found first where there are this many times as many elements as are wanted.
+FEW = 16
 _LONG = dtypes.int64
 
 
@@ -47,6 +60,19 @@ def smallest_of_rows(result: Array, keys: Array, in_order: bool) -> None:
     result[...] = np.partition(keys, count - 1, -1)[:, :count]
     if in_order:
         result.sort(-1)
+
+
+@hosted
+def places_in_groups(result: Array, first: Array, count: int, groups: int, size: int) -> None:
+    """Where the `count` smallest elements of each row of `size` may be: the places of the groups
+    with the smallest first elements (`_candidates`), and those that belong to no group.
+    """
+    chosen = (np.partition(~first, count - 1, -1)[:, :count] & POSITION_MASK) % groups
+    length = size // groups
+    inside = np.arange(length) * groups
+    rest = groups * length
+    result[:, : count * length] = (chosen[:, :, None] + inside).reshape(len(chosen), -1)
+    result[:, count * length :] = np.arange(rest, size)
 
 
 @hosted
@@ -120,8 +146,10 @@ def _float_key(node: Node) -> Node:
     return pointwise(XOR, raw, pointwise(AND, sign, number((1 << width) - 1, bits)))
 
 
-def _packed(node: Node, descending: bool) -> Node | None:
-    """The keys of a matrix above the positions of its elements; None if they do not fit."""
+def _packed(node: Node, descending: bool, positions: Node | None = None) -> Node | None:
+    """The keys of a matrix above the positions of its elements (`positions`, or those that they
+    have); None if they do not fit.
+    """
     size = node.shape[-1]
     if node.dtype.itemsize == 8 or size > POSITION_MASK:
         return None
@@ -131,7 +159,7 @@ def _packed(node: Node, descending: bool) -> Node | None:
         half = number(-(1 << 31) if descending else 1 << 31, _LONG)
         key = pointwise(SUB, key, half)
     above = pointwise(SHL, key, number(POSITION_BITS, _LONG))
-    return pointwise(OR, above, iota(size))
+    return pointwise(OR, above, iota(size) if positions is None else positions)
 
 
 def _position(packed: Node) -> Node:
@@ -163,9 +191,31 @@ def first_positions(
         if packed is None:
             key = order_key(rows, descending)
             return host(first_in_order, [key], shape, _LONG)
+        if FEW * count <= rows.shape[-1]:
+            places = _candidates(packed, count)
+            packed = _packed(take(rows, (1,), (places,)), descending, places)
+            assert packed is not None
         return _position(host(smallest_of_rows, [packed], shape, _LONG, in_order))
 
     return along_rows(node, axis, find)
+
+
+def _candidates(packed: Node, count: int) -> Node:
+    """Places in each row among which are those of its `count` smallest elements.
+
+    Rows are seen as groups of elements that stand equally far apart. The smallest `count` elements
+    are in the `count` groups whose first elements in order are the smallest: those of any other
+    group come after all of these first elements. So all but a few elements are looked at once, in
+    a reduction that stores no keys.
+    """
+    rows, size = packed.shape
+    length = math.isqrt(size // count)
+    groups = size // length
+    whole = slice_axes(packed, ((0, 1, rows), (0, 1, groups * length)))
+    reverse = pointwise(XOR, reshape(whole, (rows, length, groups)), number(-1, _LONG))
+    found = count * length + size - groups * length
+    first = reduce(MAX, reverse, (1,))
+    return host(places_in_groups, [first], (rows, found), _LONG, count, groups, size)
 
 
 def ranked_position(node: Node, axis: int, rank: int) -> Node:

@@ -70,6 +70,13 @@ def test_the_second_time_no_graph_is_numbered():
     assert without_a_walk(lambda: np.testing.assert_array_equal((z + x).numpy(), c + a))
 
 
+@pytest.mark.parametrize("name", ["exp", "sum", "max of rows"])
+def test_what_is_costly_takes_the_short_way_too(name):
+    x, _ = values(4, 5)
+    OPERATIONS[name](x, x).numpy()
+    assert without_a_walk(lambda: OPERATIONS[name](x, x).numpy())
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -218,3 +218,18 @@ def test_errors_are_raised_at_the_call() -> None:
     with pytest.raises(ShapeError, match="empty"):
         grad.zeros(0).quantile(0.5)
     assert math.isnan(grad.zeros(0).median().item())
+
+
+@pytest.mark.parametrize("dtype", [dtypes.float32, dtypes.int32, dtypes.uint8, dtypes.bool])
+@pytest.mark.parametrize("size", [64, 97, 1003])
+def test_few_of_many(dtype: DType, size: int) -> None:
+    """Where groups are looked at first; with many that are equal, in groups and out of them."""
+    for shape, axis in (((3, size), 1), ((size, 2), 0)):
+        array = values(dtype, shape, size)
+        x = grad.tensor(array, dtype=dtype)
+        for count in (1, 3, size // 16):
+            for largest in (False, True):
+                found = x.topk(count, axis, largest)
+                expected = np.take(order(array, axis, largest), range(count), axis)
+                assert_same(found.indices, expected)
+                assert_same(found.values, at(array, expected, axis))
