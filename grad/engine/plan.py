@@ -52,8 +52,6 @@ class Memory(NamedTuple):
     scratch: Buffer | None
 
 
-# The last slots of a plan that needs neither arena nor scratch.
-NO_MEMORY = (0, 0)
 # A named tuple without the detour by its Python constructor.
 _memory = tuple.__new__
 # A function of C: after a kernel, what Python touches comes from far caches.

@@ -98,9 +98,11 @@ class PlanCache:
         self.kernels += single.plan.kernel_count
         return True
 
-    def keep_single(self, node: Node, key: Hashable, found: Walk, plan: Plan) -> None:
+    def keep_single(
+        self, node: Node, key: Hashable, found: Walk, plan: Plan, scalars: Sequence[Any]
+    ) -> None:
         """Keep the short way to `plan` under a key of `node`, where there is one."""
-        single = single_of(node, found, plan)
+        single = single_of(node, found, plan, scalars)
         if single is not None:
             if len(self.singles) >= self.size:
                 self.singles.clear()
@@ -266,7 +268,7 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
         found = cache.walk(pending)
         plan, scalars = cache.find(found)
         if key is not None:
-            cache.keep_single(pending[0], key, found, plan)
+            cache.keep_single(pending[0], key, found, plan, scalars)
         if found.donated:
             # A value that was overwritten must not be left looking pending: it would be written
             # again.

@@ -10,7 +10,7 @@ themselves, so no node is spent on it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from grad.dtype import DType, dtypes
@@ -62,9 +62,11 @@ class Node:
         depth: longest way down to a computed value, see `PENDING_LIMIT`. Memory that somebody
             outside may write to is as deep as the limit: what is computed of it is computed at
             once.
+        origin: where everything below is known at once: what decides it, besides the values in
+            memory that it is made of, and these. None where that is not known.
     """
 
-    __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "shape", "src")
+    __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "origin", "shape", "src")
 
     op: Primitive
     src: tuple[Node, ...]
@@ -73,6 +75,7 @@ class Node:
     dtype: DType
     buffer: Buffer | None
     depth: int
+    origin: tuple[Hashable, tuple[Node, ...]] | None
 
     def __init__(
         self, op: Primitive, src: tuple[Node, ...], arg: Any, shape: Shape, dtype: DType
@@ -82,7 +85,7 @@ class Node:
         self.arg = arg
         self.shape = shape
         self.dtype = dtype
-        self.buffer = None
+        self.buffer = self.origin = None
         depth = 0
         for node in src:
             if node.depth > depth:
@@ -103,6 +106,7 @@ class Node:
         self.op = BUFFER
         self.arg = None
         self.src = ()
+        self.origin = None
         self.depth = 0
 
     def __repr__(self) -> str:

@@ -64,7 +64,7 @@ class Template(NamedTuple):
             node.arg = arg
             node.shape = shape
             node.dtype = dtype
-            node.buffer = None
+            node.buffer = node.origin = None
             node.depth = base + depth
             append(node)
         return [None if place is None else values[place] for place in self.results]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.registry import REGISTRY
@@ -41,6 +42,7 @@ _TAPS: dict[str, Callable[[Scale], Taps]] = {
 _COPIES = ("nearest", "nearest-exact", "area")
 
 
+@rebuilt
 def interpolate(
     input: Tensor,
     size: Sizes | None = None,

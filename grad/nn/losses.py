@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grad.autograd.function import Function
+from grad.autograd.rebuilt import rebuilt
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.autocast import autocasts
 from grad.tensor import Tensor
@@ -161,6 +162,7 @@ class BinaryCrossEntropy(Function):
 
 
 @autocasts
+@rebuilt
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -176,6 +178,7 @@ def binary_cross_entropy(
 
 
 @autocasts
+@rebuilt
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from grad.autograd.rebuilt import rebuilt
 from grad.errors import ShapeError
 from grad.nn.spatial import avg_pool2d, pad
 from grad.nn.standardize import Standardize
@@ -33,6 +34,7 @@ def _normalized_axes(
     return len(expected)
 
 
+@rebuilt
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -49,6 +51,7 @@ def layer_norm(
     return Standardize.apply(input, weight, bias, count, eps, True)
 
 
+@rebuilt
 def rms_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -66,6 +69,7 @@ def rms_norm(
     return Standardize.apply(input, weight, None, count, eps, False)
 
 
+@rebuilt
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
@@ -89,6 +93,7 @@ def local_response_norm(
     return input / (mean * alpha + k) ** beta
 
 
+@rebuilt
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """`input` divided by its p-norm along `dim` (by `eps` where that is larger)."""
     return input / input.norm(p, dim, keepdim=True).clamp(min=eps)

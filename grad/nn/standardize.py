@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from grad.autograd.function import Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.tensor import Tensor
 
 Axes = tuple[int, ...]
 
 
+@plainly_rebuilt
 @remembered
 class Standardize(Function):
     """``(x - mean) * scale * weight + bias`` over the last `count` axes.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.errors import ArgumentError, ShapeError
 from grad.graph.node import Node, cast, pointwise
@@ -93,6 +94,7 @@ def _gelu_reference(x: Array, approximate: str = "none") -> Array:
     samples=(*real(-3, 3), *operands(((3, 4),), kwargs={"approximate": "tanh"}, low=-3, high=3)),
     dtypes=FLOATING,
 )
+@plainly_rebuilt
 @remembered
 class Gelu(Function):
     """``x * Phi(x)``, Phi being the normal distribution; ``approximate="tanh"`` is the formula

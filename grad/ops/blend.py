@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.errors import DTypeError
 from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import ABS, ADD, DIV, LT, MUL, SUB, WHERE
@@ -45,6 +46,7 @@ def _wide(name: str, *values: Operand) -> tuple[list[Node], Any]:
     samples=operands(shapes=((3, 4), (4,), (3, 1)), kwargs={"value": 0.5}),
     dtypes=FLOATING,
 )
+@plainly_rebuilt
 class Addcmul(Function):
     """``x + value * tensor1 * tensor2``."""
 
@@ -70,6 +72,7 @@ class Addcmul(Function):
     samples=operands(shapes=((3, 4), (4,), (3, 1)), kwargs={"value": 0.5}, third=nonzero),
     dtypes=FLOATING,
 )
+@plainly_rebuilt
 class Addcdiv(Function):
     """``x + value * tensor1 / tensor2``, of floating tensors."""
 
@@ -105,6 +108,7 @@ def _lerp_reference(start: Array, end: Array, weight: Any) -> Array:
     ),
     dtypes=FLOATING,
 )
+@plainly_rebuilt
 class Lerp(Function):
     """Linear interpolation ``start + weight * (end - start)``, exactly `end` at weight 1.
 

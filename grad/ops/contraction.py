@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from grad.autograd.function import Function
+from grad.autograd.rebuilt import rebuilt
 from grad.errors import ArgumentError, BroadcastError, ShapeError
 from grad.graph.movement import Move, Shape
 from grad.graph.primitives import PERMUTE, RESHAPE
@@ -219,6 +220,7 @@ class Einsum(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(equation: Any, *operands: Any) -> Any:
         if not isinstance(equation, str):
             equation, operands = from_lists((equation, *operands))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grad.autograd.function import Function
+from grad.autograd.rebuilt import rebuilt
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.windows import Windows
 from grad.ops.convolution_reference import (
@@ -203,6 +204,7 @@ class Conv1d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         weight: Any,
@@ -228,6 +230,7 @@ class Conv2d(Function):
     """Cross-correlation over the last 2 axes of ``(N, C, H, W)``; see `conv1d`."""
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         weight: Any,
@@ -253,6 +256,7 @@ class Conv3d(Function):
     """Cross-correlation over the last 3 axes of ``(N, C, D, H, W)``; see `conv1d`."""
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         weight: Any,
@@ -283,6 +287,7 @@ class ConvTranspose1d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         weight: Any,
@@ -311,6 +316,7 @@ class ConvTranspose2d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         weight: Any,
@@ -339,6 +345,7 @@ class ConvTranspose3d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         weight: Any,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt, rebuilt
 from grad.graph.node import Node, cast, pointwise, reduce
 from grad.graph.primitives import (
     DIV,
@@ -62,6 +63,7 @@ _DEVIATIONS = (*axes_samples(), *operands(((3, 4),), kwargs={"dim": 1, "correcti
 
 
 @op(method="var", reference=_numpy_deviation(np.var), samples=_DEVIATIONS, dtypes=FLOATING)
+@plainly_rebuilt
 class Var(Function):
     """Variance over `dim`: squared differences from the mean, summed, by ``count - correction``.
 
@@ -98,6 +100,7 @@ def _variance_gradient(x: Any, grad: Any, axes: tuple[int, ...], freedom: float)
 
 
 @op(method="std", reference=_numpy_deviation(np.std), samples=_DEVIATIONS, dtypes=FLOATING)
+@plainly_rebuilt
 class Std(Function):
     """Standard deviation over `dim`, the square root of `var`; its gradient is 0 where it is 0."""
 
@@ -130,6 +133,7 @@ class VarMean(Function):
     """The pair of `var` and `mean` over `dim`."""
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         dim: Dims = None,
@@ -148,6 +152,7 @@ class StdMean(Function):
     """The pair of `std` and `mean` over `dim`."""
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         dim: Dims = None,

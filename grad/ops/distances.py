@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.arrays import node_of
@@ -57,6 +58,7 @@ class Dist(Function):
     """The p-norm of ``x - other``, one number."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, other: Any, p: float = 2) -> Any:
         if not is_tensor(other):
             raise unsupported("dist", other)
@@ -81,6 +83,7 @@ class PairwiseDistance(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
         for tensor in (x1, x2):
             if not is_tensor(tensor):
@@ -112,6 +115,7 @@ class CosineSimilarity(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
         for tensor in (x1, x2):
             if not is_tensor(tensor):
@@ -204,6 +208,7 @@ class Cdist(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x1: Any,
         x2: Any,
@@ -249,6 +254,7 @@ class Pdist(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, p: float = 2.0) -> Any:
         if len(x.shape) != 2:
             raise ShapeError(f"pdist: only supports 2D tensors, got: {len(x.shape)}D.")
@@ -290,6 +296,7 @@ class Bilinear(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
         require_matching("bilinear", *(t for t in (input1, input2, weight, bias) if t is not None))
         given = f"{tuple(input1.shape)}, {tuple(input2.shape)} and weight {tuple(weight.shape)}"

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.dtype import dtypes
 from grad.errors import AxisError, DTypeError, ShapeError
 from grad.graph.node import Node, cast, iota, pointwise, reduce, reshape
@@ -148,6 +149,7 @@ def _numpy_position(f: Any) -> Any:
     gradient=False,
     errors=(Failure(((0, 3),), error=AxisError, match="no elements"),),
 )
+@plainly_rebuilt
 class Argmax(_Position):
     """Index of the largest element along `dim` (in the flattened tensor without it); the first of
     equals.

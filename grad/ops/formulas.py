@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import DType, default_dtype, dtypes
 from grad.graph.template import Template, placeholder, template_of
@@ -26,7 +27,7 @@ class Formula(Function):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._templates = {}
-        remembered(cls)
+        plainly_rebuilt(remembered(cls))
 
     @classmethod
     def forward(cls, ctx: Context, x: Any, *settings: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.autograd.variable import Variable
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import DType, dtypes, promote_types
 from grad.errors import ShapeError
 from grad.graph.movement import Move
@@ -115,6 +116,7 @@ class Cat:
     """
 
     @staticmethod
+    @rebuilt
     def forward(tensors: Sequence[Any], dim: int = 0) -> Any:
         listed = _as_list("cat", tensors)
         dtype: DType = listed[0].dtype
@@ -143,6 +145,7 @@ class Stack:
     """Tensors of one shape along a new axis."""
 
     @staticmethod
+    @rebuilt
     def forward(tensors: Sequence[Any], dim: int = 0) -> Any:
         listed = _as_list("stack", tensors)
         first = listed[0].shape

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.errors import DTypeError, ShapeError
@@ -128,6 +129,7 @@ _MISFITS = (
     errors=_MISFITS,
     dtypes=NUMERIC,
 )
+@plainly_rebuilt
 @remembered
 class MatMul(Function):
     """Matrix product of 1-D to n-D tensors; leading axes broadcast.
@@ -317,6 +319,7 @@ class Outer(Function):
     ),
     errors=(Failure(((3, 4), (4, 2)), match="in_features"),),
 )
+@plainly_rebuilt
 @remembered
 class Linear(Function):
     """``x @ weight.T + bias``.

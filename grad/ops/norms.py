@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import as_dtype
 from grad.errors import ArgumentError, DTypeError, IndexOutOfRangeError, ShapeError
@@ -34,6 +35,7 @@ from grad.ops.registry import FLOATING, Failure, Sample, op
 from grad.ops.samples import operands, positive
 
 
+@plainly_rebuilt
 @remembered
 class EuclideanNorm(Function):
     """``sqrt(sum(x * x))``, with gradient 0 at 0."""
@@ -54,6 +56,7 @@ class EuclideanNorm(Function):
         return x * like_operand(scale, x.shape, ctx.axes), None, None
 
 
+@plainly_rebuilt
 @remembered
 class PowerNorm(Function):
     """``sum(|x| ** p) ** (1 / p)`` for any finite p but 0, with gradient 0 where it is 0 (and for p

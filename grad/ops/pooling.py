@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Function
+from grad.autograd.rebuilt import rebuilt
 from grad.ops.average_pooling import adaptive_average, average
 from grad.ops.max_pooling import adaptive_max_pool, max_pool
 from grad.ops.pooling_reference import (
@@ -43,6 +44,7 @@ class AvgPool1d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         kernel_size: Any,
@@ -69,6 +71,7 @@ class AvgPool2d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         kernel_size: Any,
@@ -93,6 +96,7 @@ class AvgPool3d(Function):
     """The mean of each window of ``(N, C, D, H, W)``; see `avg_pool2d`."""
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         kernel_size: Any,
@@ -124,6 +128,7 @@ class MaxPool1d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         kernel_size: Any,
@@ -149,6 +154,7 @@ class MaxPool2d(Function):
     """The largest element of each window of ``(N, C, H, W)``; see `max_pool1d`."""
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         kernel_size: Any,
@@ -174,6 +180,7 @@ class MaxPool3d(Function):
     """The largest element of each window of ``(N, C, D, H, W)``; see `max_pool1d`."""
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         kernel_size: Any,
@@ -201,6 +208,7 @@ class AdaptiveAvgPool1d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, output_size: Any) -> Any:
         return adaptive_average("adaptive_avg_pool1d", 1, x, output_size)
 
@@ -218,6 +226,7 @@ class AdaptiveAvgPool2d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, output_size: Any) -> Any:
         return adaptive_average("adaptive_avg_pool2d", 2, x, output_size)
 
@@ -235,6 +244,7 @@ class AdaptiveAvgPool3d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, output_size: Any) -> Any:
         return adaptive_average("adaptive_avg_pool3d", 3, x, output_size)
 
@@ -254,6 +264,7 @@ class AdaptiveMaxPool1d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, output_size: Any, return_indices: bool = False) -> Any:
         return adaptive_max_pool("adaptive_max_pool1d", 1, x, output_size, return_indices)
 
@@ -272,6 +283,7 @@ class AdaptiveMaxPool2d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, output_size: Any, return_indices: bool = False) -> Any:
         return adaptive_max_pool("adaptive_max_pool2d", 2, x, output_size, return_indices)
 
@@ -290,5 +302,6 @@ class AdaptiveMaxPool3d(Function):
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, output_size: Any, return_indices: bool = False) -> Any:
         return adaptive_max_pool("adaptive_max_pool3d", 3, x, output_size, return_indices)

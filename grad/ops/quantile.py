@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import dtypes
 from grad.engine.recording import recording
 from grad.errors import ArgumentError, DTypeError, ShapeError
@@ -141,6 +142,7 @@ class Quantile:
     """
 
     @staticmethod
+    @rebuilt
     def forward(
         x: Any,
         q: Any,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import DType, as_dtype, dtypes
 from grad.graph.node import Node, cast, constant, expand, pointwise, reduce
@@ -104,6 +105,7 @@ class Sum(Function):
 
 
 @op(method="mean", reference=numpy_axes(np.mean), samples=axes_samples(), dtypes=FLOATING)
+@plainly_rebuilt
 @remembered
 class Mean(Function):
     """Mean over `dim`, of floating tensors; NaN where there is nothing to average."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import DType, dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
@@ -154,6 +155,7 @@ class MaskedFill(Function):
     ),
     dtypes=SIGNED,
 )
+@plainly_rebuilt
 class Clamp(Function):
     """x limited to ``[min, max]``, each a number, a tensor or None; `max` wins where they cross;
     NaN stays.
@@ -261,6 +263,7 @@ _VECTOR = (Failure(((3,),), match="2 dimensions"),)
 
 
 @op(method="tril", inplace=True, reference=np.tril, samples=_MATRICES, errors=_VECTOR, dtypes=ALL)
+@plainly_rebuilt
 class Tril(_Triangle):
     """The elements on and below the given diagonal, zeros above."""
 
@@ -268,6 +271,7 @@ class Tril(_Triangle):
 
 
 @op(method="triu", inplace=True, reference=np.triu, samples=_MATRICES, errors=_VECTOR, dtypes=ALL)
+@plainly_rebuilt
 class Triu(_Triangle):
     """The elements on and above the given diagonal, zeros below."""
 

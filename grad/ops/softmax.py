@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import plainly_rebuilt, rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import as_dtype
 from grad.graph.node import Node, cast, expand, pointwise, reduce, reshape
@@ -69,6 +70,7 @@ _ROWS = (*operands(((3, 4),), arguments=(1,)), *operands(((2, 3, 4),), arguments
 
 
 @op(method="softmax", reference=_softmax_reference, samples=_ROWS, dtypes=FLOATING)
+@plainly_rebuilt
 @remembered
 class Softmax(Function):
     """``exp(x) / sum(exp(x))`` along `dim`; NaN for a row of -inf alone."""
@@ -98,6 +100,7 @@ class Softmax(Function):
     samples=_ROWS,
     dtypes=FLOATING,
 )
+@plainly_rebuilt
 @remembered
 class LogSoftmax(Function):
     """``x - logsumexp(x)`` along `dim`."""
@@ -127,6 +130,7 @@ class Softmin(Function):
     """Softmax of ``-x``."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, dim: int, *, dtype: Any = None) -> Any:
         return Softmax.apply(-x, dim, dtype=dtype)
 
@@ -142,6 +146,7 @@ class Softmin(Function):
     ),
     dtypes=FLOATING,
 )
+@plainly_rebuilt
 class LogSumExp(Function):
     """``log(sum(exp(x)))`` over `dim`, without overflow."""
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, AxisError
 from grad.graph.node import iota
@@ -114,6 +115,7 @@ class Sort:
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
         lines, axis = lines_of("sort", x, dim)
         positions = in_order(lines, axis, descending)
@@ -138,6 +140,7 @@ class Argsort:
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
         lines, axis = lines_of("argsort", x, dim)
         return in_order(lines, axis, descending).reshape(x.shape)
@@ -154,6 +157,7 @@ class Msort:
     """Values along the first axis from the smallest to the largest."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any) -> Any:
         return x.sort(0).values
 
@@ -178,6 +182,7 @@ class Topk:
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
         lines, axis = lines_of("topk", x, dim)
         size = lines.shape[axis]
@@ -208,6 +213,7 @@ class Kthvalue:
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
         lines, axis = lines_of("kthvalue", x, dim)
         require_lines("kthvalue", lines, axis)
@@ -255,6 +261,7 @@ class Median:
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         return _median_of("median", MedianResult, _median, x, dim, keepdim)
 
@@ -264,6 +271,7 @@ class Nanmedian:
     """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         find = _nanmedian if x.dtype.is_floating_point else _median
         return _median_of("nanmedian", NanmedianResult, find, x, dim, keepdim)
@@ -295,6 +303,7 @@ class Mode:
     """
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
         lines, axis = lines_of("mode", x, dim)
         require_lines("mode", lines, axis)

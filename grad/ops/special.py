@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import DType, dtypes
 from grad.graph.node import Node, bitcast, cast, pointwise
 from grad.graph.primitives import (
@@ -218,6 +219,7 @@ class LogAddExp(Function):
     """``log(exp(x) + exp(y))``, without overflow."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, y: Any) -> Any:
         larger, difference = _larger_and_difference("logaddexp", x, y)
         return larger + (-difference.abs()).exp().log1p()
@@ -234,6 +236,7 @@ class LogAddExp2(Function):
     """``log2(2 ** x + 2 ** y)``, without overflow."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, y: Any) -> Any:
         larger, difference = _larger_and_difference("logaddexp2", x, y)
         return larger + (-difference.abs()).exp2().log1p() * (1 / math.log(2))
@@ -251,6 +254,7 @@ class Logit(Function):
     """``log(x / (1 - x))``, of x limited to ``[eps, 1 - eps]`` if `eps` is given."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, eps: float | None = None) -> Any:
         dtype = floating(x).dtype
         x = x.to(accumulation_dtype(dtype))
@@ -274,6 +278,7 @@ class Sinc(Function):
     """``sin(pi * x) / (pi * x)``, 1 at 0."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any) -> Any:
         dtype = floating(x).dtype
         x = x.to(accumulation_dtype(dtype))
@@ -346,6 +351,7 @@ class NanSum(Function):
     """Sum over `dim` with NaN counted as 0."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
         return x.masked_fill(x.isnan(), 0).sum(dim, keepdim, dtype=dtype)
 
@@ -361,6 +367,7 @@ class NanMean(Function):
     """Mean over `dim` of the elements that are not NaN."""
 
     @staticmethod
+    @rebuilt
     def forward(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
         known = (~x.isnan()).sum(dim, keepdim)
         return NanSum.forward(x, dim, keepdim, dtype=dtype) / known

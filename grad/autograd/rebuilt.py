@@ -1,0 +1,175 @@
+"""Calls that nobody differentiates and that were seen before: their nodes are made at once.
+
+`remembered.py` does this for single Functions whose gradient is wanted. Where none is, a function
+of tensors, however many operations it consists of, comes to the same nodes whenever it is given
+tensors of the same shapes and types and the same other arguments. From the second time on they are
+made from a template (graph/template.py). Results of values in memory say so (`Node.origin`), and
+take the short way to their plan (engine/single.py).
+
+`rebuilt` is the decorator that says of a function that this is right: it gives new tensors and no
+views, and depends on nothing but its arguments, the default dtype and the precision of
+convolutions. It draws no random numbers, looks at no values, warns of nothing and writes to
+nothing. `plainly_rebuilt` says so of a `Function`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from grad.autograd.function import Function, Light
+from grad.autograd.modes import mode
+from grad.autograd.remembered import CALLS_KEPT, Unknown, described
+from grad.autograd.variable import Variable
+from grad.dtype import default_dtype
+from grad.engine.recording import recording
+from grad.graph.movement import is_contiguous
+from grad.graph.node import Node
+from grad.graph.template import Template, placeholder, template_of
+from grad.settings import settings
+
+Definition = TypeVar("Definition", bound=type[Function])
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+
+class Call:
+    """What is known of the calls of one function that were given the same.
+
+    Attributes:
+        template: from the tensors to the results.
+        kind: the sort of tuple that the function gives; None for one tensor.
+    """
+
+    __slots__ = ("kind", "template")
+
+    def __init__(self, template: Template, kind: type | None) -> None:
+        self.template = template
+        self.kind = kind
+
+    def run(self, nodes: Sequence[Node]) -> Any:
+        built = self.template.build(nodes)
+        if self.kind is not None:
+            values = [Variable._wrap(node) for node in built]  # type: ignore[arg-type]
+            return tuple(values) if self.kind is tuple else self.kind(*values)
+        (node,) = built
+        assert node is not None
+        for source in nodes:
+            # A reference to what is pending would look as if somebody wanted its value.
+            if source.buffer is None:
+                break
+        else:
+            node.origin = (self, tuple(nodes))
+        return Variable._wrap(node)
+
+
+def rebuilt(function: Made) -> Made:
+    """Decorator of a function: calls of it that nobody differentiates are built again."""
+    return functools.wraps(function)(_caller(function))  # type: ignore[return-value]
+
+
+def plainly_rebuilt(function: Definition) -> Definition:
+    """Decorator of a Function, above `remembered` if that is there too."""
+    forward = function._forward
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        return forward(Light(), *args, **kwargs)
+
+    recorded, built = function._call, _caller(plain)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (recorded if mode.enabled and any(map(_wanted, args)) else built)(*args, **kwargs)
+
+    function._call = staticmethod(call)
+    return function
+
+
+def _caller(function: Callable[..., Any]) -> Callable[..., Any]:
+    # True: such a call was seen, and once is not worth a template. None: it cannot be kept.
+    calls: dict[Any, Call | bool | None] = {}
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if recording.recorder is not None:
+            return function(*args, **kwargs)
+        parts: list[Any] = [default_dtype(), settings.float32_convolution_precision]
+        nodes: list[Node] = []
+        try:
+            _describe(args, parts, nodes)
+            if kwargs:
+                parts.extend(kwargs)
+                _describe(kwargs.values(), parts, nodes)
+        except Unknown:
+            return function(*args, **kwargs)
+        key = tuple(parts)
+        found = calls.get(key, False)
+        if found.__class__ is Call:
+            return found.run(nodes)  # type: ignore[union-attr]
+        result = function(*args, **kwargs)
+        if found is False:
+            if len(calls) >= CALLS_KEPT:
+                calls.clear()
+            calls[key] = True
+        elif found is True:
+            calls[key] = _studied(function, args, kwargs)
+        return result
+
+    return call
+
+
+def _wanted(value: Any) -> bool:
+    return isinstance(value, Variable) and value._needs_grad
+
+
+def _describe(values: Any, parts: list[Any], nodes: list[Node]) -> None:
+    """Append what a call is known by, and the nodes of its tensors; Unknown where a gradient is
+    wanted, or an argument is something else.
+    """
+    for value in values:
+        if isinstance(value, Variable):
+            if mode.enabled and value._needs_grad:
+                raise Unknown
+            parts += value.shape, value.dtype
+            nodes.append(value.node)
+        elif value is None:
+            parts.append(None)
+        elif isinstance(value, list | tuple):
+            parts += value.__class__, len(value)
+            _describe(value, parts, nodes)
+        else:
+            # 1 and True are equal, and not the same.
+            parts += value.__class__, described(value)
+
+
+def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """What calls like this one do; None where that cannot be kept."""
+    tensors: list[Any] = []
+    stand_ins = [_stand_in(arg, tensors) for arg in args]
+    named = {name: _stand_in(value, tensors) for name, value in kwargs.items()}
+    found = function(*stand_ins, **named)
+    kind = type(found) if isinstance(found, tuple) else None
+    results = (found,) if kind is None else found
+    memory = [tensor._storage for tensor in tensors]
+    for result in results:
+        if (
+            not isinstance(result, Variable)
+            or result._storage in memory
+            or not is_contiguous(result.layout)
+        ):
+            return None
+        memory.append(result._storage)
+    sources = [tensor.node for tensor in tensors]
+    template = template_of(sources, [result.node for result in results])
+    fixed = 0 if template is None else len(sources) + len(template.constants)
+    if template is None or any(place is None or place < fixed for place in template.results):
+        return None
+    return Call(template, kind)
+
+
+def _stand_in(value: Any, tensors: list[Any]) -> Any:
+    if isinstance(value, Variable):
+        tensors.append(Variable._wrap(placeholder(value.shape, value.dtype)))
+        return tensors[-1]
+    if isinstance(value, list | tuple):
+        parts = [_stand_in(part, tensors) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    return value
