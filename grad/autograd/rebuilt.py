@@ -8,13 +8,14 @@ take the short way to their plan (engine/single.py).
 
 `rebuilt` is the decorator that says of a function that this is right: it gives new tensors and no
 views, and depends on nothing but its arguments, the default dtype and the precision of
-convolutions. It draws no random numbers, looks at no values, warns of nothing and writes to
-nothing. `plainly_rebuilt` says so of a `Function`.
+convolutions. It draws no random numbers, looks at no values and writes to nothing. Arrays that it
+makes for itself are kept with the template. `plainly_rebuilt` says so of a `Function`.
 """
 
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -145,7 +146,12 @@ def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ca
     tensors: list[Any] = []
     stand_ins = [_stand_in(arg, tensors) for arg in args]
     named = {name: _stand_in(value, tensors) for name, value in kwargs.items()}
-    found = function(*stand_ins, **named)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            found = function(*stand_ins, **named)
+        except Warning:  # which is for every call
+            return None
     kind = type(found) if isinstance(found, tuple) else None
     results = (found,) if kind is None else found
     memory = [tensor._storage for tensor in tensors]
@@ -158,7 +164,7 @@ def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ca
             return None
         memory.append(result._storage)
     sources = [tensor.node for tensor in tensors]
-    template = template_of(sources, [result.node for result in results])
+    template = template_of(sources, [result.node for result in results], with_arrays=True)
     fixed = 0 if template is None else len(sources) + len(template.constants)
     if template is None or any(place is None or place < fixed for place in template.results):
         return None

@@ -16,7 +16,7 @@ from grad.buffer import Buffer
 from grad.engine.plan import Plan
 from grad.graph.node import Node
 from grad.graph.primitives import CONST
-from grad.schedule.program import Walk, comparable
+from grad.schedule.program import Leaf, Walk, comparable
 
 
 class Single(NamedTuple):
@@ -25,7 +25,7 @@ class Single(NamedTuple):
     Attributes:
         plan: the plan.
         leaves: for each leaf of the plan, in which source of the node it is, and how many bytes
-            from its start.
+            from its start; or -1 and its address, of an array that is known with the node.
         words: the numbers that the plan takes, which are always the same.
         nbytes: the size of the value. arena_bytes, scratch_bytes: as in `Plan`.
     """
@@ -46,7 +46,10 @@ class Single(NamedTuple):
         scratch = Buffer(scratch_bytes) if scratch_bytes else None
         plan.start(
             (
-                *[src[number].buffer.address + start for number, start in leaves],  # type: ignore[union-attr]
+                *[
+                    start if number < 0 else src[number].buffer.address + start  # type: ignore[union-attr]
+                    for number, start in leaves
+                ],
                 *words,
                 buffer.address,
                 0 if arena is None else arena.address,
@@ -93,12 +96,17 @@ def single_of(
     ):
         return None
     src = node.src if node.origin is None else node.origin[1]
-    leaves = tuple(
-        [(src.index(leaf.source), leaf.offset * leaf.node.dtype.itemsize) for leaf in found.leaves]
-    )
+    leaves = tuple([_place(leaf, src) for leaf in found.leaves])
     return Single(
         plan, leaves, plan.words(scalars), plan.fresh[0], plan.arena_bytes, plan.scratch_bytes
     )
+
+
+def _place(leaf: Leaf, src: tuple[Node, ...]) -> tuple[int, int]:
+    """An entry of `Single.leaves`."""
+    if leaf.source not in src:
+        return -1, leaf.address
+    return src.index(leaf.source), leaf.offset * leaf.node.dtype.itemsize
 
 
 def _nodes_alone(found: Walk, plan: Plan) -> bool:

@@ -75,15 +75,23 @@ def placeholder(shape: Shape, dtype: DType) -> Node:
     return Node(BUFFER, (), None, shape, dtype)
 
 
-def template_of(sources: Sequence[Node], results: Sequence[Node | None]) -> Template | None:
+def template_of(
+    sources: Sequence[Node], results: Sequence[Node | None], with_arrays: bool = False
+) -> Template | None:
     """What was built on `sources` (placeholders), if it depends on nothing else: on no other value
-    in memory, and on no number that is new each time.
+    in memory, and on no number that is new each time. `with_arrays`: values in memory are arrays
+    that are always the same, and become constants.
     """
     places = {source: place for place, source in enumerate(sources)}
     found = list(postorder([result for result in results if result is not None]))
     inner = [node for node in found if node not in places]
     chosen = {id(result) for result in results}
-    constants = [node for node in inner if node.op is CONST and id(node) not in chosen]
+    constants = [
+        node
+        for node in inner
+        if (node.op is CONST or (with_arrays and node.buffer is not None))
+        and id(node) not in chosen
+    ]
     for constant in constants:
         places[constant] = len(places)
     rows: list[Row] = []

@@ -45,7 +45,7 @@ def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
             f"{name}: using a target size {tuple(target.shape)} that is different to the input "
             f"size {tuple(input.shape)}. This will likely lead to incorrect results due to "
             "broadcasting; use x.reshape(...) or x.squeeze(...) to give both the same size.",
-            stacklevel=3,
+            stacklevel=5,  # past `rebuilt` and `autocasts`
         )
     return input - target
 
@@ -55,6 +55,7 @@ def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
 
 
 @autocasts
+@rebuilt
 def mse_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
@@ -67,6 +68,7 @@ def mse_loss(
 
 
 @autocasts
+@rebuilt
 def l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
@@ -78,6 +80,7 @@ def l1_loss(
 
 
 @autocasts
+@rebuilt
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -93,6 +96,7 @@ def smooth_l1_loss(
 
 
 @autocasts
+@rebuilt
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
 ) -> Tensor:
