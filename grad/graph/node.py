@@ -3,8 +3,7 @@
 A `Node` is one value: an operation of `primitives.py`, its sources, its shape and element type.
 Nodes never change, but for one step: when a value has been computed, its buffer is set and its
 sources are dropped (`realized`), which frees the history. Shapes and types are checked here, at
-once; values come later, when `grad/engine` is asked for them. Pointwise operations broadcast by
-themselves, so no node is spent on it.
+once; values come later, when `grad/engine` is asked for them. Pointwise operations broadcast by themselves.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ if TYPE_CHECKING:
     from grad.buffer import Buffer
 
 
-# A value further than this from computed ones is computed at once, when a tensor is made of it: it
-# bounds how much can be pending, however long a loop runs before it looks at a value.
+# A value further than this from computed ones is computed when a tensor is made of it: it bounds
+# how much can be pending.
 PENDING_LIMIT = 1000
 
 
@@ -59,11 +58,9 @@ class Node:
         op: the primitive. src: source nodes. arg: what the primitive needs besides (see its row).
         shape: sizes. dtype: element type.
         buffer: the computed values in row-major order, once there are any.
-        depth: longest way down to a computed value, see `PENDING_LIMIT`. Memory that somebody
-            outside may write to is as deep as the limit: what is computed of it is computed at
-            once.
-        origin: where everything below is known at once: what decides it, besides the values in
-            memory that it is made of, and these. None where that is not known.
+        depth: longest way to a computed value. Memory that others may write to is as deep as
+            `PENDING_LIMIT`: what is computed of it is computed at once.
+        origin: what decides everything below, and the values in memory it is made of, if known.
     """
 
     __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "origin", "shape", "src")
