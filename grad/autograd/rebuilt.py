@@ -7,7 +7,7 @@ made from a template (graph/template.py). Results of values in memory say so (`N
 take the short way to their plan (engine/single.py).
 
 `rebuilt` is the decorator that says of a function that this is right: it gives new tensors and no
-views, and depends on nothing but its arguments, the default dtype and the precision of
+views, and depends on nothing but its arguments, the default dtype, `autocast` and the precision of
 convolutions. It draws no random numbers, looks at no values and writes to nothing. Arrays that it
 makes for itself are kept with the template. `plainly_rebuilt` says so of a `Function`.
 """
@@ -92,7 +92,8 @@ def _caller(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         if recording.recorder is not None:
             return function(*args, **kwargs)
-        parts: list[Any] = [default_dtype(), settings.float32_convolution_precision]
+        precision = settings.float32_convolution_precision
+        parts: list[Any] = [default_dtype(), precision, mode.autocast]
         nodes: list[Node] = []
         try:
             _describe(args, parts, nodes)

@@ -1,9 +1,8 @@
 """Graph values and the functions that make them.
 
 A `Node` is one value: an operation of `primitives.py`, its sources, its shape and element type.
-Nodes never change, but for one step: when a value has been computed, its buffer is set and its
-sources are dropped (`realized`), which frees the history. Shapes and types are checked here, at
-once; values come later, when `grad/engine` is asked for them. Pointwise operations broadcast by themselves.
+Nodes change in one step only: when a value has been computed, its buffer is set and its sources are
+dropped (`realized`). Shapes and types are checked here; values come later, from `grad/engine`.
 """
 
 from __future__ import annotations

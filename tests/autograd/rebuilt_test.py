@@ -78,7 +78,7 @@ def test_the_third_time_the_function_does_not_run() -> None:
 
 
 def test_what_differs_is_kept_apart() -> None:
-    function, _ = counted(lambda x, n, parts=(): sum([part for part in parts], x * n))
+    function, _ = counted(lambda x, n, parts=(): sum(parts, x * n))
     x, y = tensor(3), tensor(3, seed=1)
     cases: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         ((x, 1), {}),
@@ -113,6 +113,16 @@ def test_the_default_dtype_counts() -> None:
                 assert function(x).dtype is dtype
     finally:
         grad.set_default_dtype(grad.float32)
+
+
+def test_autocast_counts() -> None:
+    function, _ = counted(lambda x: (x @ x) + 1)
+    x = tensor(3, 3)
+    for _ in range(4):
+        with grad.autocast("cpu", dtype=grad.bfloat16):
+            inside = function(x)
+            assert inside.dtype is (x @ x + 1).dtype is grad.bfloat16
+        assert function(x).dtype is grad.float32
 
 
 def test_gradients_are_recorded_after_calls_without() -> None:
