@@ -12,7 +12,8 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from functools import cache, cached_property
+from types import MappingProxyType, MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,9 +129,13 @@ class Op:
     view: bool
     gradient: bool
     composite: bool
-    parameters: tuple[inspect.Parameter, ...]
     call: Callable[..., Any]
     positional: Callable[..., Any]
+
+    @cached_property
+    def parameters(self) -> tuple[inspect.Parameter, ...]:
+        """What `call` takes."""
+        return _parameters(self.definition, self.composite)
 
     @property
     def inplace_operator(self) -> str | None:
@@ -188,7 +193,6 @@ def op(
             raise ValueError(f"op {definition.__name__} has neither a method nor a function name")
         if name in REGISTRY:
             raise ValueError(f"op {name!r} is defined twice, second in {definition.__module__}")
-        parameters = _parameters(definition, composite)
         REGISTRY[name] = Op(
             name=name,
             definition=definition,
@@ -205,8 +209,7 @@ def op(
             view=view,
             gradient=gradient,
             composite=composite,
-            parameters=parameters,
-            call=callable_of(definition, name, parameters, composite, view),
+            call=callable_of(definition, name, composite, view),
             positional=target_of(definition, name, composite),
         )
         return definition
@@ -262,7 +265,6 @@ def target_of(definition: Any, name: str, composite: bool) -> Callable[..., Any]
 def callable_of(
     definition: Any,
     name: str,
-    parameters: Sequence[inspect.Parameter],
     composite: bool,
     view: bool = False,
 ) -> Callable[..., Any]:
@@ -270,11 +272,16 @@ def callable_of(
     ``out=`` is taken by what gives no view.
     """
     target = target_of(definition, name, composite)
-    synonyms = renames(parameters)
-    takes_out = not view and all(parameter.name != "out" for parameter in parameters)
+
+    @cache  # worked out when somebody asks: doing it for all would take a tenth of the import
+    def keywords() -> tuple[tuple[inspect.Parameter, ...], dict[str, str], bool]:
+        parameters = _parameters(definition, composite)
+        takes_out = not view and all(parameter.name != "out" for parameter in parameters)
+        return parameters, renames(parameters), takes_out
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
+            parameters, synonyms, takes_out = keywords()
             out = kwargs.pop("out", None) if takes_out else None
             args, kwargs = _arranged(name, args, kwargs, synonyms, parameters)
             if out is not None:
@@ -284,7 +291,11 @@ def callable_of(
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = inspect.getdoc(definition)
-    call.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
+    # Where `inspect.signature` finds the parameters: those of `forward`, of which a method of
+    # something has no context.
+    call.__wrapped__ = (  # type: ignore[attr-defined]
+        definition.forward if composite else MethodType(definition.forward, definition)
+    )
     return call
 
 
