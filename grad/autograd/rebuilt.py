@@ -153,8 +153,8 @@ def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ca
             found = function(*stand_ins, **named)
         except Warning:  # which is for every call
             return None
-    kind = type(found) if isinstance(found, tuple) else None
-    results = (found,) if kind is None else found
+    kind: type[Any] | None = type(found) if isinstance(found, tuple) else None
+    results: Any = (found,) if kind is None else found
     memory = [tensor._storage for tensor in tensors]
     for result in results:
         if (

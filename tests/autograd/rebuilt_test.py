@@ -97,7 +97,7 @@ def test_what_differs_is_kept_apart() -> None:
     for _ in range(4):
         for args, kwargs in cases:
             found, n = function(*args, **kwargs), args[1]
-            expected = sum(kwargs.get("parts", ()), args[0] * n)
+            expected: Any = sum(kwargs.get("parts", ()), args[0] * n)
             assert found.dtype is expected.dtype
             np.testing.assert_array_equal(found.numpy(), expected.numpy())
             np.testing.assert_array_equal(np.signbit(found.numpy()), np.signbit(expected.numpy()))
