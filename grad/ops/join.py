@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
-from grad.autograd.variable import Variable
 from grad.autograd.rebuilt import rebuilt
+from grad.autograd.variable import Variable
 from grad.dtype import DType, dtypes, promote_types
 from grad.errors import ShapeError
 from grad.graph.movement import Move
