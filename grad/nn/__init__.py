@@ -3,7 +3,8 @@
 Read in this order: `parameter.py`, `module.py` (with `hooks.py` and `state.py`), `containers.py`,
 `linear.py`, `convolution.py`, then `functional.py`, which the small modules (`activation.py`,
 `batch_normalization.py`, `distance.py`, `dropout.py`, `loss.py`, `normalization.py`, `padding.py`,
-`pooling.py`, `rearranging.py`, `shape.py`) wrap, and `init.py`.
+`pooling.py`, `rearranging.py`, `shape.py`) wrap, and `init.py`. Layers over time are `recurrent.py`
+and, of attention, `transformer.py`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from grad.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from grad.nn.attention import MultiheadAttention
 from grad.nn.batch_normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -127,7 +129,11 @@ from grad.nn.pooling import (
     MaxPool3d,
 )
 from grad.nn.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
+from grad.nn.recurrent import GRU, LSTM, RNN, RNNBase
+from grad.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from grad.nn.shape import Flatten, Unflatten
+from grad.nn.transformer import Transformer, TransformerDecoder, TransformerEncoder
+from grad.nn.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
 from grad.nn.unpool import (
     FractionalMaxPool2d,
     FractionalMaxPool3d,
@@ -157,6 +163,22 @@ __all__ = [
     "Embedding",
     "EmbeddingBag",
     "Identity",
+    # over time
+    "RNNBase",
+    "RNN",
+    "LSTM",
+    "GRU",
+    "RNNCellBase",
+    "RNNCell",
+    "LSTMCell",
+    "GRUCell",
+    # attention
+    "MultiheadAttention",
+    "Transformer",
+    "TransformerEncoder",
+    "TransformerDecoder",
+    "TransformerEncoderLayer",
+    "TransformerDecoderLayer",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

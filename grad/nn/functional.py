@@ -68,6 +68,7 @@ from grad.nn.margins import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from grad.nn.multi_head_attention import multi_head_attention_forward
 from grad.nn.normalizations import batch_norm, group_norm, instance_norm
 from grad.nn.row_normalizations import layer_norm, local_response_norm, normalize, rms_norm
 from grad.nn.spatial import (
@@ -119,6 +120,7 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "scaled_dot_product_attention",
+    "multi_head_attention_forward",
     "one_hot",
     "dropout",
     "dropout1d",

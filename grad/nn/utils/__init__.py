@@ -1,4 +1,7 @@
-"""Helpers for training loops: limits for gradients, and parameters as one vector."""
+"""Helpers for training loops: limits for gradients, and parameters as one vector.
+
+`rnn.py` has what belongs to sequences of different lengths.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,17 @@ from collections.abc import Iterable, Sequence
 
 from grad.autograd.modes import no_grad
 from grad.dtype import dtypes
+from grad.nn.utils import rnn
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
+
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "parameters_to_vector",
+    "vector_to_parameters",
+    "rnn",
+]
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
