@@ -59,6 +59,11 @@ class Attend(NamedTuple):
         first = self._replace(part="rows").operands
         return (*first[:3], "output", "rows", "slope", *first[3:])
 
+    @property
+    def companions(self) -> int:
+        """How many sources at the end are other results."""
+        return 1 if self.part == "values" else 0
+
 
 GRADIENT_PARTS = ("query", "key", "value")
 

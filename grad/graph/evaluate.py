@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from grad.graph import attention
+from grad.graph import attention, recurrence
 from grad.graph.host import call
 from grad.graph.movement import Move, contiguous_strides, move_array
 from grad.graph.node import Node, postorder
@@ -35,6 +35,8 @@ from grad.graph.primitives import (
     MAXIMUM,
     MINIMUM,
     MUL,
+    RECURRENCE,
+    RECURRENCE_GRADIENT,
     SCAN,
     SCATTER,
     TAKE,
@@ -170,7 +172,20 @@ def _attention_gradient(node: Node, sources: Sequence[Array]) -> Array:
     return attention.gradient(node.arg, named)[node.arg.part].astype(node.dtype.numpy)
 
 
+def _recurrence(node: Node, sources: Sequence[Array]) -> Array:
+    named = dict(zip(node.arg.operands, sources, strict=False))
+    return recurrence.forward(node.arg, named)[node.arg.part].astype(node.dtype.numpy)
+
+
+def _recurrence_gradient(node: Node, sources: Sequence[Array]) -> Array:
+    how = node.arg
+    named = dict(zip(how.gradient_operands, sources, strict=True))
+    return recurrence.gradient(how, named)[how.part].astype(node.dtype.numpy)
+
+
 _NAMED = {
+    RECURRENCE: _recurrence,
+    RECURRENCE_GRADIENT: _recurrence_gradient,
     ATTENTION: _attention,
     ATTENTION_GRADIENT: _attention_gradient,
     CONTRACT: _contract,

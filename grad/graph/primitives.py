@@ -180,6 +180,9 @@ SCAN = Primitive("scan", Kind.NAMED, 1)
 # arg: Attend of attention.py, which says what the sources are
 ATTENTION = Primitive("attention", Kind.NAMED, -1)
 ATTENTION_GRADIENT = Primitive("attention_gradient", Kind.NAMED, -1)
+# arg: Recur of recurrence.py, which says what the sources are
+RECURRENCE = Primitive("recurrence", Kind.NAMED, -1)
+RECURRENCE_GRADIENT = Primitive("recurrence_gradient", Kind.NAMED, -1)
 # arg: Host of host.py; a function of NumPy on arrays that are independent along their first axis
 HOST = Primitive("host", Kind.NAMED, -1)
 CONTIGUOUS = Primitive("contiguous", Kind.NAMED, 1)  # same values, stored in row-major order

@@ -22,6 +22,7 @@ from grad.kernel.ir import (
     Let,
     Load,
     Loop,
+    Recurrence,
     Running,
     Statement,
     Store,
@@ -137,6 +138,14 @@ def attention_operations(statement: Attention) -> float:
     return scores * products * 2.0 * (0.5 if statement.how.is_causal else 1.0)
 
 
+def recurrence_operations(statement: Recurrence) -> float:
+    """Multiplications and additions of the products in a recurrence."""
+    operands = dict(statement.operands)
+    sequence = operands["slope" if "slope" in operands else "projected"]
+    rows, hidden = operands["weight"].shape
+    return hint(math.prod(sequence.shape[:-1])) * rows * hidden * 2.0
+
+
 def operations(statements: tuple[Statement, ...]) -> float:
     """Arithmetic operations of running `statements` once, on single elements, for reports."""
     total = 0.0
@@ -146,6 +155,8 @@ def operations(statements: tuple[Statement, ...]) -> float:
         for statement in body:
             if isinstance(statement, Attention):
                 total += times * attention_operations(statement)
+            elif isinstance(statement, Recurrence):
+                total += times * recurrence_operations(statement)
             elif isinstance(statement, Contraction):
                 results = math.prod(
                     hint(v.size) for v in (*statement.batch, statement.row, statement.column)

@@ -14,11 +14,11 @@ import numpy as np
 
 from grad.dtype import DType, dtypes
 from grad.errors import VerifyError
-from grad.graph import attention
+from grad.graph import attention, recurrence
 from grad.graph.host import call
 from grad.graph.index import Atom, Dynamic, Index, Quotient, Variable
 from grad.graph.positions import Guard
-from grad.graph.primitives import ATTENTION, COMBINE, Primitive, identity
+from grad.graph.primitives import ATTENTION, COMBINE, RECURRENCE, Primitive, identity
 from grad.graph.windows import correlate, correlate_weight
 from grad.kernel.ir import (
     Accumulate,
@@ -31,6 +31,7 @@ from grad.kernel.ir import (
     Load,
     Loop,
     Number,
+    Recurrence,
     Rows,
     Running,
     Scalar,
@@ -88,6 +89,8 @@ class _Runner:
                     call(s.call, [self.view(rows) for rows in s.operands], self.view(s.result))
                 case Attention():
                     self.attention(s)
+                case Recurrence():
+                    self.recurrence(s)
                 case Convolution():
                     self.convolution(s)
                 case ConvolutionWeight():
@@ -150,6 +153,14 @@ class _Runner:
         if s.random is not None:
             arrays["random"] = self.memory[s.random][0]
         define = attention.forward if s.op is ATTENTION else attention.gradient
+        found = define(s.how, arrays)
+        for name, rows in s.results:
+            self.view(rows)[...] = found[name]
+
+    def recurrence(self, s: Recurrence) -> None:
+        """By its definition, on views of the operands."""
+        arrays = {name: self.view(rows) for name, rows in s.operands}
+        define = recurrence.forward if s.op is RECURRENCE else recurrence.gradient
         found = define(s.how, arrays)
         for name, rows in s.results:
             self.view(rows)[...] = found[name]

@@ -19,6 +19,7 @@ from grad.graph.host import Host
 from grad.graph.index import Index, Variable, show
 from grad.graph.positions import Guard
 from grad.graph.primitives import Primitive
+from grad.graph.recurrence import Recur
 from grad.kernel.ir_contraction import Contraction, print_contraction
 from grad.kernel.ir_convolution import Convolution, ConvolutionWeight, print_convolution
 
@@ -211,6 +212,17 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
+class Recurrence:
+    """All steps of recurrent cells, or their gradient; as `Attention`."""
+
+    op: Primitive
+    how: Recur
+    dtype: DType
+    operands: tuple[tuple[str, Rows], ...]
+    results: tuple[tuple[str, Rows], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HostCall:
     """A function of NumPy (graph/host.py) on operands that lie in order, as does the result."""
 
@@ -226,7 +238,7 @@ class HostCall:
 
 Statement = Union[  # noqa: UP007  (forward references)
     Let, Number, Scalar, Count, Test, Load, Store, Declare, Accumulate, Running, Loop, Contraction,
-    Attention, Convolution, ConvolutionWeight, HostCall,
+    Attention, Recurrence, Convolution, ConvolutionWeight, HostCall,
 ]  # fmt: skip
 Nest = Loop | Contraction | Convolution | ConvolutionWeight  # statements with a body
 
@@ -359,8 +371,8 @@ def _print_statement(
             flags = (("parallel", s.parallel), ("vector", s.vector), ("squares", s.squares))
             roles = " ".join(role for role, on in flags if on)
             return f"for {s.variable.name} in range({bound}):" + (f"  # {roles}" if roles else "")
-        case Attention():
-            return _print_attention(s, names)
+        case Attention() | Recurrence():
+            return _print_parted(s, names)
         case HostCall():
             given = [f"{names[r.parameter]}{list(r.shape)}" for r in s.operands]
             given.extend(map(repr, s.call.settings))
@@ -372,12 +384,13 @@ def _print_statement(
             return print_contraction(s, names)
 
 
-def _print_attention(s: Attention, names: dict[int, str]) -> str:
+def _print_parted(s: Attention | Recurrence, names: dict[int, str]) -> str:
     results, operands = (
         ", ".join(f"{name} {names[r.parameter]}{list(r.shape)}" for name, r in side)
         for side in (s.results, s.operands)
     )
-    return f"{results} = {s.op.name}({operands}, scale={s.how.scale}, causal={s.how.is_causal})"
+    how = ", ".join(f"{k}={v}" for k, v in s.how._asdict().items() if k != "part")
+    return f"{results} = {s.op.name}({operands}, {how})"
 
 
 def _print_guards(guards: tuple[Guard, ...]) -> str:

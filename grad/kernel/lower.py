@@ -12,11 +12,15 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from grad.graph.primitives import (
+    ATTENTION,
+    ATTENTION_GRADIENT,
     BUFFER,
     CONTRACT,
     CONVOLVE,
     CONVOLVE_WEIGHT,
     HOST,
+    RECURRENCE,
+    RECURRENCE_GRADIENT,
     SCAN,
     SCATTER,
     UPDATE,
@@ -31,13 +35,13 @@ from grad.kernel.lower_contraction import lower_contraction
 from grad.kernel.lower_convolution import lower_convolution, lower_convolution_weight
 from grad.kernel.lower_host import lower_host
 from grad.kernel.lower_named import lower_scatter, lower_update
+from grad.kernel.lower_recurrence import lower_recurrence
 from grad.kernel.lower_scan import lower_scan
 from grad.kernel.nest import Candidate, loop_candidates
 from grad.kernel.pieces import cut_phases
 from grad.kernel.streams import stream_stores
 from grad.kernel.writer import InMemory, Writer
 from grad.schedule.demand import Group, Grouping
-from grad.schedule.facts import PARTED
 from grad.schedule.program import Program
 
 PRODUCTS = {CONTRACT: lower_contraction, CONVOLVE: lower_convolution}
@@ -46,7 +50,10 @@ NAMED = {
     UPDATE: lower_update,
     CONVOLVE_WEIGHT: lower_convolution_weight,
     HOST: lower_host,
-    **dict.fromkeys(PARTED, lower_attention),
+    ATTENTION: lower_attention,
+    ATTENTION_GRADIENT: lower_attention,
+    RECURRENCE: lower_recurrence,
+    RECURRENCE_GRADIENT: lower_recurrence,
 }
 
 

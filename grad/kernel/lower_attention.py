@@ -33,7 +33,7 @@ def lower_attention(
         if name == "random":
             random = writer.parameter("scalar", number, program.entries[number].dtype)
         else:
-            operands.append((name, _rows(program, writer, number)))
+            operands.append((name, operand_rows(program, writer, number)))
     results = []
     for number in sorted(group.stored):
         result = program.entries[number]
@@ -46,7 +46,7 @@ def lower_attention(
     return writer, [[statement]]
 
 
-def _rows(program: Program, writer: Writer, number: int) -> Rows:
+def operand_rows(program: Program, writer: Writer, number: int) -> Rows:
     """Where an operand's elements are: in the memory below a view, or in its own."""
     entry = program.entries[number]
     base = rows_base(program, number)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from grad.graph.index import Index, Variable
-from grad.kernel.ir import Attention, HostCall, Kernel, Load, Loop, Statement, Store
+from grad.kernel.ir import Attention, HostCall, Kernel, Load, Loop, Recurrence, Statement, Store
 from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import Convolution, ConvolutionWeight
 
@@ -71,7 +71,7 @@ def _uses_otherwise(statement: Statement, read: int, written: int) -> bool:
                 or any(isinstance(s, Load) and s.parameter == read for s in operand.prologue)
                 for operand in (statement.a, statement.b)
             )
-        case Attention():
+        case Attention() | Recurrence():
             used = {rows.parameter for _, rows in (*statement.operands, *statement.results)}
             return not used.isdisjoint((read, written))
         case HostCall():

@@ -23,6 +23,7 @@ from grad.kernel.ir import (
     Loop,
     Nest,
     Number,
+    Recurrence,
     Running,
     Scalar,
     Statement,
@@ -60,7 +61,7 @@ class _Checker:
     def phase(self, phase: tuple[Statement, ...]) -> None:
         # Each phase is a function of its own: it knows nothing that others have computed.
         self.types, self.accumulators = {}, set()
-        if not phase or not isinstance(phase[-1], Nest | Attention | HostCall):
+        if not phase or not isinstance(phase[-1], Nest | Attention | Recurrence | HostCall):
             self.fail("a phase does not end with its loop")
         work: list[tuple[str, object]] = [("statement", s) for s in reversed(phase)]
         while work:
@@ -202,8 +203,8 @@ class _Checker:
                     self.fail(f"v{s.accumulator} is no accumulator")
                 if self.use(s.accumulator) is not self.use(s.value):
                     self.fail(f"v{s.value} is accumulated into another type")
-            case Attention():
-                self.attention(s)
+            case Attention() | Recurrence():
+                self.parted(s)
             case HostCall():
                 for rows in (*s.operands, s.result):
                     if self.parameters[rows.parameter].dtype is not rows.dtype:
@@ -213,15 +214,17 @@ class _Checker:
             case _:
                 self.fail(f"unknown statement {s}")
 
-    def attention(self, s: Attention) -> None:
+    def parted(self, s: Attention | Recurrence) -> None:
         for name, rows in (*s.operands, *s.results):
             parameter = self.parameters[rows.parameter]
             if parameter.dtype is not rows.dtype:
-                self.fail(f"the {name} of an attention has another type than its buffer")
+                self.fail(f"the {name} of an {s.op.name} has another type than its buffer")
         for name, rows in s.results:
             if not self.parameters[rows.parameter].written:
-                self.fail(f"the {name} of an attention is stored to a read-only buffer")
-        if s.random is not None and not self.parameters[s.random].scalar:
+                self.fail(f"the {name} of an {s.op.name} is stored to a read-only buffer")
+        if not isinstance(s, Attention) or s.random is None:
+            return
+        if not self.parameters[s.random].scalar:
             self.fail(f"an attention reads buffer {s.random} as the key of random numbers")
 
     def let(self, s: Let) -> None:

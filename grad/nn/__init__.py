@@ -129,7 +129,8 @@ from grad.nn.pooling import (
     MaxPool3d,
 )
 from grad.nn.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
-from grad.nn.recurrent import GRU, LSTM, RNN, RNNBase
+from grad.nn.recurrent import GRU, LSTM, RNN
+from grad.nn.recurrent_base import RNNBase
 from grad.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from grad.nn.shape import Flatten, Unflatten
 from grad.nn.transformer import Transformer, TransformerDecoder, TransformerEncoder

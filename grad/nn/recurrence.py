@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from grad.nn.dropouts import dropout
-from grad.ops.recurrence_definition import Step, walk, walk_packed
+from grad.ops.recurrence import recurrence
+from grad.ops.recurrence_definition import Step
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 
@@ -65,11 +66,9 @@ def direction(
     rows: Sequence[int] | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Outputs, last state and last cell of one direction of one layer."""
-    projected = weights.projected(kind, input)
-    step = weights.step(kind)
-    if rows is None:
-        return walk(step, projected, state, cell, backwards)
-    return walk_packed(step, projected, state, cell, backwards, rows)
+    numbers = None if rows is None else tuple(rows)
+    step, projected = weights.step(kind), weights.projected(kind, input)
+    return recurrence(step, projected, state, cell, backwards, numbers)
 
 
 def layers(

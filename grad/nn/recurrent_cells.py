@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from grad.dtype import DType
+from grad.graph.recurrence import GATES
 from grad.nn import init
 from grad.nn.module import Module
 from grad.nn.parameter import Parameter
 from grad.nn.recurrence import Weights
-from grad.ops.recurrence_definition import GATES
 from grad.tensor import Tensor
 
 

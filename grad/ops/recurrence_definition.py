@@ -12,9 +12,6 @@ from typing import Any, NamedTuple
 
 from grad.ops.registry import REGISTRY
 
-# How many rows of the weights belong to one hidden number.
-GATES = {"tanh": 1, "relu": 1, "lstm": 4, "gru": 3}
-
 
 class Step(NamedTuple):
     """What one direction of one layer does at every step.
@@ -56,37 +53,41 @@ class Step(NamedTuple):
 
 
 def walk(
-    step: Step, projected: Any, state: Any, cell: Any, backwards: bool
-) -> tuple[Any, Any, Any]:
-    """Outputs ``(steps, batch, state)``, last state and last cell of ``(steps, batch, ...)``."""
-    found = []
-    rows = projected.unbind(0)
-    for row in reversed(rows) if backwards else rows:
-        state, cell = step(row, state, cell)
-        found.append(state)
-    if backwards:
-        found.reverse()
-    return REGISTRY["stack"](tuple(found)), state, cell
+    step: Step,
+    projected: Any,
+    state: Any,
+    cell: Any,
+    backwards: bool,
+    rows: Sequence[int] | None = None,
+) -> tuple[Any, Any]:
+    """States, and cells of a lstm (else None), at all steps.
 
-
-def walk_packed(
-    step: Step, projected: Any, state: Any, cell: Any, backwards: bool, rows: Sequence[int]
-) -> tuple[Any, Any, Any]:
-    """As `walk`, of packed sequences: step t has the first ``rows[t]`` of the batch."""
-    found = []
-    pieces = projected.split(list(rows), 0)
+    Args:
+        projected: ``(steps, batch, gates * hidden)``; with `rows`, packed: step t has the first
+            ``rows[t]`` sequences of the batch.
+        state, cell: ``(batch, ...)`` before the first step.
+    """
+    pieces = projected.unbind(0) if rows is None else projected.split(list(rows), 0)
+    states, cells = [], []
     for piece in reversed(pieces) if backwards else pieces:
         count = piece.shape[0]
-        before = cell if cell is None else cell[:count]
-        moved, after = step(piece, state[:count], before)
-        found.append(moved)
-        state, cell = _with(moved, state), None if cell is None else _with(after, cell)
-    if backwards:
-        found.reverse()
-    return REGISTRY["cat"](tuple(found), 0), state, cell
+        moved, after = step(piece, state[:count], None if cell is None else cell[:count])
+        states.append(moved)
+        state = _with(moved, state)
+        if cell is not None:
+            cells.append(after)
+            cell = _with(after, cell)
+    return _joined(states, backwards, rows), _joined(cells, backwards, rows)
 
 
 def _with(first: Any, whole: Any) -> Any:
     """`whole` with its first rows replaced."""
     count = first.shape[0]
     return first if count == whole.shape[0] else REGISTRY["cat"]((first, whole[count:]), 0)
+
+
+def _joined(found: list[Any], backwards: bool, rows: Sequence[int] | None) -> Any:
+    if not found:
+        return None
+    ordered = tuple(reversed(found) if backwards else found)
+    return REGISTRY["stack"](ordered) if rows is None else REGISTRY["cat"](ordered, 0)

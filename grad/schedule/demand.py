@@ -213,8 +213,11 @@ class Demand:
         return True
 
     def want_rows(self, root: int, entry: Entry) -> None:
-        """As `want_operands`, for an attention, which reads rows that lie in one run each."""
-        for source in entry.src:
+        """As `want_operands`, for one of PARTED, which reads rows that lie in one run each.
+
+        Other results of the operation, the last sources, are not read.
+        """
+        for source in entry.src[: len(entry.src) - entry.arg.companions]:
             if self.entries[source].op is not ARGUMENT:
                 base = rows_base(self.program, source)
                 self.want_memory(source if base is None else base[0], root)

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from grad.graph.primitives import (
-    ATTENTION,
-    ATTENTION_GRADIENT,
     CONTIGUOUS,
     CONTRACT,
     CONVOLVE,
@@ -23,7 +21,7 @@ from grad.graph.primitives import (
     Kind,
 )
 from grad.schedule.demand import Grouping
-from grad.schedule.facts import over_contraction, renumbered
+from grad.schedule.facts import PARTED, over_contraction, renumbered
 from grad.schedule.group import CHEAP, MAX_ENTRIES
 from grad.schedule.program import Program
 
@@ -66,7 +64,7 @@ def reason(program: Program, grouping: Grouping, number: int) -> str:
     readers = [n for n, e in enumerate(program.entries) if number in e.src]
     if any(program.entries[reader].op in MULTIPLIES for reader in _through_views(program, readers)):
         return "a contraction reads it: it has other readers, or costs too much to compute inside"
-    if entry.op in (ATTENTION, ATTENTION_GRADIENT):
+    if entry.op in PARTED:
         return f"{entry.op.name} has a kernel of its own, which stores all its results"
     if entry.op is HOST:
         return "a function of NumPy computes it"

@@ -19,6 +19,8 @@ from grad.graph.primitives import (
     CONTRACT,
     CONVOLVE,
     PAD,
+    RECURRENCE,
+    RECURRENCE_GRADIENT,
     RESHAPE,
     TAKE,
     Kind,
@@ -100,14 +102,14 @@ def rows_base(program: Program, number: int) -> tuple[int, Layout] | None:
 
 
 # Operations with several results, each an entry of its own that `arg[-1]` names.
-PARTED = (ATTENTION, ATTENTION_GRADIENT)
+PARTED = (ATTENTION, ATTENTION_GRADIENT, RECURRENCE, RECURRENCE_GRADIENT)
 
 
 def part_key(entry: Entry) -> Hashable:
     """What the results of one operation have in common, and with no other."""
-    *how, part = entry.arg
-    # The values of an attention have its rows as a last source.
-    return entry.op, entry.src[:-1] if part == "values" else entry.src, *how
+    *how, _ = entry.arg
+    own = len(entry.src) - entry.arg.companions
+    return entry.op, entry.src[:own], *how
 
 
 def first_parts(program: Program) -> dict[Hashable, int]:

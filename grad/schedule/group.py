@@ -70,7 +70,8 @@ class _Grouper(ColumnRules):
                 self.take_in(root, number, positions)
             return
         if entry.op in PARTED:
-            self.join_parts(number)
+            if number in self.wanted_global:
+                self.join_parts(number)
             return
         if self.store_along(number) is not None:
             return

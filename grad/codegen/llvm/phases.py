@@ -20,9 +20,11 @@ from grad.codegen.llvm.cpu import SYMBOL
 from grad.codegen.llvm.host import host_phase
 from grad.codegen.llvm.loops import phase_text
 from grad.codegen.llvm.open_sizes import OpenSizes
+from grad.codegen.llvm.recurrence import emit as recurrence
+from grad.codegen.llvm.recurrence import plan as recurrence_plan
 from grad.graph.sizes import hint
 from grad.kernel.cost import phase_cost
-from grad.kernel.ir import Attention, HostCall, Kernel, Loop, Statement, scratch_layout
+from grad.kernel.ir import Attention, HostCall, Kernel, Loop, Recurrence, Statement, scratch_layout
 from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import Convolution, ConvolutionWeight
 from grad.runtime.cpu.host import Host
@@ -53,6 +55,8 @@ def generated(machine: Host, kernel: Kernel, phase: Sequence[Statement]) -> Comp
         return contraction_phase(machine, SYMBOL, kernel, phase, last)
     if isinstance(last, Attention):
         return _attention(machine, kernel, last)
+    if isinstance(last, Recurrence):
+        return _recurrence(machine, kernel, last)
     if isinstance(last, Convolution):
         return convolution_phase(machine, SYMBOL, kernel, phase, last)
     if isinstance(last, ConvolutionWeight):
@@ -82,6 +86,17 @@ def _attention(machine: Host, kernel: Kernel, s: Attention) -> CompiledPhase:
     words.append((SCRATCH, 0))
     words.extend((CONSTANT, number) for number in choice.arguments)
     return CompiledPhase(text, tuple(words), choice.items, choice.grain, choice.scratch_bytes)
+
+
+def _recurrence(machine: Host, kernel: Kernel, s: Recurrence) -> CompiledPhase:
+    choice = recurrence_plan.choose(s, machine.features, machine.vector_bytes)
+    first = len(kernel.parameters)
+    text = recurrence.emit(choice.code, SYMBOL, machine.features, machine.vector_bytes, first)
+    words = [(p.number, 0) for p in kernel.parameters]
+    words.extend((r.parameter, r.offset * r.dtype.itemsize) for _, r in (*s.operands, *s.results))
+    words.append((SCRATCH, 0))
+    words.extend((CONSTANT, number) for number in choice.arguments)
+    return CompiledPhase(text, tuple(words), choice.items, 1, choice.scratch_bytes)
 
 
 def grain(phase: Sequence[Statement], loop: Loop) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 ELEMENT_BYTES = {"float": 4, "double": 8}
 
@@ -19,6 +20,23 @@ class Mask(Enum):
     NONE = "nothing"
     BOOL = "leaves it out where false"
     FLOAT = "is added"
+
+
+class Tiled(Protocol):
+    """What the functions of tiles.py need to know of the code they are part of."""
+
+    @property
+    def element(self) -> str: ...
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def tile_rows(self) -> int: ...
+    @property
+    def tile_vectors(self) -> int: ...
+    @property
+    def panel(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from grad.codegen.llvm.attention.exclusion import EXACT, INSPECT, exact, inspect
-from grad.codegen.llvm.attention.structure import Code
+from grad.codegen.llvm.attention.structure import Tiled
 from grad.codegen.llvm.builder import Builder, Value, mangled, vector_type
 from grad.codegen.llvm.functions import call_internal, parameter_values, signature
 from grad.codegen.llvm.lanes import lanes_below
@@ -60,7 +60,7 @@ CLEAR: Parameters = {"target": "ptr noalias", "count": "i64"}
 class Module:
     """The internal functions of one module: each is written when it is first called."""
 
-    def __init__(self, code: Code, name: str, b: Builder) -> None:
+    def __init__(self, code: Tiled, name: str, b: Builder) -> None:
         self.code, self.name, self.b = code, name, b
         self.texts: dict[str, str] = {}
 
@@ -148,7 +148,7 @@ def _grid(module: Module, b: Builder, p: Mapping[str, Value], transposed: bool) 
 
 
 def _product(
-    code: Code, b: Builder, p: Mapping[str, Value], vectors: int, transposed: bool
+    code: Tiled, b: Builder, p: Mapping[str, Value], vectors: int, transposed: bool
 ) -> None:
     """One tile of C in registers over all of the depth."""
     rows, element, size = code.tile_rows, code.element, code.size
@@ -193,7 +193,7 @@ def _product(
 
 
 # -- copies ----------------------------------------------------------------------------------------
-def _copy(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+def _copy(code: Tiled, b: Builder, p: Mapping[str, Value]) -> None:
     element, size, vector = code.element, code.size, vector_type(code.element, code.lanes)
     whole = b.binary("and", p["columns"], -code.lanes)
     rest = b.sub(p["columns"], whole)
@@ -220,7 +220,7 @@ def _copy(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
     b.loop(0, p["rows"], 1, row)
 
 
-def _store(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+def _store(code: Tiled, b: Builder, p: Mapping[str, Value]) -> None:
     element, size, vector = code.element, code.size, vector_type(code.element, code.lanes)
     whole = b.binary("and", p["columns"], -code.lanes)
     rest = b.sub(p["columns"], whole)
@@ -247,7 +247,7 @@ def _store(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
 
 
 # -- the rest --------------------------------------------------------------------------------------
-def _inner(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+def _inner(code: Tiled, b: Builder, p: Mapping[str, Value]) -> None:
     element, size, vector = code.element, code.size, vector_type(code.element, code.lanes)
     whole = b.binary("and", p["columns"], -code.lanes)
     rest = b.sub(p["columns"], whole)
@@ -277,7 +277,7 @@ def _inner(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
     b.loop(0, p["rows"], 1, row)
 
 
-def _clear(code: Code, b: Builder, p: Mapping[str, Value]) -> None:
+def _clear(code: Tiled, b: Builder, p: Mapping[str, Value]) -> None:
     vector = vector_type(code.element, code.lanes)
 
     def turn(j: Value, _: list[Value]) -> None:

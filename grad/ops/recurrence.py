@@ -1,0 +1,185 @@
+"""Recurrent cells over all steps: one node of the graph forward, and one backward.
+
+`Recurrence` makes the nodes, whose kernels run over time by themselves (graph/recurrence.py), so a
+layer costs as many nodes for a thousand steps as for one. Gradients of gradients, and what the
+kernels leave out, go through the definition (recurrence_definition.py). The weight's gradient is
+one product over all steps.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.engine import gradients
+from grad.autograd.function import Context, Function
+from grad.autograd.modes import mode
+from grad.engine.recording import recording
+from grad.graph.recurrence import Recur, gradient_nodes, recurrence_nodes
+from grad.ops.creation import tensor
+from grad.ops.promotion import accumulation_dtype, wrap, zeros_like
+from grad.ops.recurrence_definition import Step, walk
+from grad.ops.registry import REGISTRY
+
+Rows = tuple[int, ...]
+
+
+def recurrence(
+    step: Step, projected: Any, state: Any, cell: Any, backwards: bool, rows: Rows | None
+) -> tuple[Any, Any, Any]:
+    """Outputs, last state and last cell of `step` at all steps.
+
+    Args:
+        projected: ``(steps, batch, gates * hidden)``; with `rows`, packed.
+        state, cell: ``(batch, ...)`` before the first step; cell None but for a lstm.
+        rows: how many sequences have each step, of packed ones.
+    """
+    if step.projection is not None or _stands_in() or not math.prod(projected.shape):
+        states, cells = walk(step, projected, state, cell, backwards, rows)
+        return states, _last(states, backwards, rows), _last(cells, backwards, rows)
+    dtype = projected.dtype
+    wide = accumulation_dtype(dtype)
+    given = [
+        t if t is None else t.to(wide) for t in (projected, step.weight, state, cell, step.bias)
+    ]
+    states, cells = Recurrence.apply(*given, step.kind, backwards, rows)
+    if dtype is not wide:
+        states, cells = states.to(dtype), None if cells is None else cells.to(dtype)
+    return states, _last(states, backwards, rows), _last(cells, backwards, rows)
+
+
+def _stands_in() -> bool:
+    """Whether the values may be stand-ins for a batch of them (grad/func)."""
+    return recording.recorder is not None and recording.recorder.stands_in
+
+
+def _last(sequence: Any, backwards: bool, rows: Rows | None) -> Any:
+    """``(batch, ...)``: the elements of the last step of each sequence; None of None."""
+    if sequence is None:
+        return None
+    if rows is None:
+        return sequence[0 if backwards else -1]
+    if backwards:
+        return sequence[: rows[0]]
+    counts = np.asarray(rows)
+    lengths = (np.arange(rows[0]) < counts[:, None]).sum(0)
+    return sequence.index_select(0, _numbers(_starts(rows)[lengths - 1] + np.arange(rows[0])))
+
+
+def _starts(rows: Rows) -> np.ndarray[Any, Any]:
+    return np.concatenate([[0], np.cumsum(rows)])
+
+
+def _numbers(values: Any) -> Any:
+    return tensor(np.asarray(values, np.int64))
+
+
+def _before(first: Any, sequence: Any, backwards: bool, rows: Rows | None) -> Any:
+    """What came before each step: `first`, then the elements of `sequence`."""
+    cat = REGISTRY["cat"]
+    if rows is None:
+        start = first.unsqueeze(0)
+        parts = (sequence[1:], start) if backwards else (start, sequence[:-1])
+        return cat(parts, 0)
+    counts, starts = np.asarray(rows), _starts(rows)
+    batch = rows[0]
+    step = np.repeat(np.arange(len(rows)), counts)
+    number = np.arange(starts[-1]) - starts[step]  # of the sequence
+    neighbour = step + 1 if backwards else step - 1
+    inside = (neighbour >= 0) & (neighbour < len(rows))
+    neighbour = np.where(inside, neighbour, 0)
+    inside &= number < counts[neighbour]
+    places = np.where(inside, batch + starts[neighbour] + number, number)
+    return cat((first, sequence), 0).index_select(0, _numbers(places))
+
+
+class Recurrence(Function):
+    """States, and cells of a lstm (else None), at all steps; operands of one type."""
+
+    @staticmethod
+    def forward(
+        ctx: Context,
+        projected: Any,
+        weight: Any,
+        state: Any,
+        cell: Any,
+        bias: Any,
+        kind: str,
+        backwards: bool,
+        rows: Rows | None,
+    ) -> tuple[Any, Any]:
+        packed, biased = rows is not None, bias is not None
+        how = Recur(kind, backwards, biased, packed, False, state.shape[0], "")
+        starts = _numbers(_starts(rows)) if rows is not None else None
+        tensors = (projected, weight, state, cell, bias, starts)
+        found = recurrence_nodes(tuple(t.node for t in tensors if t is not None), how)
+        results = {part: wrap(node) for part, node in found.items()}
+        ctx.how, ctx.rows = how, rows
+        saved = (results["states"], results.get("cells"), results.get("gates"))
+        ctx.save_for_backward(projected, weight, state, cell, bias, starts, *saved)
+        ctx.set_materialize_grads(False)
+        return results["states"], results.get("cells")
+
+    @staticmethod
+    def backward(ctx: Context, slope: Any, cell_slope: Any = None) -> Any:
+        if slope is None and cell_slope is None:
+            return (None,) * 8
+        if mode.enabled:
+            return (*_defined_gradients(ctx, slope, cell_slope), None, None, None)
+        projected, weight, state, cell, _, starts, states, cells, gates = ctx.saved_tensors
+        how: Recur = ctx.how._replace(cell_slope=cell_slope is not None)
+        if slope is None:
+            slope = zeros_like(states)
+        before = _before(state, states, how.backwards, ctx.rows)
+        saved = {
+            "gates": gates,
+            "cells": cells,
+            "states": states,
+            "before": before if cell is None else _before(cell, cells, how.backwards, ctx.rows),
+            "weight": weight,
+            "slope": slope,
+            "cell_slope": cell_slope,
+            "starts": starts,
+        }
+        sources = tuple(saved[name].node for name in how.gradient_operands)
+        found = {part: wrap(node) for part, node in gradient_nodes(sources, how).items()}
+        slopes, inner = found["slopes"], found.get("inner")
+        of_weight = _weight_gradient(slopes, inner, before)
+        of_bias = None if inner is None else inner.reshape(-1, inner.shape[-1]).sum(0)
+        return slopes, of_weight, found["state"], found.get("cell"), of_bias, None, None, None
+
+
+def _weight_gradient(slopes: Any, inner: Any, before: Any) -> Any:
+    """``(gates * hidden, hidden)``: the sum over all steps and sequences."""
+    rows = before.reshape(-1, before.shape[-1])
+    flat = slopes.reshape(-1, slopes.shape[-1])
+    if inner is None:
+        return flat.mT @ rows
+    hidden = inner.shape[-1]
+    last = inner.reshape(-1, hidden).mT @ rows
+    return REGISTRY["cat"]((flat[:, : 2 * hidden].mT @ rows, last), 0)
+
+
+def _defined_gradients(ctx: Context, slope: Any, cell_slope: Any) -> list[Any]:
+    """Gradients that have gradients: those of the definition, run again."""
+    # Copies, since one operand may depend on another.
+    given = [t if t is None else t * 1 for t in ctx.saved_tensors[:5]]
+    wanted = [i for i, needed in enumerate(ctx.needs_input_grad[:5]) if needed]
+    projected, weight, state, cell, bias = given
+    how: Recur = ctx.how
+    step = Step(how.kind, weight, bias)
+    states, cells = walk(step, projected, state, cell, how.backwards, ctx.rows)
+    roots = [(s, g) for s, g in ((states, slope), (cells, cell_slope)) if g is not None]
+    found = gradients(
+        [root for root, _ in roots],
+        [given[i] for i in wanted],
+        [arrived for _, arrived in roots],
+        create_graph=True,
+        allow_unused=True,
+    )
+    results: list[Any] = [None] * 5
+    for i, gradient in zip(wanted, found, strict=True):
+        results[i] = gradient
+    return results
