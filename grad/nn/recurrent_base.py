@@ -7,7 +7,6 @@ without a batch) into the form that `recurrence.py` computes. `recurrent.py` has
 from __future__ import annotations
 
 import math
-import numbers
 import warnings
 from typing import Any
 
@@ -190,7 +189,7 @@ class RNNBase(Module):
         sizes = (self._state_size, self.hidden_size)[: 2 if self.mode == "LSTM" else 1]
         if states is None:
             zeros = [Tensor.zeros((count, batch, size), dtype=data.dtype) for size in sizes]
-            return (*zeros, None)[:2]
+            return zeros[0], zeros[1] if len(zeros) > 1 else None
         if single:
             states = tuple(state.unsqueeze(1) for state in states)
         elif packed is not None and packed.sorted_indices is not None:
@@ -200,7 +199,7 @@ class RNNBase(Module):
             if tuple(state.shape) != expected:
                 name = f"hidden[{number}]" if len(sizes) > 1 else "hidden"
                 raise RuntimeError(f"Expected {name} size {expected}, got {list(state.shape)}")
-        return (*states, None)[:2]
+        return states[0], states[1] if len(states) > 1 else None
 
     def _check_input(self, data: Tensor, packed: bool) -> None:
         if not packed and len(data.shape) not in (2, 3):
@@ -253,7 +252,7 @@ def _check_settings(mode: str, input_size: Any, hidden_size: Any, count: Any, *f
 
 
 def _check_dropout(dropout: Any, num_layers: int) -> None:
-    number = isinstance(dropout, numbers.Number) and not isinstance(dropout, bool | complex)
+    number = isinstance(dropout, int | float) and not isinstance(dropout, bool)
     if not number or not 0 <= dropout <= 1:
         raise ValueError(
             "dropout should be a number in range [0, 1] representing the probability of an element "

@@ -58,10 +58,10 @@ class RNNCellBase(Module):
             state, cell = state.unsqueeze(0), None if cell is None else cell.unsqueeze(0)
         self._check_sizes(rows, state, cell)
         weights = Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        state, cell = weights.step(kind)(weights.projected(kind, rows), state, cell)
+        after, cell = weights.step(kind)(weights.projected(kind, rows), state, cell)
         if single:
-            return state.squeeze(0), None if cell is None else cell.squeeze(0)
-        return state, cell
+            return after.squeeze(0), None if cell is None else cell.squeeze(0)
+        return after, cell
 
     def _check_rank(self, name: str, tensor: Tensor) -> None:
         if len(tensor.shape) not in (1, 2):

@@ -15,7 +15,7 @@ import numpy as np
 
 from grad.autograd.engine import gradients
 from grad.autograd.function import Context, Function
-from grad.autograd.modes import mode
+from grad.autograd.modes import enable_grad, mode
 from grad.engine.recording import recording
 from grad.graph.recurrence import Recur, gradient_nodes, recurrence_nodes
 from grad.ops.creation import tensor
@@ -126,9 +126,9 @@ class Recurrence(Function):
     def backward(ctx: Context, slope: Any, cell_slope: Any = None) -> Any:
         if slope is None and cell_slope is None:
             return (None,) * 8
-        if mode.enabled:
+        if mode.enabled or _stands_in():
             return (*_defined_gradients(ctx, slope, cell_slope), None, None, None)
-        projected, weight, state, cell, _, starts, states, cells, gates = ctx.saved_tensors
+        _, weight, state, cell, _, starts, states, cells, gates = ctx.saved_tensors
         how: Recur = ctx.how._replace(cell_slope=cell_slope is not None)
         if slope is None:
             slope = zeros_like(states)
@@ -163,22 +163,23 @@ def _weight_gradient(slopes: Any, inner: Any, before: Any) -> Any:
 
 
 def _defined_gradients(ctx: Context, slope: Any, cell_slope: Any) -> list[Any]:
-    """Gradients that have gradients: those of the definition, run again."""
-    # Copies, since one operand may depend on another.
-    given = [t if t is None else t * 1 for t in ctx.saved_tensors[:5]]
+    """The gradients by the definition, which is run again: gradients that have gradients."""
+    create_graph = mode.enabled
     wanted = [i for i, needed in enumerate(ctx.needs_input_grad[:5]) if needed]
-    projected, weight, state, cell, bias = given
-    how: Recur = ctx.how
-    step = Step(how.kind, weight, bias)
-    states, cells = walk(step, projected, state, cell, how.backwards, ctx.rows)
-    roots = [(s, g) for s, g in ((states, slope), (cells, cell_slope)) if g is not None]
-    found = gradients(
-        [root for root, _ in roots],
-        [given[i] for i in wanted],
-        [arrived for _, arrived in roots],
-        create_graph=True,
-        allow_unused=True,
-    )
+    with enable_grad():
+        # Copies, since one operand may depend on another.
+        given = [t if t is None else (t * 1).requires_grad_() for t in ctx.saved_tensors[:5]]
+        projected, weight, state, cell, bias = given
+        step = Step(ctx.how.kind, weight, bias)
+        states, cells = walk(step, projected, state, cell, ctx.how.backwards, ctx.rows)
+        roots = [(s, g) for s, g in ((states, slope), (cells, cell_slope)) if g is not None]
+        found = gradients(
+            [root for root, _ in roots],
+            [given[i] for i in wanted],
+            [arrived for _, arrived in roots],
+            create_graph=create_graph,
+            allow_unused=True,
+        )
     results: list[Any] = [None] * 5
     for i, gradient in zip(wanted, found, strict=True):
         results[i] = gradient

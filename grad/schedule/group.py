@@ -70,7 +70,7 @@ class _Grouper(ColumnRules):
                 self.take_in(root, number, positions)
             return
         if entry.op in PARTED:
-            if number in self.wanted_global:
+            if number in self.wanted_global or self.asks[number]:
                 self.join_parts(number)
             return
         if self.store_along(number) is not None:

@@ -53,11 +53,10 @@ class PackedSequence(_Fields):
         sorted_indices: Tensor | None = None,
         unsorted_indices: Tensor | None = None,
     ) -> PackedSequence:
-        if batch_sizes is None:
-            data, batch_sizes = data[0], data[1]
+        data, sizes = (data[0], data[1]) if batch_sizes is None else (data, batch_sizes)
         if unsorted_indices is None:
             unsorted_indices = invert_permutation(sorted_indices)
-        return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
+        return super().__new__(cls, data, sizes, sorted_indices, unsorted_indices)
 
     def rows(self) -> tuple[int, ...]:
         """`batch_sizes` as numbers."""

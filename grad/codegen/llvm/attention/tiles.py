@@ -1,5 +1,7 @@
 """Functions that attention kernels are made of: products of tiles, and copies with padding.
 
+Recurrences (codegen/llvm/recurrence) take their products from here too.
+
 `product` keeps a tile of the result in registers, as `contraction/microkernel.py` does for matrix
 products; it is simpler, since here all operands but one are scratch of whole tiles. `grid` runs it
 over row tiles and column panels of any number. Every function serves all sizes.
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from grad.codegen.llvm.attention.exclusion import EXACT, INSPECT, exact, inspect
-from grad.codegen.llvm.attention.structure import Tiled
+from grad.codegen.llvm.attention.structure import Code, Tiled
 from grad.codegen.llvm.builder import Builder, Value, mangled, vector_type
 from grad.codegen.llvm.functions import call_internal, parameter_values, signature
 from grad.codegen.llvm.lanes import lanes_below
@@ -101,12 +103,15 @@ class Module:
 
     def exact(self, b: Builder, values: Mapping[str, Value], transposed: bool) -> None:
         """Products of what rows may attend to alone (exclusion.py)."""
-        name = "exact_transposed" if transposed else "exact"
-        self.call(b, name, EXACT, lambda i, p: exact(self.code, i, p, transposed), values)
+        name, code = "exact_transposed" if transposed else "exact", self.code
+        assert isinstance(code, Code)
+        self.call(b, name, EXACT, lambda i, p: exact(code, i, p, transposed), values)
 
     def inspect(self, b: Builder, values: Mapping[str, Value]) -> None:
         """Whether a product in tiles met a NaN or infinity (exclusion.py)."""
-        self.call(b, "inspect", INSPECT, lambda i, p: inspect(self.code, i, p), values)
+        code = self.code
+        assert isinstance(code, Code)
+        self.call(b, "inspect", INSPECT, lambda i, p: inspect(code, i, p), values)
 
     def clear(self, b: Builder, values: Mapping[str, Value]) -> None:
         """Zeros, a number of whole vectors."""
