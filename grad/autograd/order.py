@@ -18,7 +18,8 @@ def count_arrivals(
 ) -> dict[Any, int]:
     """How many gradients will arrive at each function and leaf, besides the roots' own."""
     waiting: dict[Any, int] = {}
-    stack = [edge[0] for edge, _ in roots]
+    # Several roots may be outputs of one function, which is visited once.
+    stack = list(dict.fromkeys(edge[0] for edge, _ in roots))
     seen = set(stack)
     while stack:
         target = stack.pop()

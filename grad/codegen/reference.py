@@ -24,6 +24,7 @@ from grad.kernel.ir import (
     Load,
     Nest,
     Parameter,
+    Recurrence,
     Statement,
     Store,
     scratch_layout,
@@ -121,7 +122,7 @@ def reach(kernel: Kernel, parameter: int) -> int:
         s = stack.pop()
         if isinstance(s, Nest):
             stack.extend(statements_inside(s))
-        if isinstance(s, Attention):
+        if isinstance(s, Attention | Recurrence):
             every = (rows for _, rows in (*s.operands, *s.results) if rows.parameter == parameter)
             size = max([size, *(rows.reach for rows in every)])
         if isinstance(s, HostCall):

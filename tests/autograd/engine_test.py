@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -351,3 +352,23 @@ def test_version_counts_writes() -> None:
     view += 1
     x.zero_()
     assert x._version == view._version == 2
+
+
+def test_roots_that_are_outputs_of_one_function() -> None:
+    """What is below it is reached once, however many of its outputs the pass starts from."""
+
+    class Both(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx: Any, first: Any, second: Any) -> Any:
+            return first * 2 + second * 3
+
+    x = leaf(1.0)
+    first, second = Both.apply(x * 1)
+    assert grad.autograd.grad([first, second], x, [first, second])[0].item() == 2 * 2 + 3 * 3
+    first, second = Both.apply(x * 1)
+    grad.autograd.backward([first, second])
+    assert x.grad.item() == 5
