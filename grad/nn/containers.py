@@ -6,6 +6,7 @@ given, so that `Module` finds the parameters in it, and leave the calling to the
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
@@ -156,6 +157,18 @@ class ModuleList(_Numbered):
 
     def __iadd__(self, other: Iterable[Module]) -> Self:
         return self.extend(other)
+
+    def __repr__(self) -> str:
+        """Neighbours that print alike are printed once, with their numbers."""
+        lines: list[str] = []
+        place = 0
+        for text, same in itertools.groupby(map(repr, self)):
+            count = len(list(same))
+            first = f"({place}): " if count == 1 else f"({place}-{place + count - 1}): {count} x "
+            lines.append("  " + (first + text).replace("\n", "\n  "))
+            place += count
+        name = type(self).__name__
+        return f"{name}(\n" + "\n".join(lines) + "\n)" if lines else f"{name}()"
 
 
 class ModuleDict(Module):
