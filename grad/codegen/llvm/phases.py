@@ -89,7 +89,7 @@ def _attention(machine: Host, kernel: Kernel, s: Attention) -> CompiledPhase:
 
 
 def _recurrence(machine: Host, kernel: Kernel, s: Recurrence) -> CompiledPhase:
-    choice = recurrence_plan.choose(s, machine.features, machine.vector_bytes)
+    choice = recurrence_plan.choose(s, machine.features, machine.vector_bytes, machine.l2_bytes)
     first = len(kernel.parameters)
     text = recurrence.emit(choice.code, SYMBOL, machine.features, machine.vector_bytes, first)
     words = [(p.number, 0) for p in kernel.parameters]

@@ -15,7 +15,10 @@ from grad.kernel.ir import Recurrence, Rows
 
 ALIGNMENT = 64
 PIECES = 16  # enough for 8 threads that do not run evenly
-PIECE_ROWS = 8  # fewer sequences would not pay for packing the weight and reading it at each step
+# Fewer sequences than so many would not pay for packing the weight and reading it at each step: of
+# a small batch, of a larger one, and of a weight that the second-level cache does not hold.
+LEAST_ROWS, LEAST_OF_MANY, LEAST_OF_FAR = 4, 8, 16
+SMALL_BATCH = 16
 LONGEST_PIECE = 48  # whose states and gates stay in the nearer caches
 # Vectors of a register tile by its rows, for 32 and for 16 registers: sums, the vectors of a row
 # of the weight, and one number take up to all of them.
@@ -25,14 +28,16 @@ TILES: Mapping[int, Mapping[int, int]] = {
 }
 
 
-def choose(s: Recurrence, features: frozenset[str], vector_bytes: int) -> Choice:
+def choose(s: Recurrence, features: frozenset[str], vector_bytes: int, l2_bytes: int) -> Choice:
     """The code for `s`, and its integers."""
     operands, results = dict(s.operands), dict(s.results)
     element = element_type(s.dtype)
     lanes = vector_bytes // ELEMENT_BYTES[element]
     registers = 32 if "avx512f" in features or "neon" in features else 16
     batch = s.how.batch
-    piece_rows = _piece_rows(batch)
+    gates, hidden = operands["weight"].shape
+    far = gates * hidden * ELEMENT_BYTES[element] > l2_bytes // 2
+    piece_rows = _piece_rows(batch, far)
     tile_rows, tile_vectors = _tile(TILES[registers], piece_rows)
     code = Code(
         element,
@@ -44,7 +49,6 @@ def choose(s: Recurrence, features: frozenset[str], vector_bytes: int) -> Choice
         tuple(operands),
         tuple(results),
     )
-    gates, hidden = operands["weight"].shape
     sequence = operands["slope" if code.is_gradient else "projected"]
     steps = operands["starts"].shape[0] - 1 if code.packed else sequence.shape[0]
     sizes = {
@@ -65,8 +69,11 @@ def choose(s: Recurrence, features: frozenset[str], vector_bytes: int) -> Choice
     )
 
 
-def _piece_rows(batch: int) -> int:
-    wanted = min(max(-(-batch // PIECES), PIECE_ROWS), LONGEST_PIECE)
+def _piece_rows(batch: int, far: bool) -> int:
+    least = LEAST_ROWS if batch <= SMALL_BATCH else LEAST_OF_MANY
+    if far:
+        least = LEAST_OF_FAR
+    wanted = min(max(-(-batch // PIECES), least), LONGEST_PIECE)
     return -(-batch // -(-batch // wanted))  # evened out
 
 
