@@ -23,7 +23,7 @@ from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.codegen.llvm.recurrence import emit as recurrence
 from grad.codegen.llvm.recurrence import plan as recurrence_plan
 from grad.graph.sizes import hint
-from grad.kernel.cost import phase_cost
+from grad.kernel.cost import phase_cost, recurrence_operations
 from grad.kernel.ir import Attention, HostCall, Kernel, Loop, Recurrence, Statement, scratch_layout
 from grad.kernel.ir_contraction import Contraction
 from grad.kernel.ir_convolution import Convolution, ConvolutionWeight
@@ -34,6 +34,8 @@ from grad.runtime.cpu.host import Host
 GRAIN_COST = 12000.0
 # About how long the unit takes, for the pool.
 COST_NANOSECONDS = 0.5
+# And an operation of a recurrence's products, with all that belongs to it.
+OPERATION_NANOSECONDS = 0.02
 # Items of a loop in lanes are handed out in multiples of this, so that chunks begin on whole
 # vectors.
 LANE_GRAIN = 256
@@ -96,7 +98,8 @@ def _recurrence(machine: Host, kernel: Kernel, s: Recurrence) -> CompiledPhase:
     words.extend((r.parameter, r.offset * r.dtype.itemsize) for _, r in (*s.operands, *s.results))
     words.append((SCRATCH, 0))
     words.extend((CONSTANT, number) for number in choice.arguments)
-    return CompiledPhase(text, tuple(words), choice.items, 1, choice.scratch_bytes)
+    nanoseconds = recurrence_operations(s) * OPERATION_NANOSECONDS
+    return CompiledPhase(text, tuple(words), choice.items, 1, choice.scratch_bytes, nanoseconds)
 
 
 def grain(phase: Sequence[Statement], loop: Loop) -> int:
