@@ -35,8 +35,9 @@ FURTHER_GRADIENTS = {"lstm": ("cell",), "gru": ("inner",)}
 class Recur(NamedTuple):
     """What a recurrence needs besides its sources.
 
-    Sequences are ``(steps, batch, ...)``, or with `packed` ``(rows, ...)``: step t has the rows
-    from ``starts[t]`` to ``starts[t + 1]``, of the first sequences of the batch.
+    Sequences are ``(steps, batch, ...)``, or ``(batch, ...)`` for one step; with `packed`
+    ``(rows, ...)``: step t has the rows from ``starts[t]`` to ``starts[t + 1]``, of the first
+    sequences of the batch.
 
     Attributes:
         kind: "tanh", "relu", "lstm" or "gru". backwards: from the last step to the first.
@@ -121,6 +122,8 @@ def _steps(how: Recur, arrays: Mapping[str, Array], sequence: Array) -> Iterator
     if how.packed:
         starts = arrays["starts"].tolist()
         found = [(slice(a, b), b - a) for a, b in itertools.pairwise(starts)]
+    elif sequence.ndim == 2:
+        found = [(slice(None), len(sequence))]
     else:
         found = [(step, sequence.shape[1]) for step in range(sequence.shape[0])]
     yield from reversed(found) if how.backwards else found

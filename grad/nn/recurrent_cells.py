@@ -10,7 +10,7 @@ from grad.graph.recurrence import GATES
 from grad.nn import init
 from grad.nn.module import Module
 from grad.nn.parameter import Parameter
-from grad.nn.recurrence import Weights
+from grad.nn.recurrence import Weights, direction
 from grad.tensor import Tensor
 
 
@@ -58,7 +58,7 @@ class RNNCellBase(Module):
             state, cell = state.unsqueeze(0), None if cell is None else cell.unsqueeze(0)
         self._check_sizes(rows, state, cell)
         weights = Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        after, cell = weights.step(kind)(weights.projected(kind, rows), state, cell)
+        _, after, cell = direction(kind, weights, rows, state, cell, False, None)
         if single:
             return after.squeeze(0), None if cell is None else cell.squeeze(0)
         return after, cell

@@ -32,7 +32,8 @@ def recurrence(
     """Outputs, last state and last cell of `step` at all steps.
 
     Args:
-        projected: ``(steps, batch, gates * hidden)``; with `rows`, packed.
+        projected: ``(steps, batch, gates * hidden)``, ``(batch, gates * hidden)`` for one step;
+            with `rows`, packed.
         state, cell: ``(batch, ...)`` before the first step; cell None but for a lstm.
         rows: how many sequences have each step, of packed ones.
     """
@@ -60,6 +61,8 @@ def _last(sequence: Any, backwards: bool, rows: Rows | None) -> Any:
     if sequence is None:
         return None
     if rows is None:
+        if len(sequence.shape) == 2:
+            return sequence
         return sequence[0 if backwards else -1]
     if backwards:
         return sequence[: rows[0]]
@@ -80,6 +83,8 @@ def _before(first: Any, sequence: Any, backwards: bool, rows: Rows | None) -> An
     """What came before each step: `first`, then the elements of `sequence`."""
     cat = REGISTRY["cat"]
     if rows is None:
+        if len(sequence.shape) == 2:
+            return first
         start = first.unsqueeze(0)
         parts = (sequence[1:], start) if backwards else (start, sequence[:-1])
         return cat(parts, 0)

@@ -63,10 +63,12 @@ def walk(
     """States, and cells of a lstm (else None), at all steps.
 
     Args:
-        projected: ``(steps, batch, gates * hidden)``; with `rows`, packed: step t has the first
-            ``rows[t]`` sequences of the batch.
+        projected: ``(steps, batch, gates * hidden)``, ``(batch, gates * hidden)`` for one step;
+            with `rows`, packed: step t has the first ``rows[t]`` sequences of the batch.
         state, cell: ``(batch, ...)`` before the first step.
     """
+    if rows is None and len(projected.shape) == 2:
+        return step(projected, state, cell)
     pieces = projected.unbind(0) if rows is None else projected.split(list(rows), 0)
     states, cells = [], []
     for piece in reversed(pieces) if backwards else pieces:

@@ -16,9 +16,11 @@ from grad.kernel.ir import Recurrence, Rows
 ALIGNMENT = 64
 PIECES = 16  # enough for 8 threads that do not run evenly
 # Fewer sequences than so many would not pay for packing the weight and reading it at each step: of
-# a small batch, of a larger one, and of a weight that the second-level cache does not hold.
-LEAST_ROWS, LEAST_OF_MANY, LEAST_OF_FAR = 4, 8, 16
+# a small batch, of a larger one, and where the weight is dear: the second-level cache does not hold
+# it, or it is packed for a few steps only.
+LEAST_ROWS, LEAST_OF_MANY, LEAST_OF_DEAR = 4, 8, 16
 SMALL_BATCH = 16
+FEW_STEPS = 4
 LONGEST_PIECE = 48  # whose states and gates stay in the nearer caches
 # Vectors of a register tile by its rows, for 32 and for 16 registers: sums, the vectors of a row
 # of the weight, and one number take up to all of them.
@@ -36,8 +38,12 @@ def choose(s: Recurrence, features: frozenset[str], vector_bytes: int, l2_bytes:
     registers = 32 if "avx512f" in features or "neon" in features else 16
     batch = s.how.batch
     gates, hidden = operands["weight"].shape
+    sequence = operands["slope" if "slope" in operands else "projected"]
+    steps = 1 if len(sequence.shape) == 2 else sequence.shape[0]
+    if "starts" in operands:
+        steps = operands["starts"].shape[0] - 1
     far = gates * hidden * ELEMENT_BYTES[element] > l2_bytes // 2
-    piece_rows = _piece_rows(batch, far)
+    piece_rows = _piece_rows(batch, far or steps <= FEW_STEPS)
     tile_rows, tile_vectors = _tile(TILES[registers], piece_rows)
     code = Code(
         element,
@@ -49,8 +55,6 @@ def choose(s: Recurrence, features: frozenset[str], vector_bytes: int, l2_bytes:
         tuple(operands),
         tuple(results),
     )
-    sequence = operands["slope" if code.is_gradient else "projected"]
-    steps = operands["starts"].shape[0] - 1 if code.packed else sequence.shape[0]
     sizes = {
         "steps": steps,
         "batch": batch,
@@ -69,10 +73,11 @@ def choose(s: Recurrence, features: frozenset[str], vector_bytes: int, l2_bytes:
     )
 
 
-def _piece_rows(batch: int, far: bool) -> int:
+def _piece_rows(batch: int, dear: bool) -> int:
+    """Sequences of a piece; `dear`: the weight costs more than what is done with it."""
     least = LEAST_ROWS if batch <= SMALL_BATCH else LEAST_OF_MANY
-    if far:
-        least = LEAST_OF_FAR
+    if dear:
+        least = LEAST_OF_DEAR
     wanted = min(max(-(-batch // PIECES), least), LONGEST_PIECE)
     return -(-batch // -(-batch // wanted))  # evened out
 
