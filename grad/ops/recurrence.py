@@ -37,9 +37,11 @@ def recurrence(
         state, cell: ``(batch, ...)`` before the first step; cell None but for a lstm.
         rows: how many sequences have each step, of packed ones.
     """
-    if step.projection is not None or _stands_in() or not math.prod(projected.shape):
+    if _stands_in() or not math.prod(projected.shape):
         states, cells = walk(step, projected, state, cell, backwards, rows)
         return states, _last(states, backwards, rows), _last(cells, backwards, rows)
+    if step.projection is not None:
+        return _projecting(step, projected, state, cell, backwards, rows)
     dtype = projected.dtype
     wide = accumulation_dtype(dtype)
     given = [
@@ -49,6 +51,35 @@ def recurrence(
     if dtype is not wide:
         states, cells = states.to(dtype), None if cells is None else cells.to(dtype)
     return states, _last(states, backwards, rows), _last(cells, backwards, rows)
+
+
+def _projecting(
+    step: Step, projected: Any, state: Any, cell: Any, backwards: bool, rows: Rows | None
+) -> tuple[Any, Any, Any]:
+    """A lstm that projects its states, as one that does not: ``weight @ (projection @ hidden)`` is
+    ``(weight @ projection) @ hidden``. States are projected afterwards, all at once.
+    """
+    dtype = projected.dtype
+    wide = accumulation_dtype(dtype)
+    weight, projection = step.weight.to(wide), step.projection.to(wide)
+    # The state at the beginning is no projection of anything: it is part of what is projected.
+    start = state.to(wide) @ weight.mT
+    projected = _added_first(projected.to(wide), start, backwards, rows)
+    plain, cell = Step(step.kind, weight @ projection), cell.to(wide)
+    hidden, _, cell = recurrence(plain, projected, zeros_like(cell), cell, backwards, rows)
+    states = (hidden @ projection.mT).to(dtype)
+    return states, _last(states, backwards, rows), cell.to(dtype)
+
+
+def _added_first(sequence: Any, amounts: Any, backwards: bool, rows: Rows | None) -> Any:
+    """`sequence` with `amounts` added at the first step of each of the batch."""
+    if rows is None:
+        if len(sequence.shape) == 2:
+            return sequence + amounts
+        first = sequence.shape[0] - 1 if backwards else 0
+        return sequence.index_add(0, _numbers([first]), amounts.unsqueeze(0))
+    places = _last_places(rows) if backwards else np.arange(rows[0])
+    return sequence.index_add(0, _numbers(places), amounts)
 
 
 def _stands_in() -> bool:
@@ -66,9 +97,14 @@ def _last(sequence: Any, backwards: bool, rows: Rows | None) -> Any:
         return sequence[0 if backwards else -1]
     if backwards:
         return sequence[: rows[0]]
-    counts = np.asarray(rows)
-    lengths = (np.arange(rows[0]) < counts[:, None]).sum(0)
-    return sequence.index_select(0, _numbers(_starts(rows)[lengths - 1] + np.arange(rows[0])))
+    return sequence.index_select(0, _numbers(_last_places(rows)))
+
+
+def _last_places(rows: Rows) -> np.ndarray[Any, Any]:
+    """Where the last step of each packed sequence is."""
+    numbers = np.arange(rows[0])
+    lengths = (numbers < np.asarray(rows)[:, None]).sum(0)
+    return _starts(rows)[lengths - 1] + numbers
 
 
 def _starts(rows: Rows) -> np.ndarray[Any, Any]:

@@ -114,13 +114,19 @@ def test_layers(number):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_projections(form, bidirectional):
+@pytest.mark.parametrize("given", [False, True])
+def test_projections(form, bidirectional, given):
     ours, theirs = pair("LSTM", 4, 5, 2, proj_size=3, bidirectional=bidirectional)
     inputs, leaf = both_inputs(form, False)
-    calls = [module(x) for module, x in zip((ours, theirs), inputs)]
+    lead = (2 * (1 + bidirectional), *([] if form == "single" else [3]))
+    states = [leaves((*lead, size)) for size in (3, 5)] if given else []
+    calls = []
+    for side, module in enumerate((ours, theirs)):
+        own = tuple(state[side] for state in states)
+        calls.append(module(inputs[side], *([own] if given else [])))
     if form in ("packed", "unsorted"):
         calls = [(output.data, ends) for output, ends in calls]
-    compare(ours, theirs, *calls, [leaf])
+    compare(ours, theirs, *calls, [leaf, *states])
 
 
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
