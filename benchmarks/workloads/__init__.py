@@ -16,6 +16,7 @@ from benchmarks.workloads import (
     overhead,
     pointwise,
     pooling,
+    recurrent,
     rows,
     training,
 )
@@ -34,6 +35,7 @@ FAMILIES = (
     training,
     gpt,
     gpt_inference,
+    recurrent,
     overhead,
 )
 WORKLOADS: dict[str, Workload] = {
