@@ -2,7 +2,7 @@
 
 The input of every step has been multiplied by its weight already; what is left depends on the step
 before. All steps are one operation, whose results are nodes of their own (`Recur.part`) that one
-kernel computes, as for attention (graph/attention.py). docs/design/029 has the reasons.
+kernel computes, as for attention (graph/attention.py). docs/design/030 has the reasons.
 """
 
 from __future__ import annotations

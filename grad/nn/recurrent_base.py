@@ -10,6 +10,7 @@ import math
 import warnings
 from typing import Any
 
+from grad.autograd.modes import mode
 from grad.dtype import DType
 from grad.graph.recurrence import GATES
 from grad.nn import init
@@ -207,11 +208,11 @@ class RNNBase(Module):
                 f"{type(self).__name__}: Expected input to be 2D or 3D, got {len(data.shape)}D "
                 "instead"
             )
-        dtype = self._parameters[self._all_weights[0][0]]
-        if dtype is not None and data.dtype is not dtype.dtype:
+        dtype = self._of(self._parameters, self._all_weights[0][0]).dtype
+        if data.dtype is not dtype and mode.autocast is None:
             raise ValueError(
-                f"RNN input dtype ({data.dtype}) does not match weight dtype ({dtype.dtype}). "
-                f"Convert input: input.to({dtype.dtype}), or convert model: model.to({data.dtype})"
+                f"RNN input dtype ({data.dtype}) does not match weight dtype ({dtype}). "
+                f"Convert input: input.to({dtype}), or convert model: model.to({data.dtype})"
             )
         if data.shape[-1] != self.input_size:
             raise RuntimeError(

@@ -42,7 +42,7 @@ def recurrence(
         return states, _last(states, backwards, rows), _last(cells, backwards, rows)
     if step.projection is not None:
         return _projecting(step, projected, state, cell, backwards, rows)
-    dtype = projected.dtype
+    dtype = _result_dtype(step, projected, state, cell)
     wide = accumulation_dtype(dtype)
     given = [
         t if t is None else t.to(wide) for t in (projected, step.weight, state, cell, step.bias)
@@ -51,6 +51,15 @@ def recurrence(
     if dtype is not wide:
         states, cells = states.to(dtype), None if cells is None else cells.to(dtype)
     return states, _last(states, backwards, rows), _last(cells, backwards, rows)
+
+
+def _result_dtype(step: Step, projected: Any, state: Any, cell: Any) -> Any:
+    """Inside `autocast`, where what is projected is narrow, these have the type of the state (gru)
+    or of the cell (one step of a lstm), as in PyTorch.
+    """
+    dtype = projected.dtype
+    other = state if step.kind == "gru" else cell if len(projected.shape) == 2 else None
+    return dtype if other is None or other.dtype.itemsize <= dtype.itemsize else other.dtype
 
 
 def _projecting(

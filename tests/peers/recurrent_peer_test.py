@@ -330,3 +330,15 @@ def test_errors(text):
     assert isinstance(raised[0].value, raised[1].type)
     messages = [str(one.value).split("`")[0].split("torch.")[0][:30] for one in raised]
     assert messages[1].startswith(messages[0][: len(messages[1])])
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_types_inside_autocast(kind):
+    found = []
+    for library in (grad, torch):
+        layer, cell = getattr(library.nn, kind)(4, 5, 2), getattr(library.nn, f"{kind}Cell")(4, 5)
+        with library.autocast("cpu", dtype=library.bfloat16):
+            results = [layer(library.zeros(3, 2, 4)), layer(library.zeros(3, 2, 4).bfloat16())]
+            results.append(cell(library.zeros(2, 4)))
+        found.append([str(one.dtype).split(".")[1] for one in tensors(results)])
+    assert found[0] == found[1]
