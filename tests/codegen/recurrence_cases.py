@@ -31,6 +31,7 @@ class Case(NamedTuple):
     rows: tuple[int, ...] | None = None
     cells_matter: bool = False
     dtype: type = np.float32
+    alone: bool = False  # the one step is no axis
 
 
 CASES = [
@@ -54,12 +55,15 @@ CASES = [
     Case("lstm", 4, 20, 18, True, (20, 12, 5, 1), True),
     Case("gru", 3, 11, 16, True, (11, 8, 8)),
     Case("gru", 3, 11, 9, False, (11, 8, 1)),
+    Case("lstm", 1, 19, 20, cells_matter=True, alone=True),
+    Case("gru", 1, 3, 17, alone=True),
 ]
 
 
 def operands(case: Case) -> dict[str, Array]:
     random = np.random.default_rng(case.steps * 7 + case.hidden)
     lead = (case.steps, case.batch) if case.rows is None else (sum(case.rows),)
+    lead = lead[1:] if case.alone else lead
     gates = GATES[case.kind] * case.hidden
     shapes: dict[str, tuple[int, ...]] = {
         "projected": (*lead, gates),

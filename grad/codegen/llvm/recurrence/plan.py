@@ -22,6 +22,8 @@ LEAST_ROWS, LEAST_OF_MANY, LEAST_OF_DEAR = 4, 8, 16
 SMALL_BATCH = 16
 FEW_STEPS = 4
 LONGEST_PIECE = 48  # whose states and gates stay in the nearer caches
+# Reading a vector of the weight from the second-level cache takes as long as so many rows of it.
+ROWS_OF_READING = 4
 # Vectors of a register tile by its rows, for 32 and for 16 registers: sums, the vectors of a row
 # of the weight, and one number take up to all of them.
 TILES: Mapping[int, Mapping[int, int]] = {
@@ -78,13 +80,20 @@ def _piece_rows(batch: int, dear: bool) -> int:
     least = LEAST_ROWS if batch <= SMALL_BATCH else LEAST_OF_MANY
     if dear:
         least = LEAST_OF_DEAR
-    wanted = min(max(-(-batch // PIECES), least), LONGEST_PIECE)
+    wanted = min(_up(max(-(-batch // PIECES), 1), least), LONGEST_PIECE)
     return -(-batch // -(-batch // wanted))  # evened out
 
 
 def _tile(table: Mapping[int, int], rows: int) -> tuple[int, int]:
-    """Rows and vectors of the tile: of those that compute the fewest rows, the largest."""
-    return min(table.items(), key=lambda tile: (-(-rows // tile[0]) * tile[0], -tile[0]))
+    """Rows and vectors of the tile that takes the least time: rows that are computed, or the weight
+    that is read once for each tile.
+    """
+
+    def price(tile: tuple[int, int]) -> tuple[int, int, int]:
+        tiles = -(-rows // tile[0])
+        return tiles * max(tile[0], ROWS_OF_READING), tiles * tile[0], -tile[0]
+
+    return min(table.items(), key=price)
 
 
 def _strides(rows: Rows) -> tuple[int, int]:
