@@ -262,11 +262,15 @@ class IndexFill(Function):
         _require_vector("index_fill", index)
         lines = x if x.shape else x.reshape(1)
         positions = _vector(from_the_front(index, axis, lines.shape[axis]))
-        if is_tensor(value):
-            value = value.to(x.dtype)
-        else:
-            value = x._wrap(as_elements("index_fill", value, x.dtype))
         shape = (*lines.shape[:axis], positions.shape[0], *lines.shape[axis + 1 :])
+        if is_tensor(value):
+            # By a mask, so that an index that occurs twice counts once in the gradient of value.
+            chosen = x.new_zeros(lines.shape[axis], dtype=dtypes.bool)
+            ones = x.new_ones(positions.shape[0], dtype=dtypes.bool)
+            chosen = Put.apply(chosen, ones, 0, positions, "set")
+            chosen = chosen.reshape(-1, *(1,) * (len(lines.shape) - axis - 1))
+            return lines.masked_fill(chosen, value).reshape(x.shape)
+        value = x._wrap(as_elements("index_fill", value, x.dtype))
         return Put.apply(lines, value.expand(shape), axis, positions, "set").reshape(x.shape)
 
 
