@@ -50,7 +50,7 @@ from grad.engine.threads import get_num_threads, set_num_threads
 from grad.func import vmap
 from grad.io import load, save
 from grad.ops.convert import from_dlpack, from_numpy
-from grad.ops.creation import CREATORS
+from grad.ops.creators import CREATORS
 from grad.ops.generator import (
     Generator,
     default_generator,

@@ -28,6 +28,7 @@ from grad.ops.factorizations import (
 )
 from grad.ops.lapack import lapack, orders_of_rows
 from grad.ops.least_squares import lstsq, matrix_rank, pinv
+from grad.ops.out import takes_out
 from grad.ops.promotion import wrap
 from grad.ops.systems import det, inv, matrix_exp, slogdet, solve, solve_triangular
 
@@ -61,6 +62,7 @@ class InvExResult(NamedTuple):
     info: Any
 
 
+@takes_out
 @autocasts
 def lu_factor(A: Any, *, pivot: bool = True) -> Any:
     """L and U of ``A = P @ L @ U`` in one matrix, and which rows were exchanged.
@@ -73,6 +75,7 @@ def lu_factor(A: Any, *, pivot: bool = True) -> Any:
     return LUFactorResult(factors, pivots + 1)
 
 
+@takes_out
 def lu_solve(
     LU: Any,
     pivots: Any,
@@ -97,6 +100,7 @@ def lu_solve(
     return solve_triangular(LU, middle, upper=True)
 
 
+@takes_out
 def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> Any:
     """As `cholesky`, and a 0 for each matrix; raises for matrices that are not positive-definite,
     whether `check_errors` or not.
@@ -104,6 +108,7 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> A
     return CholeskyExResult(cholesky(A, upper=upper), A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
 
 
+@takes_out
 def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
     """As `inv`, and a 0 for each matrix; raises for singular ones, whether `check_errors` or
     not.
@@ -111,6 +116,7 @@ def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
     return InvExResult(inv(A), A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
 
 
+@takes_out
 @autocasts
 def tensorinv(A: Any, ind: int = 2) -> Any:
     """The inverse of `A` as a map from its last axes to its first `ind` ones."""
@@ -123,6 +129,7 @@ def tensorinv(A: Any, ind: int = 2) -> Any:
     return inv(A.reshape(math.prod(first), -1)).reshape((*last, *first))
 
 
+@takes_out
 @autocasts
 def tensorsolve(A: Any, B: Any, dims: Any = None) -> Any:
     """X of ``tensordot(A, X, X.ndim) = B``; `dims` are moved to the end of `A` first."""
@@ -139,11 +146,13 @@ def tensorsolve(A: Any, B: Any, dims: Any = None) -> Any:
 
 
 # -- products --------------------------------------------------------------------------------------
+@takes_out
 def matmul(input: Any, other: Any) -> Any:
     """The product of matrices or vectors, ``input @ other``."""
     return input.matmul(other)
 
 
+@takes_out
 @autocasts
 def multi_dot(tensors: Any) -> Any:
     """The product of two or more matrices, in the order with the fewest multiplications.
@@ -161,11 +170,13 @@ def multi_dot(tensors: Any) -> Any:
     return chains.multi_dot(tensors)
 
 
+@takes_out
 def matrix_power(A: Any, n: int) -> Any:
     """Square matrices times themselves, `n` factors in all; of the inverses for negative `n`."""
     return A.matrix_power(n)
 
 
+@takes_out
 @autocasts
 def vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
     """Inner products of vectors that lie along `dim`; other axes broadcast.
@@ -177,6 +188,7 @@ def vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
     return products.vector_products(x, y, dim)
 
 
+@takes_out
 def cross(input: Any, other: Any, *, dim: int = -1) -> Any:
     """Cross products of vectors of three numbers that lie along `dim`; other axes broadcast."""
     return products.cross_product("linalg.cross", input, other, dim)
@@ -187,6 +199,7 @@ def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     return A.diagonal(offset, dim1, dim2)
 
 
+@takes_out
 def vander(x: Any, *, N: int | None = None) -> Any:
     """Matrices with the powers 0 to ``N - 1`` of each element of x in a row.
 
@@ -204,6 +217,7 @@ def vander(x: Any, *, N: int | None = None) -> Any:
 
 
 # -- norms -----------------------------------------------------------------------------------------
+@takes_out
 def vector_norm(
     x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -224,6 +238,7 @@ def vector_norm(
     return norms.vector_norm(x, ord, dim, keepdim, dtype=dtype)
 
 
+@takes_out
 def matrix_norm(
     A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -242,6 +257,7 @@ def matrix_norm(
     return norms.matrix_norm(A, ord, dim, keepdim, dtype=dtype)
 
 
+@takes_out
 def norm(
     A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:

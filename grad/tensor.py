@@ -31,7 +31,8 @@ from grad.graph.movement import is_contiguous
 from grad.graph.node import contiguous
 from grad.ops.axes import normal_axis
 from grad.ops.convert import array_view, from_dlpack, from_numpy, lent_array, to_dlpack
-from grad.ops.creation import CREATORS, finished, full, node_of_data
+from grad.ops.creation import finished, full, node_of_data
+from grad.ops.creators import CREATORS
 from grad.ops.inplace import inplace_form
 from grad.ops.order import Reversed
 from grad.ops.promotion import with_array

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import grad
-from grad.ops.creation import CREATORS
+from grad.ops.creators import CREATORS
 from grad.ops.registry import Op, registry
 from grad.tensor import CASTS
 

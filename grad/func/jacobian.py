@@ -16,7 +16,7 @@ from grad.func.forward import Pushforward
 from grad.func.level import filled
 from grad.func.tree import Structure, unflatten
 from grad.func.vmap import vmap
-from grad.ops.creation import CREATORS
+from grad.ops.creators import CREATORS
 
 
 def jacrev(

@@ -29,6 +29,9 @@ def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """`alpha_dropout` of whole channels of ``(N, C, ...)``."""
+    if not training or p == 0.0:
+        check_probability(p)
+        return input  # of any shape
     shape = channels("feature_alpha_dropout", input)
     return dropped("feature_alpha_dropout", input, p, training, shape, True, inplace)
 

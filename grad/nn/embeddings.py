@@ -15,6 +15,7 @@ from grad.ops.bounds import within
 from grad.ops.gather import checked
 from grad.ops.index import Put
 from grad.ops.max_pooling import PickPositions
+from grad.ops.promotion import accumulation_dtype
 from grad.tensor import Tensor
 
 
@@ -158,15 +159,17 @@ def embedding_bag(
         raise ArgumentError(str(error)) from None
     kept = None if padding is None else (input != padding).unsqueeze(-1)
     if per_sample_weights is not None:
-        rows = rows * per_sample_weights.unsqueeze(-1)
+        # Halves are rounded once, after the sum.
+        exact = accumulation_dtype(weight.dtype)
+        rows = rows.to(exact) * per_sample_weights.to(exact).unsqueeze(-1)
     if offsets is None:
-        return _combined(rows, kept, mode)
+        return _combined(rows, kept, mode).to(weight.dtype)
     bags, count = _bag_numbers(offsets, input.shape[0], include_last_offset)
     if mode == "max":
         return _largest(rows, kept, bags, count)
     total = _sums(rows if kept is None else rows.where(kept, 0), bags, count)
     if mode == "sum":
-        return total
+        return total.to(weight.dtype)
     each = Tensor.ones((input.shape[0], 1), dtype=weight.dtype)
     return total / _sums(each if kept is None else each.where(kept, 0), bags, count).clamp(min=1)
 

@@ -12,6 +12,7 @@ from grad.autograd.rebuilt import rebuilt
 from grad.errors import ShapeError
 from grad.nn.spatial import avg_pool2d, pad
 from grad.nn.standardize import Standardize
+from grad.ops.out import takes_out
 from grad.tensor import Tensor
 
 
@@ -93,6 +94,7 @@ def local_response_norm(
     return input / (mean * alpha + k) ** beta
 
 
+@takes_out
 @rebuilt
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """`input` divided by its p-norm along `dim` (by `eps` where that is larger)."""

@@ -86,8 +86,10 @@ class BinCount:
         return _totals(input.to(dtypes.int64), count, amounts)
 
 
-def _limits(name: str, x: Any, low: float, high: float) -> tuple[Any, Any]:
-    """The ends of the range of bins: those given, or those of the data."""
+def _limits(name: str, x: Any, low: float, high: float, margin: float = 1.0) -> tuple[Any, Any]:
+    """The ends of the range of bins: those given, or those of the data, which are moved by `margin`
+    where they are one number.
+    """
     if low > high:
         raise ArgumentError(f"{name}: max must be larger than min, got {low} and {high}.")
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -100,9 +102,12 @@ def _limits(name: str, x: Any, low: float, high: float) -> tuple[Any, Any]:
                 raise ArgumentError(f"{name}: range of [{low}, {high}] is not finite.")
         else:
             same = ends[0] == ends[1]
-            return (ends[0] - 1).where(same, ends[0]), (ends[1] + 1).where(same, ends[1])
+            return (
+                (ends[0] - margin).where(same, ends[0]),
+                (ends[1] + margin).where(same, ends[1]),
+            )
     if low == high:
-        low, high = low - 1, high + 1
+        low, high = low - margin, high + margin
     return x.new_full((), low), x.new_full((), high)
 
 
@@ -208,7 +213,9 @@ def _edges(x: Any, bins: Any, limits: Any) -> Any:
             )
         return bins.detach()
     _require_bins("histogram", bins)
-    low, high = _limits("histogram", x, *(limits or (0, 0)))
+    if not x.shape[0] and not limits:
+        limits = (0, 1)
+    low, high = _limits("histogram", x, *(limits or (0, 0)), margin=0.5)
     steps = wrap(iota(bins + 1, x.dtype))
     width = (high - low) / bins
     # From both ends, as `linspace` does it.

@@ -1,14 +1,14 @@
 """New tensors: from data, or from a rule (`zeros`, `arange`, `eye` ...).
 
 Rules are graph nodes and cost no memory until somebody reads or writes them. `node_of_data` turns
-anything a user may pass as data into a node. `CREATORS` lists the functions; `grad/tensor.py` binds
-them as ``Tensor.<name>`` and `grad/__init__` as ``grad.<name>``. Random numbers are in `random.py`.
+anything a user may pass as data into a node. `creators.py` lists the functions; random numbers are
+in `random.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,18 +21,12 @@ from grad.graph.arrays import node_of
 from grad.graph.movement import Shape
 from grad.graph.node import Node, argument, cast, constant, expand, iota, pointwise, reshape
 from grad.graph.primitives import ADD, EQ, LT, MUL, SUB, WHERE
+from grad.ops.creators import creator
 from grad.ops.promotion import element
 
-CREATORS: dict[str, Callable[..., Any]] = {}
 Size = Any
 # No address space holds more.
 MAX_BYTES = 1 << 56
-
-
-def creator(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a function that makes tensors of no tensors."""
-    CREATORS[function.__name__] = function
-    return function
 
 
 # -- arguments -------------------------------------------------------------------------------------

@@ -57,7 +57,8 @@ class _Amount(Function):
     def forward(cls, ctx: Context, x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
         shape = x.shape
         axes = normal_axes(cls.name, dim, len(shape))
-        _require_elements(cls.name, shape, axes, ShapeError)
+        # PyTorch's: the axis is at fault that somebody named.
+        _require_elements(cls.name, shape, axes, ShapeError if dim is None else AxisError)
         ctx.axes = axes
         result = x._wrap(keep_axes(reduce(cls.primitive, x.node, axes), shape, axes, keepdim))
         ctx.save_for_backward(x, result)

@@ -25,6 +25,7 @@ from grad.ops.lapack import (
     singular_factors,
     unpacked,
 )
+from grad.ops.out import takes_out
 from grad.ops.promotion import wrap, zeros_like
 from grad.ops.systems import SolveTriangular, beside, triangle
 
@@ -95,6 +96,7 @@ class Cholesky(Function):
         return (whole + whole.mT) * 0.5, None
 
 
+@takes_out
 @autocasts
 def cholesky(x: Any, *, upper: bool = False) -> Any:
     """The lower triangular L of the symmetric positive-definite ``x = L @ L.mT``, or ``L.mT`` if
@@ -158,6 +160,7 @@ def _qr_gradient(q: Any, r: Any, grad_q: Any, grad_r: Any) -> Any:
     return SolveTriangular.apply(r.mT, grad_q + q @ symmetric, False, False, False)
 
 
+@takes_out
 @autocasts
 def qr(x: Any, mode: str = "reduced") -> Any:
     """``x = Q @ R`` with orthonormal columns in Q and an upper triangular R.
@@ -200,6 +203,7 @@ class Eigh(Function):
         return vectors @ inner @ vectors.mT, None
 
 
+@takes_out
 @autocasts
 def eigh(x: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of symmetric matrices in ascending order, and the eigenvectors in columns.
@@ -210,6 +214,7 @@ def eigh(x: Any, UPLO: str = "L") -> Any:
     return EighResult(*Eigh.apply(x, UPLO))
 
 
+@takes_out
 @autocasts
 def eigvalsh(x: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of symmetric matrices in ascending order."""
@@ -262,6 +267,7 @@ class SVD(Function):
         return whole if rest is None else whole + rest, None
 
 
+@takes_out
 @autocasts
 def svd(x: Any, full_matrices: bool = True) -> Any:
     """``x = U @ diag(S) @ Vh`` with orthonormal columns in U and rows in Vh, and S descending.
@@ -272,6 +278,7 @@ def svd(x: Any, full_matrices: bool = True) -> Any:
     return SVDResult(*SVD.apply(x, full_matrices))
 
 
+@takes_out
 @autocasts
 def svdvals(x: Any) -> Any:
     """The singular values, in descending order."""
@@ -344,6 +351,7 @@ def require_pivoting(name: str, pivot: bool) -> None:
         )
 
 
+@takes_out
 @autocasts
 def lu(x: Any, *, pivot: bool = True) -> Any:
     """``x = P @ L @ U``: a permutation, a lower triangle with a diagonal of ones, an upper one."""

@@ -94,6 +94,8 @@ def _written(parts: Sequence[Node], axis: int, shape: tuple[int, ...]) -> Node:
 
 
 def _as_list(name: str, tensors: Any) -> list[Any]:
+    if is_tensor(tensors):
+        raise TypeError(f"{name}(): argument 'tensors' must be a tuple of Tensors, not a Tensor.")
     listed = list(tensors)
     if not listed:
         raise ShapeError(f"{name}: needs at least one tensor, got an empty list.")

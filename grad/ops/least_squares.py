@@ -13,6 +13,7 @@ from grad.errors import ArgumentError, ShapeError
 from grad.ops.autocast import autocasts
 from grad.ops.factorizations import eigh, svd, svdvals
 from grad.ops.lapack import require_matrices
+from grad.ops.out import takes_out
 from grad.ops.promotion import is_tensor
 from grad.ops.systems import LstsqResult
 
@@ -34,6 +35,7 @@ def _tolerance(x: Any, largest: Any, atol: Any, rtol: Any) -> Any:
     return (largest * relative).clamp(min=absolute)
 
 
+@takes_out
 @autocasts
 def matrix_rank(x: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
     """How many singular values are above ``max(atol, rtol * largest)``; int64.
@@ -98,6 +100,7 @@ class Pinv(Function):
         return result, None, None, None
 
 
+@takes_out
 @autocasts
 def pinv(x: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
     """The pseudo-inverse (Moore-Penrose); singular values up to ``max(atol, rtol * largest)`` count
@@ -109,6 +112,7 @@ def pinv(x: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False)
 _DRIVERS = (None, "gels", "gelsy", "gelsd", "gelss")
 
 
+@takes_out
 @autocasts
 def lstsq(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X for which the rows of ``a @ X - b`` are smallest, of least norm.

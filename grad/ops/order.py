@@ -128,7 +128,7 @@ class MoveDim(Movement):
         rank = len(x.shape)
         sources = [normal_axis("movedim", d, rank) for d in _listed(source)]
         places = [normal_axis("movedim", d, rank) for d in _listed(destination)]
-        if len(sources) != len(places) or len(set(sources)) != len(set(places)):
+        if not len(sources) == len(places) == len(set(sources)) == len(set(places)):
             raise ShapeError(
                 f"movedim: source {source} and destination {destination} must name as many axes, "
                 f"each once."

@@ -1,14 +1,16 @@
 """``out=``: results that are written to tensors that are there.
 
 `registry.py` takes the argument off every function that does not name it, and hands the result to
-`put_into`. What is written is not recorded for gradients, so it is refused where a gradient is
-wanted, as in PyTorch.
+`put_into`; functions that are no rows of the registry are decorated by `takes_out`. What is written
+is not recorded for gradients, so it is refused where a gradient is wanted, as in PyTorch.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from grad.autograd.modes import mode, no_grad
@@ -61,3 +63,28 @@ def put_into(name: str, out: Any, result: Any) -> Any:
             )
         target.data = result.to(out.dtype, copy=True)
     return out
+
+
+def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with ``out=``."""
+
+    @functools.wraps(function)
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return function(*args, **kwargs)
+        refuse_gradients(function.__name__, (*args, *kwargs.values()))
+        return put_into(function.__name__, out, function(*args, **kwargs))
+
+    return with_parameter(call, function)
+
+
+def with_parameter(call: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """`call`, which shows the parameters of `function` and ``out``."""
+    signature = inspect.signature(function)
+    out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="Any")
+    parameters = [*signature.parameters.values()]
+    options = [p for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD]
+    named = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    shown = signature.replace(parameters=[*named, out, *options])
+    call.__signature__ = shown  # type: ignore[attr-defined]
+    return call

@@ -25,6 +25,7 @@ from grad.ops.lapack import (
     solutions,
     unpacked,
 )
+from grad.ops.out import takes_out
 
 
 class SlogdetResult(NamedTuple):
@@ -114,6 +115,7 @@ def triangle(a: Any, upper: bool, unit: bool) -> Any:
     return (a.triu(1) if upper else a.tril(-1)) + eye(a.shape[-1], dtype=a.dtype)
 
 
+@takes_out
 @autocasts
 def solve(a: Any, b: Any, *, left: bool = True) -> Any:
     """X of ``a @ X = b`` for square matrices `a`, or of ``X @ a = b`` unless `left`.
@@ -143,6 +145,7 @@ def solve(a: Any, b: Any, *, left: bool = True) -> Any:
     return result if left else result.mT
 
 
+@takes_out
 @autocasts
 def solve_triangular(
     a: Any, b: Any, *, upper: bool, left: bool = True, unitriangular: bool = False
@@ -182,6 +185,7 @@ class Inverse(Function):
         return -(result.mT @ grad @ result.mT)
 
 
+@takes_out
 @autocasts
 def inv(a: Any) -> Any:
     """The inverse of square matrices.
@@ -245,12 +249,14 @@ class Slogdet(Function):
         return grad.unsqueeze(-1).unsqueeze(-1) * Inverse.apply(a).mT
 
 
+@takes_out
 @autocasts
 def det(a: Any) -> Any:
     """The determinants of square matrices."""
     return Det.apply(a)
 
 
+@takes_out
 @autocasts
 def slogdet(a: Any) -> Any:
     """The signs of determinants, and the logarithms of their magnitudes."""

@@ -1,0 +1,51 @@
+"""The list of functions that make tensors of no tensors.
+
+`creator` registers one (`creation.py`, `random.py`); `grad/tensor.py` binds them as
+``Tensor.<name>`` and `grad/__init__` as ``grad.<name>``. Those in `_WRITERS` take ``out=``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from grad.autograd.variable import Variable
+from grad.dtype import as_dtype
+from grad.errors import DTypeError
+from grad.ops.out import put_into, with_parameter
+
+CREATORS: dict[str, Callable[..., Any]] = {}
+
+# Those that take ``out=``, as PyTorch's do.
+_WRITERS = frozenset(
+    ("arange", "empty", "eye", "full", "linspace", "logspace", "normal", "ones", "rand", "randint")
+    + ("randn", "randperm", "zeros")
+)
+
+
+def creator(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function that makes tensors of no tensors."""
+    name = function.__name__
+    CREATORS[name] = _writer(name, function) if name in _WRITERS else function
+    return CREATORS[name]
+
+
+def _writer(name: str, create: Callable[..., Any]) -> Callable[..., Any]:
+    """`create`, with ``out=``: a tensor to write to, whose type is that of the numbers."""
+
+    @functools.wraps(create)
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return create(*args, **kwargs)
+        wanted = kwargs.pop("dtype", None)
+        if not isinstance(out, Variable):
+            raise TypeError(f"{name}(): argument 'out' must be a Tensor, not {type(out).__name__}.")
+        if wanted is not None and as_dtype(wanted) is not out.dtype:
+            raise DTypeError(
+                f"{name}(): dtype {as_dtype(wanted).name} is not that of out, {out.dtype.name}; "
+                f"leave dtype away."
+            )
+        return put_into(name, out, create(*args, dtype=out.dtype, **kwargs))
+
+    return with_parameter(call, create)
