@@ -60,7 +60,7 @@ from grad.engine.threads import (
 from grad.func import vmap as vmap
 from grad.io import load as load, save as save
 from grad.ops.convert import from_dlpack as from_dlpack, from_numpy as from_numpy
-from grad.ops.creation import CREATORS as CREATORS
+from grad.ops.creators import CREATORS as CREATORS
 from grad.ops.generator import (
     Generator as Generator,
     default_generator as default_generator,
@@ -148,7 +148,9 @@ def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bo
 def as_tensor(data: Any, dtype: Any = ..., device: Any = ...) -> Tensor:
     """`data` itself if it is such a tensor; memory shared with a NumPy array; else a copy."""
 
-def zeros(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+def zeros(
+    *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+) -> Tensor:
     """A tensor of zeros of the given size."""
 
 def zeros_like(
@@ -156,7 +158,9 @@ def zeros_like(
 ) -> Tensor:
     """A tensor of zeros of the given size, like `input`."""
 
-def ones(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+def ones(
+    *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+) -> Tensor:
     """A tensor of ones of the given size."""
 
 def ones_like(
@@ -164,7 +168,9 @@ def ones_like(
 ) -> Tensor:
     """A tensor of ones of the given size, like `input`."""
 
-def empty(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+def empty(
+    *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+) -> Tensor:
     """A tensor of the given size, to be written to."""
 
 def empty_like(
@@ -173,7 +179,13 @@ def empty_like(
     """A tensor of the given size, to be written to, like `input`."""
 
 def full(
-    size: Any, fill_value: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    out: Any = ...,
 ) -> Tensor:
     """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
 
@@ -188,6 +200,7 @@ def arange(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    out: Any = ...,
 ) -> Tensor:
     """`start`, `start + step` ... up to but without `end`; ``arange(end)`` starts from 0."""
 
@@ -199,6 +212,7 @@ def linspace(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    out: Any = ...,
 ) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
 
@@ -209,6 +223,7 @@ def eye(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    out: Any = ...,
 ) -> Tensor:
     """The identity matrix of `n` rows and `m` (default `n`) columns."""
 
@@ -234,6 +249,7 @@ def logspace(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    out: Any = ...,
 ) -> Tensor:
     """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
 

@@ -1427,7 +1427,7 @@ class Tensor(Variable):
     def bool(self) -> Tensor: ...
     @staticmethod
     def zeros(
-        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...
+        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
     ) -> Tensor:
         """A tensor of zeros of the given size."""
     @staticmethod
@@ -1436,7 +1436,9 @@ class Tensor(Variable):
     ) -> Tensor:
         """A tensor of zeros of the given size, like `input`."""
     @staticmethod
-    def ones(*size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def ones(
+        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+    ) -> Tensor:
         """A tensor of ones of the given size."""
     @staticmethod
     def ones_like(
@@ -1445,7 +1447,7 @@ class Tensor(Variable):
         """A tensor of ones of the given size, like `input`."""
     @staticmethod
     def empty(
-        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...
+        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
     ) -> Tensor:
         """A tensor of the given size, to be written to."""
     @staticmethod
@@ -1461,6 +1463,7 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        out: Any = ...,
     ) -> Tensor:
         """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
     @staticmethod
@@ -1475,6 +1478,7 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        out: Any = ...,
     ) -> Tensor:
         """`start`, `start + step` ... up to but without `end`; ``arange(end)`` starts from 0."""
     @staticmethod
@@ -1486,6 +1490,7 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        out: Any = ...,
     ) -> Tensor:
         """`steps` numbers from `start` to `end`, both included, equally far apart."""
     @staticmethod
@@ -1496,6 +1501,7 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        out: Any = ...,
     ) -> Tensor:
         """The identity matrix of `n` rows and `m` (default `n`) columns."""
     @staticmethod
@@ -1521,6 +1527,7 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        out: Any = ...,
     ) -> Tensor:
         """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
     @staticmethod

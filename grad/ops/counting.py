@@ -19,7 +19,7 @@ from grad.graph.node import expand, iota, scatter
 from grad.ops.axes import normal_axis
 from grad.ops.bounds import index_range
 from grad.ops.convert import array_view
-from grad.ops.promotion import is_tensor, number, wrap
+from grad.ops.promotion import accumulation_dtype, is_tensor, number, wrap
 from grad.ops.registry import ALL, BITS, NUMERIC, Sample, op
 from grad.ops.searching import ranks_in
 
@@ -142,14 +142,15 @@ class Histc:
         _require_bins("histc", bins)
         if input.dtype.kind != "f":
             raise DTypeError(f"histc: the input must be floating, got {input.dtype.name}.")
-        x = input.detach().reshape(-1)
+        # Halves are compared with edges, and counted, in float32.
+        x = input.detach().reshape(-1).to(accumulation_dtype(input.dtype))
         low, high = _limits("histc", x, min, max)
         if not x.shape[0]:
-            return x.new_zeros((bins,))
+            return input.new_zeros((bins,))
         inside = (x >= low) & (x <= high)
         place = ((x - low) * (bins / (high - low))).floor()
         place = place.clamp(max=bins - 1).masked_fill(~inside, bins).to(dtypes.int64)
-        return _totals(place, bins + 1, x.new_ones(x.shape))[:bins]
+        return _totals(place, bins + 1, x.new_ones(x.shape))[:bins].to(input.dtype)
 
 
 class HistogramResult(NamedTuple):

@@ -1,7 +1,7 @@
 """The list of functions that make tensors of no tensors.
 
 `creator` registers one (`creation.py`, `random.py`); `grad/tensor.py` binds them as
-``Tensor.<name>`` and `grad/__init__` as ``grad.<name>``. Those in `_WRITERS` take ``out=``.
+``Tensor.<name>`` and `grad/__init__` as ``grad.<name>``. Those in `_WRITERS` get ``out=``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,8 @@ from grad.ops.out import put_into, with_parameter
 
 CREATORS: dict[str, Callable[..., Any]] = {}
 
-# Those that take ``out=``, as PyTorch's do.
-_WRITERS = frozenset(
-    ("arange", "empty", "eye", "full", "linspace", "logspace", "normal", "ones", "rand", "randint")
-    + ("randn", "randperm", "zeros")
-)
+# Those that get ``out=`` here, as PyTorch's have it; random ones have it themselves.
+_WRITERS = frozenset(("arange", "empty", "eye", "full", "linspace", "logspace", "ones", "zeros"))
 
 
 def creator(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -142,9 +142,10 @@ class VarMean(Function):
         *,
         correction: Any = None,
     ) -> Any:
-        return Var.apply(x, dim, unbiased, keepdim, correction=correction), Mean.apply(
-            x, dim, keepdim
-        )
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        spread = Var.apply(x, dim, unbiased, keepdim, correction=correction)
+        return spread, Mean.apply(x, dim, keepdim)
 
 
 @op(method="std_mean", reference=None, samples=axes_samples(), dtypes=FLOATING, composite=True)
@@ -161,6 +162,7 @@ class StdMean(Function):
         *,
         correction: Any = None,
     ) -> Any:
-        return Std.apply(x, dim, unbiased, keepdim, correction=correction), Mean.apply(
-            x, dim, keepdim
-        )
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        spread = Std.apply(x, dim, unbiased, keepdim, correction=correction)
+        return spread, Mean.apply(x, dim, keepdim)

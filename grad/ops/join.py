@@ -21,7 +21,7 @@ from grad.graph.movement import Move
 from grad.graph.node import Node, constant, expand, pad, pointwise, update
 from grad.graph.primitives import SLICE, WHERE
 from grad.ops.axes import normal_axis
-from grad.ops.promotion import unsupported
+from grad.ops.promotion import is_tensor, unsupported
 from grad.ops.registry import ALL, Failure, Sample, op
 from grad.ops.view import sizes_of
 

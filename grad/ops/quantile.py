@@ -73,7 +73,7 @@ def _quantile(
     missing = lines.detach().isnan()
     count = (~missing).sum(-1, keepdim=True) if skips else None
     last = size - 1 if count is None else (count - 1).clamp(min=0)
-    rank = q.detach().reshape(-1) * last  # of each line, behind
+    rank = q.reshape(-1) * last  # of each line, behind
     if interpolation == "nearest":
         rank = rank.round()
     below = rank.floor()
