@@ -236,3 +236,11 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(TypeError, match="list"):
         grad.one_hot([1, 2])
     assert x.tolist() == X.tolist()
+
+
+def test_a_place_filled_twice_counts_once_in_the_gradient() -> None:
+    x, value = grad.ones(3, requires_grad=True), grad.tensor(5.0, requires_grad=True)
+    filled = x.index_fill(0, grad.tensor([2, 0, 2]), value)
+    assert filled.tolist() == [5.0, 1.0, 5.0]
+    (filled * grad.tensor([1.0, 2.0, 4.0])).sum().backward()
+    assert value.grad.item() == 5 and x.grad.tolist() == [0.0, 2.0, 0.0]

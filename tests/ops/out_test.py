@@ -67,3 +67,28 @@ def test_gradients_are_refused() -> None:
     np.testing.assert_allclose(out.numpy(), np.exp([1.0, 1.0]), rtol=1e-6)
     with pytest.raises(TypeError, match="Tensor"):
         grad.exp(x.detach(), out=np.zeros(2))
+
+
+def test_what_makes_tensors_writes_in_the_type_of_the_output() -> None:
+    whole = grad.empty(0, dtype=grad.int32)
+    assert grad.arange(3, out=whole) is whole and whole.tolist() == [0, 1, 2]
+    target = grad.ones(2, dtype=grad.float64)
+    assert grad.zeros(2, out=target).dtype is grad.float64 and target.tolist() == [0.0, 0.0]
+    with pytest.raises(DTypeError, match="leave dtype away"):
+        grad.linspace(0, 1, 2, dtype=grad.float32, out=target)
+    with pytest.raises(TypeError, match="Tensor"):
+        grad.rand(2, out=np.zeros(2))
+    with pytest.raises(TypeError):
+        grad.tensor(2.0, out=target)
+
+
+def test_linear_algebra_has_it() -> None:
+    x = grad.tensor([[2.0, 0.0], [1.0, 4.0]])
+    q, r = grad.empty(0), grad.empty(0)
+    found = grad.linalg.qr(x, out=(q, r))
+    assert found.Q is q and found.R is r
+    np.testing.assert_allclose((q @ r).numpy(), x.numpy(), atol=1e-6)
+    size = grad.zeros(())
+    assert grad.linalg.det(x, out=size) is size and size.item() == pytest.approx(8)
+    with pytest.raises(GradientError, match="out="):
+        grad.linalg.inv(x.requires_grad_(), out=q)

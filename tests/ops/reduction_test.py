@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+import grad
 from grad.tensor import Tensor
 
 
@@ -52,3 +53,21 @@ def test_logcumsumexp_neither_overflows_nor_vanishes() -> None:
     y = Tensor([-1000.0, 0.0, 1000.0], requires_grad=True)
     y.logcumsumexp(0).sum().backward()
     assert y.grad.tolist() == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_details_that_pytorch_fixes() -> None:
+    x = grad.tensor([[1.0, 2.0], [3.0, 6.0]])
+    assert [part.shape for part in grad.var_mean(x, True)] == [(), ()]
+    hist, edges = grad.histogram(grad.full((3,), 2.0), 2)
+    assert hist.tolist() == [0.0, 3.0] and edges.tolist() == [1.5, 2.0, 2.5]
+    assert grad.histogram(grad.zeros(0), 2).bin_edges.tolist() == [0.0, 0.5, 1.0]
+    q = grad.tensor([0.25], requires_grad=True)
+    (slope,) = grad.autograd.grad(grad.tensor([1.0, 2.0, 6.0]).quantile(q).sum(), q)
+    assert slope.tolist() == [2.0]
+    with pytest.raises(IndexError, match="no elements"):
+        grad.zeros(2, 0).amax(1)
+    with pytest.raises(RuntimeError, match="each once"):
+        grad.zeros(2, 3, 4).movedim((0, 0), (0, 1))
+    for wrong in (x, [x, None]):
+        with pytest.raises(TypeError, match="Tensor"):
+            grad.cat(wrong)
