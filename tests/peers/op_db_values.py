@@ -73,6 +73,8 @@ def _tensor(theirs: Any) -> Any:
         raise NotComparable("more axes than NumPy has")
     shown = theirs.detach()
     stored = shown.untyped_storage().nbytes() // shown.element_size()
+    if stored < shown.numel() and shown.is_contiguous():
+        raise NotComparable("a tensor without memory")
     if shown.is_contiguous() and stored == shown.numel():
         made = grad.tensor(_array(shown).copy()).to(DTYPES[shown.dtype])
     else:
