@@ -18,6 +18,7 @@ from tools.documents import (
     document_name,
     documents,
     read_examples,
+    read_quotations,
     refreshed,
     run_examples,
     runnable_documents,
@@ -36,6 +37,13 @@ def check_document(text: str, name: str) -> None:
 def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # examples may write files
     check_document(path.read_text(encoding="utf-8"), document_name(path))
+
+
+@pytest.mark.parametrize("path", documents(), ids=document_name)
+def test_quotations_are_true(path: Path) -> None:
+    for file, code in read_quotations(path.read_text(encoding="utf-8")):
+        assert file is not None, f"{document_name(path)}: which file is quoted?\n{code}"
+        assert code in (REPOSITORY / file).read_text(encoding="utf-8"), f"not in {file}:\n{code}"
 
 
 @pytest.mark.parametrize("path", documents(), ids=document_name)
@@ -59,6 +67,11 @@ def test_settings_are_documented() -> None:
 
 def test_readme_has_examples() -> None:
     assert len(read_examples(README.read_text(encoding="utf-8"))) >= 2
+
+
+def test_quotations_are_found() -> None:
+    text = "<!-- from a.py -->\n```py\nx = 1\n```\n\n```py\ny = 2\n```\n"
+    assert read_quotations(text) == [("a.py", "x = 1\n"), (None, "y = 2\n")]
 
 
 def test_failing_example_fails() -> None:

@@ -5,6 +5,9 @@ All ```python blocks of a document run in order in one namespace, as a reader wo
 when it holds the line `<!-- runnable -->`. tests/readme_test.py compares; after a change that is
 meant, ``python -m tools.documents`` writes the text blocks anew: the diff is then part of the
 review.
+
+A ```py block after the line `<!-- from FILE -->` quotes that file and does not run; the test looks
+whether it is still there.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ README = REPOSITORY / "README.md"
 RUNNABLE_MARK = "<!-- runnable -->"
 BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```\n(?:\n*```text\n(?P<output>.*?)^```\n)?", re.M | re.S
+)
+QUOTATION = re.compile(
+    r"(?:^<!-- from (?P<file>\S+) -->\n)?^```py\n(?P<code>.*?)^```\n", re.M | re.S
 )
 
 
@@ -70,6 +76,11 @@ def read_examples(text: str) -> list[Example]:
         )
         for match in BLOCK.finditer(text)
     ]
+
+
+def read_quotations(text: str) -> list[tuple[str | None, str]]:
+    """The file that each quotation names, if it does, and what is quoted."""
+    return [(match["file"], match["code"]) for match in QUOTATION.finditer(text)]
 
 
 def run_examples(text: str, name: str) -> Iterator[tuple[Example, str]]:

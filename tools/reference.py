@@ -1,7 +1,8 @@
 """Write the reference of the public interface, from the docstrings, as one Markdown page.
 
 `make docs` runs `python -m tools.reference build/docs/reference.md`. The interface is what
-`grad.__all__`, `grad.Tensor` and the submodules in `SUBMODULES` show; nothing is listed by hand.
+`grad.__all__`, `grad.Tensor` and the submodules in `SUBMODULES` show; nothing is listed by hand. The table of coverage
+(tools/coverage.py) is its last part.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import grad.nn.utils
 import grad.optim
 import grad.optim.lr_scheduler
 import grad.utils.data
+from tools import coverage
 
 SUBMODULES: tuple[ModuleType, ...] = (
     grad.autograd,
@@ -97,6 +99,7 @@ def main(destination: Path) -> None:
     for title, entries in sections():
         parts.append(f"## {title}\n")
         parts.extend(entries)
+    parts.append(coverage.page())
     destination.parent.mkdir(parents=True, exist_ok=True)
     destination.write_text("\n".join(parts), encoding="utf-8")
     undocumented = sum("*Not documented.*" in part for part in parts)
