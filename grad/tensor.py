@@ -37,6 +37,7 @@ from grad.ops.inplace import inplace_form
 from grad.ops.order import Reversed
 from grad.ops.promotion import with_array
 from grad.ops.registry import REGISTRY, Op, registry
+from grad.ops.reshape_inplace import viewing_form
 from grad.utils.format import format_array
 
 # What `grad.array_api` satisfies: each version adds to the one before.
@@ -634,7 +635,8 @@ def bind(row: Op) -> None:
             if name not in Tensor.__dict__:
                 setattr(Tensor, name, row.call)
             if row.inplace:
-                setattr(Tensor, f"{name}_", inplace_form(row, f"{name}_"))
+                form = viewing_form if row.view else inplace_form
+                setattr(Tensor, f"{name}_", form(row, f"{name}_"))
     if row.operator:
         setattr(Tensor, row.operator, _operator(row))
     if row.reflected:

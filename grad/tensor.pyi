@@ -323,8 +323,12 @@ class Tensor(Variable):
         """Axis `dim` split into `sizes`, one of which may be -1."""
     def squeeze(self, *dim: Any, **numpy_names: Any) -> Tensor:
         """Axes of size 1 left out: all of them, or those named (others stay)."""
+    def squeeze_(self, *dim: Any, **numpy_names: Any) -> Tensor:
+        """`squeeze` in place."""
     def unsqueeze(self, dim: _int, **numpy_names: Any) -> Tensor:
         """A new axis of size 1 at `dim`."""
+    def unsqueeze_(self, dim: _int, **numpy_names: Any) -> Tensor:
+        """`unsqueeze` in place."""
     def expand(self, *size: Any) -> Tensor:
         """Axes of size 1 repeated without copying, new axes in front; -1 keeps a size."""
     def expand_as(self, other: Any) -> Tensor:
@@ -925,12 +929,20 @@ class Tensor(Variable):
         """Axes in another order: ``x.permute(2, 0, 1)``."""
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
         """Two axes exchanged."""
+    def transpose_(self, dim0: _int, dim1: _int) -> Tensor:
+        """`transpose` in place."""
     def swapaxes(self, dim0: _int, dim1: _int) -> Tensor:
         """Two axes exchanged."""
+    def swapaxes_(self, dim0: _int, dim1: _int) -> Tensor:
+        """`transpose` in place."""
     def swapdims(self, dim0: _int, dim1: _int) -> Tensor:
         """Two axes exchanged."""
+    def swapdims_(self, dim0: _int, dim1: _int) -> Tensor:
+        """`transpose` in place."""
     def t(self) -> Tensor:
         """The transpose of a matrix; vectors and numbers stay as they are."""
+    def t_(self) -> Tensor:
+        """`t` in place."""
     def flip(self, *dims: Any) -> Tensor:
         """The named axes run backward. A copy, as in PyTorch."""
     def movedim(self, source: Any, destination: Any) -> Tensor:
@@ -1072,6 +1084,14 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """Each element (or slice along `dim`) `repeats` times in a row."""
+    def resize_(self, *sizes: Any, memory_format: Any = ...) -> Tensor:
+        """Give the tensor another shape, whatever the number of elements; returns `x`."""
+    def resize_as_(self, other: Any, *, memory_format: Any = ...) -> Tensor:
+        """`resize_` to the shape of `other`; returns `x`."""
+    def set_(
+        self, source: Any = ..., storage_offset: _int = ..., size: Any = ..., stride: Any = ...
+    ) -> Tensor:
+        """Make the tensor show the memory of `source`; without a source none. Returns `x`."""
     def neg(self) -> Tensor:
         """``-x``; unsigned integers wrap."""
     def neg_(self) -> Tensor:
@@ -1301,6 +1321,10 @@ class Tensor(Variable):
         self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...
     ) -> Tensor:
         """The view of the memory of `x` with these sizes, strides and offset, in elements."""
+    def as_strided_(
+        self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...
+    ) -> Tensor:
+        """`as_strided` in place."""
     def as_strided_scatter(
         self,
         src: Any,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from grad.autograd.modes import enable_grad
 from grad.dtype import DType
 from grad.engine import settle
+from grad.errors import InplaceError
 from grad.graph.movement import (
     Layout,
     Move,
@@ -217,6 +218,17 @@ class Variable:
 _new = object.__new__
 
 
+def path_from(base: Any, view: Any) -> Path:
+    """The movements that lead from `base` to its `view`, both of them on one storage."""
+    start = base._path
+    if view._path[: len(start)] != start:
+        raise InplaceError(
+            "a view was made before its base changed its shape in place, and the base has been "
+            "written to since; make the view of the base anew."
+        )
+    return view._path[len(start) :]
+
+
 def gradient_edge(tensor: Any) -> Edge | None:
     """Where the gradient of `tensor` goes: the function that made it, the leaf itself, or nowhere.
 
@@ -230,7 +242,7 @@ def gradient_edge(tensor: Any) -> Edge | None:
             tensor._edge_version = version
             if base._requires_grad:
                 with enable_grad():
-                    tensor._edge = base._through(tensor._path[len(base._path) :])._edge
+                    tensor._edge = base._through(path_from(base, tensor))._edge
                 tensor._requires_grad = True
     if tensor._edge is not None:
         return tensor._edge

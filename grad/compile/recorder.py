@@ -267,6 +267,10 @@ class Tape(Recorder):
         if tensor._storage not in self._born:
             self.give_up("it changes the history of a tensor from outside in place")
 
+    def shape_changed(self, tensor: Any) -> None:
+        if not self.is_made_here(tensor):
+            self.give_up("it changes the shape of a tensor from outside in place")
+
     def give_up(self, reason: str) -> None:
         """From here on the function simply runs."""
         self.abandoned = reason

@@ -61,6 +61,9 @@ class Recorder:
     def history_changed(self, tensor: Any) -> None:
         """An operation in place has changed where the gradient of `tensor` goes."""
 
+    def shape_changed(self, tensor: Any) -> None:
+        """An operation in place is about to change the shape of `tensor`, not its memory."""
+
     def stored(self, storage: Any, node: Node) -> None:
         """An operation in place is about to have `storage` hold `node`."""
 

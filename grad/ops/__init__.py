@@ -75,6 +75,7 @@ from grad.ops import (  # noqa: F401
     reduction,
     registry,
     resampling,
+    reshape_inplace,
     rounding,
     running_logsumexp,
     samples,

@@ -14,7 +14,7 @@ from typing import Any
 
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
-from grad.autograd.variable import Variable, gradient_edge
+from grad.autograd.variable import Variable, gradient_edge, path_from
 from grad.engine import realize, settle
 from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, InplaceError, ShapeError
@@ -111,7 +111,7 @@ def write(target: Any, value: Any) -> None:
     history = None
     if recorded and base is not None:
         # In terms of the base, whose history this is; a view remakes its own when asked.
-        history = Update.apply(base, value, path[len(base._path) :])
+        history = Update.apply(base, value, path_from(base, target))
     elif recorded:
         history = value
     store(storage, update(storage.node, value.node, path) if path else value.node)

@@ -47,6 +47,7 @@ class Permute(Movement):
     method="transpose",
     aliases=("swapaxes", "swapdims"),
     view=True,
+    inplace=True,
     dtypes=ALL,
     reference=np.swapaxes,
     samples=[Sample(((2, 3, 4),), (0, 2)), Sample(((2, 3),), (-1, 0))],
@@ -68,6 +69,7 @@ class Transpose(Movement):
 @op(
     method="t",
     view=True,
+    inplace=True,
     dtypes=ALL,
     reference=np.transpose,
     samples=[Sample(((2, 3),)), Sample(((3,),))],

@@ -105,7 +105,8 @@ class Op:
         method, function: names of the Tensor method and of the function ``grad.<name>`` (None:
         none).
         aliases: further names of both.
-        inplace: whether there is a method with a trailing underscore too.
+        inplace: whether there is a method with a trailing underscore too; that of a view changes
+            the tensor's shape.
         operator, reflected: dunder names. inplace_operator: ``__iadd__`` and the like.
         reference: the NumPy form, called with arrays and the sample's arguments.
         view: whether the result shares memory with the first operand.

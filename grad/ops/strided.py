@@ -52,6 +52,7 @@ def _path(total: int, layout: Layout) -> Path:
 @op(
     method="as_strided",
     view=True,
+    inplace=True,
     dtypes=ALL,
     errors=[
         Failure(((4,),), ((2,), (3, 1)), match="equal length"),

@@ -156,6 +156,7 @@ class Unflatten(Movement):
 @op(
     method="squeeze",
     view=True,
+    inplace=True,
     dtypes=ALL,
     reference=lambda x, *dims: np.squeeze(x, tuple(d for d in dims if x.shape[d] == 1) or None),
     samples=[Sample(((1, 3, 1),)), Sample(((1, 3, 1),), (0,))],
@@ -178,6 +179,7 @@ class Squeeze(Movement):
 @op(
     method="unsqueeze",
     view=True,
+    inplace=True,
     dtypes=ALL,
     reference=np.expand_dims,
     samples=[Sample(((2, 3),), (0,)), Sample(((2, 3),), (-1,))],
