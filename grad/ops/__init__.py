@@ -95,5 +95,6 @@ from grad.ops import (  # noqa: F401
     unary,
     vandermonde,
     view,
+    view_copies,
     windows,
 )

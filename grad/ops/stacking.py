@@ -226,7 +226,13 @@ class DSplit:
         return _equal_parts("dsplit", x, indices_or_sections, 3, 2)
 
 
-@op(method="split_with_sizes", view=True, dtypes=ALL, composite=True)
+@op(
+    method="split_with_sizes",
+    aliases=("unsafe_split_with_sizes",),
+    view=True,
+    dtypes=ALL,
+    composite=True,
+)
 class SplitWithSizes:
     """Views of the given sizes along `dim`; as `split`."""
 
