@@ -49,7 +49,16 @@ from grad.dtype import (
 from grad.engine.threads import get_num_threads, set_num_threads
 from grad.func import vmap
 from grad.io import load, save
-from grad.ops.convert import from_dlpack, from_numpy
+from grad.memory_format import (
+    MemoryFormat as memory_format,
+)
+from grad.memory_format import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    preserve_format,
+)
+from grad.ops.convert import from_dlpack, from_numpy, to_dlpack
 from grad.ops.creators import CREATORS
 from grad.ops.generator import (
     Generator,
@@ -67,6 +76,22 @@ from grad.ops.precision import (
 from grad.ops.promotion import can_cast, result_type
 from grad.ops.registry import registry
 from grad.settings import settings
+from grad.switches import (
+    are_deterministic_algorithms_enabled,
+    get_default_device,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_warn_always_enabled,
+    set_default_device,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    set_flush_denormal,
+    set_num_interop_threads,
+    set_warn_always,
+    use_deterministic_algorithms,
+)
 from grad.tensor import CASTS, Tensor
 from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
@@ -114,6 +139,11 @@ def is_floating_point(input: Tensor) -> Any:
     return input.dtype.is_floating_point
 
 
+def is_complex(input: Tensor) -> Any:
+    """Whether the elements of `input` are complex: no."""
+    return input.is_complex()
+
+
 def numel(input: Tensor) -> Any:
     """The number of elements of `input`."""
     return input.numel()
@@ -141,13 +171,14 @@ def detach(input: Tensor) -> Tensor:
 
 # Of these PyTorch has functions that write to their operand.
 _INPLACE_FUNCTIONS = (
-    "abs_", "acos_", "acosh_", "arccos_", "arccosh_", "arcsin_", "arcsinh_", "arctan_", "arctanh_",
-    "asin_", "asinh_", "atan_", "atanh_", "ceil_", "celu_", "clamp_", "clamp_max_", "clamp_min_",
-    "clip_", "conj_physical_", "cos_", "cosh_", "deg2rad_", "detach_", "erf_", "erfc_", "exp2_",
-    "exp_", "expm1_", "fill_", "fix_", "floor_", "frac_", "gcd_", "i0_", "lcm_", "ldexp_", "log10_",
-    "log1p_", "log2_", "log_", "logit_", "nan_to_num_", "neg_", "negative_", "rad2deg_",
-    "reciprocal_", "relu_", "round_", "rsqrt_", "selu_", "sigmoid_", "sin_", "sinc_", "sinh_",
-    "sqrt_", "square_", "tan_", "tanh_", "threshold_", "trunc_", "xlogy_", "zero_",
+    "abs_", "acos_", "acosh_", "addmv_", "arccos_", "arccosh_", "arcsin_", "arcsinh_", "arctan_",
+    "arctanh_", "as_strided_", "asin_", "asinh_", "atan_", "atanh_", "ceil_", "celu_", "clamp_",
+    "clamp_max_", "clamp_min_", "clip_", "conj_physical_", "cos_", "cosh_", "deg2rad_", "detach_",
+    "erf_", "erfc_", "exp2_", "exp_", "expm1_", "fill_", "fix_", "floor_", "frac_", "gcd_", "i0_",
+    "lcm_", "ldexp_", "log10_", "log1p_", "log2_", "log_", "logit_", "nan_to_num_", "neg_",
+    "negative_", "rad2deg_", "reciprocal_", "relu_", "resize_as_", "round_", "rsqrt_", "selu_",
+    "sigmoid_", "sin_", "sinc_", "sinh_", "sqrt_", "square_", "tan_", "tanh_", "threshold_",
+    "trunc_", "xlogy_", "zero_",
 )  # fmt: skip
 
 

@@ -59,7 +59,18 @@ from grad.engine.threads import (
 )
 from grad.func import vmap as vmap
 from grad.io import load as load, save as save
-from grad.ops.convert import from_dlpack as from_dlpack, from_numpy as from_numpy
+from grad.memory_format import MemoryFormat as memory_format
+from grad.memory_format import (
+    channels_last as channels_last,
+    channels_last_3d as channels_last_3d,
+    contiguous_format as contiguous_format,
+    preserve_format as preserve_format,
+)
+from grad.ops.convert import (
+    from_dlpack as from_dlpack,
+    from_numpy as from_numpy,
+    to_dlpack as to_dlpack,
+)
 from grad.ops.creators import CREATORS as CREATORS
 from grad.ops.generator import (
     Generator as Generator,
@@ -77,6 +88,22 @@ from grad.ops.precision import (
 from grad.ops.promotion import can_cast as can_cast, result_type as result_type
 from grad.ops.registry import registry as registry
 from grad.settings import settings as settings
+from grad.switches import (
+    are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
+    get_default_device as get_default_device,
+    get_deterministic_debug_mode as get_deterministic_debug_mode,
+    get_float32_matmul_precision as get_float32_matmul_precision,
+    get_num_interop_threads as get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+    is_warn_always_enabled as is_warn_always_enabled,
+    set_default_device as set_default_device,
+    set_deterministic_debug_mode as set_deterministic_debug_mode,
+    set_float32_matmul_precision as set_float32_matmul_precision,
+    set_flush_denormal as set_flush_denormal,
+    set_num_interop_threads as set_num_interop_threads,
+    set_warn_always as set_warn_always,
+    use_deterministic_algorithms as use_deterministic_algorithms,
+)
 from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
@@ -126,6 +153,9 @@ def is_tensor(value: Any) -> Any:
 
 def is_floating_point(input: Tensor) -> Any:
     """Whether the elements of `input` are floating."""
+
+def is_complex(input: Tensor) -> Any:
+    """Whether the elements of `input` are complex: no."""
 
 def numel(input: Tensor) -> Any:
     """The number of elements of `input`."""
@@ -230,6 +260,26 @@ def eye(
 def scalar_tensor(value: Any, **options: Any) -> Tensor:
     """A tensor without dimensions, of the default floating type."""
 
+def empty_strided(
+    size: Sequence[_int],
+    stride: Sequence[_int],
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
+    """A tensor of `size` whose elements lie `stride` apart, to be written to."""
+
+def empty_permuted(
+    size: Sequence[_int],
+    physical_layout: Sequence[_int],
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+) -> Tensor:
+    """A tensor of `size` whose axes lie in memory in the order of `physical_layout`."""
+
 def tril_indices(
     row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
 ) -> Tensor:
@@ -311,6 +361,29 @@ def normal(
     requires_grad: _bool = ...,
 ) -> Tensor:
     """Normally distributed numbers: of `size`, or where `mean` or `std` are tensors, of the shape that these broadcast to."""
+
+def hann_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+    """Half of ``1 - cos``, of `window_length` elements."""
+
+def hamming_window(
+    window_length: _int,
+    periodic: _bool = ...,
+    alpha: _float = ...,
+    beta: _float = ...,
+    **options: Any,
+) -> Tensor:
+    """``alpha - beta * cos``, of `window_length` elements."""
+
+def blackman_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+    """``0.42 - 0.5 * cos + 0.08 * cos`` of twice that, of `window_length` elements."""
+
+def bartlett_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+    """A triangle, of `window_length` elements."""
+
+def kaiser_window(
+    window_length: _int, periodic: _bool = ..., beta: _float = ..., **options: Any
+) -> Tensor:
+    """Kaiser's window, by Bessel functions of the shape parameter `beta`."""
 
 def where(condition: Any, input: Any = ..., other: Any = ...) -> Tensor:
     """`input` where the bool tensor `condition` is true, `other` elsewhere; all three broadcast."""
@@ -950,6 +1023,30 @@ def min(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Ten
 
 def aminmax(x: Any, *, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """The smallest and the largest element, of all or along `dim`."""
+
+def is_signed(x: Any) -> _bool:
+    """Whether the type of `x` has negative numbers."""
+
+def is_conj(x: Any) -> _bool:
+    """Whether `x` is a conjugate that is still to be made: no, all numbers being real."""
+
+def is_neg(x: Any) -> _bool:
+    """Whether `x` is a negative that is still to be made: no."""
+
+def is_inference(x: Any) -> _bool:
+    """Whether `x` can never be recorded: no, tensors made in inference mode are as any others."""
+
+def is_distributed(x: Any) -> _bool:
+    """Whether `x` is spread over several machines: no."""
+
+def get_device(x: Any) -> _int:
+    """The number of the CUDA device that `x` is on; -1 for the CPU."""
+
+def typename(obj: Any) -> Tensor:
+    """The name of the type of any object; of tensors with their element type."""
+
+def nonzero_static(x: Any, *, size: _int, fill_value: _int = ...) -> Tensor:
+    """As `nonzero`, cut or filled up with `fill_value` to `size` rows."""
 
 def index_put_(x: Any, indices: Sequence[Any], values: Any, accumulate: _bool = ...) -> Tensor:
     """Write `values` at the positions of the tensors `indices`; add them with `accumulate`."""
@@ -1686,6 +1783,11 @@ def split_with_sizes(
 ) -> tuple[Tensor, ...]:
     """Views of the given sizes along `dim`; as `split`."""
 
+def unsafe_split_with_sizes(
+    x: Any, split_sizes: Sequence[_int], dim: _int = ..., **numpy_names: Any
+) -> tuple[Tensor, ...]:
+    """Views of the given sizes along `dim`; as `split`."""
+
 def as_strided(
     x: Any, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...
 ) -> Tensor:
@@ -1796,15 +1898,81 @@ def col2im(
 ) -> Tensor:
     """Windows added up to images, each element where it belongs: ``nn.functional.fold``."""
 
+def as_strided_copy(
+    x: Any, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...
+) -> Tensor:
+    """`as_strided` as a copy."""
+
+def diagonal_copy(x: Any, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+    """`diagonal` as a copy."""
+
+def expand_copy(x: Any, *size: Any) -> Tensor:
+    """`expand` as a copy."""
+
+def permute_copy(x: Any, *dims: Any) -> Tensor:
+    """`permute` as a copy."""
+
+def select_copy(x: Any, dim: _int, index: _int, **numpy_names: Any) -> Tensor:
+    """`select` as a copy."""
+
+def split_copy(
+    x: Any, split_size: _int | Sequence[_int], dim: _int = ..., **numpy_names: Any
+) -> Tensor:
+    """`split` as a copy."""
+
+def split_with_sizes_copy(
+    x: Any, split_sizes: Sequence[_int], dim: _int = ..., **numpy_names: Any
+) -> Tensor:
+    """`split_with_sizes` as a copy."""
+
+def squeeze_copy(x: Any, *dim: Any, **numpy_names: Any) -> Tensor:
+    """`squeeze` as a copy."""
+
+def t_copy(x: Any) -> Tensor:
+    """`t` as a copy."""
+
+def transpose_copy(x: Any, dim0: _int, dim1: _int) -> Tensor:
+    """`transpose` as a copy."""
+
+def unbind_copy(x: Any, dim: _int = ..., **numpy_names: Any) -> Tensor:
+    """`unbind` as a copy."""
+
+def unfold_copy(x: Any, dimension: _int, size: _int, step: _int) -> Tensor:
+    """`unfold` as a copy."""
+
+def unsqueeze_copy(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
+    """`unsqueeze` as a copy."""
+
+def view_copy(x: Any, *shape: Any) -> Tensor:
+    """`view` as a copy."""
+
+def alias_copy(x: Any) -> Tensor:
+    """A copy of `x`; the gradient goes through."""
+
+def detach_copy(x: Any) -> Tensor:
+    """A copy of `x` outside the graph."""
+
+def slice_copy(
+    x: Any,
+    dim: _int = ...,
+    start: _int | None = ...,
+    end: _int | None = ...,
+    step: _int = ...,
+    **numpy_names: Any,
+) -> Tensor:
+    """A copy of the elements from `start` to before `end` along `dim`, in steps of `step`."""
+
 def abs_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def acos_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def acosh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def addmv_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def arccos_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def arccosh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def arcsin_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def arcsinh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def arctan_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def arctanh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def as_strided_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def asin_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def asinh_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def atan_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
@@ -1844,6 +2012,7 @@ def negative_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def rad2deg_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def reciprocal_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def relu_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def resize_as_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def round_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def rsqrt_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def selu_(input: Tensor, *arguments: Any, **options: Any) -> Tensor: ...

@@ -27,12 +27,13 @@ from grad.device import CPU, Device, check_device, open_array_namespace
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
 from grad.engine import realize
 from grad.errors import ArgumentError, DTypeError, GradientError, InplaceError, ShapeError
-from grad.graph.movement import is_contiguous
+from grad.graph.movement import Layout, is_contiguous
 from grad.graph.node import contiguous
 from grad.ops.axes import normal_axis
 from grad.ops.convert import array_view, from_dlpack, from_numpy, lent_array, to_dlpack
 from grad.ops.creation import finished, full, node_of_data
 from grad.ops.creators import CREATORS
+from grad.ops.facts import FLAGS
 from grad.ops.inplace import inplace_form
 from grad.ops.order import Reversed
 from grad.ops.promotion import with_array
@@ -98,10 +99,6 @@ class Tensor(Variable):
     @property
     def nbytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def is_cuda(self) -> bool:
-        return False
 
     @property
     def real(self) -> Tensor:
@@ -188,6 +185,8 @@ class Tensor(Variable):
         """The number of axes."""
         return len(self.shape)
 
+    ndimension = dim
+
     def numel(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
@@ -207,8 +206,14 @@ class Tensor(Variable):
         return self.layout.offset
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
-        """Whether elements lie in row-major order without gaps."""
-        return is_contiguous(self.layout)
+        """Whether elements lie in row-major order (or that of a format) without gaps."""
+        order, layout = None if memory_format is None else memory_format.order, self.layout
+        if order is not None:
+            if len(order) != len(layout.shape):
+                return False
+            shape, strides = ([part[a] for a in order] for part in layout[:2])
+            layout = Layout(tuple(shape), tuple(strides), layout.offset)
+        return is_contiguous(layout)
 
     def data_ptr(self) -> int:
         """The address of the first element; computes the tensor."""
@@ -382,6 +387,10 @@ class Tensor(Variable):
             )
         return bool(self.item())
 
+    def is_nonzero(self) -> bool:
+        """Whether the one element is not 0."""
+        return bool(self)
+
     def __int__(self) -> int:
         return int(self.item())
 
@@ -548,6 +557,10 @@ def _transposed_matrix(x: Tensor) -> Tensor:
     return x.transpose(0, 1) if x.shape else x
 
 
+def _flag(name: str, value: bool) -> property:
+    return property(lambda self: value, doc=f"Whether it is {name[3:].upper()}: {value}.")
+
+
 def _cast_method(name: str, dtype: DType) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
         return self.to(dtype)
@@ -661,6 +674,8 @@ def bind_all() -> None:
         ("H", _transposed_matrix, "The transpose of a matrix, all numbers being real."),
     ):
         setattr(Tensor, name, TransposeAttribute(name, transpose, doc))
+    for name, value in FLAGS.items():
+        setattr(Tensor, name, _flag(name, value))
     setattr(Tensor, "from_numpy", staticmethod(from_numpy))  # noqa: B010  pyright reads tensor.pyi
     setattr(Tensor, "from_dlpack", staticmethod(from_dlpack))  # noqa: B010
 

@@ -33,8 +33,6 @@ class Tensor(Variable):
     @property
     def nbytes(self) -> _int: ...
     @property
-    def is_cuda(self) -> _bool: ...
-    @property
     def real(self) -> Tensor:
         """The real part: the tensor itself."""
     @property
@@ -72,6 +70,7 @@ class Tensor(Variable):
         """The shape, or the size of one axis."""
     def dim(self) -> _int:
         """The number of axes."""
+    ndimension = dim
     def numel(self) -> _int:
         """The number of elements."""
     nelement = numel
@@ -81,7 +80,7 @@ class Tensor(Variable):
     def storage_offset(self) -> _int:
         """Where in its memory the tensor starts, in elements."""
     def is_contiguous(self, memory_format: Any = None) -> _bool:
-        """Whether elements lie in row-major order without gaps."""
+        """Whether elements lie in row-major order (or that of a format) without gaps."""
     def data_ptr(self) -> _int:
         """The address of the first element; computes the tensor."""
     def is_floating_point(self) -> _bool: ...
@@ -144,6 +143,8 @@ class Tensor(Variable):
     def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
         """This tensor, which is on the only device there is."""
     def __bool__(self) -> _bool: ...
+    def is_nonzero(self) -> _bool:
+        """Whether the one element is not 0."""
     def __int__(self) -> _int: ...
     def __float__(self) -> _float: ...
     def __index__(self) -> _int: ...
@@ -342,7 +343,7 @@ class Tensor(Variable):
     def clone(self, memory_format: Any = ...) -> Tensor:
         """A copy with memory of its own; the gradient goes through."""
     def contiguous(self, memory_format: Any = ...) -> Tensor:
-        """`x` itself if its elements lie in row-major order, else a copy in which they do."""
+        """`x` itself if its elements lie in row-major order (or that of `memory_format`), else a copy in which they do."""
     def sum_to_size(self, *size: Any) -> Tensor:
         """`x` summed over what broadcasting to its shape would have repeated: of the given sizes."""
     def is_same_size(self, other: Any) -> _bool:
@@ -536,6 +537,7 @@ class Tensor(Variable):
         non_blocking: _bool = ...,
         copy: _bool = ...,
         device: Any = ...,
+        memory_format: Any = ...,
     ) -> Tensor:
         """`x` as another dtype (or like another tensor); `x` itself if nothing changes."""
     def bitcast(self, dtype: Any) -> Tensor:
@@ -658,6 +660,44 @@ class Tensor(Variable):
         self, *, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any
     ) -> Tensor:
         """The smallest and the largest element, of all or along `dim`."""
+    def is_signed(self) -> _bool:
+        """Whether the type of `x` has negative numbers."""
+    def is_conj(self) -> _bool:
+        """Whether `x` is a conjugate that is still to be made: no, all numbers being real."""
+    def is_neg(self) -> _bool:
+        """Whether `x` is a negative that is still to be made: no."""
+    def is_inference(self) -> _bool:
+        """Whether `x` can never be recorded: no, tensors made in inference mode are as any others."""
+    def is_distributed(self) -> _bool:
+        """Whether `x` is spread over several machines: no."""
+    def get_device(self) -> _int:
+        """The number of the CUDA device that `x` is on; -1 for the CPU."""
+    def is_pinned(self, device: Any = ...) -> _bool:
+        """Whether the memory is locked, so that another device can read it: no."""
+    def pin_memory(self, device: Any = ...) -> Tensor:
+        """`x` itself: there is no other device whose copies would gain from locked memory."""
+    def is_set_to(self, tensor: Any) -> _bool:
+        """Whether `x` and `tensor` show the same memory in the same way."""
+    def dim_order(self) -> tuple[Tensor, ...]:
+        """The axes from the slowest in memory to the fastest."""
+    def nonzero_static(self, *, size: _int, fill_value: _int = ...) -> Tensor:
+        """As `nonzero`, cut or filled up with `fill_value` to `size` rows."""
+    def new_empty_strided(
+        self,
+        size: Sequence[_int],
+        stride: Sequence[_int],
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """As `empty_strided`, of the type of `x` unless another is given."""
+    def apply_(self, callable: Any) -> Tensor:
+        """Replace each element by ``callable(element)``, one after the other; returns `x`."""
+    def map_(self, tensor: Any, callable: Any) -> Tensor:
+        """Replace each element by ``callable(element, element of tensor)``; returns `x`."""
+    def map2_(self, first: Any, second: Any, callable: Any) -> Tensor:
+        """As `map_`, with the elements of two tensors; returns `self`."""
     def __getitem__(self, index: Any) -> Tensor:
         """``x[index]``: a view for integers, slices, None, ...; a copy for tensors and lists."""
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -1317,6 +1357,10 @@ class Tensor(Variable):
         self, split_sizes: Sequence[_int], dim: _int = ..., **numpy_names: Any
     ) -> tuple[Tensor, ...]:
         """Views of the given sizes along `dim`; as `split`."""
+    def unsafe_split_with_sizes(
+        self, split_sizes: Sequence[_int], dim: _int = ..., **numpy_names: Any
+    ) -> tuple[Tensor, ...]:
+        """Views of the given sizes along `dim`; as `split`."""
     def as_strided(
         self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...
     ) -> Tensor:
@@ -1532,6 +1576,26 @@ class Tensor(Variable):
     def scalar_tensor(value: Any, **options: Any) -> Tensor:
         """A tensor without dimensions, of the default floating type."""
     @staticmethod
+    def empty_strided(
+        size: Sequence[_int],
+        stride: Sequence[_int],
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """A tensor of `size` whose elements lie `stride` apart, to be written to."""
+    @staticmethod
+    def empty_permuted(
+        size: Sequence[_int],
+        physical_layout: Sequence[_int],
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """A tensor of `size` whose axes lie in memory in the order of `physical_layout`."""
+    @staticmethod
     def tril_indices(
         row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
     ) -> Tensor:
@@ -1614,6 +1678,29 @@ class Tensor(Variable):
     ) -> Tensor:
         """Normally distributed numbers: of `size`, or where `mean` or `std` are tensors, of the shape that these broadcast to."""
     @staticmethod
+    def hann_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+        """Half of ``1 - cos``, of `window_length` elements."""
+    @staticmethod
+    def hamming_window(
+        window_length: _int,
+        periodic: _bool = ...,
+        alpha: _float = ...,
+        beta: _float = ...,
+        **options: Any,
+    ) -> Tensor:
+        """``alpha - beta * cos``, of `window_length` elements."""
+    @staticmethod
+    def blackman_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+        """``0.42 - 0.5 * cos + 0.08 * cos`` of twice that, of `window_length` elements."""
+    @staticmethod
+    def bartlett_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+        """A triangle, of `window_length` elements."""
+    @staticmethod
+    def kaiser_window(
+        window_length: _int, periodic: _bool = ..., beta: _float = ..., **options: Any
+    ) -> Tensor:
+        """Kaiser's window, by Bessel functions of the shape parameter `beta`."""
+    @staticmethod
     def from_numpy(source: Any) -> Tensor: ...
     @staticmethod
     def from_dlpack(source: Any) -> Tensor: ...
@@ -1621,6 +1708,36 @@ class Tensor(Variable):
     def T(self) -> Tensor: ...
     @property
     def mT(self) -> Tensor: ...
+    @property
+    def is_cpu(self) -> _bool: ...
+    @property
+    def is_cuda(self) -> _bool: ...
+    @property
+    def is_ipu(self) -> _bool: ...
+    @property
+    def is_maia(self) -> _bool: ...
+    @property
+    def is_meta(self) -> _bool: ...
+    @property
+    def is_mkldnn(self) -> _bool: ...
+    @property
+    def is_mps(self) -> _bool: ...
+    @property
+    def is_mtia(self) -> _bool: ...
+    @property
+    def is_nested(self) -> _bool: ...
+    @property
+    def is_quantized(self) -> _bool: ...
+    @property
+    def is_sparse(self) -> _bool: ...
+    @property
+    def is_sparse_csr(self) -> _bool: ...
+    @property
+    def is_vulkan(self) -> _bool: ...
+    @property
+    def is_xla(self) -> _bool: ...
+    @property
+    def is_xpu(self) -> _bool: ...
 
 def bind_all() -> None: ...
 def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:

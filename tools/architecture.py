@@ -20,6 +20,7 @@ from pathlib import Path
 LAYERS: dict[str, int] = {
     "dtype": 0,
     "errors": 0,
+    "memory_format": 0,
     "settings": 0,
     "utils": 0,
     "version": 0,
@@ -50,6 +51,7 @@ LAYERS: dict[str, int] = {
     "random": 10,
     "profiler": 10,
     "cuda": 10,
+    "switches": 10,
     "io": 10,
     "serialization": 10,
     "autograd.functional": 9,

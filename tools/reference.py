@@ -1,8 +1,8 @@
 """Write the reference of the public interface, from the docstrings, as one Markdown page.
 
 `make docs` runs `python -m tools.reference build/docs/reference.md`. The interface is what
-`grad.__all__`, `grad.Tensor` and the submodules in `SUBMODULES` show; nothing is listed by hand. The
-table of coverage (tools/coverage.py) is its last part.
+`grad.__all__`, `grad.Tensor` and the submodules in `SUBMODULES` show; nothing is listed by hand.
+The table of coverage (tools/coverage.py) is its last part.
 """
 
 from __future__ import annotations

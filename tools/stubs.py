@@ -20,6 +20,7 @@ from typing import Any
 
 import grad
 from grad.ops.creators import CREATORS
+from grad.ops.facts import FLAGS
 from grad.ops.registry import Op, registry
 from grad.tensor import CASTS
 
@@ -146,6 +147,7 @@ def tensor_stub() -> str:
     for name in ("from_numpy", "from_dlpack"):
         members.append("@staticmethod\n" + definition(name, ["source: Any"], "Tensor"))
     members += [f"@property\n{definition(name, ['self'], 'Tensor')}" for name in ("T", "mT")]
+    members += [f"@property\n{definition(name, ['self'], '_bool')}" for name in FLAGS]
     body = textwrap.indent("\n".join(members), "    ")
     imports = (
         "from grad.autograd.function import RemovableHook\n"

@@ -58,7 +58,7 @@ class ConvertTo:
     """`x` as another dtype (or like another tensor); `x` itself if nothing changes.
 
     ``x.to(dtype)``, ``x.to("cpu")``, ``x.to("cpu", dtype)``, ``x.to(other)``; with `copy` always a
-    copy.
+    copy, with `memory_format` in that order in memory.
     """
 
     @staticmethod
@@ -69,6 +69,7 @@ class ConvertTo:
         non_blocking: bool = False,
         copy: bool = False,
         device: Any = None,
+        memory_format: Any = None,
     ) -> Any:
         if isinstance(target, Variable):
             dtype = target.dtype
@@ -78,9 +79,11 @@ class ConvertTo:
             dtype = target
         check_device(device)
         wanted = x.dtype if dtype is None else as_dtype(dtype)
-        if wanted is x.dtype:
-            return x.clone() if copy else x
-        return To.apply(x, wanted)
+        if wanted is not x.dtype:
+            x = To.apply(x, wanted)
+        elif copy:
+            x = x.clone()
+        return x if memory_format is None else x.contiguous(memory_format=memory_format)
 
 
 @op(method="bitcast", function=False, dtypes=ALL, gradient=False, composite=True)

@@ -17,11 +17,12 @@ import numpy as np
 from grad.autograd.function import Context, Function
 from grad.dtype import DType
 from grad.errors import AxisError, BroadcastError, DTypeError, ShapeError
-from grad.graph.movement import Move, Shape, is_contiguous
+from grad.graph.movement import Move, Shape
 from grad.graph.node import bitcast, broadcast_shapes, contiguous
 from grad.graph.primitives import EXPAND, RESHAPE
+from grad.memory_format import order_of
 from grad.ops.axes import normal_axis
-from grad.ops.movement import Movement, moved
+from grad.ops.movement import Movement, inverse_order, moved
 from grad.ops.registry import ALL, Failure, Sample, op
 
 Ints = Any  # ints, or one sequence of ints
@@ -277,11 +278,18 @@ class Clone(Function):
 
 @op(method="contiguous", function=False, dtypes=ALL, composite=True)
 class Contiguous:
-    """`x` itself if its elements lie in row-major order, else a copy in which they do."""
+    """`x` itself if its elements lie in row-major order (or that of `memory_format`), else a copy
+    in which they do.
+    """
 
     @staticmethod
     def forward(x: Any, memory_format: Any = None) -> Any:
-        return x if is_contiguous(x.layout) else x.clone()
+        order = order_of("contiguous", memory_format, len(x.shape))
+        if x.is_contiguous(memory_format):
+            return x
+        if order is None:
+            return x.clone()
+        return x.permute(order).clone().permute(inverse_order(order))
 
 
 @op(method="sum_to_size", composite=True)
