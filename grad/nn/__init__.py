@@ -74,6 +74,7 @@ from grad.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    CTCLoss,
     HuberLoss,
     KLDivLoss,
     L1Loss,
@@ -280,6 +281,7 @@ __all__ = [
     "Threshold",
     # losses
     "CrossEntropyLoss",
+    "CTCLoss",
     "NLLLoss",
     "BCELoss",
     "BCEWithLogitsLoss",

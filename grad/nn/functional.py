@@ -71,6 +71,7 @@ from grad.nn.margins import (
 from grad.nn.multi_head_attention import multi_head_attention_forward
 from grad.nn.normalizations import batch_norm, group_norm, instance_norm
 from grad.nn.row_normalizations import layer_norm, local_response_norm, normalize, rms_norm
+from grad.nn.sequence_losses import ctc_loss
 from grad.nn.spatial import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -216,6 +217,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "ctc_loss",
     "huber_loss",
     "kl_div",
     "l1_loss",

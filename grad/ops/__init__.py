@@ -23,6 +23,8 @@ from grad.ops import (  # noqa: F401
     counting,
     covariance,
     creation,
+    ctc,
+    ctc_paths,
     deviation,
     diagonals,
     differences,

@@ -1,0 +1,36 @@
+"""`ctc_loss` against PyTorch's: losses, gradients of logits and of log-probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import grad
+import grad.nn.functional as F
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_batches(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    time, batch, classes = random.integers(1, 9), random.integers(1, 4), random.integers(2, 5)
+    longest, blank = random.integers(0, 4), int(random.integers(0, classes))
+    labels = [c for c in range(classes) if c != blank]
+    targets = random.choice(labels, (batch, longest))
+    times = tuple(random.integers(0, time + 1, batch).tolist())
+    lengths = tuple(random.integers(0, longest + 1, batch).tolist())
+    scores = random.normal(size=(time, batch, classes))
+    for reduction in ("none", "mean", "sum"):
+        for zero in (False, True):
+            results = []
+            for module, function in ((torch, torch.nn.functional.ctc_loss), (grad, F.ctc_loss)):
+                x = module.tensor(scores).requires_grad_()
+                leaf = x.log_softmax(2).detach().requires_grad_()
+                rest = (module.tensor(targets), times, lengths, blank, reduction, zero)
+                of_logits = function(x.log_softmax(2), *rest)
+                of_logits.sum().backward()
+                function(leaf, *rest).sum().backward()
+                results.append([of_logits.detach(), x.grad, leaf.grad])
+            for theirs, ours in zip(*results, strict=True):
+                np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6, atol=1e-9)
