@@ -111,7 +111,7 @@ class Digamma(Formula):
 
 # -- derivatives of digamma ------------------------------------------------------------------------
 # Bernoulli's numbers B2, B4 ... B20.
-_BERNOULLI = (
+BERNOULLI = (
     (1, 6), (-1, 30), (1, 42), (-1, 30), (5, 66), (-691, 2730), (7, 6), (-3617, 510),
     (43867, 798), (-174611, 330),
 )  # fmt: skip
@@ -127,7 +127,7 @@ def _inverse_powers(q: Any, s: int) -> Any:
     inverse = end.reciprocal()
     square = inverse * inverse
     corrections = 0.0
-    for j, (above, below) in reversed(list(enumerate(_BERNOULLI, 1))):
+    for j, (above, below) in reversed(list(enumerate(BERNOULLI, 1))):
         rising = math.prod(range(s, s + 2 * j - 1))
         corrections = square * corrections + above * rising / (below * math.factorial(2 * j))
     integral = end ** -float(s - 1)
