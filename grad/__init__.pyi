@@ -867,6 +867,17 @@ def cov(x: Any, *, correction: _int = ..., fweights: Any = ..., aweights: Any = 
 def corrcoef(x: Any) -> Tensor:
     """The correlation coefficients of variables, the rows of x: covariances divided by both standard deviations, from -1 to 1."""
 
+def ctc_loss(
+    log_probs: Any,
+    targets: Any,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: _int = ...,
+    reduction: str | _int = ...,
+    zero_infinity: _bool = ...,
+) -> Tensor:
+    """Minus the log-probability of the labels `targets` for a time series of log-probabilities."""
+
 def var(
     x: Any,
     dim: Any = ...,
@@ -1151,6 +1162,21 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 def combinations(x: Any, r: _int = ..., with_replacement: _bool = ...) -> Tensor:
     """All ways to choose `r` elements of a vector, as rows, in the order of the vector."""
 
+def geqrf(x: Any) -> Tensor:
+    """R of ``x = Q @ R`` on and above the diagonal of `a`, and the reflections that make Q below it and in `tau`; see `orgqr`. It has no gradient: use `linalg.qr`."""
+
+def orgqr(x: Any, tau: Any) -> Tensor:
+    """The first columns of the product of reflections, as many as `x` has: Q of `geqrf`."""
+
+def ormqr(x: Any, tau: Any, other: Any, left: _bool = ..., transpose: _bool = ...) -> Tensor:
+    """The product of all reflections times `other`, or of `other` times it unless `left`; of its transpose with `transpose`."""
+
+def igamma(x: Any, other: Any) -> Tensor:
+    """The regularized lower incomplete gamma function of `x` (often called a) and `other`."""
+
+def igammac(x: Any, other: Any) -> Tensor:
+    """The regularized upper incomplete gamma function, ``1 - igamma(x, other)`` without loss."""
+
 def gcd(x: Any, y: Any) -> Tensor:
     """The greatest common divisor of two integers, from 0 on; of 0 and y it is ``|y|``."""
 
@@ -1280,6 +1306,11 @@ def multinomial(
     input: Any, num_samples: _int, replacement: _bool = ..., *, generator: Any = ..., out: Any = ...
 ) -> Tensor:
     """`num_samples` positions of each row of `input`, each as likely as its element is large."""
+
+def gradient(
+    input: Any, *, spacing: Any = ..., dim: Any = ..., edge_order: _int = ..., **numpy_names: Any
+) -> Tensor:
+    """The derivatives of the function whose values are the elements, along each axis of `dim`."""
 
 def permute(x: Any, *dims: Any) -> Tensor:
     """Axes in another order: ``x.permute(2, 0, 1)``."""

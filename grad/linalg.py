@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, LinAlgError, ShapeError
-from grad.ops import chains, norms, products, vandermonde
+from grad.ops import chains, householder, norms, products, vandermonde
 from grad.ops.autocast import autocasts
+from grad.ops.creation import eye
 from grad.ops.factorizations import (
     LU,
     cholesky,
@@ -33,11 +34,11 @@ from grad.ops.promotion import wrap
 from grad.ops.systems import det, inv, matrix_exp, slogdet, solve, solve_triangular
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
-    "inv_ex", "lstsq", "lu", "lu_factor", "lu_solve", "matmul", "matrix_exp", "matrix_norm",
-    "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve",
-    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
-    "vector_norm",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
+    "eigvalsh", "householder_product", "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex",
+    "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot",
+    "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals",
+    "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 
@@ -46,6 +47,21 @@ class LUFactorResult(NamedTuple):
 
     LU: Any
     pivots: Any
+
+
+class LUFactorExResult(NamedTuple):
+    """What `lu_factor_ex` gives."""
+
+    LU: Any
+    pivots: Any
+    info: Any
+
+
+class SolveExResult(NamedTuple):
+    """What `solve_ex` gives."""
+
+    result: Any
+    info: Any
 
 
 class CholeskyExResult(NamedTuple):
@@ -114,6 +130,60 @@ def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
     not.
     """
     return InvExResult(inv(A), A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
+
+
+def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> Any:
+    """As `lu_factor`, and a 0 for each matrix: every matrix has these factors."""
+    factors, pivots = lu_factor(A, pivot=pivot)
+    return LUFactorExResult(factors, pivots, A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
+
+
+def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> Any:
+    """As `solve`, and a 0 for each matrix; raises for singular ones, whether `check_errors` or
+    not.
+    """
+    return SolveExResult(solve(A, B, left=left), A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
+
+
+@takes_out
+def householder_product(A: Any, tau: Any) -> Any:
+    """The first columns of a product of Householder reflections; see `grad.orgqr`."""
+    return householder.Orgqr.forward(A, tau)
+
+
+@takes_out
+def cond(A: Any, p: Any = None) -> Any:
+    """Condition numbers: the norm of each matrix times that of its inverse; infinite for singular
+    matrices.
+
+    Args:
+        p: None or 2 for the largest singular value by the smallest, -2 for the inverse of that, or
+            a norm of `matrix_norm`, then of square matrices.
+
+    Example:
+        >>> grad.linalg.cond(grad.tensor([[2.0, 0.0], [0.0, 4.0]])).item()
+        2.0
+    """
+    if len(A.shape) < 2:
+        raise ShapeError("linalg.cond: The input tensor must have at least 2 dimensions.")
+    if p not in (None, 1, -1, 2, -2, math.inf, -math.inf, "fro", "nuc"):
+        raise ArgumentError(f"linalg.cond got an invalid norm type: {p}")
+    if 0 in A.shape:
+        return A.new_zeros(A.shape[:-2])
+    if p in (None, 2, -2):
+        values = svdvals(A)
+        ends = values.select(-1, 0), values.select(-1, values.shape[-1] - 1)
+        return ends[1] / ends[0] if p == -2 else ends[0] / ends[1]
+    if A.shape[-1] != A.shape[-2]:
+        raise ShapeError(
+            f"linalg.cond(ord={p}): A must be batches of square matrices, but they are "
+            f"{A.shape[-2]} by {A.shape[-1]} matrices"
+        )
+    singular = slogdet(A.detach())[1] == -math.inf
+    one = eye(A.shape[-1], dtype=A.dtype)
+    inverse = inv(one.where(singular.unsqueeze(-1).unsqueeze(-1), A))
+    found = matrix_norm(A, p) * matrix_norm(inverse, p)
+    return found.masked_fill(singular, math.inf)
 
 
 @takes_out

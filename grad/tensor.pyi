@@ -808,6 +808,20 @@ class Tensor(Variable):
         """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
     def take_along_dim(self, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
         """`gather`, but the other axes of x and the index broadcast, and negative numbers count from the end; without `dim`, of both flattened."""
+    def geqrf(self) -> Tensor:
+        """R of ``x = Q @ R`` on and above the diagonal of `a`, and the reflections that make Q below it and in `tau`; see `orgqr`. It has no gradient: use `linalg.qr`."""
+    def orgqr(self, tau: Any) -> Tensor:
+        """The first columns of the product of reflections, as many as `x` has: Q of `geqrf`."""
+    def ormqr(self, tau: Any, other: Any, left: _bool = ..., transpose: _bool = ...) -> Tensor:
+        """The product of all reflections times `other`, or of `other` times it unless `left`; of its transpose with `transpose`."""
+    def igamma(self, other: Any) -> Tensor:
+        """The regularized lower incomplete gamma function of `x` (often called a) and `other`."""
+    def igamma_(self, other: Any) -> Tensor:
+        """`igamma` in place."""
+    def igammac(self, other: Any) -> Tensor:
+        """The regularized upper incomplete gamma function, ``1 - igamma(x, other)`` without loss."""
+    def igammac_(self, other: Any) -> Tensor:
+        """`igammac` in place."""
     def gcd(self, y: Any) -> Tensor:
         """The greatest common divisor of two integers, from 0 on; of 0 and y it is ``|y|``."""
     def gcd_(self, y: Any) -> Tensor:

@@ -72,7 +72,7 @@ def unpacked(node: Node, *shapes: Shape) -> list[Node]:
     return parts
 
 
-def _pack(result: Array, *parts: Array) -> None:
+def pack(result: Array, *parts: Array) -> None:
     """Put `parts`, stacks of anything, side by side into the rows of `result`."""
     start = 0
     for part in parts:
@@ -100,20 +100,20 @@ def cholesky_factors(result: Array, matrices: Array, upper: bool) -> None:
 def qr_factors(result: Array, matrices: Array, mode: str) -> None:
     """Q and R."""
     found = np.linalg.qr(matrices, mode)  # type: ignore[call-overload]
-    _pack(result, *found)
+    pack(result, *found)
 
 
 @hosted
 def eigen_factors(result: Array, matrices: Array, triangle: str) -> None:
     """Eigenvalues in ascending order, and the eigenvectors of symmetric matrices."""
-    _pack(result, *np.linalg.eigh(matrices, triangle))  # type: ignore[arg-type]
+    pack(result, *np.linalg.eigh(matrices, triangle))  # type: ignore[arg-type]
 
 
 @hosted
 def singular_factors(result: Array, matrices: Array, full: bool) -> None:
     """U, the singular values in descending order, and V transposed."""
     try:
-        _pack(result, *np.linalg.svd(matrices, full))
+        pack(result, *np.linalg.svd(matrices, full))
     except np.linalg.LinAlgError as error:
         raise LinAlgError(
             "linalg.svd: The algorithm failed to converge because the input matrix contained "
@@ -141,7 +141,7 @@ def lu_factors(result: Array, matrices: Array) -> None:
         head = lu[:, k, k, None]
         lu[:, k + 1 :, k] = np.where(head == 0, lu[:, k + 1 :, k], lu[:, k + 1 :, k] / head)
         lu[:, k + 1 :, k + 1 :] -= lu[:, k + 1 :, k, None] * lu[:, k, None, k + 1 :]
-    _pack(result, lu, order, pivots)
+    pack(result, lu, order, pivots)
 
 
 @hosted
@@ -188,7 +188,7 @@ def determinants(result: Array, matrices: Array) -> None:
 def determinants_by_logarithm(result: Array, matrices: Array) -> None:
     """Signs of determinants, and logarithms of their magnitudes."""
     sign, logarithm = np.linalg.slogdet(matrices)
-    _pack(result, sign[:, None], logarithm[:, None])
+    pack(result, sign[:, None], logarithm[:, None])
 
 
 @hosted
