@@ -1610,6 +1610,26 @@ class Tensor(Variable):
     ) -> Tensor:
         """A tensor of `size` whose axes lie in memory in the order of `physical_layout`."""
     @staticmethod
+    def asarray(
+        obj: Any,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        copy: _bool | None = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """`obj` as a tensor, on the same memory where it has some."""
+    @staticmethod
+    def frombuffer(
+        buffer: Any,
+        *,
+        dtype: Any,
+        count: _int = ...,
+        offset: _int = ...,
+        requires_grad: _bool = ...,
+    ) -> Tensor:
+        """A vector on the memory of `buffer` (bytes, a bytearray, an array ...), without copying."""
+    @staticmethod
     def tril_indices(
         row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
     ) -> Tensor:

@@ -96,7 +96,7 @@ from grad.nn.margin import (
     TripletMarginWithDistanceLoss,
 )
 from grad.nn.module import Module
-from grad.nn.normalization import LayerNorm, LocalResponseNorm, RMSNorm
+from grad.nn.normalization import CrossMapLRN2d, LayerNorm, LocalResponseNorm, RMSNorm
 from grad.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -249,6 +249,7 @@ __all__ = [
     "InstanceNorm3d",
     "LayerNorm",
     "RMSNorm",
+    "CrossMapLRN2d",
     "LocalResponseNorm",
     # activations
     "ReLU",

@@ -98,6 +98,22 @@ class RMSNorm(_Normalization):
         )
 
 
+class CrossMapLRN2d(Module):
+    """As `LocalResponseNorm`, over an odd number of channels: one less for an even `size`."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        width = 2 * ((self.size - 1) // 2) + 1
+        alpha = self.alpha * width / self.size
+        return functional.local_response_norm(input, width, alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
 class LocalResponseNorm(Module):
     """Each element over a power of the mean square of `size` channels around it.
 

@@ -40,6 +40,7 @@ from grad.ops import (  # noqa: F401
     flat_index,
     float_parts,
     formulas,
+    from_memory,
     gamma,
     gather,
     generator,
