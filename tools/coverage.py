@@ -37,70 +37,33 @@ def reason(text: str, *patterns: str) -> Reason:
 # What is to come, by namespace.
 NOT_YET = {
     "torch": """
-        DeserializationStorageContext addmv_ alias_copy alpha_dropout alpha_dropout_
-        are_deterministic_algorithms_enabled as_strided_ as_strided_copy asarray
-        bartlett_window batch_norm binary_cross_entropy_with_logits binomial
-        blackman_window channels_last channels_last_3d contiguous_format
-        cosine_embedding_loss ctc_loss default_generator detach_copy diagonal_copy
-        dropout dropout_ embedding embedding_bag embedding_renorm_ empty_permuted
-        empty_strided expand_copy feature_alpha_dropout feature_alpha_dropout_
-        feature_dropout feature_dropout_ frobenius_norm from_file frombuffer geqrf
-        get_default_device get_deterministic_debug_mode get_device
-        get_float32_matmul_precision get_num_interop_threads gradient group_norm
-        hamming_window hann_window hinge_embedding_loss histogramdd igamma igammac
-        instance_norm is_anomaly_check_nan_enabled is_anomaly_enabled is_complex
-        is_deterministic_algorithms_warn_only_enabled is_inference is_signed
-        is_warn_always_enabled kaiser_window kl_div layer_norm layout lobpcg lu_unpack
-        margin_ranking_loss memory_format multinomial nonzero_static nuclear_norm orgqr
-        ormqr pca_lowrank permute_copy poisson poisson_nll_loss preserve_format
-        resize_as_ rms_norm rrelu_ select_copy set_anomaly_enabled set_default_device
-        set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
-        set_num_interop_threads set_warn_always slice_copy split_copy
-        split_with_sizes_copy squeeze_copy svd_lowrank t_copy to_dlpack transpose_copy
-        triplet_margin_loss typename unbind_copy unfold_copy unsqueeze_copy
-        use_deterministic_algorithms view_copy""",
+        binomial default_generator histogramdd is_anomaly_check_nan_enabled
+        is_anomaly_enabled layout lobpcg lu_unpack multinomial pca_lowrank poisson
+        set_anomaly_enabled svd_lowrank""",
     "torch.Tensor": """
-        apply_ as_strided_ cauchy_ dim_order exponential_ geometric_ geqrf get_device
-        igamma igamma_ igammac igammac_ index is_cpu is_inference is_nonzero is_pinned
-        is_set_to is_shared is_signed log_normal_ map2_ map_ multinomial ndimension
-        new_empty_strided nonzero_static orgqr ormqr pin_memory resize_ resize_as_ set_
-        share_memory_ squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_""",
+        cauchy_ exponential_ geometric_ log_normal_ multinomial""",
     "torch.nn": """
-        AdaptiveLogSoftmaxWithLoss Buffer CTCLoss CrossMapLRN2d GRU GRUCell LSTM
-        LSTMCell LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d
-        LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d
-        LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear
-        LinearCrossEntropyLoss LinearCrossEntropyOptions MultiheadAttention
-        ParameterDict RNN RNNBase RNNCell RNNCellBase Transformer TransformerDecoder
-        TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
-        UninitializedBuffer UninitializedParameter""",
+        AdaptiveLogSoftmaxWithLoss Buffer GRU GRUCell LSTM LSTMCell LazyBatchNorm1d
+        LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d
+        LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyInstanceNorm1d
+        LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear LinearCrossEntropyLoss
+        LinearCrossEntropyOptions MultiheadAttention ParameterDict RNN RNNBase RNNCell
+        RNNCellBase Transformer TransformerDecoder TransformerDecoderLayer
+        TransformerEncoder TransformerEncoderLayer UninitializedBuffer
+        UninitializedParameter""",
     "torch.nn.functional": """
-        ctc_loss linear_cross_entropy""",
-    "torch.nn.init": """
-        dirac_ orthogonal_ sparse_""",
+        linear_cross_entropy""",
     "torch.nn.utils": """
         clip_grads_with_norm_ fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval
         fuse_linear_bn_weights get_total_norm remove_spectral_norm remove_weight_norm
         skip_init spectral_norm weight_norm""",
-    "torch.linalg": """
-        cond householder_product ldl_factor ldl_factor_ex ldl_solve lu_factor_ex
-        solve_ex""",
-    "torch.special": """
-        airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 chebyshev_polynomial_t
-        chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w gammainc
-        gammaincc hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l
-        legendre_polynomial_p modified_bessel_i0 modified_bessel_i1 modified_bessel_k0
-        modified_bessel_k1 scaled_modified_bessel_k0 scaled_modified_bessel_k1
-        shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u
-        shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w
-        spherical_bessel_j0 zeta""",
     "torch.optim": """
         ASGD Adadelta Adafactor Adagrad Adamax LBFGS Muon NAdam RAdam Rprop""",
     "torch.optim.lr_scheduler": """
         ChainedScheduler CosineAnnealingWarmRestarts CyclicLR MultiplicativeLR
         OneCycleLR PolynomialLR""",
     "torch.func": """
-        functionalize rearrange replace_all_batch_norm_modules_""",
+        rearrange""",
     "torch.autograd": """
         detect_anomaly set_detect_anomaly""",
     "torch.autograd.forward_ad": """
@@ -160,7 +123,7 @@ REASONS: Sequence[Reason] = (
         r"torch\.(FileCheck|FunctionSchema|Future|Gradient|Graph\w*|IODescriptor|\w*Logger\w*)",
         r"torch\.(ModuleDict|ParameterDict|Node|Operator\w+|StaticModule|ThroughputBenchmark|Use)",
         r"torch\.(TracingState|Value|import_ir_\w+|parse_\w+|merge_type\w+|unify_type_list)",
-        r"torch\.(fork|wait|cond|while_loop|DeepCopyMemoTable|\w*SerializationStorageContext)",
+        r"torch\.(fork|wait|cond|while_loop|DeepCopyMemoTable|\w*erializationStorageContext)",
         r"torch\.PyTorchFile(Reader|Writer)",
     ),
     reason(
@@ -192,7 +155,22 @@ REASONS: Sequence[Reason] = (
         r"torch\.(grid_sampler\w*|max_pool1d_with_indices|(rnn_(relu|tanh)|gru|lstm)(_cell)?)",
         r"torch\.nn\.functional\.\w+_with_indices|torch\.nn\.functional\.conv_tbc",
         r"torch\.nn\.functional\.grouped_mm|torch\.segment_reduce",
-        r"torch\.nn\.functional\.multi_head_attention_forward",
+        r"torch\.nn\.functional\.multi_head_attention_forward|torch\.Tensor\.index",
+    ),
+    reason(
+        "twins of functions in nn.functional and linalg, with their inner arguments; use those",
+        r"torch\.(batch|group|instance|layer|rms|nuclear|frobenius)_norm|torch\.rrelu_",
+        r"torch\.((feature_)?(alpha_)?dropout_?|embedding(_bag|_renorm_)?|kl_div)",
+        r"torch\.(binary_cross_entropy_with_logits|poisson_nll_loss|triplet_margin_loss)",
+        r"torch\.((cosine|hinge)_embedding_loss|margin_ranking_loss)",
+    ),
+    reason(
+        "tensors in memory that several processes share: not yet",
+        r"torch\.Tensor\.(share_memory_|is_shared)|torch\.from_file",
+    ),
+    reason(
+        "routines of LAPACK that NumPy does not show",
+        r"torch\.linalg\.ldl_\w+",
     ),
     reason(
         "names that PyTorch itself has given up",
@@ -207,7 +185,7 @@ REASONS: Sequence[Reason] = (
         "data pipes, which PyTorch has given up, and data sets of several machines",
         r"torch\.utils\.data\.(\w*DataPipe\w*|DataChunk|argument_validation|functional_datapipe)",
         r"torch\.utils\.data\.(guaranteed_datapipes\w+|non_deterministic|runtime_validation\w*)",
-        r"torch\.utils\.data\.DistributedSampler|torch(\.Tensor)?\.is_distributed",
+        r"torch\.utils\.data\.DistributedSampler",
     ),
     reason("not yet", *_not_yet()),
 )
