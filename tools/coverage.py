@@ -47,7 +47,7 @@ NOT_YET = {
         LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d
         LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyInstanceNorm1d
         LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear LinearCrossEntropyLoss
-        LinearCrossEntropyOptions MultiheadAttention ParameterDict RNN RNNBase RNNCell
+        LinearCrossEntropyOptions MultiheadAttention RNN RNNBase RNNCell
         RNNCellBase Transformer TransformerDecoder TransformerDecoderLayer
         TransformerEncoder TransformerEncoderLayer UninitializedBuffer
         UninitializedParameter""",

@@ -115,6 +115,7 @@ from grad.nn.padding import (
     ZeroPad3d,
 )
 from grad.nn.parameter import Parameter
+from grad.nn.parameter_dict import ParameterDict
 from grad.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -156,6 +157,7 @@ __all__ = [
     "Sequential",
     "ModuleList",
     "ModuleDict",
+    "ParameterDict",
     "ParameterList",
     # layers
     "Linear",
