@@ -38,8 +38,8 @@ def reason(text: str, *patterns: str) -> Reason:
 NOT_YET = {
     "torch": """
         binomial default_generator histogramdd is_anomaly_check_nan_enabled
-        is_anomaly_enabled layout lobpcg lu_unpack multinomial pca_lowrank poisson
-        set_anomaly_enabled svd_lowrank""",
+        is_anomaly_enabled layout lobpcg multinomial poisson
+        set_anomaly_enabled""",
     "torch.Tensor": """
         cauchy_ exponential_ geometric_ log_normal_ multinomial""",
     "torch.nn": """

@@ -56,6 +56,7 @@ from grad.ops import (  # noqa: F401
     lapack,
     least_squares,
     logical,
+    low_rank,
     matmul,
     matrix_methods,
     matrix_sums,

@@ -79,3 +79,26 @@ def test_gradient(edge_order: int) -> None:
             np.testing.assert_allclose(a.numpy(), b)
     (along,) = grad.gradient(grad.tensor(x), dim=-1, edge_order=edge_order)
     np.testing.assert_allclose(along.numpy(), np.gradient(x, axis=-1, edge_order=edge_order))
+
+
+def test_factors_are_taken_apart() -> None:
+    factors, pivots = grad.linalg.lu_factor(grad.tensor(MATRICES))
+    p, lower, upper = grad.lu_unpack(factors, pivots)
+    np.testing.assert_allclose((p @ lower @ upper).numpy(), MATRICES, atol=1e-12)
+    assert grad.lu_unpack(factors, pivots, unpack_data=False).L.shape == (0,)
+    with pytest.raises(ShapeError):
+        grad.lu_unpack(factors, pivots[:1])
+
+
+@pytest.mark.parametrize("shape", [(9, 6), (6, 9)])
+def test_matrices_of_low_rank(shape: tuple[int, int]) -> None:
+    x = RANDOM.normal(size=(2, shape[0], 3)) @ RANDOM.normal(size=(2, 3, shape[1]))
+    u, s, v = grad.svd_lowrank(grad.tensor(x), q=4)
+    np.testing.assert_allclose((u * s.unsqueeze(-2) @ v.mT).numpy(), x, atol=1e-9)
+    np.testing.assert_allclose(s.numpy(), np.linalg.svd(x)[1][:, :4], atol=1e-9)
+    centred = x - x.mean(-2, keepdims=True)
+    _, s, v = grad.pca_lowrank(grad.tensor(x))
+    np.testing.assert_allclose(s.numpy()[:, :4], np.linalg.svd(centred)[1][:, :4], atol=1e-9)
+    assert v.shape == (2, shape[1], 6)
+    with pytest.raises(ArgumentError):
+        grad.svd_lowrank(grad.tensor(x), q=7)
