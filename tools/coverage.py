@@ -38,8 +38,7 @@ def reason(text: str, *patterns: str) -> Reason:
 NOT_YET = {
     "torch": """
         binomial default_generator histogramdd is_anomaly_check_nan_enabled
-        is_anomaly_enabled layout lobpcg multinomial poisson
-        set_anomaly_enabled""",
+        is_anomaly_enabled layout lobpcg multinomial poisson set_anomaly_enabled""",
     "torch.Tensor": """
         cauchy_ exponential_ geometric_ log_normal_ multinomial""",
     "torch.nn": """
@@ -47,21 +46,15 @@ NOT_YET = {
         LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d
         LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyInstanceNorm1d
         LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear LinearCrossEntropyLoss
-        LinearCrossEntropyOptions MultiheadAttention RNN RNNBase RNNCell
-        RNNCellBase Transformer TransformerDecoder TransformerDecoderLayer
-        TransformerEncoder TransformerEncoderLayer UninitializedBuffer
-        UninitializedParameter""",
+        LinearCrossEntropyOptions MultiheadAttention RNN RNNBase RNNCell RNNCellBase
+        Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder
+        TransformerEncoderLayer UninitializedBuffer UninitializedParameter""",
     "torch.nn.functional": """
         linear_cross_entropy""",
     "torch.nn.utils": """
         clip_grads_with_norm_ fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval
         fuse_linear_bn_weights get_total_norm remove_spectral_norm remove_weight_norm
         skip_init spectral_norm weight_norm""",
-    "torch.optim": """
-        ASGD Adadelta Adafactor Adagrad Adamax LBFGS Muon NAdam RAdam Rprop""",
-    "torch.optim.lr_scheduler": """
-        ChainedScheduler CosineAnnealingWarmRestarts CyclicLR MultiplicativeLR
-        OneCycleLR PolynomialLR""",
     "torch.func": """
         rearrange""",
     "torch.autograd": """
@@ -112,7 +105,7 @@ REASONS: Sequence[Reason] = (
         r"torch\.nn\.(DataParallel|SyncBatchNorm)",
     ),
     reason(
-        "automatic mixed precision: not yet",
+        "inner names of automatic mixed precision, and other devices' ones; use `autocast`",
         r"torch\.(\w*autocast\w*|GradScaler)",
     ),
     reason(

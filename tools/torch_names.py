@@ -33,7 +33,7 @@ NAMESPACES = (
 # What modules import for themselves comes from here, or from outside PyTorch.
 _HELPERS = ("torch._jit_internal", "torch.overrides", "torch.utils._", "torch._prims_common")
 
-_IMPORTED = ("Tensor", "inf")
+_IMPORTED = ("Optimizer", "Tensor", "inf")
 
 
 def is_public(owner: Any, name: str) -> bool:
@@ -44,8 +44,10 @@ def is_public(owner: Any, name: str) -> bool:
     if name in (getattr(owner, "__all__", None) or ()) or not isinstance(owner, ModuleType):
         return True
     origin = getattr(value, "__module__", None) or "torch"
-    if isinstance(value, int) or (name in _IMPORTED and owner.__name__ != "torch"):
-        return False  # constants of C++; what is torch's own
+    if isinstance(value, int) or (
+        name in _IMPORTED and owner.__name__ not in ("torch", "torch.optim")
+    ):
+        return False  # constants of C++; what others import of those two
     return origin.split(".")[0] == "torch" and not origin.startswith(_HELPERS)
 
 
