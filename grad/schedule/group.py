@@ -244,13 +244,18 @@ class _Grouper(ColumnRules):
         if group.contraction is not None or group.local or len(self.asks[number][root]) != 1:
             return False
         (position,) = self.asks[number][root]
-        if not self.is_whole(root, entry, position):
+        if not self.is_whole(root, entry, position) or self.stores_row_values(group):
             return False
         group.contraction = number
         group.rows = None
         group.inlined.add(number)
         self.want_operands(root, entry)
         return True
+
+    def stores_row_values(self, group: Group) -> bool:
+        """Whether the group stores a value of each row: a contraction knows elements only."""
+        size = math.prod(self.entries[group.root].shape)
+        return any(math.prod(self.entries[number].shape) != size for number in group.stored)
 
     # -- rule 7: the results of one attention are computed by one kernel ---------------------------
     def join_parts(self, number: int) -> None:
