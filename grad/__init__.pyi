@@ -1228,6 +1228,58 @@ def logical_xor(x: Any, y: Any) -> Tensor:
 def logical_not(x: Any) -> Tensor:
     """Whether each element is zero."""
 
+def rand_like(
+    x: Any,
+    *,
+    dtype: Any = ...,
+    generator: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    memory_format: Any = ...,
+) -> Tensor:
+    """Numbers uniform in [0, 1), of the shape and type of x (or of `dtype`)."""
+
+def randn_like(
+    x: Any,
+    *,
+    dtype: Any = ...,
+    generator: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    memory_format: Any = ...,
+) -> Tensor:
+    """Normally distributed numbers of the shape and type of x (or of `dtype`)."""
+
+def randint_like(
+    x: Any,
+    low: Any = ...,
+    high: Any = ...,
+    *,
+    dtype: Any = ...,
+    generator: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    memory_format: Any = ...,
+) -> Tensor:
+    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x (or of `dtype`)."""
+
+def lu_unpack(
+    LU_data: Any, LU_pivots: Any, unpack_data: _bool = ..., unpack_pivots: _bool = ...
+) -> Tensor:
+    """P, L and U of ``A = P @ L @ U`` from the result of `linalg.lu_factor`."""
+
+def svd_lowrank(A: Any, q: _int | None = ..., niter: _int | None = ..., M: Any = ...) -> Tensor:
+    """About the `q` largest singular values, and their vectors, of large matrices."""
+
+def pca_lowrank(A: Any, q: _int | None = ..., center: _bool = ..., niter: _int = ...) -> Tensor:
+    """The principal components of rows of numbers: `svd_lowrank` of the columns less their means."""
+
 def det(x: Any) -> Tensor:
     """The determinants of square matrices."""
 
@@ -1275,47 +1327,6 @@ def addmv(x: Any, mat: Any, vec: Any, *, beta: _float = ..., alpha: _float = ...
 
 def addr(x: Any, vec1: Any, vec2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
     """``beta * x + alpha * outer(vec1, vec2)``; x expands to the product, types are promoted."""
-
-def rand_like(
-    x: Any,
-    *,
-    dtype: Any = ...,
-    generator: Any = ...,
-    device: Any = ...,
-    requires_grad: _bool = ...,
-    layout: Any = ...,
-    pin_memory: _bool = ...,
-    memory_format: Any = ...,
-) -> Tensor:
-    """Numbers uniform in [0, 1), of the shape and type of x (or of `dtype`)."""
-
-def randn_like(
-    x: Any,
-    *,
-    dtype: Any = ...,
-    generator: Any = ...,
-    device: Any = ...,
-    requires_grad: _bool = ...,
-    layout: Any = ...,
-    pin_memory: _bool = ...,
-    memory_format: Any = ...,
-) -> Tensor:
-    """Normally distributed numbers of the shape and type of x (or of `dtype`)."""
-
-def randint_like(
-    x: Any,
-    low: Any = ...,
-    high: Any = ...,
-    *,
-    dtype: Any = ...,
-    generator: Any = ...,
-    device: Any = ...,
-    requires_grad: _bool = ...,
-    layout: Any = ...,
-    pin_memory: _bool = ...,
-    memory_format: Any = ...,
-) -> Tensor:
-    """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x (or of `dtype`)."""
 
 def multinomial(
     input: Any, num_samples: _int, replacement: _bool = ..., *, generator: Any = ..., out: Any = ...

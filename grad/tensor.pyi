@@ -887,6 +887,44 @@ class Tensor(Variable):
         """Whether each element is zero."""
     def logical_not_(self) -> Tensor:
         """`logical_not` in place."""
+    def rand_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        memory_format: Any = ...,
+    ) -> Tensor:
+        """Numbers uniform in [0, 1), of the shape and type of x (or of `dtype`)."""
+    def randn_like(
+        self,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        memory_format: Any = ...,
+    ) -> Tensor:
+        """Normally distributed numbers of the shape and type of x (or of `dtype`)."""
+    def randint_like(
+        self,
+        low: Any = ...,
+        high: Any = ...,
+        *,
+        dtype: Any = ...,
+        generator: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        memory_format: Any = ...,
+    ) -> Tensor:
+        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x (or of `dtype`)."""
     def det(self) -> Tensor:
         """The determinants of square matrices."""
     def slogdet(self) -> Tensor:
@@ -937,44 +975,6 @@ class Tensor(Variable):
         """``beta * x + alpha * outer(vec1, vec2)``; x expands to the product, types are promoted."""
     def addr_(self, vec1: Any, vec2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
         """`addr` in place."""
-    def rand_like(
-        self,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-        layout: Any = ...,
-        pin_memory: _bool = ...,
-        memory_format: Any = ...,
-    ) -> Tensor:
-        """Numbers uniform in [0, 1), of the shape and type of x (or of `dtype`)."""
-    def randn_like(
-        self,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-        layout: Any = ...,
-        pin_memory: _bool = ...,
-        memory_format: Any = ...,
-    ) -> Tensor:
-        """Normally distributed numbers of the shape and type of x (or of `dtype`)."""
-    def randint_like(
-        self,
-        low: Any = ...,
-        high: Any = ...,
-        *,
-        dtype: Any = ...,
-        generator: Any = ...,
-        device: Any = ...,
-        requires_grad: _bool = ...,
-        layout: Any = ...,
-        pin_memory: _bool = ...,
-        memory_format: Any = ...,
-    ) -> Tensor:
-        """Whole numbers in ``[low, high)``, or ``[0, low)``, of the shape and type of x (or of `dtype`)."""
     def multinomial(
         self, num_samples: _int, replacement: _bool = ..., *, generator: Any = ..., out: Any = ...
     ) -> Tensor:

@@ -17,7 +17,7 @@ from grad.device import check_device
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
 from grad.errors import ArgumentError, DTypeError
 from grad.ops import convert
-from grad.ops.creation import CREATORS
+from grad.ops.creators import CREATORS
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 

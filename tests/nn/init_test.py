@@ -118,28 +118,3 @@ def test_refusals():
         init.kaiming_normal_(Tensor.zeros(3, 3), mode="fan")
     with pytest.raises(ValueError, match="nonlinearity"):
         init.calculate_gain("swish")
-
-
-@pytest.mark.parametrize("shape", [(6, 4), (3, 2, 5), (4, 4)])
-def test_orthogonal(shape: tuple[int, ...]) -> None:
-    weight = grad.nn.init.orthogonal_(grad.empty(shape), gain=2.0).flatten(1).double()
-    product = weight @ weight.mT if weight.shape[0] <= weight.shape[1] else weight.mT @ weight
-    np.testing.assert_allclose(product.numpy(), 4 * np.eye(len(product)), atol=1e-5)
-    with pytest.raises(ValueError, match="2 or more"):
-        grad.nn.init.orthogonal_(grad.empty(3))
-
-
-def test_sparse() -> None:
-    weight = grad.nn.init.sparse_(grad.empty(10, 7), sparsity=0.25)
-    assert (weight == 0).sum(0).tolist() == [3] * 7
-    assert 0 < weight.abs().max().item() < 0.1
-
-
-def test_dirac() -> None:
-    x = grad.randn(2, 4, 5, 5)
-    weight = grad.nn.init.dirac_(grad.empty(4, 4, 3, 3))
-    np.testing.assert_array_equal(
-        grad.nn.functional.conv2d(x, weight, padding=1).numpy(), x.numpy()
-    )
-    grouped = grad.nn.init.dirac_(grad.empty(4, 2, 3, 3), groups=2)
-    assert grouped[2, 0, 1, 1].item() == 1 and grouped.sum().item() == 4
