@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from grad.autograd.variable import Variable
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
 from grad.engine.recording import recording
 from grad.errors import ArgumentError, DTypeError
@@ -37,6 +38,8 @@ def kind_of(name: str, dtype: Any, out: Any, default: DType | None = None) -> DT
     kind = None if dtype is None else as_dtype(dtype)
     if out is None:
         return kind or default or default_dtype()
+    if not isinstance(out, Variable):
+        raise TypeError(f"{name}(): argument 'out' must be a Tensor, not {type(out).__name__}.")
     if kind not in (None, out.dtype):
         raise DTypeError(
             f"{name}: dtype {kind.name} does not match dtype of out parameter ({out.dtype.name})."
