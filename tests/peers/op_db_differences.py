@@ -123,16 +123,8 @@ DIFFERENCES = (
     _row("nn.functional.batch_norm", "raises: ShapeError", "`batch_norm` of shape ``(0,)``"),
     _row("nn.functional.interpolate-bicubic", "uint8: values", "uint8 `interpolate`"),
     _row(
-        "as_strided as_strided-partial_views squeeze squeeze-multiple t transpose unsqueeze",
-        "in place, : missing",
-        "in-place forms that change a shape",
-    ),
-    _row(
         "nn.functional.group_norm nn.functional.layer_norm nn.functional.rms_norm",
         "alias .*: missing",
         "`group_norm`, `layer_norm` and `rms_norm` outside `nn.functional`",
     ),
-    _row("normal normal-number_mean", "float16: type", "`normal` of tensors of halves"),
-    _row("randint_like", "raises: TypeError", "`device=` of `randint_like`"),
-    _row("bernoulli", "method, : missing", "`bernoulli` as a method"),
 )
