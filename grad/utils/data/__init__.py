@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from grad.utils.data.collate import default_collate, default_collate_fn_map, default_convert
 from grad.utils.data.dataset import (
+    ChainDataset,
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
 )
-from grad.utils.data.loader import DataLoader, default_collate
-from grad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from grad.utils.data.loader import DataLoader
+from grad.utils.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+from grad.utils.data.worker import get_worker_info
 
 __all__ = [
     "Dataset",
     "IterableDataset",
     "TensorDataset",
+    "StackDataset",
     "Subset",
     "ConcatDataset",
+    "ChainDataset",
     "random_split",
     "DataLoader",
     "default_collate",
+    "default_collate_fn_map",
+    "default_convert",
+    "get_worker_info",
+    "Sampler",
     "SequentialSampler",
     "RandomSampler",
+    "SubsetRandomSampler",
+    "WeightedRandomSampler",
     "BatchSampler",
 ]

@@ -1,120 +1,205 @@
 """`DataLoader`: batches of a dataset, in an order, stacked into tensors.
 
-The order is a sampler's business (`sampler.py`), the samples a dataset's (`dataset.py`);
-`default_collate` stacks them. Batches are made in the calling thread.
+The order is a sampler's business (`sampler.py`), the samples a dataset's (`dataset.py`),
+`collate.py` stacks them. Here the arguments are checked; a pass over the batches is an iterator of
+`iterators.py`, which makes them in the calling thread or has worker processes make them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
-from grad.ops.registry import REGISTRY
-from grad.tensor import Tensor
-from grad.utils.data.dataset import IterableDataset, TensorDataset
+from grad.utils.data.collate import default_collate, default_convert
+from grad.utils.data.dataset import IterableDataset
+from grad.utils.data.fetch import Recipe
+from grad.utils.data.iterators import (
+    DirectIterator,
+    LoaderIterator,
+    Source,
+    WorkersIterator,
+    starter,
+)
 from grad.utils.data.position import Position
 from grad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from grad.utils.data.worker import Setup
 
-
-def default_collate(batch: Sequence[Any]) -> Any:
-    """Samples made one: tensors, arrays and numbers are stacked, tuples and dictionaries go inside.
-
-    Example:
-        >>> default_collate([(1, "a"), (2, "b")])
-        [tensor([1, 2]), ('a', 'b')]
-    """
-    first = batch[0]
-    if isinstance(first, Tensor):
-        return REGISTRY["stack"](tuple(batch))
-    if isinstance(first, np.ndarray | np.generic):
-        return Tensor.from_numpy(np.stack([np.asarray(sample) for sample in batch]))
-    if isinstance(first, bool | int):
-        return Tensor.from_numpy(np.asarray(batch))
-    if isinstance(first, float):
-        return Tensor.from_numpy(np.asarray(batch, dtype=np.float64))
-    if isinstance(first, str | bytes):
-        return tuple(batch)
-    if isinstance(first, Mapping):
-        return {key: default_collate([sample[key] for sample in batch]) for key in first}
-    if isinstance(first, Sequence):
-        if any(len(sample) != len(first) for sample in batch):
-            raise RuntimeError("each element in list of batch should be of equal size")
-        columns = [default_collate(column) for column in zip(*batch)]
-        return type(first)(*columns) if hasattr(first, "_fields") else columns
-    raise TypeError(
-        "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found "
-        f"{type(first)}; give DataLoader a collate_fn."
-    )
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
 class DataLoader:
     """Iterates over batches of `dataset`; each pass is a new order if `shuffle`.
 
     Args:
-        dataset: with ``__len__`` and ``__getitem__``, or an `IterableDataset`.
+        dataset: with ``__len__`` and ``__getitem__`` (``__getitems__``, if it has that, is asked
+            for all samples of a batch), or an `IterableDataset`.
         batch_size: samples in a batch; None gives single samples, not stacked.
         shuffle: random order, decided by `generator` (else by ``manual_seed``).
         sampler, batch_sampler: the order, or the batches, in place of the arguments above.
-        num_workers, pin_memory: PyTorch's; batches are made here and now, so they change nothing.
-        collate_fn: makes a batch of a list of samples (`default_collate`).
+        num_workers: processes that make batches ahead of time; 0 makes them when they are asked
+            for. The order is the same for any number.
+        collate_fn: makes a batch of a list of samples (`default_collate`), or converts a sample
+            that is not batched (`default_convert`).
+        pin_memory, pin_memory_device: PyTorch's; they change nothing.
         drop_last: leave out a last batch that is not full.
+        timeout: seconds to wait for workers; 0 waits for ever.
+        worker_init_fn: called in each worker with its number.
+        multiprocessing_context: how workers are started: "fork", "spawn", "forkserver" or a context
+            of `multiprocessing`. Other ways than fork need datasets that can be pickled.
+        prefetch_factor: batches that each worker makes ahead of time (2).
+        persistent_workers: keep the workers for the next pass.
+        in_order: False gives batches as workers finish them.
+
+    Raises:
+        ValueError, TypeError: contradictory arguments, as in PyTorch.
+
+    An exception in a worker is raised by the pass, with the type it had and the worker's traceback
+    in its message. A worker that is killed ends the pass by a `RuntimeError`.
 
     Example:
         >>> for images, labels in DataLoader(TensorDataset(x, y), batch_size=100, shuffle=True):
         ...     train(images, labels)
     """
 
+    _ready = False
+
     def __init__(
         self,
         dataset: Any,
         batch_size: int | None = 1,
         shuffle: bool | None = None,
-        sampler: Iterable[int] | None = None,
-        batch_sampler: Iterable[Sequence[int]] | None = None,
+        sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[Sequence[Any]] | None = None,
         num_workers: int = 0,
-        collate_fn: Callable[[list[Any]], Any] | None = None,
+        collate_fn: Callable[[Any], Any] | None = None,
         pin_memory: bool = False,
         drop_last: bool = False,
-        *,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        multiprocessing_context: Any = None,
         generator: Any = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
+        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         stream = isinstance(dataset, IterableDataset)
-        if stream and (shuffle or sampler is not None or batch_sampler is not None):
-            raise ValueError(
-                "an IterableDataset has its own order: no shuffle, sampler or batch_sampler"
-            )
-        if sampler is not None and shuffle:
-            raise ValueError("sampler option is mutually exclusive with shuffle")
-        if batch_sampler is not None and (
-            batch_size != 1 or shuffle or sampler is not None or drop_last
-        ):
-            raise ValueError(
-                "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, "
-                "and drop_last"
-            )
-        if batch_size is None and drop_last:
-            raise ValueError("batch_size=None is mutually exclusive with drop_last")
+        _check_order(stream, batch_size, shuffle, sampler, batch_sampler, drop_last)
         self.dataset = dataset
-        self.batch_size = None if batch_sampler is not None else batch_size
-        self.drop_last = drop_last
         self.num_workers = num_workers
-        self.collate_fn = collate_fn
-        self.sampler = sampler
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.in_order = in_order
+        self.persistent_workers = persistent_workers
         if sampler is None and not stream:
-            self.sampler = (
+            sampler = (
                 RandomSampler(dataset, generator=generator)
                 if shuffle
                 else SequentialSampler(dataset)
             )
+        if batch_sampler is not None:
+            batch_size, drop_last = None, False
+        elif batch_size is not None:
+            # A stream's samples are batched as they come; the sampler is for its checks only.
+            batch_sampler = BatchSampler(sampler or (), batch_size, drop_last)
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.sampler = sampler
         self.batch_sampler = batch_sampler
-        if batch_sampler is None and batch_size is not None:
-            # A stream's samples are batched as numbers are.
-            source = dataset if stream else self.sampler
-            self.batch_sampler = BatchSampler(source, batch_size, drop_last)  # type: ignore[arg-type]
-        self.generator = generator or getattr(self.sampler, "generator", None)
-        self._position = Position(self.generator)
+        self.generator = generator
+        batched = batch_sampler is not None
+        self.collate_fn = collate_fn or (default_collate if batched else default_convert)
+        self._position = Position(generator or getattr(sampler, "generator", None))
+        self._iterator: WorkersIterator | None = None
+        self._ready = True
+        _warn_of_many(num_workers)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._ready and name in _FIXED:
+            raise ValueError(
+                f"{name} attribute should not be set after {type(self).__name__} is initialized"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        """The context that starts workers, or None for Python's default."""
+        return self._context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        if context is not None and not self.num_workers:
+            raise ValueError(
+                "multiprocessing_context can only be used with multi-process loading "
+                f"(num_workers > 0), but got num_workers={self.num_workers}"
+            )
+        if isinstance(context, str):
+            methods = multiprocessing.get_all_start_methods()
+            if context not in methods:
+                raise ValueError(
+                    "multiprocessing_context option should specify a valid start method in "
+                    f"{methods!r}, but got multiprocessing_context={context!r}"
+                )
+            context = multiprocessing.get_context(context)
+        if context is not None and not isinstance(context, multiprocessing.context.BaseContext):
+            raise TypeError(
+                "multiprocessing_context option should be a valid context object or a string "
+                f"specifying the start method, but got multiprocessing_context={context}"
+            )
+        self._context = context
+
+    def __len__(self) -> int:
+        """How many batches a pass has; for an `IterableDataset`, by what its ``len`` says."""
+        if not isinstance(self.dataset, IterableDataset):
+            return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+        count = len(self.dataset)  # type: ignore[arg-type]
+        if self.batch_size is None:
+            return count
+        return count // self.batch_size if self.drop_last else math.ceil(count / self.batch_size)
+
+    def __iter__(self) -> LoaderIterator:
+        if self.num_workers == 0:
+            return DirectIterator(self._source())
+        iterator = self._iterator
+        if iterator is not None and not iterator.closed:
+            iterator.reset()
+            return iterator
+        source = self._source()
+        setup = Setup(0, self.num_workers, 0, source.recipe, self.worker_init_fn)
+        iterator = WorkersIterator(
+            source,
+            starter(setup, self._context or multiprocessing.get_context(), self.timeout),
+            self.num_workers,
+            self.prefetch_factor or 0,
+            self.in_order,
+            self.persistent_workers,
+        )
+        if self.persistent_workers:
+            self._iterator = iterator
+        return iterator
+
+    def _source(self) -> Source:
+        stream = isinstance(self.dataset, IterableDataset)
+        recipe = Recipe(
+            self.dataset,
+            stream,
+            self.batch_sampler is not None,
+            self.batch_size,
+            self.drop_last,
+            self.collate_fn,
+        )
+        entries = self.sampler if self.batch_sampler is None else self.batch_sampler
+        return Source(recipe, None if stream else entries, self._position, self.generator)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the present pass is, for a checkpoint (see `position.py`)."""
@@ -124,26 +209,65 @@ class DataLoader:
         """Let the next pass give the batches that were yet to come when `state_dict` was called."""
         self._position.load_state_dict(state_dict)
 
-    def __len__(self) -> int:
-        if self.batch_sampler is not None:
-            return len(self.batch_sampler)  # type: ignore[arg-type]
-        return len(self.sampler)  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator[Any]:
-        source = self.batch_sampler
-        if source is None:
-            source = self.dataset if isinstance(self.dataset, IterableDataset) else self.sampler
-        return self._position.follow(source, self._batches)  # type: ignore[arg-type]
+def _check_workers(
+    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool
+) -> None:
+    if num_workers < 0:
+        raise ValueError(
+            "num_workers option should be non-negative; use num_workers=0 to disable "
+            "multiprocessing."
+        )
+    if timeout < 0:
+        raise ValueError("timeout option should be non-negative")
+    if prefetch_factor is not None and num_workers == 0:
+        raise ValueError(
+            "prefetch_factor option could only be specified in multiprocessing: let num_workers > "
+            "0, otherwise set prefetch_factor to None."
+        )
+    if prefetch_factor is not None and prefetch_factor < 0:
+        raise ValueError("prefetch_factor option should be non-negative")
+    if persistent_workers and num_workers == 0:
+        raise ValueError("persistent_workers option needs num_workers > 0")
 
-    def _batches(self, entries: Iterator[Any]) -> Iterator[Any]:
-        """The batches of the entries of the batch sampler, or else of the sampler or stream."""
-        stream = isinstance(self.dataset, IterableDataset)
-        if self.batch_sampler is None:
-            samples = entries if stream else (self.dataset[i] for i in entries)
-            return samples if self.collate_fn is None else map(self.collate_fn, samples)
-        collate = self.collate_fn or default_collate
-        if stream:
-            return (collate(list(batch)) for batch in entries)
-        if type(self.dataset) is TensorDataset and self.collate_fn is None:
-            return (list(self.dataset.batch(numbers)) for numbers in entries)
-        return (collate([self.dataset[i] for i in numbers]) for numbers in entries)
+
+def _check_order(
+    stream: bool,
+    batch_size: int | None,
+    shuffle: bool | None,
+    sampler: Any,
+    batch_sampler: Any,
+    drop_last: bool,
+) -> None:
+    if stream:
+        given = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
+                    f"{name}={value}"
+                )
+    if sampler is not None and shuffle:
+        raise ValueError("sampler option is mutually exclusive with shuffle")
+    if batch_sampler is not None and (
+        batch_size != 1 or shuffle or sampler is not None or drop_last
+    ):
+        raise ValueError(
+            "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, "
+            "and drop_last"
+        )
+    if batch_sampler is None and batch_size is None and drop_last:
+        raise ValueError(
+            "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
+        )
+
+
+def _warn_of_many(num_workers: int) -> None:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    if cores is not None and num_workers > cores:
+        warnings.warn(
+            f"This DataLoader will create {num_workers} worker processes in total. Our suggested "
+            f"max number of worker in current system is {cores}; more of them may make it slower.",
+            stacklevel=3,
+        )

@@ -2,13 +2,13 @@
 
 A pass is known by the state of all random numbers as it begins, and the count of batches that have
 been handed out. To take it up again, the order is drawn once more from that state and the batches
-that were handed out are passed over, by their numbers: their samples are not read. Then the random
-numbers go on from where they were when the state was saved.
+that were handed out are passed over: of a dataset with numbers, their samples are not read. Then
+the random numbers go on from where they were when the state was saved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from grad.engine.recording import recording
@@ -27,36 +27,36 @@ class Position:
         self._batches = 0
         self._start: dict[str, Any] | None = None
         self._resumed = False
+        self._counted: Any = None
 
-    def follow(
-        self, source: Iterable[Any], batches: Callable[[Iterator[Any]], Iterable[Any]]
-    ) -> Iterator[Any]:
-        """Yield the `batches` made of the entries of `source`: of the rest of them, if a state has
-        been loaded.
+    def begin(self, of: Any, start: Callable[[int], Any]) -> None:
+        """Begin the pass `of` somebody by ``start(count)``, which draws the first of its order and
+        passes over so many batches: some if a state has been loaded.
         """
-        for batch in batches(self._entries(source)):
-            if self._start is not None:
-                self._batches += 1
-            yield batch
-        self._batches, self._start = 0, None
-
-    def _entries(self, source: Iterable[Any]) -> Iterator[Any]:
         if recording.recorder is not None:
             # A pass inside a recorded function is part of it: replays do not come by here.
-            yield from source
+            start(0)
             return
+        self._counted = of
         resumed, self._resumed = self._resumed, False
         if not resumed or self._start is None:
             self._batches, self._start = 0, get_random_state(self._generator)
-            yield from source
+            start(0)
             return
         now = get_random_state(self._generator)
         set_random_state(self._start, self._generator)
-        entries = iter(source)
-        for _ in range(self._batches):
-            next(entries, None)
+        start(self._batches)
         set_random_state(now, self._generator)
-        yield from entries
+
+    def handed_out(self, of: Any) -> None:
+        """The pass `of` somebody has given one more batch."""
+        if self._counted is of:
+            self._batches += 1
+
+    def ended(self, of: Any) -> None:
+        """The pass `of` somebody has no more batches."""
+        if self._counted is of:
+            self._batches, self._start, self._counted = 0, None, None
 
     def state_dict(self) -> dict[str, Any]:
         """The position as plain data; {"batches": 0, "start": None} between passes."""
@@ -70,4 +70,4 @@ class Position:
         if self._generator is not None:
             self._generator.set_state(state_dict["generator"])
         self._batches, self._start = state_dict["batches"], state_dict["start"]
-        self._resumed = True
+        self._resumed, self._counted = True, None
