@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from grad.utils.data.collate import default_collate, default_convert
@@ -151,7 +152,7 @@ class DataLoader:
                     f"{methods!r}, but got multiprocessing_context={context!r}"
                 )
             context = multiprocessing.get_context(context)
-        if context is not None and not isinstance(context, multiprocessing.context.BaseContext):
+        if context is not None and not isinstance(context, BaseContext):
             raise TypeError(
                 "multiprocessing_context option should be a valid context object or a string "
                 f"specifying the start method, but got multiprocessing_context={context}"

@@ -8,7 +8,6 @@ orders of an earlier pass are left undone.
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import random
 import signal
@@ -196,19 +195,18 @@ class _Worker:
             return _failure(error, self._setup.id)
 
     def _send(self, order: Order, answer: Any) -> None:
-        tag = (order.pass_number, order.number)
-        try:
-            self._outgoing.send(tag, answer)
-        except (BrokenPipeError, ConnectionResetError):
-            raise
-        except Exception as error:  # it cannot be pickled
-            failure = _failure(error, self._setup.id)
+        while True:
             try:
-                self._outgoing.send(tag, failure)
+                self._outgoing.send((order.pass_number, order.number), answer)
+                return
             except (BrokenPipeError, ConnectionResetError):
                 raise
-            except Exception:  # nor can the type of the error
-                self._outgoing.send(tag, Failure(RuntimeError, failure.text))
+            except Exception as error:
+                # It cannot be pickled; nor can the type of an error, perhaps.
+                if isinstance(answer, Failure):
+                    answer = Failure(RuntimeError, answer.text)
+                else:
+                    answer = _failure(error, self._setup.id)
 
 
 def _failure(error: Exception, worker: int) -> Failure:

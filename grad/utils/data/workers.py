@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NoReturn
 
 from grad.utils.data.channel import Incoming, Message
 from grad.utils.data.worker import Begin, Order, Setup, open_ends, work
@@ -78,8 +78,12 @@ class Workers:
         Raises:
             RuntimeError: one of them has died, or none has answered in time.
         """
-        ends = {self._workers[number].incoming.connection: number for number in among}
-        deaths = {self._workers[number].process.sentinel: number for number in among}
+        ends: dict[Any, int] = {
+            self._workers[number].incoming.connection: number for number in among
+        }
+        deaths: dict[Any, int] = {
+            self._workers[number].process.sentinel: number for number in among
+        }
         ready = wait([*ends, *deaths], self._timeout or None)
         if not ready:
             raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
@@ -91,10 +95,9 @@ class Workers:
                     return incoming, incoming.receive()
                 except (EOFError, OSError):
                     self._died(ends[end])
-        self._died(deaths[ready[0]])  # type: ignore[index]
-        raise AssertionError
+        self._died(deaths[ready[0]])
 
-    def _died(self, number: int) -> None:
+    def _died(self, number: int) -> NoReturn:
         """Raises the error that says how `worker` ended."""
         process = self._workers[number].process
         process.join(SECONDS_TO_END)
@@ -147,9 +150,8 @@ def _end(workers: list[_Worker], owner: int) -> None:
     deadline = time.monotonic() + SECONDS_TO_END
     for end in (None, BaseProcess.terminate, BaseProcess.kill):
         for worker in workers:
-            if worker.process.is_alive():
-                if end is not None:
-                    end(worker.process)
+            if end is not None and worker.process.is_alive():
+                end(worker.process)
         for worker in workers:
             worker.process.join(max(deadline - time.monotonic(), 0.0))
         deadline = time.monotonic() + SECONDS_TO_END
