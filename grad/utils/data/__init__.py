@@ -14,6 +14,7 @@ from grad.utils.data.dataset import (
     random_split,
 )
 from grad.utils.data.loader import DataLoader
+from grad.utils.data.readers import read_idx, read_mnist
 from grad.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -22,6 +23,7 @@ from grad.utils.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from grad.utils.data.text import CharacterDataset, read_text
 from grad.utils.data.worker import get_worker_info
 
 __all__ = [
@@ -38,6 +40,10 @@ __all__ = [
     "default_collate_fn_map",
     "default_convert",
     "get_worker_info",
+    "read_idx",
+    "read_mnist",
+    "read_text",
+    "CharacterDataset",
     "Sampler",
     "SequentialSampler",
     "RandomSampler",

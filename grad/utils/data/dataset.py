@@ -77,15 +77,18 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
         """The samples of those numbers, stacked: copies of the rows, outside any graph."""
-        numbers = np.asarray(indices, dtype=np.int64)
-        count = len(self)
-        lowest, highest = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, -1)
-        if lowest < -count or highest >= count:
-            wrong = lowest if lowest < -count else highest
-            raise IndexError(f"index {wrong} is out of range for {count} samples")
-        if lowest < 0:
-            numbers = numbers % count
+        numbers = checked_numbers(indices, len(self))
         return tuple(_rows(tensor, numbers) for tensor in self.tensors)
+
+
+def checked_numbers(indices: Sequence[int], count: int) -> np.ndarray[Any, Any]:
+    """The numbers of samples, each from 0 to ``count - 1``; IndexError if one is outside."""
+    numbers = np.asarray(indices, dtype=np.int64)
+    lowest, highest = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, -1)
+    if lowest < -count or highest >= count:
+        wrong = lowest if lowest < -count else highest
+        raise IndexError(f"index {wrong} is out of range for {count} samples")
+    return numbers % count if lowest < 0 else numbers
 
 
 def _rows(tensor: Tensor, numbers: np.ndarray[Any, Any]) -> Tensor:

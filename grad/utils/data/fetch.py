@@ -12,6 +12,7 @@ from typing import Any
 
 from grad.utils.data.collate import default_collate
 from grad.utils.data.dataset import Subset, TensorDataset, samples_of
+from grad.utils.data.text import CharacterDataset
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,24 @@ class Recipe:
         return StreamFetcher(self) if self.stream else MapFetcher(self)
 
 
+# Ways to take one sample, and the ways to take many of them, stacked, that come to the same. A
+# subclass with a way of its own is not found here.
+_STACKED: dict[Any, Any] = {
+    kind.__getitem__: kind.batch for kind in (TensorDataset, CharacterDataset)
+}
+
+
 def _rows_of(dataset: Any) -> Callable[[Sequence[int]], tuple[Any, ...]] | None:
     """A way to take stacked samples out of tensors at once, if the dataset is nothing but that."""
     kind = type(dataset)
     if kind is Subset:
         inner, indices = _rows_of(dataset.dataset), dataset.indices
         return None if inner is None else lambda numbers: inner([indices[n] for n in numbers])
-    plain = (
-        isinstance(dataset, TensorDataset)
-        and kind.__getitem__ is TensorDataset.__getitem__
-        and not hasattr(dataset, "__getitems__")
-        and not any(tensor._needs_grad for tensor in dataset.tensors)
-    )
-    return dataset.batch if plain else None
+    batch = _STACKED.get(getattr(kind, "__getitem__", None))
+    if batch is None or kind.batch is not batch or hasattr(dataset, "__getitems__"):
+        return None
+    needs_grad = any(tensor._needs_grad for tensor in getattr(dataset, "tensors", ()))
+    return None if needs_grad else dataset.batch
 
 
 class MapFetcher:

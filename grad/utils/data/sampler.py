@@ -12,16 +12,19 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from grad.engine.recording import recording
 from grad.ops.convert import array_view
+from grad.ops.generator import default_generator
 from grad.tensor import Tensor
 
 Entry = TypeVar("Entry", covariant=True)
 
 
 def random_numbers(generator: Any) -> np.random.Generator:
-    """NumPy's generator, seeded by one draw from ours: `manual_seed` decides the order."""
-    seed = Tensor.randint(0, 2**31 - 1, (2,), generator=generator).tolist()
-    return np.random.default_rng(seed)
+    """NumPy's generator, seeded by one key of ours: `manual_seed` decides the order."""
+    if recording.recorder is not None:
+        recording.recorder.give_up("it draws a random order of samples")
+    return np.random.default_rng((generator or default_generator).next_key())
 
 
 def permutation(count: int, generator: Any = None) -> np.ndarray[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +12,21 @@ import grad
 from grad.tensor import Tensor
 from grad.utils.data import (
     BatchSampler,
+    ChainDataset,
     ConcatDataset,
     DataLoader,
     Dataset,
     IterableDataset,
     RandomSampler,
+    Sampler,
+    StackDataset,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
+    default_collate_fn_map,
+    default_convert,
     random_split,
 )
 
@@ -106,6 +114,45 @@ def test_samplers():
         BatchSampler(range(3), 0, False)
 
 
+def test_weighted_samples():
+    sampler = WeightedRandomSampler([0.0, 3.0, 1.0], 4000)
+    counts = np.bincount(list(sampler), minlength=3)
+    assert len(sampler) == 4000 and counts[0] == 0 and abs(counts[1] - 3000) < 200
+    once = WeightedRandomSampler(Tensor([0.5, 0.0, 0.1, 9]), 3, replacement=False)
+    assert sorted(once) == [0, 2, 3]
+    for arguments in (([1.0], 0), ([1.0], True), ([1.0], 1, 1), ([[1.0]], 1)):
+        with pytest.raises(ValueError):
+            WeightedRandomSampler(*arguments)
+    for weights in ([1.0, -1.0], [0.0, 0.0], [1.0, float("nan")]):
+        with pytest.raises(RuntimeError):
+            list(WeightedRandomSampler(weights, 1))
+    with pytest.raises(RuntimeError):
+        list(WeightedRandomSampler([1.0, 0.0], 2, replacement=False))
+
+
+def test_subset_random_sampler():
+    sampler = SubsetRandomSampler([7, 3, 5])
+    assert len(sampler) == 3 and sorted(sampler) == [3, 5, 7]
+    orders = {tuple(sampler) for _ in range(50)}
+    assert len(orders) == 6
+
+
+def test_a_sampler_of_ones_own():
+    class Backwards(Sampler[int]):
+        def __iter__(self):
+            return iter([2, 1, 0])
+
+    assert [int(i) for i, _ in DataLoader(Squares(3), None, sampler=Backwards())] == [2, 1, 0]
+    with pytest.raises(NotImplementedError):
+        iter(Sampler())
+    with pytest.raises(TypeError):
+        RandomSampler(range(3), replacement=1)
+    with pytest.raises(ValueError):
+        BatchSampler(range(3), 1, drop_last=1)
+    with pytest.raises(ValueError):
+        DataLoader([], shuffle=True)
+
+
 def test_iterable_dataset():
     class Stream(IterableDataset):
         def __iter__(self):
@@ -119,6 +166,13 @@ def test_iterable_dataset():
 @pytest.mark.parametrize(
     "settings",
     [
+        {"num_workers": -1},
+        {"timeout": -1},
+        {"prefetch_factor": 2},
+        {"prefetch_factor": -2, "num_workers": 1},
+        {"persistent_workers": True},
+        {"multiprocessing_context": "fork"},
+        {"multiprocessing_context": "threads", "num_workers": 1},
         {"sampler": [0], "shuffle": True},
         {"batch_sampler": [[0]], "batch_size": 2},
         {"batch_size": None, "drop_last": True},
@@ -128,6 +182,20 @@ def test_iterable_dataset():
 def test_contradictory_settings_raise(settings):
     with pytest.raises(ValueError):
         DataLoader(tensors(), **settings)
+
+
+def test_settings_that_are_fixed():
+    loader = DataLoader(tensors(), 2)
+    for name in ("batch_size", "sampler", "drop_last", "dataset", "batch_sampler"):
+        with pytest.raises(ValueError, match="should not be set"):
+            setattr(loader, name, None)
+    with pytest.raises(TypeError, match="multiprocessing_context"):
+        DataLoader(tensors(), num_workers=1, multiprocessing_context=3)
+    with pytest.warns(UserWarning, match="5000 worker"):
+        DataLoader(tensors(), num_workers=5000)
+    assert loader.collate_fn is default_collate and loader.batch_size == 2
+    assert DataLoader(tensors(), None).collate_fn is default_convert
+    assert DataLoader(tensors(), batch_sampler=[[1]]).batch_size is None
 
 
 def test_parts_of_datasets():
@@ -141,6 +209,117 @@ def test_parts_of_datasets():
         ConcatDataset([])
 
 
+def test_datasets_side_by_side():
+    pairs = StackDataset(Squares(3), TensorDataset(grad.arange(3)))
+    assert len(pairs) == 3 and pairs[1][0] == (1, 1.0) and pairs[1][1][0].item() == 1
+    named = StackDataset(number=[1, 2], part=Subset([5, 6, 7], [2, 0]))
+    assert named[1] == {"number": 2, "part": 5}
+    (batch,) = DataLoader(named, 2)
+    assert {name: column.tolist() for name, column in batch.items()} == {
+        "number": [1, 2],
+        "part": [7, 5],
+    }
+    for parts, names in (((), {}), (([1], [1, 2]), {}), (([1],), {"a": [1]})):
+        with pytest.raises(ValueError):
+            StackDataset(*parts, **names)
+
+    class Short(Squares):
+        def __getitems__(self, indices):
+            return []
+
+    with pytest.raises(ValueError, match="Expected 2, got 0"):
+        next(iter(DataLoader(StackDataset(Short(3)), 2)))
+
+
+def test_chained_streams():
+    class Stream(IterableDataset):
+        def __init__(self, count):
+            self.count = count
+
+        def __iter__(self):
+            return iter(range(self.count))
+
+        def __len__(self):
+            return self.count
+
+    both = Stream(2) + Stream(3)
+    assert isinstance(both, ChainDataset) and list(both) == [0, 1, 0, 1, 2] and len(both) == 5
+    assert len(DataLoader(both, 2)) == 3 and len(DataLoader(both, 2, drop_last=True)) == 2
+    with pytest.raises(AssertionError):
+        list(ChainDataset([[1]]))
+    with pytest.raises(AssertionError):
+        ConcatDataset([both])
+
+
+def test_getitems_is_asked_for_whole_batches():
+    class Asked(Squares):
+        def __getitems__(self, indices):
+            return [-index for index in indices]
+
+    assert [b.tolist() for b in DataLoader(Asked(3), 2)] == [[0, -1], [-2]]
+    assert [b.tolist() for b in DataLoader(Subset(Asked(3), [2, 1]), 2)] == [[-2, -1]]
+
+    class Half(Subset):
+        def __getitem__(self, index):
+            return 0
+
+    with pytest.raises(NotImplementedError, match="__getitems__"):
+        Half([1], [0])
+
+
+def test_a_tensor_dataset_is_gathered_only_if_that_is_all_it_does():
+    class Changed(TensorDataset):
+        def __getitem__(self, index):
+            return (super().__getitem__(index)[0] + 100,)
+
+    data = Changed(grad.arange(4))
+    for dataset in (data, Subset(data, [0, 1, 2, 3])):
+        assert next(iter(DataLoader(dataset, 2)))[0].tolist() == [100, 101]
+    scale = grad.ones(3, requires_grad=True)
+    ((rows,),) = DataLoader(TensorDataset(scale), 3)
+    rows.sum().backward()
+    assert scale.grad.tolist() == [1, 1, 1]
+    turned = grad.arange(12).reshape(3, 4).T
+    ((rows,),) = DataLoader(Subset(TensorDataset(turned), [3, -4]), 2)
+    assert rows.tolist() == [[3, 7, 11], [0, 4, 8]]
+    with pytest.raises(IndexError):
+        list(DataLoader(TensorDataset(turned), sampler=[4]))
+
+
+def test_default_convert():
+    class Point(NamedTuple):
+        x: object
+        y: object
+
+    found = default_convert({"a": np.float32(2), "b": ["c", np.array([1])], "d": Point(b"e", 1)})
+    assert found["a"].dtype is grad.float32 and found["b"][0] == "c"
+    assert found["b"][1].tolist() == [1] and found["d"] == Point(b"e", 1)
+    assert default_convert(np.array(["text"]))[0] == "text"
+
+
+def test_collating_types_of_ones_own(monkeypatch):
+    class Word:
+        pass
+
+    def count(batch, *, collate_fn_map):
+        return len(batch)
+
+    monkeypatch.setitem(default_collate_fn_map, Word, count)
+    assert default_collate([{"w": Word()}, {"w": Word()}]) == {"w": 2}
+    counted = Counter(a=1)
+    assert type(default_collate([counted, counted])) is Counter
+    assert default_collate([["a", 1], ["b", 2]])[0] == ("a", "b")
+
+
+def test_tensors_of_different_sizes_do_not_stack():
+    with pytest.raises((RuntimeError, ValueError)):
+        default_collate([grad.ones(2), grad.ones(3)])
+    with pytest.raises(RuntimeError):
+        default_collate([np.ones(2), np.ones(3)])
+    with pytest.raises(TypeError):
+        default_collate([np.array(["a"])])
+
+
 def test_random_split():
     parts = random_split(Squares(10), [7, 3])
     assert [len(p) for p in parts] == [7, 3]
@@ -149,6 +328,13 @@ def test_random_split():
     assert [len(p) for p in random_split(Squares(1), [1])] == [1]
     with pytest.raises(ValueError, match="Sum of input lengths"):
         random_split(Squares(10), [7, 4])
+    with pytest.raises(ValueError, match="Fraction at index 0"):
+        random_split(Squares(10), [1.5, -0.5])
+    with pytest.warns(UserWarning, match="split at index 1 is 0"):
+        random_split(Squares(1), [0.5, 0.5])
+    generator = grad.Generator().manual_seed(1)
+    first = random_split(range(9), [4, 5], generator)[0].indices
+    assert random_split(range(9), [4, 5], generator.manual_seed(1))[0].indices == first
 
 
 def test_default_collate():

@@ -302,6 +302,31 @@ def test_streams_of_different_lengths():
     assert sorted(values) == [0] + [1] * 6
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("dataset", [Squares(12), Stream(12)])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_pass_is_taken_up_again(dataset, workers, persistent):
+    def make():
+        kind = {"persistent_workers": True} if persistent and workers else {}
+        shuffle = not isinstance(dataset, IterableDataset)
+        return DataLoader(dataset, 2, shuffle=shuffle, num_workers=workers, **kind)
+
+    grad.manual_seed(5)
+    loader = make()
+    iterator = iter(loader)
+    for _ in range(3):
+        next(iterator)
+    saved = loader.state_dict(), grad.get_rng_state()
+    rest = [repr(batch) for batch in iterator] + [repr(batch) for batch in loader]
+    assert loader.state_dict() == {"batches": 0, "start": None}
+    again = make()
+    grad.manual_seed(77)
+    next(iter(again))
+    grad.set_rng_state(saved[1])
+    again.load_state_dict(saved[0])
+    assert [repr(batch) for batch in again] + [repr(batch) for batch in again] == rest
+
+
 @pytest.mark.parametrize("dataset", [Squares(9), Stream(9)])
 def test_persistent_workers_serve_every_pass(dataset):
     loader = DataLoader(dataset, 2, num_workers=2, persistent_workers=True)
