@@ -51,7 +51,7 @@ TABLE: dict[str, Served] = {
     "torch.nn.parallel": Served(None, None, ONE_PROCESS),
     "torch.optim.optimizer": Served("grad.optim.optimizer"),
     "torch.utils.data.dataloader": Served("grad.utils.data"),
-    "torch.utils.data.distributed": Served(None, None, ONE_PROCESS),
+    "torch.utils.data._utils": Served("grad.utils.data"),
     "torch.utils.cpp_extension": Served(None, None, "there is no C++ in it"),
     "torch.fft": Served(None, None, NO_COMPLEX),
     "torch.sparse": Served(None, None, NO_SPARSE),

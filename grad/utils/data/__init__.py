@@ -13,6 +13,7 @@ from grad.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
+from grad.utils.data.distributed import DistributedSampler
 from grad.utils.data.loader import DataLoader
 from grad.utils.data.readers import read_idx, read_mnist
 from grad.utils.data.sampler import (
@@ -50,4 +51,5 @@ __all__ = [
     "SubsetRandomSampler",
     "WeightedRandomSampler",
     "BatchSampler",
+    "DistributedSampler",
 ]

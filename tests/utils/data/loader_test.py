@@ -16,6 +16,7 @@ from grad.utils.data import (
     ConcatDataset,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     Sampler,
@@ -351,3 +352,14 @@ def test_default_collate():
         default_collate([[1], [1, 2]])
     with pytest.raises(TypeError, match="collate_fn"):
         default_collate([object()])
+
+
+def test_shares_of_several_processes():
+    shares = [DistributedSampler(range(7), 3, rank, seed=2) for rank in range(3)]
+    first = [list(share) for share in shares]
+    assert [len(numbers) for numbers in first] == [3, 3, 3] == [len(share) for share in shares]
+    assert {number for numbers in first for number in numbers} == set(range(7))
+    assert [list(share) for share in shares] == first
+    for share in shares:
+        share.set_epoch(1)
+    assert [list(share) for share in shares] != first
