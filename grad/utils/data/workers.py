@@ -67,10 +67,9 @@ class Workers:
         self._send(worker, Order(pass_number, number, entry, free))
 
     def _send(self, worker: int, order: Begin | Order) -> None:
-        try:
+        # A worker that has died is reported when its turn comes: what it sent before is still good.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._workers[worker].incoming.connection.send(order)
-        except (BrokenPipeError, ConnectionResetError):
-            self._died(worker)
 
     def receive(self, among: Sequence[int]) -> tuple[Incoming, Message]:
         """The next message of one of these workers.
