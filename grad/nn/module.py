@@ -3,8 +3,8 @@
 Setting an attribute files it: a `Parameter` among the parameters, a `Module` among the sub-modules,
 a tensor under a registered name among the buffers. Everything else here is a walk over that tree.
 The names in a state dict are the attribute names joined by dots, PyTorch's, so that checkpoints
-load in either library. `parameter.py` first; `containers.py` and the layers build on this; copying,
-checking and converting whole trees is `state.py`.
+load in either library. `parameter.py` first; `containers.py` and the layers build on this. What is
+done to all of a tree is in `state.py` and `loading.py`, a call with hooks in `calling.py`.
 
 This file is long because a module has many methods by PyTorch's interface; none of them is.
 """
@@ -13,15 +13,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from grad.dtype import as_dtype, dtypes
-from grad.nn import state
-from grad.nn.hooks import HookTable, RemovableHandle
-from grad.nn.parameter import Parameter
+from grad.nn import loading, state
+from grad.nn.calling import call
+from grad.nn.hooks import EVERYWHERE, CallHook, HookTable, RemovableHandle, registered
+from grad.nn.parameter import Buffer, Parameter
 from grad.tensor import Tensor
 
 _TABLES = ("_parameters", "_buffers", "_modules")
+_HOOK_TABLES = (
+    "_forward_pre_hooks",
+    "_forward_hooks",
+    "_backward_pre_hooks",
+    "_backward_hooks",
+    "_state_dict_pre_hooks",
+    "_state_dict_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
 
 
 class Module:
@@ -40,6 +51,8 @@ class Module:
     """
 
     training: bool
+    # Written into state dicts; a class that changes what it saves counts up.
+    _version: ClassVar[int] = 1
 
     def __init__(self) -> None:
         # Straight into __dict__: __setattr__ needs these tables.
@@ -48,9 +61,8 @@ class Module:
             _parameters={},
             _buffers={},
             _modules={},
-            _non_persistent=set(),
-            _forward_pre_hooks=HookTable(),
-            _forward_hooks=HookTable(),
+            _non_persistent_buffers_set=set(),
+            **{name: HookTable() for name in _HOOK_TABLES},
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -61,11 +73,15 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         own = self.__dict__
-        if not own["_forward_pre_hooks"] and not own["_forward_hooks"]:
-            return self.forward(*args, **kwargs)
-        args, kwargs = own["_forward_pre_hooks"].before(self, args, kwargs)
-        result = self.forward(*args, **kwargs)
-        return own["_forward_hooks"].after(self, args, kwargs, result)
+        if (
+            own["_forward_hooks"]
+            or own["_forward_pre_hooks"]
+            or own["_backward_hooks"]
+            or own["_backward_pre_hooks"]
+            or EVERYWHERE.calls
+        ):
+            return call(self, args, kwargs)
+        return self.forward(*args, **kwargs)
 
     # -- attributes ------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
@@ -85,8 +101,13 @@ class Module:
         for other in (own, *(own[t] for t in _TABLES)):
             if other is not table:
                 other.pop(name, None)
+        skipped = own["_non_persistent_buffers_set"]
         if table is not own["_buffers"]:
-            own["_non_persistent"].discard(name)
+            skipped.discard(name)
+        elif isinstance(value, Buffer):
+            (skipped.discard if value.persistent else skipped.add)(name)
+        if value is not None:
+            value = registered(_registration(own, table), self, name, value)
         table[name] = value
 
     def __getattr__(self, name: str) -> Any:
@@ -101,13 +122,20 @@ class Module:
         for table in _TABLES:
             if name in self.__dict__[table]:
                 del self.__dict__[table][name]
-                self.__dict__["_non_persistent"].discard(name)
+                self.__dict__["_non_persistent_buffers_set"].discard(name)
                 return
         object.__delattr__(self, name)
 
     def __dir__(self) -> list[str]:
         names = {*object.__dir__(self), *(n for t in _TABLES for n in self.__dict__.get(t, ()))}
-        return sorted(names)
+        return sorted(name for name in names if not name[:1].isdigit())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # What was pickled before a table existed gets an empty one.
+        self.__dict__.update(state)
+        for name in _HOOK_TABLES:
+            self.__dict__.setdefault(name, HookTable())
+        self.__dict__.setdefault("_non_persistent_buffers_set", set())
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """File `param` under `name`; None keeps the name for a parameter that is left out."""
@@ -122,6 +150,8 @@ class Module:
                 f"cannot assign a computed tensor to parameter '{name}': parameters are leaves; "
                 "compute it in forward, or use nn.Parameter(x.detach())."
             )
+        if param is not None:
+            param = registered(EVERYWHERE.parameter, self, name, param)
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -132,17 +162,21 @@ class Module:
                 f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' "
                 "(Tensor or None required)"
             )
+        if tensor is not None:
+            tensor = registered(EVERYWHERE.buffer, self, name, tensor)
         self._buffers[name] = tensor
         if persistent:
-            self._non_persistent.discard(name)
+            self._non_persistent_buffers_set.discard(name)
         else:
-            self._non_persistent.add(name)
+            self._non_persistent_buffers_set.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """File a sub-module under `name`, which need not be a Python identifier (``"0"``)."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._check_name(name, "module", "_modules")
+        if module is not None:
+            module = registered(EVERYWHERE.module, self, name, module)
         self._modules[name] = module
 
     register_module = add_module
@@ -235,25 +269,45 @@ class Module:
         """The module called `target` (dotted; ``""`` is this one)."""
         module: Module = self
         for name in target.split(".") if target else ():
-            found = module._modules.get(name)
-            if found is None:
-                raise AttributeError(f"{type(module).__name__} has no sub-module `{name}`")
-            module = found
+            module = _attribute(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` in the place called `target` (dotted), which must exist if `strict`."""
+        owner, _, name = target.rpartition(".")
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        parent = self.get_submodule(owner)
+        if (strict or hasattr(parent, name)) and not isinstance(_attribute(parent, name), Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter called `target` (dotted)."""
         owner, _, name = target.rpartition(".")
-        found = self.get_submodule(owner)._parameters.get(name)
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no parameter `{target}`")
+        found = _attribute(self.get_submodule(owner), name)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
         return found
 
-    def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call `function` on each module below and then on this one (to set weights, say)."""
-        # Reversed order of "parents before children"; shared modules are visited once.
-        for module in reversed(list(self.modules())):
-            function(module)
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer called `target` (dotted)."""
+        owner, _, name = target.rpartition(".")
+        module = self.get_submodule(owner)
+        found = _attribute(module, name)
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return found
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn` on each module below and then on this one (to set weights, say)."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
         return self
 
     # -- settings of the whole tree --------------------------------------------------------------
@@ -261,8 +315,9 @@ class Module:
         """Set `training` of all modules, which dropout obeys."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
-        for module in self.modules():
-            module.training = mode
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
         return self
 
     def eval(self) -> Self:
@@ -285,13 +340,22 @@ class Module:
         A dtype must be floating and is given to floating members only, as in PyTorch.
         """
         target = state.conversion_target(*args, **kwargs)
-        state.convert(self, lambda tensor: target.convert(tensor))
+        return self._apply(lambda tensor: target.convert(tensor))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Replace the values of all parameters, gradients and buffers by ``fn(value)``."""
+        for module in self.children() if recurse else ():
+            module._apply(fn)
+        state.convert(self, fn)
         return self
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Move to `device`, without the values."""
+        return self._apply(lambda t: Tensor.empty_like(t, device=device), recurse)
 
     def type(self, dst_type: Any) -> Self:
         """Convert all parameters and buffers to `dst_type`, integers as well."""
-        state.convert(self, lambda tensor: tensor.to(as_dtype(dst_type)))
-        return self
+        return self._apply(lambda tensor: tensor.to(as_dtype(dst_type)))
 
     def float(self) -> Self:
         """Convert floating parameters and buffers to float32."""
@@ -313,26 +377,45 @@ class Module:
         """Move to the CPU."""
         return self.to("cpu")
 
+    def cuda(self, device: Any = None) -> Self:
+        """Move to a CUDA device. Raises DeviceError where there is none."""
+        named = device is not None and not isinstance(device, int)
+        return self.to(device if named else f"cuda:{device or 0}")
+
     # -- state ------------------------------------------------------------------------------------
     def state_dict(
         self,
-        *,
+        *args: Any,
         destination: dict[str, Any] | None = None,
         prefix: str = "",
         keep_vars: bool = False,
     ) -> OrderedDict[str, Any]:
         """Dotted names to parameters and persistent buffers, sharing memory with them.
 
-        `keep_vars` gives the parameters themselves instead of detached tensors.
+        `keep_vars` gives the parameters themselves instead of detached tensors. The versions of the
+        modules' classes are in the attribute `_metadata` of a dictionary that is made here.
         """
+        if args:  # PyTorch's order of old
+            given = dict(zip(("destination", "prefix", "keep_vars"), args))
+            return self.state_dict(
+                **{"destination": destination, "prefix": prefix, "keep_vars": keep_vars, **given}
+            )
         return state.collect(self, destination, prefix, keep_vars)
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        """Put into `destination` what this module alone has; classes may add to it."""
+        state.collect_own(self, destination, prefix, keep_vars)
+        if self._has_extra_state("get_extra_state"):
+            destination[prefix + loading.EXTRA_STATE] = self.get_extra_state()
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> state.IncompatibleKeys:
+    ) -> loading.IncompatibleKeys:
         """Copy values in, or with `assign` put the given tensors in their place.
 
-        Nothing is changed unless everything fits.
+        Nothing is changed unless everything fits (where hooks come after loading, names excepted).
 
         Returns:
             The names that were missing and those that were not expected (both empty when `strict`).
@@ -340,7 +423,48 @@ class Module:
         Raises:
             RuntimeError: names (when `strict`) or shapes do not fit.
         """
-        return state.load(self, state_dict, strict, assign)
+        return loading.load(self, state_dict, strict, assign)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Take out of `state_dict` what this module alone has; classes may change it first.
+
+        What does not fit is appended to the three lists. What fits is written in the end, once all
+        modules were asked.
+        """
+        loading.load_own(
+            self,
+            state_dict,
+            prefix,
+            local_metadata,
+            strict,
+            missing_keys,
+            unexpected_keys,
+            error_msgs,
+        )
+
+    def get_extra_state(self) -> Any:
+        """What else belongs in the state dict; overridden together with `set_extra_state`."""
+        raise RuntimeError(
+            "Reached a code path in Module.get_extra_state() that should never be called."
+        )
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` gave."""
+        raise RuntimeError(
+            "Reached a code path in Module.set_extra_state() that should never be called."
+        )
+
+    def _has_extra_state(self, method: str) -> bool:
+        return getattr(type(self), method) is not getattr(Module, method)
 
     # -- hooks ------------------------------------------------------------------------------------
     def register_forward_pre_hook(
@@ -351,21 +475,76 @@ class Module:
 
         With `with_kwargs`: ``hook(module, args, kwargs)``, returning both or None.
         """
-        return self._forward_pre_hooks.add(hook, prepend, with_kwargs)
+        return self._forward_pre_hooks.add(CallHook(hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> RemovableHandle:
         """Call ``hook(module, args, result)`` after `forward`; what it returns replaces the result.
 
-        With `with_kwargs`: ``hook(module, args, kwargs, result)``.
+        With `with_kwargs`: ``hook(module, args, kwargs, result)``. With `always_call` also when
+        `forward` raises (`result` is None then).
         """
-        return self._forward_hooks.add(hook, prepend, with_kwargs)
+        return self._forward_hooks.add(CallHook(hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before gradients go back through the module; what it
+        returns, if not None, replaces them.
+        """
+        return self._backward_pre_hooks.add(hook, prepend)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the module's
+        positional inputs are known; what it returns, if not None, replaces `grad_input`.
+        """
+        return self._backward_hooks.add(hook, prepend)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, prefix, keep_vars)`` before `state_dict` collects."""
+        return self._state_dict_pre_hooks.add(hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` on what was collected, which it
+        may change in place.
+        """
+        return self._state_dict_hooks.add((hook, True))
+
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """As `register_state_dict_post_hook`; the hook may return another dictionary."""
+        return self._state_dict_hooks.add((hook, False))
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
+        unexpected_keys, error_msgs)`` before the module takes its part of `state_dict`.
+        """
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        """As `register_load_state_dict_pre_hook`, without the module unless `with_module`."""
+        return self._load_state_dict_pre_hooks.add((hook, with_module))
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, incompatible_keys)`` after loading; it may change the keys in place."""
+        return self._load_state_dict_post_hooks.add(hook)
 
     # -- printing ---------------------------------------------------------------------------------
     def extra_repr(self) -> str:
         """The settings to print between the brackets."""
         return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
 
     def __repr__(self) -> str:
         extra = self.extra_repr()
@@ -373,7 +552,7 @@ class Module:
         children = [
             f"({name}): " + _indented(repr(module)) for name, module in self._modules.items()
         ]
-        name = type(self).__name__
+        name = self._get_name()
         if not children and len(lines) <= 1:
             return f"{name}({extra})"
         return f"{name}(\n  " + "\n  ".join(lines + children) + "\n)"
@@ -387,8 +566,6 @@ def _table_for(own: dict[str, Any], name: str, value: Any) -> dict[str, Any] | N
     """The table that `value` is filed in under `name`; None: an ordinary attribute."""
     if isinstance(value, Parameter):
         return own["_parameters"]
-    if isinstance(value, Module):
-        return own["_modules"]
     if name in own["_parameters"]:
         if value is not None:
             raise TypeError(
@@ -396,6 +573,8 @@ def _table_for(own: dict[str, Any], name: str, value: Any) -> dict[str, Any] | N
                 "(nn.Parameter or None expected); wrap it: nn.Parameter(tensor)."
             )
         return own["_parameters"]
+    if isinstance(value, Module):
+        return own["_modules"]
     if name in own["_modules"]:
         if value is not None:
             raise TypeError(
@@ -410,4 +589,17 @@ def _table_for(own: dict[str, Any], name: str, value: Any) -> dict[str, Any] | N
                 "(Tensor or None expected)"
             )
         return own["_buffers"]
-    return None
+    return own["_buffers"] if isinstance(value, Buffer) else None
+
+
+def _registration(own: dict[str, Any], table: dict[str, Any]) -> HookTable:
+    """The hooks of all modules that are told what is filed in `table`."""
+    if table is own["_parameters"]:
+        return EVERYWHERE.parameter
+    return EVERYWHERE.module if table is own["_modules"] else EVERYWHERE.buffer
+
+
+def _attribute(module: Module, name: str) -> Any:
+    if not hasattr(module, name):
+        raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+    return getattr(module, name)

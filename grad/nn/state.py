@@ -1,119 +1,62 @@
-"""What is done to all parameters and buffers of a module at once: collect, load, convert, clear.
+"""What is done to all parameters and buffers of a module: collect, convert, clear.
 
-`module.py` offers these as methods; here they are functions over the tree, which they walk through
-`named_modules` only. `load` checks everything before it writes anything.
+`module.py` offers these as methods; here they are functions. `loading.py` is the opposite of
+`collect`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from grad.autograd.modes import no_grad
 from grad.dtype import DType
 from grad.engine import settle
 from grad.errors import DTypeError
-from grad.nn.parameter import Parameter
+from grad.nn.parameter import Buffer, is_lazy
 from grad.tensor import Tensor
-
-
-class IncompatibleKeys(NamedTuple):
-    """Names that `load_state_dict` did not find, and names that it had no place for."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return (
-            f"IncompatibleKeys(missing_keys={self.missing_keys}, "
-            f"unexpected_keys={self.unexpected_keys})"
-        )
-
-
-def _members(module: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Yield ``(dotted name, table, name in the table)`` of all that belongs in a state dict."""
-    for module_name, part in module.named_modules(prefix=prefix, remove_duplicate=False):
-        start = f"{module_name}." if module_name else ""
-        for name, parameter in part._parameters.items():
-            if parameter is not None:
-                yield start + name, part._parameters, name
-        for name, buffer in part._buffers.items():
-            if buffer is not None and name not in part._non_persistent:
-                yield start + name, part._buffers, name
 
 
 def collect(
     module: Any, destination: dict[str, Any] | None, prefix: str, keep_vars: bool
 ) -> OrderedDict[str, Any]:
     """See `Module.state_dict`; `prefix` (PyTorch ends it with a dot) is put before each name."""
-    result: Any = OrderedDict() if destination is None else destination
-    for name, table, key in _members(module):
-        member = table[key]
-        result[prefix + name] = member if keep_vars else member.detach()
+    result: Any = destination
+    if result is None:
+        result = OrderedDict()
+        result._metadata = OrderedDict()
+    metadata = {"version": module._version}
+    if hasattr(result, "_metadata"):
+        result._metadata[prefix[:-1]] = metadata
+    for hook in list(module._state_dict_pre_hooks.values()):
+        hook(module, prefix, keep_vars)
+    module._save_to_state_dict(result, prefix, keep_vars)
+    for name, child in module._modules.items():
+        if child is not None:
+            child.state_dict(destination=result, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+    for hook, public in list(module._state_dict_hooks.values()):
+        replaced = hook(module, result, prefix, metadata)
+        if replaced is not None:
+            if public:
+                raise RuntimeError("state_dict post-hook must return None")
+            result = replaced
     return result
 
 
-def load(module: Any, given: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
-    """See `Module.load_state_dict`."""
-    if not isinstance(given, Mapping):
-        raise TypeError(f"Expected state_dict to be dict-like, got {type(given)}.")
-    members = list(_members(module))
-    expected = {name for name, _, _ in members}
-    keys = IncompatibleKeys(
-        [name for name, _, _ in members if name not in given],
-        [name for name in given if name not in expected],
-    )
-    problems = _key_problems(keys) if strict else []
-    found = [member for member in members if member[0] in given]
-    for name, table, key in found:
-        problems += _value_problems(name, table[key], given[name])
-    if problems:
-        raise RuntimeError(
-            f"Error(s) in loading state_dict for {type(module).__name__}:\n\t"
-            + "\n\t".join(problems)
-        )
-    with no_grad():
-        for name, table, key in found:
-            if assign:
-                table[key] = _placed(table[key], given[name])
-            else:
-                table[key].copy_(given[name])
-    # At once, so that what was given (a mapped file, say) is not kept by a pending graph.
-    realize_tensors(table[key] for _, table, key in found)
-    return keys
+def collect_own(module: Any, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+    """Parameters, persistent buffers and extra state of `module` alone."""
+    for name, member in persistent(module).items():
+        kept = keep_vars or is_lazy(member)
+        destination[prefix + name] = member if kept else member.detach()
 
 
-def _key_problems(keys: IncompatibleKeys) -> list[str]:
-    rows = (("Missing", keys.missing_keys), ("Unexpected", keys.unexpected_keys))
-    return [
-        f"{what} key(s) in state_dict: " + ", ".join(f'"{name}"' for name in names) + ". "
-        for what, names in rows
-        if names
-    ]
-
-
-def _value_problems(name: str, current: Tensor, value: Any) -> list[str]:
-    if not isinstance(value, Tensor):
-        return [
-            f'While copying the parameter named "{name}", expected Tensor or Tensor-like object '
-            f"from checkpoint but received {type(value)}; convert it: grad.tensor(value)."
-        ]
-    if tuple(value.shape) != tuple(current.shape):
-        return [
-            f"size mismatch for {name}: copying a param with shape {tuple(value.shape)} from "
-            f"checkpoint, the shape in current model is {tuple(current.shape)}."
-        ]
-    return []
-
-
-def _placed(current: Tensor, value: Tensor) -> Tensor:
-    """`value` made ready to stand where `current` stood."""
-    if isinstance(current, Parameter) and not isinstance(value, Parameter):
-        return Parameter(value, requires_grad=current.requires_grad)
-    return value
+def persistent(module: Any) -> dict[str, Any]:
+    """The parameters and buffers of `module` alone that belong in a state dict."""
+    skipped = module._non_persistent_buffers_set
+    members = {**module._parameters}
+    members.update((n, b) for n, b in module._buffers.items() if n not in skipped)
+    return {name: member for name, member in members.items() if member is not None}
 
 
 def realize_tensors(tensors: Iterable[Tensor], alone: bool = False) -> None:
@@ -159,6 +102,7 @@ def conversion_target(
     dtype: DType | None = None,
     tensor: Tensor | None = None,
     non_blocking: bool = False,
+    memory_format: Any = None,
 ) -> Conversion:
     """Read the arguments of `Module.to` in any of its forms."""
     for value in args:
@@ -179,22 +123,27 @@ def conversion_target(
 
 
 def convert(module: Any, function: Callable[[Tensor], Tensor]) -> None:
-    """Replace the values of all parameters, gradients and buffers by ``function(value)``.
+    """Replace the values of the parameters, gradients and buffers of `module` alone by
+    ``function(value)``.
 
     Parameters stay the same objects, so that an optimiser that holds them goes on working.
     """
-    done: set[int] = set()
     with no_grad():
-        for part in module.modules():
-            for parameter in part._parameters.values():
-                if parameter is None or id(parameter) in done:
-                    continue
-                done.add(id(parameter))
-                gradient = parameter.grad
-                parameter.grad = None
-                parameter.data = function(parameter.detach())
-                if gradient is not None:
-                    parameter.grad = function(gradient.detach())
-            for name, buffer in part._buffers.items():
-                if buffer is not None:
-                    part._buffers[name] = function(buffer)
+        for parameter in module._parameters.values():
+            if parameter is None:
+                continue
+            gradient = parameter.grad
+            parameter.grad = None
+            parameter.data = function(parameter.detach())
+            if gradient is not None:
+                parameter.grad = function(gradient.detach())
+        for name, buffer in module._buffers.items():
+            if buffer is None:
+                continue
+            if is_lazy(buffer):
+                buffer.data = function(buffer.detach())
+                continue
+            changed = function(buffer)
+            if isinstance(buffer, Buffer) and not isinstance(changed, Buffer):
+                changed = Buffer(changed, persistent=buffer.persistent)
+            module._buffers[name] = changed
