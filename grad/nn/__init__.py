@@ -1,6 +1,7 @@
 """Networks: modules with parameters, layers, losses, and how weights start.
 
-Read in this order: `parameter.py`, `module.py` (with `hooks.py` and `state.py`), `containers.py`,
+Read in this order: `parameter.py`, `module.py` (with `hooks.py`, `calling.py`, `state.py`
+and `loading.py`), `containers.py`, `parameter_containers.py`,
 `linear.py`, `convolution.py`, then `functional.py`, which the small modules (`activation.py`,
 `batch_normalization.py`, `distance.py`, `dropout.py`, `loss.py`, `normalization.py`, `padding.py`,
 `pooling.py`, `rearranging.py`, `shape.py`) wrap, and `init.py`. Layers over time are `recurrent.py`
@@ -51,7 +52,7 @@ from grad.nn.batch_normalization import (
     InstanceNorm3d,
 )
 from grad.nn.compiled import CompiledModule
-from grad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from grad.nn.containers import ModuleDict, ModuleList, Sequential
 from grad.nn.convolution import (
     Conv1d,
     Conv2d,
@@ -68,6 +69,21 @@ from grad.nn.dropout import (
     Dropout2d,
     Dropout3d,
     FeatureAlphaDropout,
+)
+from grad.nn.lazy import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+    LazyLinear,
 )
 from grad.nn.linear import Bilinear, Embedding, EmbeddingBag, Identity, Linear
 from grad.nn.loss import (
@@ -114,8 +130,13 @@ from grad.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from grad.nn.parameter import Parameter
-from grad.nn.parameter_dict import ParameterDict
+from grad.nn.parameter import (
+    Buffer,
+    Parameter,
+    UninitializedBuffer,
+    UninitializedParameter,
+)
+from grad.nn.parameter_containers import ParameterDict, ParameterList
 from grad.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -154,11 +175,14 @@ __all__ = [
     # building
     "Module",
     "Parameter",
+    "Buffer",
+    "UninitializedParameter",
+    "UninitializedBuffer",
     "Sequential",
     "ModuleList",
     "ModuleDict",
-    "ParameterDict",
     "ParameterList",
+    "ParameterDict",
     # layers
     "Linear",
     "Bilinear",
@@ -196,6 +220,20 @@ __all__ = [
     "ChannelShuffle",
     "Unfold",
     "Fold",
+    # layers that learn their inputs' sizes
+    "LazyLinear",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
     # images
     "Conv1d",
     "Conv2d",

@@ -21,6 +21,8 @@ class _ChannelNorm(Module):
     """Weight and bias of each channel, and running statistics, where they are wanted."""
 
     ranks: ClassVar[tuple[int, ...]]  # dimensions that an input may have
+    # Version 2 counts batches: state dicts from before are without the count.
+    _version = 2
 
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -68,6 +70,15 @@ class _ChannelNorm(Module):
             init.ones_(self.weight)
         if self.bias is not None:
             init.zeros_(self.bias)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *more: Any
+    ) -> None:
+        version = local_metadata.get("version")
+        key = f"{prefix}num_batches_tracked"
+        if (version is None or version < 2) and self.track_running_stats and key not in state_dict:
+            state_dict[key] = Tensor.zeros((), dtype=dtypes.int64)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *more)
 
     def _check_rank(self, input: Tensor) -> None:
         if len(input.shape) not in self.ranks:

@@ -2,6 +2,7 @@
 
 `Sequential` calls its parts one after the other; the lists and dictionaries only hold what they are
 given, so that `Module` finds the parameters in it, and leave the calling to their owner.
+`parameter_containers.py` has those of parameters.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from grad.nn.module import Module
-from grad.nn.parameter import Parameter
 
 
-def _position(index: Any, count: int) -> int:
+def position_in(index: Any, count: int) -> int:
     """A list index, made non-negative."""
     position = operator.index(index)
     if not -count <= position < count:
@@ -33,7 +33,7 @@ class _Numbered(Module):
             self.add_module(str(number), module)
 
     def _name(self, index: Any) -> str:
-        return list(self._modules)[_position(index, len(self._modules))]
+        return list(self._modules)[position_in(index, len(self._modules))]
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -67,11 +67,11 @@ class _Numbered(Module):
         self._replace(kept)
         return self
 
-    def pop(self, index: int = -1) -> Module:
-        """Take out the module at `index` and return it."""
-        module = self._modules[self._name(index)]
-        del self[_position(index, len(self))]
-        return module
+    def pop(self, key: Any = -1) -> Module:
+        """Take out the module at `key`, or those of a slice, and return it or them."""
+        found = self[key]
+        del self[key]
+        return found
 
 
 def _module(value: Any) -> Module:
@@ -125,9 +125,39 @@ class Sequential(_Numbered):
             self._replace(self._modules.values())
 
     def __add__(self, other: Sequential) -> Sequential:
-        if not isinstance(other, Sequential):
-            return NotImplemented
-        return Sequential(*self, *other)
+        return Sequential(*self, *_sequential("add", other))
+
+    def __iadd__(self, other: Sequential) -> Self:
+        return self.extend(_sequential("add", other))
+
+    def __mul__(self, other: int) -> Sequential:
+        """The same modules, `other` times in a row."""
+        return Sequential(*[module for _ in range(_times(other)) for module in self])
+
+    __rmul__ = __mul__
+
+    def __imul__(self, other: int) -> Self:
+        modules = list(self)
+        for _ in range(_times(other) - 1):
+            self.extend(modules)
+        return self
+
+
+def _sequential(what: str, value: Any) -> Sequential:
+    if not isinstance(value, Sequential):
+        raise ValueError(
+            f"{what} operator supports only objects of Sequential class, but {type(value)} is "
+            "given."
+        )
+    return value
+
+
+def _times(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"unsupported operand type(s) for *: {Sequential} and {type(value)}")
+    if value <= 0:
+        raise ValueError(f"Non-positive multiplication factor {value} for {Sequential}")
+    return value
 
 
 class ModuleList(_Numbered):
@@ -217,42 +247,3 @@ class ModuleDict(Module):
     def clear(self) -> None:
         """Take out all modules."""
         self._modules.clear()
-
-
-class ParameterList(Module):
-    """A list of parameters; tensors that are put in become parameters."""
-
-    def __init__(self, values: Iterable[Any] | None = None) -> None:
-        super().__init__()
-        self.extend(values or ())
-
-    def append(self, value: Any) -> Self:
-        """Put `value` at the end."""
-        parameter = value if isinstance(value, Parameter) else Parameter(value)
-        self.register_parameter(str(len(self)), parameter)
-        return self
-
-    def extend(self, values: Iterable[Any]) -> Self:
-        """Put all of `values` at the end."""
-        for value in list(values):
-            self.append(value)
-        return self
-
-    def __getitem__(self, index: int) -> Parameter:
-        return self._parameters[str(_position(index, len(self)))]
-
-    def __setitem__(self, index: int, value: Any) -> None:
-        parameter = value if isinstance(value, Parameter) else Parameter(value)
-        self._parameters[str(_position(index, len(self)))] = parameter
-
-    def __len__(self) -> int:
-        return len(self._parameters)
-
-    def __iter__(self) -> Iterator[Parameter]:
-        return iter(self._parameters.values())
-
-    def extra_repr(self) -> str:
-        return "\n".join(
-            f"({name}): Parameter containing: [{parameter.dtype} of size {tuple(parameter.shape)}]"
-            for name, parameter in self._parameters.items()
-        )

@@ -52,10 +52,7 @@ class _Filters(Module):
         self.dilation = self._sizes("dilation", dilation)
         self.output_padding = self._sizes("output_padding", output_padding)
         self.padding_mode = padding_mode
-        channels = (out_channels, in_channels)
-        first, second = reversed(channels) if self.transposed else channels
-        shape = (first, second // groups, *self.kernel_size)
-        self.weight = Parameter(Tensor.empty(shape, dtype=dtype))
+        self.weight = Parameter(Tensor.empty(self._weight_shape(), dtype=dtype))
         self.bias = Parameter(Tensor.empty((out_channels,), dtype=dtype)) if bias else None
         self.reset_parameters()
 
@@ -68,6 +65,11 @@ class _Filters(Module):
         modes = PADDING_MODES[:1] if self.transposed else PADDING_MODES
         if padding_mode not in modes:
             raise ValueError(f"padding_mode must be one of {modes}, but got {padding_mode!r}")
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        channels = (self.out_channels, self.in_channels)
+        first, second = reversed(channels) if self.transposed else channels
+        return (first, second // self.groups, *self.kernel_size)
 
     def _sizes(self, what: str, given: Sizes) -> tuple[int, ...]:
         return per_axis(type(self).__name__, what, given, self.rank)

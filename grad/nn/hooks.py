@@ -105,7 +105,7 @@ def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> Removabl
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, grad_input, grad_output)`` when gradients went back through any module."""
+    """Call ``hook(module, grad_input, grad_output)`` once gradients are back through any module."""
     return EVERYWHERE.backward.add(hook, False, EVERYWHERE.calls)
 
 

@@ -535,7 +535,7 @@ class Module:
         return self._load_state_dict_pre_hooks.add((hook, with_module))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, incompatible_keys)`` after loading; it may change the keys in place."""
+        """Call ``hook(module, incompatible_keys)`` after loading; it may change the keys."""
         return self._load_state_dict_post_hooks.add(hook)
 
     # -- printing ---------------------------------------------------------------------------------
