@@ -324,6 +324,7 @@ class _Collector:
         if any(base.__module__.startswith("grad.nn") for base in type(value).__mro__):
             self.guards.lengths.append((attributes, len(attributes)))
             self.look_at_items(attributes, list(attributes))
+            self.waiting.append(getattr(value, "_hooks_everywhere", None))
         elif not _is_trusted(type(value).__module__):
             self.look_at_items(attributes, self.known & attributes.keys())
             for name in self.known - attributes.keys():

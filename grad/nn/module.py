@@ -53,6 +53,8 @@ class Module:
     training: bool
     # Written into state dicts; a class that changes what it saves counts up.
     _version: ClassVar[int] = 1
+    # Where guards of grad.compile find hooks of all modules.
+    _hooks_everywhere: ClassVar[dict[int, Any]] = EVERYWHERE.calls
 
     def __init__(self) -> None:
         # Straight into __dict__: __setattr__ needs these tables.

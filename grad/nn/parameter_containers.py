@@ -6,7 +6,7 @@ dict. `containers.py` has the containers of modules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from grad.nn.containers import position_in
@@ -22,12 +22,12 @@ def _kept(value: Any) -> Any:
     return value
 
 
-def _described(name: str, value: Any) -> str:
+def _described(name: str, value: Any, type_of: Callable[[Tensor], Any]) -> str:
     if not isinstance(value, Tensor):
         return f"  ({name}): Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     size = "x".join(map(str, value.shape))
-    return f"  ({name}): {kind} containing: [{value.dtype} of size {size}]"
+    return f"  ({name}): {kind} containing: [{type_of(value)} of size {size}]"
 
 
 class ParameterList(Module):
@@ -92,7 +92,8 @@ class ParameterList(Module):
         return [name for name in super().__dir__() if not name.isdigit()]
 
     def extra_repr(self) -> str:
-        return "\n".join(_described(str(number), value) for number, value in enumerate(self))
+        lines = (_described(str(n), value, lambda t: t.dtype) for n, value in enumerate(self))
+        return "\n".join(lines)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
@@ -227,7 +228,7 @@ class ParameterDict(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_described(key, value) for key, value in self.items())
+        return "\n".join(_described(*item, lambda tensor: tensor.type()) for item in self.items())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")

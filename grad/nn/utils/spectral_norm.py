@@ -69,7 +69,8 @@ class SpectralNorm:
         weight, u, v = (getattr(module, f"{self.name}_{part}") for part in ("orig", "u", "v"))
         matrix = as_matrix(weight, self.dim)
         if do_power_iteration:
-            power_iteration(matrix.detach(), u, v, self.n_power_iterations, self.eps)
+            # The right vector first, unlike the parametrization, as PyTorch has it.
+            power_iteration(matrix.detach().T, v, u, self.n_power_iterations, self.eps)
         return divided(weight, matrix, u, v)
 
     def __call__(self, module: Module, inputs: Any) -> None:
