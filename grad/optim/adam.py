@@ -28,7 +28,7 @@ class Adam(RuleOptimizer):
         amsgrad: divide by the largest average of squares so far.
         maximize: go up instead of down.
         decoupled_weight_decay: shrink the parameter by ``lr * weight_decay`` instead (AdamW).
-        foreach, capturable, differentiable, fused: see `RuleOptimizer`.
+        foreach, capturable, differentiable, fused, master_weights: see `RuleOptimizer`.
 
     Raises:
         ValueError: a setting out of range.
@@ -51,6 +51,7 @@ class Adam(RuleOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(lr=lr, epsilon=eps, weight_decay=weight_decay)
         check_betas(betas)
@@ -71,7 +72,7 @@ class Adam(RuleOptimizer):
             "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
@@ -134,6 +135,7 @@ class AdamW(Adam):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        master_weights: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -148,6 +150,7 @@ class AdamW(Adam):
             differentiable=differentiable,
             fused=fused,
             decoupled_weight_decay=True,
+            master_weights=master_weights,
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -21,9 +21,12 @@ from grad.nn.state import realize_tensors
 from grad.optim.hooks import step_hooks
 from grad.optim.numbers import Numbers, SharedNumbers, is_on
 from grad.optim.optimizer import Optimizer
-from grad.optim.saving import Group, State
+from grad.optim.saving import MASTER, Group, State
 from grad.optim.update import Updates
 from grad.tensor import Tensor
+
+# The setting, and the piece of state, of parameters that have a copy of higher precision.
+MASTERS = "master_weights"
 
 
 class RuleOptimizer(Optimizer):
@@ -34,8 +37,14 @@ class RuleOptimizer(Optimizer):
     With `differentiable` a step is itself differentiated: gradients flow from the new parameters
     (which must not be leaves) to the gradients and the old ones.
 
+    With `master_weights` (also a setting of a group) half-precision parameters are trained as if
+    they were float32: the state has a float32 copy of each, ``master_param``, and is float32
+    itself. A parameter that was written to elsewhere goes on from what was written. Without it they
+    are updated in float32 as well, but rounded at each step, so small changes are lost.
+
     Raises:
-        RuntimeError: `fused` together with `foreach` or `differentiable`.
+        RuntimeError: `fused` together with `foreach` or `differentiable`; `master_weights` together
+            with `differentiable`.
     """
 
     # Settings whose values enter as numbers, whatever they are.
@@ -46,8 +55,13 @@ class RuleOptimizer(Optimizer):
     # Whether a parameter has any state under all settings.
     _always_has_state: ClassVar[bool] = True
 
-    def __init__(self, params: Iterable[Any], defaults: Group) -> None:
-        super().__init__(params, defaults)
+    def __init__(
+        self, params: Iterable[Any], defaults: Group, master_weights: bool = False
+    ) -> None:
+        # Only where it is wanted, so that a state dict is PyTorch's.
+        super().__init__(params, {**defaults, MASTERS: True} if master_weights else defaults)
+        if master_weights and defaults.get("differentiable"):
+            raise RuntimeError("`master_weights` does not support `differentiable`")
         if defaults.get("fused"):
             if defaults.get("differentiable"):
                 raise RuntimeError("`fused` does not support `differentiable`")
@@ -136,7 +150,16 @@ class RuleOptimizer(Optimizer):
         # Half precision is updated in float32 and rounded once, when it is written.
         wide = gradient.to(_wide(gradient.dtype))
         upward = group.get("maximize", False)
-        return self._update(parameter, -wide if upward else wide, state, group, number)
+        wide = -wide if upward else wide
+        master = state.get(MASTER)
+        if master is None or not _has_master(parameter, group):
+            return self._update(parameter, wide, state, group, number)
+        # Where the parameter is not its master rounded, somebody else wrote to it.
+        agrees = master.to(parameter.dtype) == parameter
+        held = master.where(agrees, parameter.to(master.dtype))
+        new = self._update(held, wide, state, group, number)
+        master.copy_(new)
+        return new
 
     def _step_differentiably(
         self, work: Sequence[tuple[Tensor, Group]], numbers: SharedNumbers
@@ -213,8 +236,14 @@ class RuleOptimizer(Optimizer):
             if state is None or (not state and self._always_has_state):
                 if recording.recorder is not None:
                     recording.recorder.give_up("an optimiser meets a parameter for the first time")
-                state = self.state[parameter] = self._new_state(parameter, group)
+                wide = _master_of(parameter) if _has_master(parameter, group) else parameter
+                state = self.state[parameter] = self._new_state(wide, group)
                 fresh.extend(value for value in state.values() if isinstance(value, Tensor))
+            if MASTER not in state and _has_master(parameter, group):
+                if recording.recorder is not None:
+                    recording.recorder.give_up("an optimiser meets a parameter for the first time")
+                state[MASTER] = _master_of(parameter)
+                fresh.append(state[MASTER])
         realize_tensors(fresh, alone=True)
 
     def _compile_guards(self, guards: Any) -> None:
@@ -229,7 +258,7 @@ class RuleOptimizer(Optimizer):
             guards.lengths.append((table, len(table)))
         for group in self.param_groups:
             guards.lengths.append((group, len(group)))
-            for name in self._choices:
+            for name in (*self._choices, *({MASTERS} & group.keys())):
                 guards.item(group, name)
             for name in self._switches:
                 guards.aspect(group, name, is_on)
@@ -239,3 +268,11 @@ class RuleOptimizer(Optimizer):
 def _wide(dtype: DType) -> DType:
     """The type that a gradient of `dtype` is worked with in."""
     return dtype if dtype.itemsize >= 4 else dtypes.float32
+
+
+def _has_master(parameter: Tensor, group: Group) -> bool:
+    return bool(group.get(MASTERS)) and parameter.dtype.itemsize < 4
+
+
+def _master_of(parameter: Tensor) -> Tensor:
+    return parameter.detach().to(dtypes.float32)

@@ -18,6 +18,9 @@ from grad.tensor import Tensor
 Group = dict[str, Any]
 State = dict[str, Any]
 
+# The float32 copy of a half-precision parameter, see `RuleOptimizer`.
+MASTER = "master_param"
+
 
 def packed(
     param_groups: Iterable[Group], state: Mapping[Any, State], counts: Collection[str]
@@ -85,7 +88,7 @@ def unpacked(
                 if name in counts
                 else value
                 if name == "step"
-                else _fitted(value, parameter)
+                else _fitted(value, values.get(MASTER, parameter))
                 for name, value in values.items()
             }
     for group, new in pairs:

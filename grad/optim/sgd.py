@@ -24,7 +24,7 @@ class SGD(RuleOptimizer):
         nesterov: look ahead along the momentum; Sutskever et al., "On the importance of
             initialization and momentum in deep learning", 2013.
         maximize: go up instead of down.
-        foreach, differentiable, fused: see `RuleOptimizer`.
+        foreach, differentiable, fused, master_weights: see `RuleOptimizer`.
 
     Raises:
         ValueError: a negative setting, or `nesterov` without momentum or with dampening.
@@ -47,6 +47,7 @@ class SGD(RuleOptimizer):
         foreach: bool | None = None,
         differentiable: bool = False,
         fused: bool | None = None,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
@@ -62,7 +63,7 @@ class SGD(RuleOptimizer):
             "differentiable": differentiable,
             "fused": fused,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         # From zeros the first step gives the gradient itself, as it should, unless dampened.
