@@ -42,6 +42,7 @@ LAYERS: dict[str, int] = {
     "nn": 10,
     "optim": 10,
     "utils.data": 10,
+    "utils.tensorboard": 10,
     "distributed": 10,
     "array_api": 10,
     "interop": 10,
