@@ -20,13 +20,22 @@ test check docs: export GRAD_NUM_THREADS ?= 2
 
 CODE := grad examples tools benchmarks tests data
 
-.PHONY: help demo test check format bench docs clean distclean
+EXAMPLES := $(filter-out examples/digits.py examples/fashion_resnet.py,$(wildcard examples/*.py))
+
+.PHONY: help demo examples test check format bench docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo ## train a network on real digits, under a minute
 	$(RUN) examples/mnist.py
+
+# Fashion-MNIST is not in the repository; see its example for where it is downloaded from.
+examples: $(VENV)/.installed-demo ## run every example in full, some minutes
+	@set -e; for example in $(EXAMPLES); do echo "== $$example"; $(RUN) $$example; done
+	@if [ -d /usr/share/datasets/fashion-mnist ]; then \
+	    echo "== examples/fashion_resnet.py"; $(RUN) examples/fashion_resnet.py; \
+	else echo "== examples/fashion_resnet.py left out: no /usr/share/datasets/fashion-mnist"; fi
 
 test: $(VENV)/.installed-test ## run all tests
 	$(RUN) -m pytest -q -n $(JOBS) $(PYTEST_OPTIONS)

@@ -2,7 +2,7 @@
 
 Names have different lengths: a batch is padded, and the padding is left out of the loss. A tenth of
 the names in data/names is kept to test on.
-Result: RESULT_PLACEHOLDER
+Result: 1.888 nats a letter, and names such as Renette, Danielo, Ilida and Michellen.
 Options: `python examples/names_lstm.py --help`.
 """
 
@@ -19,7 +19,7 @@ from grad.utils.data import DataLoader, TensorDataset, random_split
 from grad.utils.progress import progress
 
 NAMES = Path(__file__).resolve().parent.parent / "data" / "names" / "names.txt"
-REQUIRED_LOSS = 2.3  # in nats a letter, on names that were not trained on
+REQUIRED_LOSS = 2.0  # in nats a letter, on names that were not trained on
 ALPHABET = ".abcdefghijklmnopqrstuvwxyz"  # a dot before and after each name
 LONGEST = 15
 PADDING = -100  # what cross_entropy leaves out
