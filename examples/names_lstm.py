@@ -42,14 +42,13 @@ class Speller(nn.Module):
 def load_names(path: Path = NAMES) -> tuple[list[str], TensorDataset]:
     """The names, and their letters as numbers: what is read, and what is to come next."""
     names = path.read_text(encoding="ascii").split()
-    letters = grad.zeros(len(names), LONGEST, dtype=grad.int64)
-    targets = grad.full((len(names), LONGEST), PADDING)
-    for row, name in enumerate(names):
-        numbers = grad.tensor([ALPHABET.index(letter) for letter in name])
-        letters[row, 1 : len(name) + 1] = numbers
-        targets[row, : len(name)] = numbers
-        targets[row, len(name)] = 0
-    return names, TensorDataset(letters, targets)
+    letters, targets = [], []
+    for name in names:
+        numbers = [ALPHABET.index(letter) for letter in name]
+        rest = LONGEST - len(name) - 1
+        letters.append([0, *numbers] + [0] * rest)
+        targets.append([*numbers, 0] + [PADDING] * rest)
+    return names, TensorDataset(grad.tensor(letters), grad.tensor(targets))
 
 
 def loss_of(model: nn.Module, letters: grad.Tensor, targets: grad.Tensor) -> grad.Tensor:
