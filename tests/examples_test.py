@@ -22,6 +22,7 @@ ROWS: dict[str, tuple[list[str], list[str], str]] = {
     "mnist_cnn": (["--quick"], ["matplotlib", "tqdm"], "test accuracy"),
     "mnist_vae": (["--quick", "--output", "out"], ["matplotlib"], "test loss"),
     "mnist_diffusion": (["--quick", "--output", "out"], ["matplotlib"], "test loss"),
+    "fashion_resnet": (["--quick", "--data", str(REPOSITORY / "data/mnist_5k")], [], "accuracy"),
     "shakespeare_gpt": (["--quick"], [], "test loss"),
     "names_lstm": (["--quick"], [], "new names"),
     "pole_dqn": (["--quick", "--output", "out"], ["matplotlib"], "steps on average"),
