@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +33,8 @@ def importing(framework: str) -> Any:
 def load(name: str, framework: str) -> ModuleType:
     """The script `name` of this directory as a module, with `framework` under the name torch."""
     path = DIRECTORY / f"{name}.py"
-    module = ModuleType(f"{name}_with_{framework}", f"{name} with {framework}.")
+    module = ModuleType(f"{__package__}.{name}_with_{framework}", f"{name} with {framework}.")
+    sys.modules[module.__name__] = module  # where dataclasses look their annotations up
     module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importing(framework)}
     module.__dict__["__file__"] = str(path)
     exec(compile(path.read_text(), str(path), "exec"), module.__dict__)
