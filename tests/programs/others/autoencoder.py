@@ -12,7 +12,9 @@ class Autoencoder(nn.Module):
     def __init__(self):
         super(Autoencoder, self).__init__()  # noqa: UP008
         self.encoder = nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ELU(), nn.Conv2d(8, 4, 3, stride=2, padding=1)
+            nn.Conv2d(1, 8, 3, stride=2, padding=1),
+            nn.ELU(),
+            nn.Conv2d(8, 4, 3, stride=2, padding=1),
         )
         self.decoder = nn.Sequential(
             nn.ConvTranspose2d(4, 8, 3, stride=2, padding=1, output_padding=1),
@@ -42,7 +44,9 @@ torch.manual_seed(0)
 grid = torch.stack(torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij"))
 centers = torch.randint(4, 12, (60, 2, 1, 1)).float()
 pictures = torch.exp(-((grid[None] - centers) ** 2).sum(1, keepdim=True) / 8)
-train, valid = random_split(TensorDataset(pictures), [48, 12], generator=torch.Generator().manual_seed(1))
+train, valid = random_split(
+    TensorDataset(pictures), [48, 12], generator=torch.Generator().manual_seed(1)
+)
 model = Autoencoder()
 activations, norms = {}, []
 handle = model.encoder.register_forward_hook(lambda m, inp, out: activations.update(code=out))
@@ -67,7 +71,9 @@ for epoch in range(epochs):
         ema.update_parameters(model)
     model.eval()
     with torch.no_grad():
-        val = sum(criterion(model(x), x).item() * len(x) for (x,) in DataLoader(valid, 6)) / len(valid)
+        val = sum(criterion(model(x), x).item() * len(x) for (x,) in DataLoader(valid, 6)) / len(
+            valid
+        )
     history.append(val)
     print(f"epoch {epoch + 1}: {val:.5f}, lr {scheduler.get_last_lr()[0]:.2e}")
     if stopping(val, model):

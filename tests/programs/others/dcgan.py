@@ -72,9 +72,14 @@ fixed_noise = torch.randn(4, nz, 1, 1, device=device)
 real_label, fake_label = 1.0, 0.0
 optimizerD = optim.Adam(netD.parameters(), lr=0.002, betas=(0.5, 0.999))
 optimizerG = optim.Adam(netG.parameters(), lr=0.002, betas=(0.5, 0.999))
-images = torch.sin(torch.linspace(0, 6, 16))[None, None, :, None] * torch.rand(32, 1, 1, 1).expand(32, 1, 16, 16)
+images = torch.sin(torch.linspace(0, 6, 16))[None, None, :, None] * torch.rand(32, 1, 1, 1).expand(
+    32, 1, 16, 16
+)
 dataloader = torch.utils.data.DataLoader(
-    torch.utils.data.TensorDataset(images, torch.zeros(32)), batch_size=8, shuffle=True, num_workers=0
+    torch.utils.data.TensorDataset(images, torch.zeros(32)),
+    batch_size=8,
+    shuffle=True,
+    num_workers=0,
 )
 G_losses, D_losses, img_list = [], [], []
 for epoch in range(4):

@@ -98,16 +98,16 @@ for _ in range(25):
         at += 1 if action.item() else -1
         reward = torch.tensor([1.0 if at == 6 else -0.2], device=device)
         done = at in (0, 6) or t > 20
-        next_state = (
-            None if done else torch.tensor([at / 6, 1.0], dtype=torch.float32).unsqueeze(0)
-        )
+        next_state = None if done else torch.tensor([at / 6, 1.0], dtype=torch.float32).unsqueeze(0)
         memory.push(state, action, next_state, reward)
         state = next_state
         optimize_model()
         target_net_state_dict = target_net.state_dict()
         policy_net_state_dict = policy_net.state_dict()
         for key in policy_net_state_dict:
-            target_net_state_dict[key] = policy_net_state_dict[key] * TAU + target_net_state_dict[key] * (1 - TAU)
+            target_net_state_dict[key] = policy_net_state_dict[key] * TAU + target_net_state_dict[
+                key
+            ] * (1 - TAU)
         target_net.load_state_dict(target_net_state_dict)
         if done:
             durations.append(t + 1)

@@ -64,7 +64,9 @@ class RoundSTE(Function):
 
 torch.manual_seed(0)
 linear = LinearFunction.apply
-double = [torch.randn(*shape, dtype=torch.double, requires_grad=True) for shape in ((4, 3), (2, 3), (2,))]
+double = [
+    torch.randn(*shape, dtype=torch.double, requires_grad=True) for shape in ((4, 3), (2, 3), (2,))
+]
 assert gradcheck(linear, tuple(double), eps=1e-6, atol=1e-4)
 x = Variable(torch.randn(5), requires_grad=True)
 MyReLU.apply(RoundSTE.apply(x * 3)).sum().backward()

@@ -36,7 +36,10 @@ class GCNConv(nn.Module):
 nodes, edges = torch.randn(12, 6), torch.randint(0, 12, (2, 40))
 labels, mask = torch.randint(0, 3, (12,)), torch.rand(12) < 0.7
 convs = nn.ModuleList([GCNConv(6, 16), GCNConv(16, 3)])
-optimizer = torch.optim.Adam([dict(params=convs[0].parameters(), weight_decay=5e-4), dict(params=convs[1].parameters())], lr=0.02)
+optimizer = torch.optim.Adam(
+    [dict(params=convs[0].parameters(), weight_decay=5e-4), dict(params=convs[1].parameters())],
+    lr=0.02,
+)
 scheduler = ReduceLROnPlateau(optimizer, "min", factor=0.5, patience=2)
 for epoch in range(30):
     hidden = F.dropout(F.relu(convs[0](nodes, edges)), p=0.2, training=convs.training)
@@ -85,7 +88,9 @@ class Denoiser(nn.Module):
 denoiser = Denoiser()
 optimizer = torch.optim.AdamW(denoiser.parameters(), lr=5e-3)
 scheduler = SequentialLR(
-    optimizer, [LinearLR(optimizer, 0.1, total_iters=5), CosineAnnealingLR(optimizer, T_max=25)], milestones=[5]
+    optimizer,
+    [LinearLR(optimizer, 0.1, total_iters=5), CosineAnnealingLR(optimizer, T_max=25)],
+    milestones=[5],
 )
 losses = []
 for step in range(30):
@@ -93,7 +98,10 @@ for step in range(30):
     x0 = torch.stack([angle.cos(), angle.sin()], 1)
     t = torch.randint(0, T, (64,)).long()
     noise = torch.randn_like(x0)
-    xt = extract(alphas_cumprod.sqrt(), t, x0.shape) * x0 + extract((1 - alphas_cumprod).sqrt(), t, x0.shape) * noise
+    xt = (
+        extract(alphas_cumprod.sqrt(), t, x0.shape) * x0
+        + extract((1 - alphas_cumprod).sqrt(), t, x0.shape) * noise
+    )
     loss = F.smooth_l1_loss(denoiser(xt, t), noise)
     optimizer.zero_grad()
     loss.backward()
@@ -119,12 +127,16 @@ assert sum(losses[-5:]) < sum(losses[:5]) and sample(7).shape == (7, 2)
 sequences = [torch.randn(n, 4) for n in (5, 3, 2)]
 lengths = torch.tensor([len(s) for s in sequences])
 gru = nn.GRU(4, 6, bidirectional=True, batch_first=True)
-packed = pack_padded_sequence(pad_sequence(sequences, batch_first=True), lengths, batch_first=True, enforce_sorted=False)
+packed = pack_padded_sequence(
+    pad_sequence(sequences, batch_first=True), lengths, batch_first=True, enforce_sorted=False
+)
 output, hidden = gru(packed)
 padded, sizes = pad_packed_sequence(output, batch_first=True)
 padded.sum().backward()
 assert padded.shape == (3, 5, 12) and sizes.tolist() == [5, 3, 2] and hidden.shape == (2, 3, 6)
 assert gru.weight_hh_l0_reverse.grad is not None
 attention = nn.MultiheadAttention(12, 3, batch_first=True)
-attended, weights = attention(padded, padded, padded, key_padding_mask=torch.arange(5)[None] >= sizes[:, None])
+attended, weights = attention(
+    padded, padded, padded, key_padding_mask=torch.arange(5)[None] >= sizes[:, None]
+)
 assert weights.shape == (3, 5, 5) and torch.allclose(weights.sum(-1), torch.ones(3, 5))

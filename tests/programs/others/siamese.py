@@ -22,7 +22,10 @@ class Pairs(Dataset):
     def __getitem__(self, index):
         first = index % 3
         second = first if index % 2 else (first + 1) % 3
-        pair = [self.centers[c] + 0.3 * self.random.randn(1, 12, 12).astype("f4") for c in (first, second)]
+        pair = [
+            self.centers[c] + 0.3 * self.random.randn(1, 12, 12).astype("f4")
+            for c in (first, second)
+        ]
         if self.transform:
             pair = [self.transform(p) for p in pair]
         return pair[0], pair[1], torch.tensor(float(index % 2), dtype=torch.float)
@@ -93,7 +96,9 @@ if __name__ == "__main__":
             running += loss.item() * one.size(0)
         scheduler.step()
         history.append(running / len(loader.dataset))
-        print(f"Train Epoch: {epoch} [{batch_idx * len(one)}/{len(loader.dataset)}] {history[-1]:.6f}")
+        print(
+            f"Train Epoch: {epoch} [{batch_idx * len(one)}/{len(loader.dataset)}] {history[-1]:.6f}"
+        )
     assert history[-1] < history[0]
     with torch.inference_mode():
         similarity = F.cosine_similarity(a, b)

@@ -33,7 +33,12 @@ class SkipGramNeg(nn.Module):
 
 ids = torch.LongTensor([vocabulary[w] for w in text])
 pairs = torch.tensor(
-    [(ids[i].item(), ids[j].item()) for i in range(len(ids)) for j in range(max(0, i - 2), min(len(ids), i + 3)) if i != j]
+    [
+        (ids[i].item(), ids[j].item())
+        for i in range(len(ids))
+        for j in range(max(0, i - 2), min(len(ids), i + 3))
+        if i != j
+    ]
 )
 model = SkipGramNeg(len(vocabulary), 8, frequency / frequency.sum())
 optimizer = torch.optim.Adam(model.parameters(), lr=0.05)

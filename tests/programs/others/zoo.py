@@ -54,7 +54,9 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 class SqueezeExcitation(Module):
-    def __init__(self, channels: int, squeeze: int, scale: Callable[..., Module] = nn.Sigmoid) -> None:
+    def __init__(
+        self, channels: int, squeeze: int, scale: Callable[..., Module] = nn.Sigmoid
+    ) -> None:
         super().__init__()
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1, self.fc2 = nn.Conv2d(channels, squeeze, 1), nn.Conv2d(squeeze, channels, 1)
@@ -69,14 +71,22 @@ class Block(nn.Module):
     __constants__: t.ClassVar = ["layer_scale"]
     gamma: Optional[Parameter]
 
-    def __init__(self, dim: int, norm_layer: Optional[NormLayer] = None, layer_scale: float = 1e-2) -> None:
+    def __init__(
+        self, dim: int, norm_layer: Optional[NormLayer] = None, layer_scale: float = 1e-2
+    ) -> None:
         super().__init__()
         if norm_layer is None:
             norm_layer = partial(LayerNorm2d, eps=1e-6)
         self.dwconv = nn.Conv2d(dim, dim, kernel_size=_pair(3), padding=(1, 1), groups=dim)
         self.norm = norm_layer(dim)
         self.pw = nn.Sequential(
-            OrderedDict([("up", nn.Conv2d(dim, 2 * dim, 1)), ("act", nn.Hardswish()), ("down", nn.Conv2d(2 * dim, dim, 1))])
+            OrderedDict(
+                [
+                    ("up", nn.Conv2d(dim, 2 * dim, 1)),
+                    ("act", nn.Hardswish()),
+                    ("down", nn.Conv2d(2 * dim, dim, 1)),
+                ]
+            )
         )
         self.se = SqueezeExcitation(dim, _make_divisible(dim / 4, 4), nn.Hardsigmoid)
         if layer_scale > 0:
@@ -94,7 +104,9 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     num_batches: torch.Tensor
 
-    def __init__(self, dims: List[int], num_classes: int = 5, use_checkpoint: bool = False, **kwargs: Any):
+    def __init__(
+        self, dims: List[int], num_classes: int = 5, use_checkpoint: bool = False, **kwargs: Any
+    ):
         super().__init__()
         if kwargs:
             warnings.warn(f"unused arguments: {kwargs}", stacklevel=2)
@@ -140,7 +152,9 @@ class Backbone(nn.Module):
             sizes.append(x.shape)
         return x, sizes
 
-    def forward(self, x: Union[Tensor, List[Tensor]], mask: Optional[Tensor] = None) -> Dict[str, Tensor]:
+    def forward(
+        self, x: Union[Tensor, List[Tensor]], mask: Optional[Tensor] = None
+    ) -> Dict[str, Tensor]:
         if not isinstance(x, torch.Tensor):
             x = torch.stack(list(x), dim=0)
         if x.dtype is not self.dtype or x.device != self.device:
@@ -167,7 +181,13 @@ class InverseSqrt(LRScheduler):
 
 
 class Lion(Optimizer):
-    def __init__(self, params, lr: float = 1e-4, betas: Tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0):
+    def __init__(
+        self,
+        params,
+        lr: float = 1e-4,
+        betas: Tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+    ):
         if not 0.0 <= lr:
             raise ValueError(f"Invalid learning rate: {lr}")
         super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay))
@@ -206,15 +226,23 @@ class Balanced(Sampler[int]):
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    model = MODELS["tiny"](use_checkpoint=True).to(torch.device("cpu"), memory_format=torch.channels_last)
+    model = MODELS["tiny"](use_checkpoint=True).to(
+        torch.device("cpu"), memory_format=torch.channels_last
+    )
     where: Device = "cpu"
-    assert isinstance(model.device, torch.device) and model.device == device(where) == torch.device("cpu")
+    assert isinstance(model.device, torch.device) and model.device == device(where) == torch.device(
+        "cpu"
+    )
     assert isinstance(model.dtype, torch.dtype) and model.dtype.is_floating_point
     images, labels = torch.randn(8, 3, 16, 16), torch.arange(8) % 5
     out = model([*images])
-    assert isinstance(out["features"].shape, torch.Size) and isinstance(out["features"].shape, tuple)
+    assert isinstance(out["features"].shape, torch.Size) and isinstance(
+        out["features"].shape, tuple
+    )
     assert out["features"].shape == (8, 12, 2, 2) and out["features"].shape.numel() == 384
-    assert isinstance(model.head.weight, nn.Parameter) and isinstance(model.head.weight, torch.Tensor)
+    assert isinstance(model.head.weight, nn.Parameter) and isinstance(
+        model.head.weight, torch.Tensor
+    )
     optimizer = Lion(model.parameters(), lr=3e-3, weight_decay=1e-2)
     scheduler = InverseSqrt(optimizer, warmup=4)
     data = [(i, y) for i, y in zip(images, labels.tolist())]
