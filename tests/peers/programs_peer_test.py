@@ -1,4 +1,4 @@
-"""The programs of tests/programs with PyTorch: the same losses, and files that go back and forth."""
+"""The programs of tests/programs with PyTorch: equal losses, and files that go back and forth."""
 
 from __future__ import annotations
 

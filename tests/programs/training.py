@@ -21,7 +21,7 @@ OPTIMIZERS = {
     "LBFGS": lambda p: torch.optim.LBFGS(p, lr=0.05, max_iter=2, history_size=5),
 }
 BATCHES = 5
-# LBFGS amplifies rounding: in float32 its losses say after some steps more of it than of the method.
+# LBFGS amplifies rounding: in float32 its losses soon tell of little else.
 PRECISION = {"LBFGS": torch.float64}
 
 
