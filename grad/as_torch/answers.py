@@ -81,7 +81,41 @@ VERSION: Answers = {
     "git_version": "", "debug": False,
 }  # fmt: skip
 
+
+class TypedTensor:
+    """``torch.LongTensor`` and the like: makes tensors of a type, and knows them."""
+
+    def __init__(self, dtype: grad.dtype) -> None:
+        self.dtype = dtype
+
+    def __call__(self, *data: Any) -> grad.Tensor:
+        sizes = all(isinstance(size, int) for size in data)
+        if sizes:
+            return grad.empty(*data or (0,), dtype=self.dtype)
+        return grad.tensor(*data, dtype=self.dtype)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, grad.Tensor) and value.dtype is self.dtype
+
+
+TYPED: Answers = {
+    f"{name}Tensor": TypedTensor(getattr(grad, dtype))
+    for name, dtype in {
+        "Bool": "bool", "Byte": "uint8", "Char": "int8", "Short": "int16", "Int": "int32",
+        "Long": "int64", "Half": "float16", "BFloat16": "bfloat16", "Float": "float32",
+        "Double": "float64",
+    }.items()
+}  # fmt: skip
+
+# For annotations.
+TYPES: Answers = dict.fromkeys(
+    ("Device", "Number", "Storage", "_TensorOrTensors", "_bool", "_device", "_dtype", "_float",
+     "_int", "_layout", "_size"),
+    Any,
+)  # fmt: skip
+
 TORCH: Answers = {
+    **TYPED,
     "__version__": VERSION["__version__"],
     "set_float32_matmul_precision": NOTHING,
     "get_float32_matmul_precision": always("highest"),

@@ -46,6 +46,7 @@ TABLE: dict[str, Served] = {
     "torch.distributed": Served(None, answers.DISTRIBUTED, ONE_PROCESS),
     "torch.jit": Served(None, answers.JIT, NOT_COMPILED_SO),
     "torch.multiprocessing": Served("multiprocessing"),
+    "torch.types": Served(None, answers.TYPES),
     "torch.version": Served(None, answers.VERSION),
     "torch.nn.modules": Served("grad.nn"),
     "torch.nn.parallel": Served(None, None, ONE_PROCESS),

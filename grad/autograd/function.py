@@ -12,11 +12,12 @@ gradient.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from grad.autograd.graph import packed, packed_by_hook, unpacked
-from grad.autograd.modes import mode
+from grad.autograd.modes import mode, no_grad
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.dtype import DType
 from grad.engine.recording import recording
@@ -354,3 +355,38 @@ def rebase(tensor: Any, edge: Edge | None) -> None:
     tensor._edge = edge
     tensor._requires_grad = edge is not None
     tensor._edge_version = tensor._storage.version
+
+
+class _DifferentiatedOnce(Function):
+    """Hands on what a backward gave, which may not be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Context, result: Any, *grads: Any) -> Any:
+        return result.detach()
+
+    @staticmethod
+    def backward(ctx: Context, *grads: Any) -> Any:
+        raise GradientError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
+
+
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a `backward` that is not made of differentiable operations: what it gives raises
+    GradientError when it is differentiated.
+    """
+
+    @functools.wraps(backward)
+    def once(ctx: Context, *grads: Any) -> Any:
+        with no_grad():
+            results = backward(ctx, *grads)
+        if not mode.enabled:
+            return results
+        several = isinstance(results, tuple)
+        marked = tuple(
+            _DifferentiatedOnce.apply(result, *grads) if isinstance(result, Variable) else result
+            for result in (results if several else (results,))
+        )
+        return marked if several else marked[0]
+
+    return once

@@ -69,7 +69,8 @@ class _Numbered(Module):
 
     def pop(self, key: Any = -1) -> Module:
         """Take out the module at `key`, or those of a slice, and return it or them."""
-        found = self[key]
+        found: Any = self
+        found = found[key]
         del self[key]
         return found
 

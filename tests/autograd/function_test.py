@@ -229,3 +229,24 @@ def test_built_in_functions_have_names() -> None:
     for name in ("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Exp", "MatMul", "Reshape", "Sum"):
         assert issubclass(getattr(ops, name), Function)
     assert ops.Add.apply(Tensor([1.0]), Tensor([2.0])).tolist() == [3.0]
+
+
+def test_once_differentiable() -> None:
+    class Cube(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 3 * ctx.saved_tensors[0] ** 2
+
+    x = grad.tensor(2.0, requires_grad=True)
+    Cube.apply(x).backward()
+    assert x.grad is not None and x.grad.item() == 12.0
+    (slope,) = grad.autograd.grad(Cube.apply(x), x, create_graph=True)
+    assert slope.item() == 12.0
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        slope.backward()
