@@ -10,6 +10,7 @@ import pytest
 import grad
 from grad import Tensor, autograd, dtypes
 from grad.autograd import Function, gradcheck, gradgradcheck, ops
+from grad.autograd.function import once_differentiable
 
 
 def leaf(*values: float, dtype: Any = dtypes.float64) -> Tensor:
