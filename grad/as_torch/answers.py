@@ -8,7 +8,7 @@ nothing: results are the same from run to run in any case.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import grad
@@ -97,6 +97,29 @@ class TypedTensor:
     def __instancecheck__(self, value: Any) -> bool:
         return isinstance(value, grad.Tensor) and value.dtype is self.dtype
 
+
+class Variable:
+    """``torch.autograd.Variable``: what tensors that can be differentiated once were called."""
+
+    def __call__(self, data: grad.Tensor, requires_grad: bool = False) -> grad.Tensor:
+        return data.detach().requires_grad_(requires_grad)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, grad.Tensor)
+
+
+AUTOGRAD: Answers = {"Variable": Variable()}
+
+
+def repeated(count: int) -> Callable[[Any], tuple[Any, ...]]:
+    """A function that makes `count` numbers of one, or takes those it is given."""
+    return lambda x: tuple(x) if isinstance(x, Iterable) else (x,) * count
+
+
+NUMBERS: Answers = {
+    "_ntuple": repeated, "_single": repeated(1), "_pair": repeated(2), "_triple": repeated(3),
+    "_quadruple": repeated(4),
+}  # fmt: skip
 
 TYPED: Answers = {
     f"{name}Tensor": TypedTensor(getattr(grad, dtype))

@@ -248,6 +248,8 @@ def test_once_differentiable() -> None:
     Cube.apply(x).backward()
     assert x.grad is not None and x.grad.item() == 12.0
     (slope,) = grad.autograd.grad(Cube.apply(x), x, create_graph=True)
-    assert slope.item() == 12.0
+    assert slope.item() == 12.0 and not slope.requires_grad
+    seed = grad.tensor(1.0, requires_grad=True)
+    (slope,) = grad.autograd.grad(Cube.apply(x), x, seed, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiate twice"):
         slope.backward()
