@@ -80,7 +80,8 @@ class Updates:
             parameter.copy_(rule(parameter, gradient, state, group, number))
             return
         assert known is not None
-        key = (*given, *state, *number)
+        names = tuple(state)
+        key = (*given, *names, *number)
         found = known.get(key, False)
         if isinstance(found, Template):
             built = found.build([*sources, *[n.node for n in number.values()]])
@@ -93,7 +94,8 @@ class Updates:
             if len(known) >= CALLS_KEPT:
                 known.clear()
             known[key] = True
-        elif found is True:
+        elif found is True and tuple(state) == names:
+            # An update that starts a parameter's state is another one than those after it.
             known[key] = _studied(rule, parameter, gradient, state, group, number)
 
     def __reduce__(self) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import grad
 from grad import engine, nn, optim
@@ -481,3 +482,34 @@ def test_a_copied_optimizer_goes_on() -> None:
             pair[0].grad = grad.ones(2)
             pair[1].step()
     assert copied_x.tolist() == x.tolist()
+
+
+@pytest.mark.parametrize(
+    ("settings", "later"),
+    [
+        ({"momentum": 0.9, "dampening": 0.3}, {}),
+        ({"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1, "maximize": True}, {}),
+        ({}, {"momentum": 0.9}),
+        ({"momentum": 0.9}, {"dampening": 0.5}),
+    ],
+)
+def test_parameters_alike_start_their_state_each(
+    settings: dict[str, Any], later: dict[str, Any]
+) -> None:
+    """Updates of shapes that were seen before: the one that starts a state is kept for none."""
+    start = np.random.default_rng(0).normal(size=(5, 3))
+    ours = [grad.tensor(row.copy(), requires_grad=True) for row in start]
+    theirs = [torch.tensor(row.copy(), requires_grad=True) for row in start]
+    optimizer = optim.SGD(ours, lr=0.1, **settings)
+    expected = torch.optim.SGD(theirs, lr=0.1, **settings)
+    for step, gradient in enumerate(gradients()):
+        if step == 2:
+            optimizer.param_groups[0].update(later)
+            expected.param_groups[0].update(later)
+        for number, (own, other) in enumerate(zip(ours, theirs)):
+            own.grad = grad.tensor(gradient * number)
+            other.grad = torch.tensor(gradient * number)
+        optimizer.step()
+        expected.step()
+    for own, other in zip(ours, theirs):
+        np.testing.assert_allclose(own.detach().numpy(), other.detach().numpy(), rtol=1e-12)
