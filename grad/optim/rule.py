@@ -263,6 +263,23 @@ class RuleOptimizer(Optimizer):
             for name in self._switches:
                 guards.aspect(group, name, is_on)
             guards.sequence(group["params"])
+        guards.snapshots.append((self._memory, self._memory()))
+
+    def _memory(self) -> list[Any]:
+        """Which memory a step works on, and which parameters have counted alike, and so share their
+        numbers (`SharedNumbers`): others may do so after a step that left some out.
+        """
+        found: list[Any] = []
+        first: dict[Any, int] = {}
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                found.append(id(parameter._storage))
+                state = self.state.get(parameter)
+                if state:
+                    counts = tuple([state.get(name) for name in self._counts])
+                    found += id(state), first.setdefault(counts, len(found))
+                    found += [id(v._storage) for v in state.values() if isinstance(v, Tensor)]
+        return found
 
 
 def _wide(dtype: DType) -> DType:

@@ -265,3 +265,43 @@ def test_averages_are_kept_within_a_compiled_step(decay):
         runs.append([p.detach().numpy() for p in averaged.parameters()])
     for mine, its in zip(*runs, strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-5)
+
+
+def _data(optimizer: Any, parameter: Any) -> None:
+    parameter.data = grad.tensor([10.0, 20.0])
+
+
+def _state(optimizer: Any, parameter: Any) -> None:
+    optimizer.state[parameter] = {**optimizer.state[parameter]}
+    optimizer.state[parameter]["step"] = 1
+
+
+def _average(optimizer: Any, parameter: Any) -> None:
+    optimizer.state[parameter]["exp_avg"] = grad.tensor([5.0, 5.0])
+
+
+def _step(optimizer: Any, parameter: Any) -> None:
+    optimizer.state[parameter]["step"] = 1
+
+
+def _apart(optimizer: Any, parameter: Any) -> None:
+    gradient, parameter.grad = parameter.grad, None
+    optimizer.step()  # the others have taken one step more from now on
+    parameter.grad = gradient
+
+
+@pytest.mark.parametrize("change", [_data, _state, _average, _step, _apart])
+def test_a_replayed_step_sees_what_became_of_its_state(change: Any) -> None:
+    values: list[Any] = []
+    for compiled in (False, True):
+        parameters = [grad.tensor([1.0, 2.0], requires_grad=True) for _ in range(2)]
+        optimizer = grad.optim.Adam(parameters, lr=0.1)
+        step = grad.compile(lambda o=optimizer: o.step()) if compiled else optimizer.step
+        for number in range(8):
+            for parameter in parameters:
+                parameter.grad = grad.tensor([1.0 + number, 0.5])
+            if number == 5:
+                change(optimizer, parameters[0])
+            step()
+        values.append([parameter.tolist() for parameter in parameters])
+    assert values[0] == values[1]
