@@ -40,17 +40,9 @@ NOT_YET = {
         histogramdd is_anomaly_check_nan_enabled is_anomaly_enabled layout lobpcg
         set_anomaly_enabled""",
     "torch.nn": """
-        AdaptiveLogSoftmaxWithLoss Buffer LazyBatchNorm1d
-        LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d
-        LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyInstanceNorm1d
-        LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear LinearCrossEntropyLoss
-        LinearCrossEntropyOptions UninitializedBuffer UninitializedParameter""",
+        AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions""",
     "torch.nn.functional": """
         linear_cross_entropy""",
-    "torch.nn.utils": """
-        clip_grads_with_norm_ fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval
-        fuse_linear_bn_weights get_total_norm remove_spectral_norm remove_weight_norm
-        skip_init spectral_norm weight_norm""",
     "torch.func": """
         rearrange""",
     "torch.autograd": """
@@ -58,9 +50,6 @@ NOT_YET = {
     "torch.autograd.forward_ad": """
         UnpackedDualTensor dual_level enter_dual_level exit_dual_level make_dual
         unpack_dual""",
-    "torch.utils.data": """
-        ChainDataset Sampler StackDataset SubsetRandomSampler WeightedRandomSampler
-        default_convert get_worker_info""",
 }
 
 
