@@ -180,7 +180,8 @@ class _Checker:
                 self.index(s.index)
                 for guard in s.guards:
                     self.index(guard.index)
-                if not s.guards and s.index.low < 0 and not s.index.dynamics():
+                known = not s.guards and not s.index.dynamics()
+                if known and s.index.low < 0 and not _is_never(s.index):
                     self.fail(f"v{s.value} reads before the buffer, at {s.index}")
                 if self.parameters[s.parameter].dtype is not s.dtype:
                     self.fail(f"v{s.value} reads another type than its buffer has")
@@ -249,3 +250,8 @@ def _holds_squares(loop: Loop) -> bool:
         and isinstance(inner[0], Loop)
         and inner[0].vector
     )
+
+
+def _is_never(index: Index) -> bool:
+    """Whether one of its variables takes no value at all."""
+    return any(isinstance(atom, Variable) and atom.size == 0 for atom, _ in index.terms)

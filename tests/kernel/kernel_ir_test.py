@@ -125,6 +125,18 @@ def test_each_broken_rule_is_named(message: str) -> None:
         verify(BROKEN[message])
 
 
+@pytest.mark.parametrize("size", [0, 1])
+def test_reads_before_the_buffer_are_seen_where_there_are_any(size: int) -> None:
+    backwards = add(scale(variable("n", size), -9), -10)
+    body = (Load(1, 0, backwards, F32), Store(1, variable("n", size), 1))
+    tried = kernel(loop=Loop(Variable("n", size), body, parallel=True, vector=True))
+    if size:
+        with pytest.raises(VerifyError, match="before the buffer"):
+            verify(tried)
+    else:
+        verify(tried)
+
+
 def test_inner_parallel_loops_are_refused() -> None:
     inner = Loop(Variable("y", 2), (LOAD, STORE), parallel=True)
     with pytest.raises(VerifyError, match="parallel"):

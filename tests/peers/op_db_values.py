@@ -69,6 +69,8 @@ def _tensor(theirs: Any) -> Any:
     """A tensor with the values, the strides and the wish for a gradient of PyTorch's."""
     if theirs.layout is not torch.strided or theirs.dtype not in DTYPES or theirs.is_conj():
         raise NotComparable(f"a tensor of {theirs.dtype}, {theirs.layout}")
+    if theirs.is_meta:
+        raise NotComparable("a tensor without values")
     if theirs.dim() > 64:
         raise NotComparable("more axes than NumPy has")
     shown = theirs.detach()
