@@ -88,6 +88,7 @@ class NumericalGradient:
         if edge_order not in (1, 2):
             raise ArgumentError(f"gradient: edge_order is 1 or 2, got {edge_order}.")
         axes = normal_axes("gradient", dim, len(input.shape))
+        spacing = 1 if spacing is None else spacing
         steps = list(spacing) if isinstance(spacing, Sequence) else [spacing] * len(axes)
         if len(steps) != len(axes):
             raise ShapeError(
