@@ -6,6 +6,7 @@ dict. `containers.py` has the containers of modules.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -160,7 +161,7 @@ class ParameterDict(Module):
 
     def copy(self) -> ParameterDict:
         """Another dictionary with the same parameters."""
-        return type(self)(dict(self.items()))
+        return type(self)(OrderedDict(self.items()))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """What is under `key`; `default` is put there if there is nothing."""
@@ -190,19 +191,21 @@ class ParameterDict(Module):
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """A new dictionary with `default` under each of `keys`."""
-        return type(self)(dict.fromkeys(keys, default))
+        return type(self)(OrderedDict.fromkeys(keys, default))
 
     def update(self, parameters: Any) -> None:
-        """Put in all of `parameters`: a mapping, or pairs."""
+        """Put in all of `parameters`: pairs, or a mapping, whose keys come in their order if it is
+        an ordered one, else sorted, as in PyTorch.
+        """
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 "ParametersDict.update should be called with an iterable of key/value pairs, but "
                 f"got {type(parameters).__name__}"
             )
-        if isinstance(parameters, ParameterDict):
+        if isinstance(parameters, ParameterDict | OrderedDict):
             pairs: Iterable[Any] = parameters.items()
         elif isinstance(parameters, Mapping):
-            pairs = parameters.items()
+            pairs = sorted(parameters.items())
         else:
             pairs = parameters
         for number, pair in enumerate(pairs):
@@ -219,7 +222,7 @@ class ParameterDict(Module):
         return made
 
     def __ror__(self, other: ParameterDict) -> ParameterDict:
-        made = type(self)(dict(other.items()))
+        made = type(self)(OrderedDict(other.items()))
         made.update(self.items())
         return made
 

@@ -46,6 +46,6 @@ def test_as_a_module() -> None:
     other.weights["left"] = grad.zeros(2)
     model.load_state_dict(other.state_dict())
     assert model.weights.left.tolist() == [0, 0]
-    assert "Object of type: str" in repr(model) and "FloatTensor of size (2,)" in repr(model)
+    assert "Object of type: str" in repr(model) and "FloatTensor of size 2" in repr(model)
     model.weights.clear()
     assert not list(model.parameters())

@@ -171,6 +171,9 @@ def test_functions_are_values_of_compiled_functions() -> None:
 def test_names_of_the_namespace(name: str) -> None:
     function = getattr(grad.special, name)
     first = (1, grad.ones(2)) if name == "polygamma" else (grad.full((2,), 0.5),)
-    second = {"xlogy": (0.5,), "xlog1py": (0.5,), "multigammaln": (1,)}
+    second: dict[str, tuple[Any, ...]] = {"xlogy": (0.5,), "xlog1py": (0.5,), "multigammaln": (1,)}
+    second |= {name: (grad.ones(2),) for name in ("gammainc", "gammaincc", "zeta")}
+    if "_polynomial_" in name:
+        second[name] = (3,)
     axis = (0,) if name in ("softmax", "log_softmax", "logsumexp") else ()
     assert function(*first, *second.get(name, ()), *axis).dtype is grad.float32

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import grad
 from grad import engine, nn, optim
@@ -497,6 +496,7 @@ def test_parameters_alike_start_their_state_each(
     settings: dict[str, Any], later: dict[str, Any]
 ) -> None:
     """Updates of shapes that were seen before: the one that starts a state is kept for none."""
+    torch = pytest.importorskip("torch")
     start = np.random.default_rng(0).normal(size=(5, 3))
     ours = [grad.tensor(row.copy(), requires_grad=True) for row in start]
     theirs = [torch.tensor(row.copy(), requires_grad=True) for row in start]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import grad
-from tests.peers.optim_peer_test import converted
 
 torch = pytest.importorskip("torch")
+
+from tests.peers.optim_peer_test import converted  # noqa: E402  it needs PyTorch itself
 
 KINDS: dict[str, Any] = {
     "mean": lambda swa: {},

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from grad.engine.recording import recording
+from grad.engine.threads import set_num_threads
 from grad.ops.generator import manual_seed
-from grad.runtime.cpu.threads import set_num_threads
 from grad.utils.data.channel import Outgoing
 from grad.utils.data.fetch import MapFetcher, Recipe, StreamFetcher
 
