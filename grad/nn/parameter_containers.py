@@ -122,8 +122,11 @@ class ParameterDict(Module):
         return getattr(self, self._name(key))
 
     def __setitem__(self, key: str, value: Any) -> None:
+        name = self._name(key)
+        if key not in self._keys and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
         self._keys[key] = None
-        setattr(self, self._name(key), _kept(value))
+        setattr(self, name, _kept(value))
 
     def __delitem__(self, key: str) -> None:
         del self._keys[key]
