@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from grad.optim.numbers import Numbers, check_betas, check_not_negative, is_on, rounded, scalar
+from grad.optim.moments import averaged, decayed
+from grad.optim.numbers import Numbers, check_betas, check_not_negative, rounded, scalar
 from grad.optim.rule import RuleOptimizer
 from grad.optim.saving import Group, State
 from grad.tensor import Tensor
@@ -114,17 +115,8 @@ class NAdam(RuleOptimizer):
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
     ) -> Tensor:
-        value = parameter
-        if is_on(group["weight_decay"]):
-            if group["decoupled_weight_decay"]:
-                value = parameter * number["shrinking"]
-            else:
-                gradient = gradient + parameter * number["weight_decay"]
-        mean = state["exp_avg"] * number["beta1"] + gradient * number["1 - beta1"]
-        squares = gradient * gradient * number["1 - beta2"]
-        square = state["exp_avg_sq"] * number["beta2"] + squares
-        state["exp_avg"].copy_(mean)
-        state["exp_avg_sq"].copy_(square)
+        value, gradient = decayed(parameter, gradient, group, number)
+        mean, square = averaged(gradient, state, number)
         root = square.sqrt() * number["correction"] + number["eps"]
         return value - (gradient * number["rate now"] + mean * number["rate ahead"]) / root
 
