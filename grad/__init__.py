@@ -2,9 +2,10 @@
 
 ``import grad as torch`` is the idea. This module only gathers names: tensors and their creation,
 every function of the registry (`grad.exp`, `grad.matmul` ...), dtypes, gradient modes and the
-subpackages. Where a name is both a submodule and a name of PyTorch's (`tensor`, `dtype`, `device`),
-it is PyTorch's here, and ``from grad.tensor import Tensor`` still works. Their types are in
-__init__.pyi, written by tools/stubs.py.
+subpackages, of which those in `LATE` are opened when they are first asked for. Where a name is both
+a submodule and a name of PyTorch's (`tensor`, `dtype`, `device`), it is PyTorch's here, and
+``from grad.tensor import Tensor`` still works. Their types are in __init__.pyi, written by
+tools/stubs.py.
 """
 
 # Names are imported here to be found here.
@@ -19,13 +20,7 @@ from typing import Any
 import ml_dtypes as _ml_dtypes
 import numpy as _numpy
 
-from grad import amp, autograd, cuda, engine, errors, func
-from grad.amp.autocast import (
-    autocast,
-    get_autocast_dtype,
-    is_autocast_available,
-    is_autocast_enabled,
-)
+from grad import autograd, cuda, engine, errors, utils
 from grad.autograd.gradcheck import gradcheck, gradgradcheck
 from grad.autograd.modes import (
     enable_grad,
@@ -47,8 +42,6 @@ from grad.dtype import (
     set_default_dtype,
 )
 from grad.engine.threads import get_num_threads, set_num_threads
-from grad.func import vmap
-from grad.io import load, save
 from grad.memory_format import (
     MemoryFormat as memory_format,
 )
@@ -95,15 +88,33 @@ from grad.switches import (
 from grad.tensor import CASTS, Tensor
 from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
+from grad.utils.late import late_names as _late_names
 from grad.version import VERSION
 
-# They use what is above.
-from grad import io, linalg, nn, optim, random, serialization, special, utils  # isort: skip
-from grad import profiler  # isort: skip
-from grad.drawing import draw  # isort: skip
-from grad.profiler.explain import explain  # isort: skip
-from grad.autograd import functional as _functional  # isort: skip  noqa: F401
-from grad.utils import checkpoint as _checkpoint, data as _data  # isort: skip  noqa: F401
+# Everything that tensors do without: importing the library takes little longer than NumPy.
+LATE = {
+    "amp": "grad.amp",
+    "autocast": "grad.amp:autocast",
+    "draw": "grad.drawing:draw",
+    "drawing": "grad.drawing",
+    "explain": "grad.profiler:explain",
+    "func": "grad.func",
+    "get_autocast_dtype": "grad.amp:get_autocast_dtype",
+    "io": "grad.io",
+    "is_autocast_available": "grad.amp:is_autocast_available",
+    "is_autocast_enabled": "grad.amp:is_autocast_enabled",
+    "linalg": "grad.linalg",
+    "load": "grad.io:load",
+    "nn": "grad.nn",
+    "optim": "grad.optim",
+    "profiler": "grad.profiler",
+    "random": "grad.random",
+    "save": "grad.io:save",
+    "serialization": "grad.serialization",
+    "special": "grad.special",
+    "vmap": "grad.func:vmap",
+}
+__getattr__ = _late_names(__name__, globals(), LATE)
 
 __version__ = VERSION
 
@@ -207,8 +218,15 @@ _PRIVATE = {
     "CASTS",
     "CREATORS",
     "Callable",
+    "LATE",
     "VERSION",
     "annotations",
     "registry",
 }
-__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _PRIVATE)
+__all__ = sorted(
+    name for name in {*globals(), *LATE} if not name.startswith("_") and name not in _PRIVATE
+)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATE})

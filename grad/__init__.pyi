@@ -16,18 +16,11 @@ __all__: list[str]
 from collections.abc import Callable as Callable
 from typing import Any as Any
 from grad import (
-    amp as amp,
     autograd as autograd,
     cuda as cuda,
     engine as engine,
     errors as errors,
-    func as func,
-)
-from grad.amp.autocast import (
-    autocast as autocast,
-    get_autocast_dtype as get_autocast_dtype,
-    is_autocast_available as is_autocast_available,
-    is_autocast_enabled as is_autocast_enabled,
+    utils as utils,
 )
 from grad.autograd.gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
 from grad.autograd.modes import (
@@ -57,8 +50,6 @@ from grad.engine.threads import (
     get_num_threads as get_num_threads,
     set_num_threads as set_num_threads,
 )
-from grad.func import vmap as vmap
-from grad.io import load as load, save as save
 from grad.memory_format import MemoryFormat as memory_format
 from grad.memory_format import (
     channels_last as channels_last,
@@ -107,22 +98,8 @@ from grad.switches import (
 from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
+from grad.utils.late import late_names as _late_names
 from grad.version import VERSION as VERSION
-from grad import (
-    io as io,
-    linalg as linalg,
-    nn as nn,
-    optim as optim,
-    random as random,
-    serialization as serialization,
-    special as special,
-    utils as utils,
-)
-from grad import profiler as profiler
-from grad.drawing import draw as draw
-from grad.profiler.explain import explain as explain
-from grad.autograd import functional as _functional
-from grad.utils import checkpoint as _checkpoint, data as _data
 
 device = Device
 dtype = DType
@@ -171,6 +148,27 @@ def iinfo(type: DType) -> Any:
 
 def detach(input: Tensor) -> Tensor:
     """The same memory, outside the graph."""
+
+from grad import amp as amp
+from grad.amp import autocast as autocast
+from grad.drawing import draw as draw
+from grad import drawing as drawing
+from grad.profiler import explain as explain
+from grad import func as func
+from grad.amp import get_autocast_dtype as get_autocast_dtype
+from grad import io as io
+from grad.amp import is_autocast_available as is_autocast_available
+from grad.amp import is_autocast_enabled as is_autocast_enabled
+from grad import linalg as linalg
+from grad.io import load as load
+from grad import nn as nn
+from grad import optim as optim
+from grad import profiler as profiler
+from grad import random as random
+from grad.io import save as save
+from grad import serialization as serialization
+from grad import special as special
+from grad.func import vmap as vmap
 
 def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """A new tensor that holds a copy of `data`; ints give int64, floats the default floating type."""

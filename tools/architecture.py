@@ -61,9 +61,11 @@ LAYERS: dict[str, int] = {
     "as_torch": 11,
 }
 
-# Backends, optional packages and what the import hook serves are opened by name: the only late
-# imports there are.
-LATE_IMPORT_FILES = frozenset({"device.py", "utils/optional.py", "as_torch/hook.py"})
+# Backends, optional packages, what the import hook serves and what packages open when it is first
+# asked for are opened by name: the only late imports there are.
+LATE_IMPORT_FILES = frozenset(
+    {"device.py", "utils/late.py", "utils/optional.py", "as_torch/hook.py"}
+)
 LATE_IMPORT_FUNCTIONS = frozenset({"import_module", "__import__"})
 LONGEST_FILE = 400
 LONG_FILE_REASON = "This file is long because"

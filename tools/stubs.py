@@ -169,7 +169,7 @@ def _name_of(text: str) -> str:
 
 # -- __init__.pyi ----------------------------------------------------------------------------------
 def package_stub() -> str:
-    """What grad/__init__.py imports and assigns, and the functions that it binds."""
+    """What grad/__init__.py imports, at once or late, and assigns, and the functions it binds."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     texts = []
     for node in tree.body:
@@ -181,6 +181,9 @@ def package_stub() -> str:
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             node.body = [node.body[0]]
             texts.append(_shadow_types(ast.unparse(node)))
+    for name, place in grad.LATE.items():
+        module, _, member = place.rpartition(":" if ":" in place else ".")
+        texts.append(f"from {module} import {member} as {name}")
     for name, create in CREATORS.items():
         texts.append(creator_text(name, create))
     for row in registry():

@@ -2,10 +2,13 @@
 
 Order to read: variable.py (the handle), function.py (one operation), graph.py (what it saves),
 engine.py (the backward pass), modes.py (when nothing is recorded), gradcheck.py.
-`grad.autograd.ops` names the built-in functions; only users import it.
+`grad.autograd.functional` is opened when it is first asked for; `grad.autograd.ops` names the
+built-in functions, and only users import it.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from grad.autograd import graph
 from grad.autograd.engine import backward
@@ -19,6 +22,12 @@ from grad.autograd.modes import (
     no_grad,
     set_grad_enabled,
 )
+from grad.utils.late import late_names
+
+if TYPE_CHECKING:
+    from grad.autograd import functional as functional
+
+__getattr__ = late_names(__name__, globals(), {"functional": "grad.autograd.functional"})
 
 __all__ = [
     "Function",
