@@ -17,8 +17,13 @@ import builtins as _builtins
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes as _ml_dtypes
-import numpy as _numpy
+from grad.utils.garbage import uncollected as _uncollected
+
+with _uncollected():
+    import ml_dtypes as _ml_dtypes
+    import numpy as _numpy
+
+    from grad import compile, tensor  # which import nearly everything
 
 from grad import autograd, cuda, engine, errors, utils
 from grad.autograd.gradcheck import gradcheck, gradgradcheck

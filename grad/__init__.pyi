@@ -15,6 +15,7 @@ __all__: list[str]
 
 from collections.abc import Callable as Callable
 from typing import Any as Any
+from grad.utils.garbage import uncollected as _uncollected
 from grad import (
     autograd as autograd,
     cuda as cuda,

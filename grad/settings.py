@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 # When this process began to load the library. Source files that changed since then are not what it
@@ -54,10 +53,10 @@ def switch(text: str) -> bool:
     return words[text.lower()]
 
 
-def default_cache_directory() -> Path:
+def default_cache_directory() -> str:
     """``micrograd`` under $XDG_CACHE_HOME, or under ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path(os.path.expanduser("~")) / ".cache") / "micrograd"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "micrograd")
 
 
 class Setting(NamedTuple):
@@ -88,7 +87,7 @@ TABLE: tuple[Setting, ...] = (
         "threads of the CPU runtime; the cores this process may use when not set",
     ),
     Setting(
-        "cache_directory", "GRAD_CACHE_DIR", default_cache_directory, Path,
+        "cache_directory", "GRAD_CACHE_DIR", default_cache_directory, str,
         "where plans and compiled kernels are kept between processes",
     ),
     Setting(
@@ -136,7 +135,7 @@ class Settings:
     verify: bool
     backend: Backend
     num_threads: int | None
-    cache_directory: Path
+    cache_directory: str | os.PathLike[str]
     cache: bool
     cache_bytes: int
     search: bool

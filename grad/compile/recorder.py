@@ -10,11 +10,11 @@ index values are listed in order. replay.py turns a tape into something that can
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ from grad.graph.node import Node, constant, follow, from_buffer, pointwise, redu
 from grad.graph.primitives import EXPAND, MAX, MAXIMUM, MIN, MINIMUM, PERMUTE, RESHAPE
 from grad.graph.storage import Storage, copied
 
-_LIBRARY = str(Path(__file__).resolve().parent.parent)
+_LIBRARY = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 
 @dataclass(slots=True)

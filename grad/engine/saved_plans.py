@@ -61,7 +61,7 @@ def _may_be_kept() -> bool:
 
 
 @cache
-def _disk(directory: Path) -> DiskCache:
+def _disk(directory: str | os.PathLike[str]) -> DiskCache:
     return DiskCache(directory, ".plan", settings.cache_bytes)
 
 

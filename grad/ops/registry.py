@@ -263,6 +263,16 @@ def target_of(definition: Any, name: str, composite: bool) -> Callable[..., Any]
     return autocasts(definition.forward if composite else definition._call, name)
 
 
+@cache  # worked out when somebody asks: doing it for all would take a tenth of the import
+def _keywords(
+    definition: Any, composite: bool, view: bool
+) -> tuple[tuple[inspect.Parameter, ...], dict[str, str], bool]:
+    """Parameters of an op, the names that stand for others, and whether it takes ``out=``."""
+    parameters = _parameters(definition, composite)
+    takes_out = not view and all(parameter.name != "out" for parameter in parameters)
+    return parameters, renames(parameters), takes_out
+
+
 def callable_of(
     definition: Any,
     name: str,
@@ -274,15 +284,9 @@ def callable_of(
     """
     target = target_of(definition, name, composite)
 
-    @cache  # worked out when somebody asks: doing it for all would take a tenth of the import
-    def keywords() -> tuple[tuple[inspect.Parameter, ...], dict[str, str], bool]:
-        parameters = _parameters(definition, composite)
-        takes_out = not view and all(parameter.name != "out" for parameter in parameters)
-        return parameters, renames(parameters), takes_out
-
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            parameters, synonyms, takes_out = keywords()
+            parameters, synonyms, takes_out = _keywords(definition, composite, view)
             out = kwargs.pop("out", None) if takes_out else None
             args, kwargs = _arranged(name, args, kwargs, synonyms, parameters)
             if out is not None:
@@ -291,7 +295,7 @@ def callable_of(
         return target(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = inspect.getdoc(definition)
+    call.__doc__ = definition.__doc__
     # Where `inspect.signature` finds the parameters: those of `forward`, of which a method of
     # something has no context.
     call.__wrapped__ = (  # type: ignore[attr-defined]

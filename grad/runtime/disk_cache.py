@@ -42,14 +42,16 @@ class DiskCache:
     `limit` bytes at most.
 
     Example:
-        >>> cache = DiskCache(Path(tempfile.mkdtemp()))
+        >>> cache = DiskCache(tempfile.mkdtemp())
         >>> cache.store("abc", b"code")
         >>> cache.load("abc")
         b'code'
     """
 
-    def __init__(self, directory: Path, suffix: str = ".o", limit: int = 1 << 30) -> None:
-        self.directory = directory
+    def __init__(
+        self, directory: str | os.PathLike[str], suffix: str = ".o", limit: int = 1 << 30
+    ) -> None:
+        self.directory = Path(directory)
         self.suffix = suffix
         self.limit = limit
         self._warned = False

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from array import array
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from grad.runtime.slabs import Slabs, map_huge
@@ -113,9 +112,10 @@ def system_memory() -> int | None:
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     elif psutil is not None:
         limits.append(psutil.virtual_memory().total)
-    for path in map(Path, CGROUP_LIMITS):
+    for path in CGROUP_LIMITS:
         try:
-            text = path.read_text().strip()
+            with open(path, encoding="ascii") as file:
+                text = file.read().strip()
         except OSError:
             continue  # not in a container of this kind
         if text.isdecimal():

@@ -14,9 +14,9 @@ def test_defaults_without_an_environment(monkeypatch):
     found = Settings({})
     assert (found.debug, found.verify, found.backend) == (0, False, "cpu")
     assert (found.num_threads, found.cache, found.cpu_features) == (None, True, "native")
-    assert found.cache_directory == Path("/somewhere/micrograd")
+    assert found.cache_directory == "/somewhere/micrograd"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert Settings({}).cache_directory == Path.home() / ".cache" / "micrograd"
+    assert Settings({}).cache_directory == str(Path.home() / ".cache" / "micrograd")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_defaults_without_an_environment(monkeypatch):
         ("GRAD_BACKEND", "reference", "backend", "reference"),
         ("GRAD_NUM_THREADS", "12", "num_threads", 12),
         ("GRAD_NUM_THREADS", "", "num_threads", None),
-        ("GRAD_CACHE_DIR", "/tmp/x", "cache_directory", Path("/tmp/x")),
+        ("GRAD_CACHE_DIR", "/tmp/x", "cache_directory", "/tmp/x"),
         ("GRAD_CACHE", "0", "cache", False),
         ("GRAD_CPU_FEATURES", "avx2", "cpu_features", "avx2"),
         ("GRAD_CONVOLUTION_PRECISION", "high", "float32_convolution_precision", "high"),

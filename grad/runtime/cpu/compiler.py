@@ -14,7 +14,6 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import llvmlite
@@ -149,7 +148,7 @@ def _refused(reason: str, text: str, label: str) -> str:
 
 
 @cache
-def disk_cache(directory: Path) -> DiskCache:
+def disk_cache(directory: str | os.PathLike[str]) -> DiskCache:
     return DiskCache(directory, limit=settings.cache_bytes)
 
 
