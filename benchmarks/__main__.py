@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add("--shake", nargs="?", type=int, const=-1, metavar="SEED", help="other sizes, near these")
     add("--by", choices=("median", "minimum"), default="median", help="which time counts")
     add("--no-startup", action="store_true", help="no first calls, peak memory and imports")
+    add("--startup-only", action="store_true", help="only these, for the rows of the JSON")
     add("--update", action="store_true", help="keep rows of the JSON that are not measured now")
     add("--json", type=Path, default=OUTPUT / "results.json", help="where the results go")
     add("--picture", type=Path, default=OUTPUT / "results.png", help="where the picture goes")
@@ -61,6 +62,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         effort=replace(effort, rounds=options.rounds or effort.rounds),
         shake=seed,
         startup=not (options.no_startup or options.quick),
+        startup_only=options.startup_only,
         by=options.by,
         update=options.update,
     )

@@ -37,6 +37,7 @@ class Plan:
         startup: whether to time first calls and imports, and to measure peak memory.
         by: which time counts, "median" or "minimum".
         update: whether to keep the rows that `path` has already and that are not measured anew.
+        startup_only: whether only first calls and imports are measured, for the rows in `path`.
     """
 
     workloads: Sequence[Workload]
@@ -48,6 +49,7 @@ class Plan:
     startup: bool = True
     by: str = "median"
     update: bool = False
+    startup_only: bool = False
 
     def sizes(self, workload: Workload) -> dict[str, int]:
         return dict(workload.sizes) if self.shake is None else shaken(workload, self.shake)
@@ -56,6 +58,20 @@ class Plan:
 def run(plan: Plan) -> Results:
     """Measure, printing lines of the table and writing results as they come."""
     results = begin(plan)
+    if plan.startup_only:
+        run_first_calls(plan, results)
+    else:
+        run_workloads(plan, results)
+    if plan.startup:
+        modules = dict.fromkeys(FRAMEWORKS[name].module for name in plan.frameworks)
+        results["imports"] = startup.imports(modules)
+        print("\n" + "\n".join(startup.import_lines(results["imports"])))
+        write(results, plan.path)
+    return results
+
+
+def run_workloads(plan: Plan, results: Results) -> None:
+    """Each workload in each framework, one after the other, with first calls where asked for."""
     with tempfile.TemporaryDirectory(prefix="micrograd-bench-cache-") as cache:
         for threads in plan.threads:
             results["limits"][str(threads)] = measured_limits(threads)
@@ -66,18 +82,25 @@ def run(plan: Plan) -> Results:
                     keep(results, row)
                     write(results, plan.path)
                     print_row(results, row, workload, plan)
-    if plan.startup:
-        modules = dict.fromkeys(FRAMEWORKS[name].module for name in plan.frameworks)
-        results["imports"] = startup.imports(modules)
-        print("\n" + "\n".join(startup.import_lines(results["imports"])))
-        write(results, plan.path)
-    return results
+
+
+def run_first_calls(plan: Plan, results: Results) -> None:
+    """First calls anew of the rows that there are, with the most threads asked for."""
+    threads = max(plan.threads)
+    print(f"\n{table.header(plan.frameworks, threads)}")
+    rows = {row["workload"]: row for row in results["rows"] if row["threads"] == threads}
+    for workload in plan.workloads:
+        if workload.startup and (row := rows.get(workload.name)) is not None:
+            measured = {n: f for n, f in row["frameworks"].items() if n in plan.frameworks}
+            row["frameworks"] |= startup.add_first_calls(measured, workload, row["sizes"], threads)
+            write(results, plan.path)
+            print_row(results, row, workload, plan)
 
 
 def begin(plan: Plan) -> Results:
     """Results without rows, or with those of an earlier run."""
     results: Results = {"limits": {}, "rows": []}
-    if plan.update and plan.path.exists():
+    if (plan.update or plan.startup_only) and plan.path.exists():
         results = json.loads(plan.path.read_text())
     results["machine"] = machine.describe()
     results["options"] = {"shake": plan.shake, "rounds": plan.effort.rounds, "by": plan.by}

@@ -12,7 +12,8 @@ def uncollected() -> Iterator[None]:
     """A block in which the garbage collector does not run by itself.
 
     It would look through every object there is again and again; a tenth of the time of importing
-    many modules is that.
+    many modules is that. What is made in the block counts as old afterwards: the next collection of
+    young objects would look through all of it once more.
 
     Example:
         >>> with uncollected():
@@ -24,5 +25,8 @@ def uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        if gc.get_freeze_count() == 0:  # somebody's frozen objects would be let go of
+            gc.freeze()
+            gc.unfreeze()  # to the oldest generation
         if running:
             gc.enable()
