@@ -94,6 +94,7 @@ from grad.tensor import CASTS, Tensor
 from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
 from grad.utils.late import late_names as _late_names
+from grad.utils.size import Size
 from grad.version import VERSION
 
 # Everything that tensors do without: importing the library takes little longer than NumPy.
@@ -128,7 +129,6 @@ dtype = DType
 get_default_dtype = default_dtype
 newaxis = None
 strided = "strided"
-Size = tuple
 
 bool = dtypes.bool
 int8 = dtypes.int8

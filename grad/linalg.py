@@ -235,7 +235,7 @@ def multi_dot(tensors: Any) -> Any:
 
     Example:
         >>> grad.linalg.multi_dot([grad.ones(2, 3), grad.ones(3, 4), grad.ones(4)]).shape
-        (2,)
+        torch.Size([2])
     """
     return chains.multi_dot(tensors)
 

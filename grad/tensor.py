@@ -58,7 +58,7 @@ class Tensor(Variable):
 
     Example:
         >>> Tensor([[1, 2, 3], [4, 5, 6]]).shape
-        (2, 3)
+        torch.Size([2, 3])
     """
 
     __slots__ = ()
@@ -90,7 +90,7 @@ class Tensor(Variable):
 
     @property
     def ndim(self) -> int:
-        return len(self.shape)
+        return len(self._shape)
 
     @property
     def itemsize(self) -> int:
@@ -98,7 +98,7 @@ class Tensor(Variable):
 
     @property
     def nbytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
+        return math.prod(self._shape) * self.dtype.itemsize
 
     @property
     def real(self) -> Tensor:
@@ -120,7 +120,7 @@ class Tensor(Variable):
         if value.dtype is not self.dtype and self._edge is not None:
             raise DTypeError("data: the type of a tensor inside a graph cannot change.")
         self._storage, self._path, self._layout = value._storage, value._path, value._layout
-        self.dtype, self.shape = value.dtype, value.shape
+        self.dtype, self._shape = value.dtype, value._shape
         self._node, self._node_version = None, -1
         self._base, self._edge_version = None, value._storage.version
 
@@ -134,10 +134,10 @@ class Tensor(Variable):
         if value is not None:
             if not isinstance(value, Tensor):
                 raise GradientError(f"grad must be a Tensor or None, got {type(value).__name__}.")
-            if value.shape != self.shape or value.dtype is not self.dtype:
+            if value._shape != self._shape or value.dtype is not self.dtype:
                 raise GradientError(
-                    f"grad must have the shape and type of its tensor, {self.shape} "
-                    f"{self.dtype.name}; got {value.shape} {value.dtype.name}."
+                    f"grad must have the shape and type of its tensor, {self._shape} "
+                    f"{self.dtype.name}; got {value._shape} {value.dtype.name}."
                 )
         self._grad = value
 
@@ -179,17 +179,18 @@ class Tensor(Variable):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis."""
-        return self.shape if dim is None else self.shape[normal_axis("size", dim, len(self.shape))]
+        sizes = self._shape
+        return self.shape if dim is None else sizes[normal_axis("size", dim, len(sizes))]
 
     def dim(self) -> int:
         """The number of axes."""
-        return len(self.shape)
+        return len(self._shape)
 
     ndimension = dim
 
     def numel(self) -> int:
         """The number of elements."""
-        return math.prod(self.shape)
+        return math.prod(self._shape)
 
     nelement = numel
 
@@ -199,7 +200,7 @@ class Tensor(Variable):
     def stride(self, dim: int | None = None) -> Any:
         """Elements between neighbours in memory, along each axis or one."""
         strides = self.layout.strides
-        return strides if dim is None else strides[normal_axis("stride", dim, len(self.shape))]
+        return strides if dim is None else strides[normal_axis("stride", dim, len(self._shape))]
 
     def storage_offset(self) -> int:
         """Where in its memory the tensor starts, in elements."""
@@ -260,7 +261,7 @@ class Tensor(Variable):
 
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
-        return self._alias(self._path, self.shape, self._layout)
+        return self._alias(self._path, self._shape, self._layout)
 
     def detach_(self) -> Tensor:
         """Take this tensor out of the graph; it becomes a leaf."""
@@ -321,9 +322,9 @@ class Tensor(Variable):
 
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number."""
-        if math.prod(self.shape) != 1:
+        if math.prod(self._shape) != 1:
             raise ShapeError(
-                f"item: needs a tensor of one element, got shape {self.shape}; use x.tolist()."
+                f"item: needs a tensor of one element, got shape {self._shape}; use x.tolist()."
             )
         value = array_view(self).reshape(()).item()
         return value if self.dtype is not dtypes.bfloat16 else float(value)
@@ -380,9 +381,9 @@ class Tensor(Variable):
         return self
 
     def __bool__(self) -> bool:
-        if math.prod(self.shape) != 1:
+        if math.prod(self._shape) != 1:
             raise ShapeError(
-                f"the truth of a tensor of shape {self.shape} is not one value; use x.any() or "
+                f"the truth of a tensor of shape {self._shape} is not one value; use x.any() or "
                 "x.all()."
             )
         return bool(self.item())
@@ -398,20 +399,20 @@ class Tensor(Variable):
         return float(self.item())
 
     def __index__(self) -> int:
-        if self.shape or self.dtype.kind not in "iub":
+        if self._shape or self.dtype.kind not in "iub":
             raise DTypeError(
                 f"only integer tensors without dimensions can be used as an index, this one is "
-                f"{self.dtype.name} of shape {self.shape}."
+                f"{self.dtype.name} of shape {self._shape}."
             )
         return int(self.item())
 
     def __len__(self) -> int:
-        if not self.shape:
+        if not self._shape:
             raise DTypeError("len() of a tensor without dimensions.")
-        return self.shape[0]
+        return self._shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        if not self.shape:
+        if not self._shape:
             raise DTypeError("a tensor without dimensions cannot be iterated over.")
         return iter(self.unbind(0))
 
@@ -469,7 +470,7 @@ class Tensor(Variable):
         memory = memo.get(id(self._storage))
         if memory is None:
             memory = memo[id(self._storage)] = Tensor._wrap(contiguous(self._storage.node))
-        same = memory._alias(self._path, self.shape, self._layout)
+        same = memory._alias(self._path, self._shape, self._layout)
         same.dtype = self.dtype
         copy = type(self)._make_subclass(same, self.requires_grad)
         memo[id(self)] = copy
@@ -481,7 +482,7 @@ class Tensor(Variable):
         if not self.is_leaf:
             raise GradientError("only leaf tensors can be pickled; use x.detach() first.")
         array = np.array(array_view(self), order="C")
-        state = (type(self), array.tobytes(), self.shape, self.dtype, self.requires_grad)
+        state = (type(self), array.tobytes(), self._shape, self.dtype, self.requires_grad)
         return _unpickled, (*state, dict(self.__dict__))
 
     # -- text --------------------------------------------------------------------------------------
@@ -489,10 +490,10 @@ class Tensor(Variable):
         """As PyTorch prints: values, and what is not the default."""
         body = format_array(array_view(self), len("tensor("))
         notes = []
-        if 0 in self.shape and self.shape != (0,):
-            notes.append(f"size={self.shape}")
+        if 0 in self._shape and self._shape != (0,):
+            notes.append(f"size={self._shape}")
         if self.dtype not in (dtypes.bool, dtypes.int64, default_dtype()) or (
-            0 in self.shape and self.dtype is not default_dtype()
+            0 in self._shape and self.dtype is not default_dtype()
         ):
             notes.append(f"dtype={self.dtype}")
         if self.grad_fn is not None:
@@ -502,7 +503,7 @@ class Tensor(Variable):
         return f"tensor({', '.join([body, *notes])})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if not self.shape and spec else format(str(self), spec)
+        return format(self.item(), spec) if not self._shape and spec else format(str(self), spec)
 
 
 def _unpickled(
@@ -546,15 +547,15 @@ class TransposeAttribute:
 
 
 def _swap_last(x: Tensor) -> Tensor:
-    if len(x.shape) < 2:
-        raise ShapeError(f"mT: needs at least 2 dimensions, got shape {x.shape}.")
+    if len(x._shape) < 2:
+        raise ShapeError(f"mT: needs at least 2 dimensions, got shape {x._shape}.")
     return x.transpose(-2, -1)
 
 
 def _transposed_matrix(x: Tensor) -> Tensor:
-    if len(x.shape) not in (0, 2):
-        raise ShapeError(f"H: needs a matrix, got shape {x.shape}; use x.mH for batches of them.")
-    return x.transpose(0, 1) if x.shape else x
+    if len(x._shape) not in (0, 2):
+        raise ShapeError(f"H: needs a matrix, got shape {x._shape}; use x.mH for batches of them.")
+    return x.transpose(0, 1) if x._shape else x
 
 
 def _flag(name: str, value: bool) -> property:

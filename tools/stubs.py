@@ -156,7 +156,7 @@ def tensor_stub() -> str:
     )
     return (
         f"{HEADER}{IMPORTS}\n{imports}\nclass Tensor(Variable):\n"
-        f"    shape: tuple[_int, ...]\n    dtype: DType\n{body}\n\n"
+        f"    _shape: tuple[_int, ...]\n    dtype: DType\n{body}\n\n"
         f"def bind_all() -> None: ...\n{creator_text('tensor', CREATORS['tensor'])}\n"
         f"CASTS: dict[str, DType]\n"
     )

@@ -163,5 +163,5 @@ def diagonal(x: Tensor, /, *, offset: int = 0) -> Tensor:
 def trace(x: Tensor, /, *, offset: int = 0, dtype: DType | None = None) -> Tensor:
     """The sum of each diagonal, `offset` above the main one."""
     if len(require_tensor("trace", x).shape) < 2:
-        raise ShapeError(f"trace: needs matrices, got shape {x.shape}.")
+        raise ShapeError(f"trace: needs matrices, got shape {x._shape}.")
     return sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)

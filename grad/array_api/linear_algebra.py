@@ -32,7 +32,7 @@ def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     """Inner products of vectors along `axis`, counted from the end; other axes broadcast."""
     first, second = _tensors("vecdot", x1, x2)
     if not first.shape or not second.shape:
-        raise ShapeError(f"vecdot: needs vectors, got shapes {first.shape} and {second.shape}.")
+        raise ShapeError(f"vecdot: needs vectors, got shapes {first._shape} and {second._shape}.")
     place = normal_axis("vecdot", axis, min(len(first.shape), len(second.shape)))
     if axis >= 0 and len(first.shape) != len(second.shape):
         raise ShapeError(f"vecdot: axis={axis} must be negative for arrays of different ranks.")

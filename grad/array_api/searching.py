@@ -88,7 +88,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     shape = require_tensor("take_along_axis", x).shape
     if len(shape) != len(require_tensor("take_along_axis", indices).shape):
         raise ShapeError(
-            f"take_along_axis: needs as many axes of indices as of x, got {indices.shape} and "
+            f"take_along_axis: needs as many axes of indices as of x, got {indices._shape} and "
             f"{shape}."
         )
     size = shape[normal_axis("take_along_axis", axis, len(shape))]

@@ -20,14 +20,14 @@ def conform(gradient: Any, info: OutputInfo, source: Any) -> Any:
         raise GradientError(
             f"{source!r}: backward returned a {type(gradient).__name__}; return tensors or None."
         )
-    if gradient.shape != shape:
+    if gradient._shape != shape:
         gradient = sum_to_shape(gradient, shape, source)
     return gradient if gradient.dtype is dtype else gradient.to(dtype)
 
 
 def sum_to_shape(gradient: Any, shape: tuple[int, ...], source: Any) -> Any:
     """The reverse of broadcasting: sum over the axes that `shape` lacks or has as 1."""
-    given = gradient.shape
+    given = gradient._shape
     extra = len(given) - len(shape)
     if extra >= 0 and all(s in (1, given[extra + i]) for i, s in enumerate(shape)):
         stretched = [extra + i for i, s in enumerate(shape) if s == 1 and given[extra + i] != 1]

@@ -90,7 +90,7 @@ def gradients(
     for tensor, edge in zip(inputs, edges):
         gradient = found[edge]
         if gradient is None and materialize_grads:
-            gradient = _zeros(OutputInfo(tensor.shape, tensor.dtype))
+            gradient = _zeros(OutputInfo(tensor._shape, tensor.dtype))
         if gradient is None and not allow_unused:
             raise GradientError(
                 "grad: an input was not used to compute the outputs. Pass allow_unused=True to get "
@@ -271,7 +271,7 @@ def _known_gradients(context: Context, arrived: Any) -> Sequence[Any] | None:
 def _info_of(edge: Edge) -> OutputInfo:
     target, index = edge
     if isinstance(target, Variable):
-        return OutputInfo(target.shape, target.dtype)
+        return OutputInfo(target._shape, target.dtype)
     return target.outputs[index]
 
 
@@ -354,16 +354,16 @@ def _roots(tensors: Sequence[Any], seeds: Sequence[Any], name: str) -> list[tupl
 
 def _seed(tensor: Any, seed: Any, name: str) -> Any:
     if seed is None:
-        if tensor._storage is not None and any(size != 1 for size in tensor.shape):
+        if tensor._storage is not None and any(size != 1 for size in tensor._shape):
             raise GradientError(
                 f"{name}: a gradient can be implicitly created for one element only, this output "
-                f"has shape {tensor.shape}. Use x.sum().backward(), or pass the gradient: "
+                f"has shape {tensor._shape}. Use x.sum().backward(), or pass the gradient: "
                 "x.backward(grad.ones_like(x))."
             )
-        return Variable._wrap(expand(constant(1, tensor.dtype), tensor.shape))
-    if seed.shape != tensor.shape:
+        return Variable._wrap(expand(constant(1, tensor.dtype), tensor._shape))
+    if seed._shape != tensor._shape:
         raise GradientError(
-            f"{name}: the gradient given has shape {seed.shape}, the output {tensor.shape}; they "
+            f"{name}: the gradient given has shape {seed._shape}, the output {tensor._shape}; they "
             "must be equal."
         )
     return seed if seed.dtype is tensor.dtype else seed.to(tensor.dtype)

@@ -301,7 +301,7 @@ def record_call(function: type[Function], args: tuple[Any, ...], kwargs: dict[st
     if isinstance(result, Variable):
         result = _linked(context, result, 0, args)
         outputs: tuple[Any, ...] = (result,)
-        context.outputs = (_new_tuple(OutputInfo, (result.shape, result.dtype)),)
+        context.outputs = (_new_tuple(OutputInfo, (result._shape, result.dtype)),)
     elif isinstance(result, tuple):
         outputs = tuple(_linked(context, value, i, args) for i, value in enumerate(result))
         # A named tuple, such as max(dim), stays one.
@@ -318,7 +318,7 @@ def record_call(function: type[Function], args: tuple[Any, ...], kwargs: dict[st
 
 
 def _info(output: Any) -> OutputInfo | None:
-    return OutputInfo(output.shape, output.dtype) if isinstance(output, Variable) else None
+    return OutputInfo(output._shape, output.dtype) if isinstance(output, Variable) else None
 
 
 def _linked(context: Context, output: Any, index: int, args: tuple[Any, ...]) -> Any:
@@ -333,7 +333,7 @@ def _linked(context: Context, output: Any, index: int, args: tuple[Any, ...]) ->
     if output._edge is not None or _among(output, args):
         # Handed through: the caller's tensor keeps its own history, the result is a new handle.
         base = output if output._base is None else output._base
-        output = output._alias(output._path, output.shape, output._layout)
+        output = output._alias(output._path, output._shape, output._layout)
         output._base = base
     output._edge = (context, index)
     output._requires_grad = True

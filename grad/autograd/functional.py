@@ -259,7 +259,7 @@ def _vector(v: Any, like: Sequence[Any], several: bool, where: str) -> tuple[Any
         if entry.shape != other.shape:
             start = f"Entry {number} in " if several else ""
             raise GradientError(
-                f"{start}v has invalid size: should be {other.shape} but got {entry.shape}."
+                f"{start}v has invalid size: should be {other._shape} but got {entry._shape}."
             )
     return found
 

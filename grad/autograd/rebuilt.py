@@ -130,7 +130,7 @@ def _describe(values: Any, parts: list[Any], nodes: list[Node]) -> None:
         if isinstance(value, Variable):
             if mode.enabled and value._needs_grad:
                 raise Unknown
-            parts += value.shape, value.dtype
+            parts += value._shape, value.dtype
             nodes.append(value.node)
         elif value is None:
             parts.append(None)
@@ -174,7 +174,7 @@ def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ca
 
 def _stand_in(value: Any, tensors: list[Any]) -> Any:
     if isinstance(value, Variable):
-        tensors.append(Variable._wrap(placeholder(value.shape, value.dtype)))
+        tensors.append(Variable._wrap(placeholder(value._shape, value.dtype)))
         return tensors[-1]
     if isinstance(value, list | tuple):
         parts = [_stand_in(part, tensors) for part in value]

@@ -153,7 +153,7 @@ def remembered(function: Definition) -> Definition:
                     edge = arg._edge
                     if edge is None or arg._base is not None:
                         edge = gradient_edge(arg)
-                    parts += (arg.shape, arg.dtype, _NOT_WANTED if edge is None else _WANTED)
+                    parts += (arg._shape, arg.dtype, _NOT_WANTED if edge is None else _WANTED)
                 else:
                     parts.append(arg if arg.__class__ in _PLAIN else described(arg))
                 edges.append(edge)
@@ -207,7 +207,7 @@ def _studied(
                 described(value)
     except Unknown:
         return None
-    context.outputs = (OutputInfo(output.shape, output.dtype),)
+    context.outputs = (OutputInfo(output._shape, output.dtype),)
     fixed = {name: value for name, value in context.__dict__.items() if name != "_saved"}
     tensors = [value for value in stand_ins if isinstance(value, Variable)]
     found = _forward_of(output, tensors, stand_ins, context._saved or ())
@@ -269,7 +269,7 @@ def _gradient_of(call: Call, context: Context) -> Template | None:
 
 
 def _info(value: Any) -> OutputInfo | None:
-    return OutputInfo(value.shape, value.dtype) if isinstance(value, Variable) else None
+    return OutputInfo(value._shape, value.dtype) if isinstance(value, Variable) else None
 
 
 def _stand_in(info: OutputInfo) -> Any:

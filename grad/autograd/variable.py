@@ -27,6 +27,7 @@ from grad.graph.movement import (
 from grad.graph.node import PENDING_LIMIT, Node, constant, follow, pointwise
 from grad.graph.primitives import AS_STRIDED, RESHAPE, Primitive
 from grad.graph.storage import Storage
+from grad.utils.size import Size
 
 # Pending work on one value is bounded by computing it when its graph is this deep.
 # Longer view paths are written as one strided movement, so that views of views stay cheap.
@@ -41,7 +42,7 @@ class Variable:
     """A view of a storage, and where its gradient goes.
 
     Attributes:
-        dtype: element type. shape: sizes, a plain tuple.
+        dtype: element type. _shape: sizes, a plain tuple; `shape` is that for users.
         _storage, _path: the memory and the movements that lead from it to this tensor.
         _base: the tensor whose differentiable view this is.
         _edge: the function (and number of the output) that made it; None for a leaf.
@@ -55,7 +56,7 @@ class Variable:
         "_node_version",
         "_layout",
         "dtype",
-        "shape",
+        "_shape",
         "_requires_grad",
         "_edge",
         "_edge_version",
@@ -79,7 +80,7 @@ class Variable:
     _node_version: int
     _layout: Layout | None
     dtype: DType
-    shape: tuple[int, ...]
+    _shape: tuple[int, ...]
     _requires_grad: bool
     _edge: Edge | None
     _edge_version: int
@@ -98,7 +99,7 @@ class Variable:
         self._path = ()
         self._layout = None
         self.dtype = node.dtype
-        self.shape = node.shape
+        self._shape = node.shape
         self._requires_grad = False
         self._edge = self._base = self._grad = self._hooks = None
         self._edge_version = 0
@@ -113,7 +114,7 @@ class Variable:
         view._node_version = -1
         view._layout = layout
         view.dtype = self.dtype
-        view.shape = shape
+        view._shape = shape
         view._requires_grad = False
         view._edge = view._base = view._grad = view._hooks = None
         view._edge_version = self._storage.version
@@ -127,7 +128,7 @@ class Variable:
         self._node_version = -1
         self._layout = source._layout
         self.dtype = source.dtype
-        self.shape = source.shape
+        self._shape = source._shape
         self._requires_grad = requires_grad
         self._edge = self._base = self._grad = self._hooks = None
         self._edge_version = source._storage.version
@@ -138,7 +139,7 @@ class Variable:
         Only reshapes can fail; with `sure` the caller knows that they only add or drop axes of size
         1. The result is on the same storage and knows its base; its edge is the caller's business.
         """
-        shape = self.shape
+        shape = self._shape
         layout = None
         for step in moves:
             if step[0] is RESHAPE and not sure:
@@ -167,6 +168,11 @@ class Variable:
         return layout
 
     # -- values ------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> Size:
+        """The size of each axis."""
+        return _new_size(Size, self._shape)
+
     @property
     def node(self) -> Node:
         """The graph node of the current value."""
@@ -216,6 +222,8 @@ class Variable:
 
 
 _new = object.__new__
+# A size without the check that its constructor makes.
+_new_size = tuple.__new__
 
 
 def path_from(base: Any, view: Any) -> Path:

@@ -109,7 +109,7 @@ class Shortcut(NamedTuple):
         for tensor, (shape, dtype, requires_grad, view) in zip(args, self.kinds):
             if (
                 not isinstance(tensor, Variable)
-                or tensor.shape != shape
+                or tensor._shape != shape
                 or tensor.dtype is not dtype
                 or tensor._requires_grad is not requires_grad
                 or ((tensor._path or view) and _view(tensor) != view)
@@ -127,7 +127,7 @@ def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
     shared = len({id(tensor._storage) for tensor in tensors}) < len(tensors)
     if shared or any(write.argument >= 0 for write in record.runner.replay.writes):
         return None
-    kinds = [(t.shape, t.dtype, t._requires_grad, _view(t)) for t in tensors]
+    kinds = [(t._shape, t.dtype, t._requires_grad, _view(t)) for t in tensors]
     return Shortcut(tuple(kinds), _environment(), record)
 
 
@@ -245,7 +245,7 @@ class Compiled:
             structure.append(take_apart(kwargs, tensors, others))
         kinds: list[Any] = []
         for tensor in tensors:
-            kinds += (tensor.shape, tensor.dtype, tensor._requires_grad)
+            kinds += (tensor._shape, tensor.dtype, tensor._requires_grad)
             if tensor._path:
                 kinds += _view(tensor)
         numbers = {id(tensor._storage): n for n, tensor in enumerate(tensors)}

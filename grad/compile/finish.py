@@ -209,7 +209,8 @@ class _Finish:
                 if number is None:
                     number = numbers[id(storage)] = len(made)
                     made.append(fresh(outputs, node_slot.__get__(storage)))
-                handles.append(Handle(number, -1, None, tensor._path, tensor.shape, tensor._layout))
+                handle = Handle(number, -1, None, tensor._path, tensor._shape, tensor._layout)
+                handles.append(handle)
             else:
                 handles.append(self.outer_handle(tensor))
         writes = tuple(
@@ -247,8 +248,8 @@ class _Finish:
         """A result that is (a view of) something that was there before."""
         for number, argument in enumerate(self.arguments):
             if tensor is argument:
-                return Handle(-1, number, None, (), tensor.shape, None)
+                return Handle(-1, number, None, (), tensor._shape, None)
         number = self.argument_of.get(id(tensor._storage), -1)
         kept = None if number >= 0 else tensor._storage
         whole = tensor if kept is not None else None
-        return Handle(-1, number, kept, tensor._path, tensor.shape, tensor.layout, whole)
+        return Handle(-1, number, kept, tensor._path, tensor._shape, tensor.layout, whole)

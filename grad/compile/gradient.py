@@ -171,7 +171,7 @@ def record_gradient(
     targets = _targets(boundary, arguments, known)
     if targets is None:
         return None
-    seeds = [from_buffer(Buffer(_nbytes(t)), t.shape, t.dtype) for t in results.values()]
+    seeds = [from_buffer(Buffer(_nbytes(t)), t._shape, t.dtype) for t in results.values()]
     roots = [(edge, Variable._wrap(seed)) for edge, seed in zip(edges.values(), seeds, strict=True)]
     found = run(roots, True, False, dict.fromkeys(boundary))  # type: ignore[arg-type]
     nodes = [None if value is None else value.node for value in found.values()]
@@ -197,7 +197,7 @@ def record_gradient(
         tuple(places),
         plan.words(numbers_now),
         tuple((i, scalars[node]) for i, node in enumerate(walked.arguments) if node in scalars),
-        tuple(OutputInfo(t.shape, t.dtype) for t in results.values()),
+        tuple(OutputInfo(t._shape, t.dtype) for t in results.values()),
         tuple(results),
         targets,
         tuple(None if node is None else fresh(numbers, node) for node in nodes),
@@ -224,7 +224,7 @@ def link_spent(tensor: Any) -> None:
     """Give `tensor` a history that has been used up: going backward again is an error."""
     context = Replayed._context()
     context._saved = None
-    context.outputs = (OutputInfo(tensor.shape, tensor.dtype),)
+    context.outputs = (OutputInfo(tensor._shape, tensor.dtype),)
     tensor._edge, tensor._requires_grad = (context, 0), True
     tensor._edge_version = tensor._storage.version
 

@@ -231,7 +231,7 @@ class Replay(NamedTuple):
 def _is_like(now: Any, before: Any) -> bool:
     """Whether both are plain gradients of one shape and type."""
     return (
-        now.shape == before.shape
+        now._shape == before._shape
         and now.dtype is before.dtype
         and not (now._path or before._path or now._needs_grad or before._needs_grad)
     )

@@ -29,6 +29,7 @@ from grad.engine.plan import Output, Plan, Work
 from grad.runtime.disk_cache import DiskCache, digest
 from grad.schedule.program import Entry, Program
 from grad.settings import LOADED_AT_NANOSECONDS, settings
+from grad.utils.size import Size
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What decides how a program is compiled: these layers, and the modules beside them.
@@ -88,7 +89,7 @@ def _key(program: Program, backend: Backend) -> str | None:
 
 def _plain_entry(entry: Entry) -> tuple[Any, ...]:
     op, sources, arg, shape, dtype = entry
-    return op.name, sources, _plain(arg), shape, dtype.name
+    return op.name, sources, _plain(arg), tuple(shape), dtype.name
 
 
 def _plain(value: Any) -> Any:
@@ -99,7 +100,7 @@ def _plain(value: Any) -> Any:
     kind = type(value)
     if value is None or kind is int or kind is float or kind is str or kind is bool:
         return value
-    if kind is tuple:
+    if kind is tuple or kind is Size:
         return tuple(map(_plain, value))
     if kind is DType:
         return "dtype", value.name

@@ -159,8 +159,8 @@ class Pullback:
         for seed, output in zip(seeds, self.outputs):
             if tuple(seed.shape) != tuple(output.shape):
                 raise GradientError(
-                    f"Mismatch in shape: cotangent has a shape of {seed.shape} and the output has "
-                    f"a shape of {output.shape}."
+                    f"Mismatch in shape: cotangent has a shape of {seed._shape} and the output has "
+                    f"a shape of {output._shape}."
                 )
         found = self.level.gradients(list(zip(self.outputs, seeds)), self.inputs)
         return unflatten(found, self.input_structure)

@@ -181,8 +181,8 @@ def _require_alike(primals: Sequence[Any], tangents: Sequence[Any]) -> None:
     for number, (x, direction) in enumerate(zip(primals, tangents)):
         if x.shape != direction.shape:
             raise GradientError(
-                f"tangent:{number} with shape {direction.shape} in flattened pytree doesn't match "
-                f"the shape {x.shape} of the corresponding primal."
+                f"tangent:{number} with shape {direction._shape} in flattened pytree doesn't match "
+                f"the shape {x._shape} of the corresponding primal."
             )
         if x.dtype is not direction.dtype:
             raise GradientError(

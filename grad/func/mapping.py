@@ -151,7 +151,7 @@ class Link(NamedTuple):
         context.set_materialize_grads(False)
         context.edges = (*[gradient_edge(pair.tensor) for pair in self.inputs], *self.outside)
         context.needs_input_grad = tuple([edge is not None for edge in context.edges])
-        context.outputs = tuple([OutputInfo(x.shape, x.dtype) for x in results])
+        context.outputs = tuple([OutputInfo(x._shape, x.dtype) for x in results])
         context.save_for_backward(self)
         for number, (root, result) in enumerate(zip(self.roots, results)):
             if root is not None:

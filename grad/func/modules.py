@@ -77,7 +77,7 @@ def stack_module_state(models: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         >>> import grad
         >>> parameters, buffers = grad.func.stack_module_state([grad.nn.Linear(2, 3)] * 4)
         >>> parameters["weight"].shape
-        (4, 3, 2)
+        torch.Size([4, 3, 2])
     """
     models = list(models)
     if not models:

@@ -9,7 +9,7 @@ Example:
     >>> import einops
     >>> import grad.interop.einops
     >>> einops.rearrange(grad.ones(2, 3, 4), "b h w -> (b h) w").shape
-    (6, 4)
+    torch.Size([6, 4])
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Rearrange(_layers.RearrangeMixin, nn.Module):
 
     Example:
         >>> Rearrange("b c h w -> b (c h w)")(grad.ones(2, 3, 4, 5)).shape
-        (2, 60)
+        torch.Size([2, 60])
     """
 
     def forward(self, input: Any) -> Any:
@@ -54,7 +54,7 @@ class Reduce(_layers.ReduceMixin, nn.Module):
 
     Example:
         >>> Reduce("b c (h 2) (w 2) -> b c h w", "max")(grad.ones(2, 3, 4, 6)).shape
-        (2, 3, 2, 3)
+        torch.Size([2, 3, 2, 3])
     """
 
     def forward(self, input: Any) -> Any:
@@ -70,7 +70,7 @@ class EinMix(_einmix._EinmixMixin, nn.Module):
 
     Example:
         >>> EinMix("b c -> b d", weight_shape="c d", c=4, d=3)(grad.ones(2, 4)).shape
-        (2, 3)
+        torch.Size([2, 3])
     """
 
     def _create_parameters(

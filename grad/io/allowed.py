@@ -18,6 +18,7 @@ from grad.io.tensors import Memory
 from grad.io.unpickler import Builder, Unpickler, checked_key
 from grad.nn.parameter import Parameter
 from grad.tensor import Tensor
+from grad.utils.size import Size
 
 
 class StorageKind(NamedTuple):
@@ -81,7 +82,7 @@ def _tensor_of_type(
 ) -> Tensor:
     if not isinstance(memory, Memory) or not isinstance(dtype, DType | None):
         raise TypeError("a tensor is made of something else than memory")
-    if type(size) is not tuple or type(strides) is not tuple:
+    if type(size) not in (tuple, Size) or type(strides) is not tuple:
         raise TypeError("sizes or strides are no tuple")
     if metadata is not None and metadata != {}:
         raise FileFormatError("it holds a tensor with metadata: a lazy conjugate, perhaps.")
@@ -145,11 +146,11 @@ def _counter(machine: Unpickler, counts: Any = ()) -> Counter[Any]:
     return Counter(dict(_ordered_dict(machine, counts)))
 
 
-def _size(machine: Unpickler, sizes: Any = ()) -> tuple[int, ...]:
+def _size(machine: Unpickler, sizes: Any = ()) -> Size:
     _pay_for(machine, sizes)
     if not all(type(size) is int for size in sizes):
         raise TypeError("a size is no whole number")
-    return tuple(sizes)
+    return Size(sizes)
 
 
 def _device(machine: Unpickler, kind: Any, index: Any = None) -> Device:

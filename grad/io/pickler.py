@@ -20,6 +20,7 @@ from grad.errors import FileFormatError
 from grad.io.safe_globals import is_safe, name_of
 from grad.io.structure import cannot_be_saved, joined
 from grad.tensor import Tensor
+from grad.utils.size import Size
 
 _MORE = "bytes, complex numbers, sets, devices, classes declared safe, "
 
@@ -177,6 +178,11 @@ def _tuple(pickler: Pickler, obj: tuple[Any, ...], where: str) -> None:
     pickler.remember(id(obj), obj)
 
 
+def _size(pickler: Pickler, obj: Size, where: str) -> None:
+    pickler.reduce("torch", "Size", (tuple(obj),))
+    pickler.remember(id(obj), obj)
+
+
 def _list(pickler: Pickler, obj: list[Any], where: str) -> None:
     pickler.emit(pickle.EMPTY_LIST)
     pickler.remember(id(obj), obj)
@@ -275,6 +281,7 @@ _WRITERS: dict[type, Callable[[Pickler, Any, str], None]] = {
     bytearray: _bytearray,
     complex: _complex,
     tuple: _tuple,
+    Size: _size,
     list: _list,
     dict: _mapping,
     OrderedDict: _ordered_dict,

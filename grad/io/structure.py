@@ -2,8 +2,8 @@
 
 Tensors are put under joined names, and the structure around them into the metadata, as JSON:
 numbers, strings and null are themselves; ``{"tensor": name}``, ``{"dict": [[key, value], ...]}``,
-``{"list": [...]}``, ``{"tuple": [...]}``, ``{"dtype": name}``. A flat dictionary of tensors needs
-none of it and is an ordinary file for every other tool.
+``{"list": [...]}``, ``{"tuple": [...]}``, ``{"Size": [...]}``, ``{"dtype": name}``. A flat
+dictionary of tensors needs none of it and is an ordinary file for every other tool.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from grad.dtype import DType, by_name
 from grad.errors import FileFormatError
 from grad.tensor import Tensor
+from grad.utils.size import Size
 
 STRUCTURE = "grad.structure"
 _PLAIN = (bool, int, float, str, type(None))
@@ -67,7 +68,7 @@ def _encoded(obj: Any, where: str, tensors: dict[str, Tensor]) -> Any:
                 )
             pairs.append([key, _encoded(value, joined(where, key), tensors)])
         return {"dict": pairs}
-    if type(obj) in (list, tuple):
+    if type(obj) in (list, tuple, Size):
         entries = [_encoded(value, joined(where, i), tensors) for i, value in enumerate(obj)]
         return {type(obj).__name__: entries}
     raise cannot_be_saved(obj, where, "")
@@ -127,4 +128,5 @@ _DECODERS = {
     "dict": lambda pairs, tensors: {key: _decoded(value, tensors) for key, value in pairs},
     "list": lambda entries, tensors: [_decoded(entry, tensors) for entry in entries],
     "tuple": lambda entries, tensors: tuple(_decoded(entry, tensors) for entry in entries),
+    "Size": lambda entries, tensors: Size(entries),
 }

@@ -91,7 +91,12 @@ class _Storages:
             pickler.emit(b"(")
             pickler.persistent(("storage", partial(pickler.name, *kind), key, "cpu", count))
             layout = data.layout
-            facts: tuple[Any, ...] = (layout.offset, layout.shape, layout.strides, needs_grad)
+            facts: tuple[Any, ...] = (
+                layout.offset,
+                tuple(layout.shape),
+                layout.strides,
+                needs_grad,
+            )
             for fact in (*facts, OrderedDict()):
                 pickler.write(fact, "")
             if not name:

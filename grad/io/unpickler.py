@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 from grad.device import Device
 from grad.dtype import DType
 from grad.errors import FileFormatError, TruncatedFileError, UnsafeFileError
+from grad.utils.size import Size
 
 _PLAIN_KEYS = (str, int, float, bool, bytes, type(None), DType, Device)
 _LONGEST_NAME = 1000
@@ -226,7 +227,7 @@ def _restore(target: Any, state: Any) -> None:
 
 def checked_key(machine: Unpickler, key: Any) -> Any:
     """`key`, which may be a key of a dictionary or an element of a set: it is quick to hash."""
-    parts = key if type(key) is tuple else (key,)
+    parts = key if type(key) in (tuple, Size) else (key,)
     machine.pay(len(parts))
     for part in parts:
         if type(part) not in _PLAIN_KEYS or (type(part) is int and part.bit_length() > _LONG_KEY):

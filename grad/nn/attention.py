@@ -34,7 +34,7 @@ class MultiheadAttention(Module):
         >>> x = Tensor.zeros((5, 2, 16))
         >>> output, weights = MultiheadAttention(16, 4)(x, x, x)
         >>> output.shape, weights.shape
-        ((5, 2, 16), (2, 5, 5))
+        (torch.Size([5, 2, 16]), torch.Size([2, 5, 5]))
     """
 
     def __init__(

@@ -152,7 +152,7 @@ class BatchNorm2d(_BatchNorm):
 
     Example:
         >>> BatchNorm2d(8)(Tensor.ones((4, 8, 5, 5))).shape
-        (4, 8, 5, 5)
+        torch.Size([4, 8, 5, 5])
     """
 
     ranks = (4,)

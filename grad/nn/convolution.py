@@ -186,7 +186,7 @@ class Conv2d(_Convolution):
 
     Example:
         >>> Conv2d(3, 8, 3, padding=1)(Tensor.zeros((2, 3, 32, 32))).shape
-        (2, 8, 32, 32)
+        torch.Size([2, 8, 32, 32])
     """
 
     rank = 2
@@ -280,7 +280,7 @@ class ConvTranspose2d(_Transposed):
 
     Example:
         >>> ConvTranspose2d(8, 3, 2, stride=2)(Tensor.zeros((2, 8, 16, 16))).shape
-        (2, 3, 32, 32)
+        torch.Size([2, 3, 32, 32])
     """
 
     rank = 2

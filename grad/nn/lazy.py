@@ -82,7 +82,7 @@ class LazyLinear(LazyModuleMixin, Linear):
     Example:
         >>> layer = LazyLinear(3)
         >>> layer(Tensor.zeros((2, 5))).shape, layer
-        ((2, 3), Linear(in_features=5, out_features=3, bias=True))
+        (torch.Size([2, 3]), Linear(in_features=5, out_features=3, bias=True))
     """
 
     cls_to_become = Linear
@@ -203,7 +203,7 @@ class LazyConv2d(_LazyConvolution, Conv2d):
 
     Example:
         >>> LazyConv2d(4, 3)(Tensor.zeros((1, 2, 8, 8))).shape
-        (1, 4, 6, 6)
+        torch.Size([1, 4, 6, 6])
     """
 
     cls_to_become = Conv2d

@@ -35,7 +35,7 @@ class Linear(Module):
 
     Example:
         >>> Linear(20, 30)(Tensor.zeros((128, 20))).shape
-        (128, 30)
+        torch.Size([128, 30])
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Bilinear(Module):
 
     Example:
         >>> Bilinear(20, 30, 40)(Tensor.zeros((128, 20)), Tensor.zeros((128, 30))).shape
-        (128, 40)
+        torch.Size([128, 40])
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class EmbeddingBag(Module):
 
     Example:
         >>> EmbeddingBag(10, 3)(grad.tensor([[1, 2], [4, 5]])).shape
-        (2, 3)
+        torch.Size([2, 3])
     """
 
     def __init__(

@@ -40,7 +40,7 @@ def check_reduction(reduction: str) -> None:
 # -- regression ------------------------------------------------------------------------------------
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     """``input - target``; warns when they broadcast, which is nearly always a mistake."""
-    if tuple(input.shape) != tuple(target.shape):
+    if input._shape != target._shape:
         warnings.warn(
             f"{name}: using a target size {tuple(target.shape)} that is different to the input "
             f"size {tuple(input.shape)}. This will likely lead to incorrect results due to "
@@ -203,7 +203,7 @@ def binary_cross_entropy_with_logits(
 
 
 def _check_same_size(name: str, input: Tensor, target: Tensor) -> None:
-    if tuple(input.shape) != tuple(target.shape):
+    if input._shape != target._shape:
         raise ShapeError(
             f"{name}: target size ({tuple(target.shape)}) must be the same as input size "
             f"({tuple(input.shape)}); use target.reshape(...) or target.unsqueeze(-1)."

@@ -61,7 +61,7 @@ class _Uninitialized(Tensor):
         self._adopt(Tensor.empty((0,), dtype=dtype), requires_grad)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def _shape(self) -> tuple[int, ...]:
         raise ArgumentError(
             "Can't access the shape of an uninitialized parameter or buffer. This error usually "
             "happens in `load_state_dict` when trying to load an uninitialized parameter into an "
@@ -69,8 +69,8 @@ class _Uninitialized(Tensor):
             "attributes."
         )
 
-    @shape.setter
-    def shape(self, value: tuple[int, ...]) -> None:
+    @_shape.setter
+    def _shape(self, value: tuple[int, ...]) -> None:
         pass
 
     def detach(self) -> Tensor:

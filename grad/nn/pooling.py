@@ -54,7 +54,7 @@ class MaxPool2d(_MaxPool):
 
     Example:
         >>> MaxPool2d(2)(Tensor.zeros((1, 3, 8, 8))).shape
-        (1, 3, 4, 4)
+        torch.Size([1, 3, 4, 4])
     """
 
     function = staticmethod(functional.max_pool2d)
@@ -179,7 +179,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
     Example:
         >>> AdaptiveAvgPool2d(1)(Tensor.zeros((2, 64, 7, 7))).shape
-        (2, 64, 1, 1)
+        torch.Size([2, 64, 1, 1])
     """
 
     function = staticmethod(functional.adaptive_avg_pool2d)

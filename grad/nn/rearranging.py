@@ -16,7 +16,7 @@ class PixelShuffle(Module):
 
     Example:
         >>> PixelShuffle(2)(Tensor.zeros((1, 8, 3, 3))).shape
-        (1, 2, 6, 6)
+        torch.Size([1, 2, 6, 6])
     """
 
     def __init__(self, upscale_factor: int) -> None:
@@ -35,7 +35,7 @@ class PixelUnshuffle(Module):
 
     Example:
         >>> PixelUnshuffle(2)(Tensor.zeros((1, 2, 6, 6))).shape
-        (1, 8, 3, 3)
+        torch.Size([1, 8, 3, 3])
     """
 
     def __init__(self, downscale_factor: int) -> None:
@@ -91,7 +91,7 @@ class Unfold(_Windows):
 
     Example:
         >>> Unfold(2, stride=2)(Tensor.zeros((1, 3, 8, 8))).shape
-        (1, 12, 16)
+        torch.Size([1, 12, 16])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class Fold(_Windows):
 
     Example:
         >>> Fold(8, 2, stride=2)(Tensor.zeros((1, 12, 16))).shape
-        (1, 3, 8, 8)
+        torch.Size([1, 3, 8, 8])
     """
 
     settings = ("output_size", *_Windows.settings)

@@ -33,7 +33,7 @@ class RNN(RNNBase):
     Example:
         >>> output, state = RNN(10, 20, 2)(Tensor.zeros((5, 3, 10)))
         >>> output.shape, state.shape
-        ((5, 3, 20), (2, 3, 20))
+        (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class GRU(RNNBase):
     Example:
         >>> output, state = GRU(10, 20, batch_first=True)(Tensor.zeros((3, 5, 10)))
         >>> output.shape, state.shape
-        ((3, 5, 20), (1, 3, 20))
+        (torch.Size([3, 5, 20]), torch.Size([1, 3, 20]))
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class LSTM(RNNBase):
     Example:
         >>> output, (state, cell) = LSTM(10, 20, 2)(Tensor.zeros((5, 3, 10)))
         >>> output.shape, cell.shape
-        ((5, 3, 20), (2, 3, 20))
+        (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))
     """
 
     def __init__(

@@ -99,7 +99,7 @@ class RNNCell(RNNCellBase):
 
     Example:
         >>> RNNCell(10, 20)(Tensor.zeros((3, 10))).shape
-        (3, 20)
+        torch.Size([3, 20])
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class LSTMCell(RNNCellBase):
     Example:
         >>> state, cell = LSTMCell(10, 20)(Tensor.zeros((3, 10)))
         >>> cell.shape
-        (3, 20)
+        torch.Size([3, 20])
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class GRUCell(RNNCellBase):
 
     Example:
         >>> GRUCell(10, 20)(Tensor.zeros((3, 10))).shape
-        (3, 20)
+        torch.Size([3, 20])
     """
 
     def __init__(

@@ -21,13 +21,13 @@ def _normalized_axes(
 ) -> int:
     """How many last axes `normalized_shape` names; the input and the factors have to have them."""
     expected = tuple(normalized_shape)
-    if not expected or tuple(input.shape[-len(expected) :]) != expected:
+    if not expected or input._shape[-len(expected) :] != expected:
         raise ShapeError(
             f"{name}: given normalized_shape={list(expected)}, expected input with shape "
             f"[*, {', '.join(map(str, expected))}], but got input of size {list(input.shape)}."
         )
     for factor in factors:
-        if factor is not None and tuple(factor.shape) != expected:
+        if factor is not None and factor._shape != expected:
             raise ShapeError(
                 f"{name}: weight and bias must have the shape normalized_shape={list(expected)}, "
                 f"but one has {list(factor.shape)}; use .reshape({list(expected)})."

@@ -13,7 +13,7 @@ class Flatten(Module):
 
     Example:
         >>> Flatten()(Tensor.zeros((32, 1, 28, 28))).shape
-        (32, 784)
+        torch.Size([32, 784])
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
@@ -33,7 +33,7 @@ class Unflatten(Module):
 
     Example:
         >>> Unflatten(1, (2, 5))(Tensor.zeros((32, 10))).shape
-        (32, 2, 5)
+        torch.Size([32, 2, 5])
     """
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:

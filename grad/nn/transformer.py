@@ -29,7 +29,7 @@ class TransformerEncoder(Module):
 
     Example:
         >>> TransformerEncoder(TransformerEncoderLayer(16, 4), 2)(Tensor.zeros((5, 2, 16))).shape
-        (5, 2, 16)
+        torch.Size([5, 2, 16])
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class TransformerDecoder(Module):
     Example:
         >>> decoder = TransformerDecoder(TransformerDecoderLayer(16, 4), 2)
         >>> decoder(Tensor.zeros((7, 2, 16)), Tensor.zeros((5, 2, 16))).shape
-        (7, 2, 16)
+        torch.Size([7, 2, 16])
     """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
@@ -121,7 +121,7 @@ class Transformer(Module):
     Example:
         >>> model = Transformer(16, 4, 1, 1, 32)
         >>> model(Tensor.zeros((5, 2, 16)), Tensor.zeros((7, 2, 16))).shape
-        (7, 2, 16)
+        torch.Size([7, 2, 16])
     """
 
     def __init__(

@@ -84,7 +84,7 @@ class TransformerEncoderLayer(_Layer):
 
     Example:
         >>> TransformerEncoderLayer(16, 4, 32)(Tensor.zeros((5, 2, 16))).shape
-        (5, 2, 16)
+        torch.Size([5, 2, 16])
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class TransformerDecoderLayer(_Layer):
     Example:
         >>> layer = TransformerDecoderLayer(16, 4, 32)
         >>> layer(Tensor.zeros((7, 2, 16)), Tensor.zeros((5, 2, 16))).shape
-        (7, 2, 16)
+        torch.Size([7, 2, 16])
     """
 
     def __init__(

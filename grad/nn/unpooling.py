@@ -296,7 +296,7 @@ def fractional_max_pool2d(
 
     Example:
         >>> fractional_max_pool2d(Tensor.zeros((1, 3, 9, 9)), 2, output_size=5).shape
-        (1, 3, 5, 5)
+        torch.Size([1, 3, 5, 5])
     """
     drawn = _random_samples
     return _fractional_max_pool(

@@ -17,7 +17,7 @@ class Upsample(Module):
 
     Example:
         >>> Upsample(scale_factor=2, mode="bilinear")(Tensor.zeros((1, 3, 4, 4))).shape
-        (1, 3, 8, 8)
+        torch.Size([1, 3, 8, 8])
     """
 
     def __init__(

@@ -60,7 +60,7 @@ def like_operand(x: Any, shape: Shape, axes: Sequence[int]) -> Any:
     """The tensor `x`, a reduction's result or gradient, with reduced axes of size 1, to broadcast
     against the operand.
     """
-    return x.reshape(kept_shape(shape, axes)) if len(x.shape) != len(shape) else x
+    return x.reshape(kept_shape(shape, axes)) if len(x._shape) != len(shape) else x
 
 
 def reduced_size(shape: Sequence[int], axes: Sequence[int]) -> int:

@@ -104,7 +104,7 @@ class ChainMatmul(Function):
 
     Example:
         >>> grad.chain_matmul(grad.ones(2, 3), grad.ones(3, 4), grad.ones(4, 5)).shape
-        (2, 5)
+        torch.Size([2, 5])
     """
 
     @staticmethod

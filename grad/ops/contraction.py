@@ -216,7 +216,7 @@ class Einsum(Function):
     Example:
         >>> x, y = grad.ones(2, 3, 4), grad.ones(4, 5)
         >>> grad.einsum("bij,jk->bik", x, y).shape
-        (2, 3, 5)
+        torch.Size([2, 3, 5])
     """
 
     @staticmethod

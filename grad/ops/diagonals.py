@@ -175,7 +175,7 @@ class Diag:
     def forward(x: Any, diagonal: int = 0) -> Any:
         if len(x.shape) not in (1, 2):
             raise ShapeError(
-                f"diag: needs 1 or 2 dimensions, got shape {x.shape}; use diag_embed or diagonal."
+                f"diag: needs 1 or 2 dimensions, got shape {x._shape}; use diag_embed or diagonal."
             )
         if len(x.shape) == 1:
             return DiagEmbed.forward(x, diagonal)

@@ -103,7 +103,7 @@ class Generator:
             raise TypeError(f"RNG state must be a uint8 tensor, but is {new_state.dtype.name}")
         if new_state.shape != (16,):
             raise ShapeError(
-                f"RNG state must be a tensor of 16 elements, but has shape {new_state.shape}"
+                f"RNG state must be a tensor of 16 elements, but has shape {new_state._shape}"
             )
         seed, stream = np.ascontiguousarray(new_state.numpy()).view("<u8").tolist()
         with self._lock:

@@ -32,7 +32,7 @@ def _vectors(name: str, tensors: tuple[Any, ...]) -> list[Any]:
         if not is_tensor(tensor):
             raise unsupported(name, tensor)
         if len(tensor.shape) > 1:
-            raise ShapeError(f"{name}: needs vectors, got a tensor of shape {tensor.shape}.")
+            raise ShapeError(f"{name}: needs vectors, got a tensor of shape {tensor._shape}.")
         if tensor.dtype is not tensors[0].dtype:
             raise DTypeError(f"{name}: all tensors must have one type; use x.to(dtype).")
     return list(tensors)

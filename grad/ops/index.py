@@ -33,8 +33,8 @@ class Take(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, axis: int, index: Node) -> Any:
-        ctx.shape, ctx.axis, ctx.index = x.shape, axis, index
-        shape = (*x.shape[:axis], index.shape[0], *x.shape[axis + 1 :])
+        ctx.shape, ctx.axis, ctx.index = x._shape, axis, index
+        shape = (*x._shape[:axis], index.shape[0], *x._shape[axis + 1 :])
         return x._wrap(take(x.node, (axis,), (_along(index, axis, shape),)))
 
     @staticmethod
@@ -49,7 +49,7 @@ class Put(Function):
     @staticmethod
     def forward(ctx: Context, base: Any, values: Any, axis: int, index: Node, how: str) -> Any:
         ctx.axis, ctx.index, ctx.how = axis, index, how
-        places = _along(index, axis, values.shape)
+        places = _along(index, axis, values._shape)
         return base._wrap(scatter(how, base.node, values.node, (axis,), (places,)))
 
     @staticmethod
@@ -59,7 +59,7 @@ class Put(Function):
         if needs_values:
             values = Take.apply(grad, ctx.axis, ctx.index)
         if needs_base and ctx.how == "set":
-            shape = list(grad.shape)
+            shape = list(grad._shape)
             shape[ctx.axis] = ctx.index.shape[0]
             nothing = grad._wrap(expand(constant(0, grad.dtype), tuple(shape)))
             base = Put.apply(grad, nothing, ctx.axis, ctx.index, "set")
@@ -87,9 +87,9 @@ class GetItem:
 
     @staticmethod
     def forward(x: Any, index: Index) -> Any:
-        if index.__class__ is int and x.shape:
+        if index.__class__ is int and x._shape:
             return Select.apply(x, 0, index)
-        plan = parse(x.shape, index)
+        plan = parse(x._shape, index)
         view = Slice.apply(x, plan.path)
         if not plan.indices:
             return view
@@ -136,11 +136,11 @@ def value_like(x: Any, value: Any) -> Any:
 
 
 def _is_mask_of(index: Index, x: Any) -> bool:
-    return isinstance(index, Variable) and index.dtype is dtypes.bool and index.shape == x.shape
+    return isinstance(index, Variable) and index.dtype is dtypes.bool and index.shape == x._shape
 
 
 def _is_one_number(value: Any) -> bool:
-    return not isinstance(value, Variable) or math.prod(value.shape) == 1
+    return not isinstance(value, Variable) or math.prod(value._shape) == 1
 
 
 def _set_masked(x: Any, mask: Any, value: Any) -> None:
@@ -148,19 +148,19 @@ def _set_masked(x: Any, mask: Any, value: Any) -> None:
     check_writable("__setitem__", x)
     if not isinstance(value, Variable):
         value = x.detach().new_full((), value)
-    chosen = value.to(x.dtype).reshape(()).expand(x.shape)
+    chosen = value.to(x.dtype).reshape(()).expand(x._shape)
     write(x, chosen.where(mask, x))
 
 
 def put(x: Any, index: Index, value: Any, how: str) -> None:
     """Write ("set") or add ("add") `value` at `index` of `x`."""
-    plan = parse(x.shape, index)
+    plan = parse(x._shape, index)
     view = Slice.apply(x, plan.path)
     if not plan.indices and how == "set":
         if isinstance(value, Variable):
             if value._storage is view._storage and value._path == view._path:
                 return  # the last step of ``x[index] += y``, which has written already
-            value = _without_leading_ones(value, view.shape)
+            value = _without_leading_ones(value, view._shape)
         overwrite("__setitem__", view, value)
         return
     check_writable("__setitem__", view)
@@ -176,7 +176,7 @@ def put(x: Any, index: Index, value: Any, how: str) -> None:
     values = _broadcast(value, flat.result)
     values = values.reshape(_sizes_along(flat))
     new = Put.apply(shown.reshape(flat.joined), values, flat.axis, flat.index, how)
-    write(shown, fitted_shape("__setitem__", shown, new.reshape(shown.shape)))
+    write(shown, fitted_shape("__setitem__", shown, new.reshape(shown._shape)))
 
 
 def _sizes_along(flat: Flat) -> Shape:
@@ -187,16 +187,16 @@ def _sizes_along(flat: Flat) -> Shape:
 
 def _without_leading_ones(value: Any, shape: Shape) -> Any:
     """NumPy lets a value have more axes than its place when they are 1."""
-    extra = len(value.shape) - len(shape)
-    if extra > 0 and all(size == 1 for size in value.shape[:extra]):
-        return value.reshape(value.shape[extra:])
+    extra = len(value._shape) - len(shape)
+    if extra > 0 and all(size == 1 for size in value._shape[:extra]):
+        return value.reshape(value._shape[extra:])
     return value
 
 
 def _broadcast(value: Any, shape: Shape) -> Any:
-    if broadcast_shapes("__setitem__", value.shape, shape) != shape:
+    if broadcast_shapes("__setitem__", value._shape, shape) != shape:
         raise BroadcastError(
-            f"__setitem__: a value of shape {value.shape} does not fit {shape}, which is indexed."
+            f"__setitem__: a value of shape {value._shape} does not fit {shape}, which is indexed."
         )
     return value.expand(shape)
 
@@ -242,7 +242,7 @@ class Select(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, dim: int, index: int) -> Any:
-        shape = x.shape
+        shape = x._shape
         if not shape:
             raise IndexOutOfRangeError("select: a tensor without dimensions has nothing to select.")
         axis = normal_axis("select", dim, len(shape))
@@ -287,5 +287,5 @@ class MaskedSelect:
 
     @staticmethod
     def forward(x: Any, mask: Any) -> Any:
-        shape = broadcast_shapes("masked_select", x.shape, mask.shape)
+        shape = broadcast_shapes("masked_select", x._shape, mask._shape)
         return x.expand(shape)[mask.expand(shape)]

@@ -52,7 +52,7 @@ def check_writable(name: str, target: Any) -> None:
     for size, stride in zip(target.layout.shape, target.layout.strides):
         if stride == 0 and size > 1:
             raise InplaceError(
-                f"{name}: more than one element of the tensor (shape {target.shape}, strides "
+                f"{name}: more than one element of the tensor (shape {target._shape}, strides "
                 f"{target.layout.strides}) is at one place in memory. Use x.clone() first."
             )
     if not mode.enabled:
@@ -90,15 +90,15 @@ def fitting(name: str, target: Any, value: Any) -> Any:
 
 
 def fitted_shape(name: str, target: Any, value: Any) -> Any:
-    if value.shape == target.shape:
+    if value._shape == target._shape:
         return value
-    new = len(target.shape) - len(value.shape)
-    if new < 0 or any(s not in (1, target.shape[new + i]) for i, s in enumerate(value.shape)):
+    new = len(target._shape) - len(value._shape)
+    if new < 0 or any(s not in (1, target._shape[new + i]) for i, s in enumerate(value._shape)):
         raise BroadcastError(
-            f"{name}: a value of shape {value.shape} does not fit a tensor of shape "
-            f"{target.shape}; the value broadcasts to the tensor, never the tensor to the value."
+            f"{name}: a value of shape {value._shape} does not fit a tensor of shape "
+            f"{target._shape}; the value broadcasts to the tensor, never the tensor to the value."
         )
-    return value.expand(target.shape)
+    return value.expand(target._shape)
 
 
 def write(target: Any, value: Any) -> None:
@@ -161,13 +161,13 @@ class Overwrite(Function):
 
     @staticmethod
     def forward(ctx: Context, target: Any, value: Any) -> Any:
-        node = expand(cast(value.node, target.dtype), target.shape)
+        node = expand(cast(value.node, target.dtype), target._shape)
         return target._wrap(node)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         needs_target, needs_value = ctx.needs_input_grad
-        nothing = grad._wrap(expand(constant(0, grad.dtype), grad.shape))
+        nothing = grad._wrap(expand(constant(0, grad.dtype), grad._shape))
         return nothing if needs_target else None, grad if needs_value else None
 
 
@@ -219,7 +219,7 @@ class FillDiagonalIn:
 
     @staticmethod
     def forward(x: Any, fill_value: Any, wrap: bool = False) -> Any:
-        shape = x.shape
+        shape = x._shape
         if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
             raise ShapeError(
                 f"fill_diagonal_: needs a matrix, or more dimensions of one size, got {shape}."
@@ -230,7 +230,7 @@ class FillDiagonalIn:
         rows = shape[0] if wrap and len(shape) == 2 else min(shape)
         for start in range(0, rows, shape[-1] + 1):
             part = x.narrow(0, start, min(shape[-1], shape[0] - start))
-            count = min(part.shape)
+            count = min(part._shape)
             steps = tuple((0, (1,)) for _ in shape)
             view = part._through((Move(AFFINE, ((count,), steps)),))
             overwrite("fill_diagonal_", view, fill_value)

@@ -154,7 +154,7 @@ class Stack:
         for tensor in listed:
             if tensor.shape != first:
                 raise ShapeError(
-                    f"stack: shapes {first} and {tensor.shape} differ; all must be equal."
+                    f"stack: shapes {first} and {tensor._shape} differ; all must be equal."
                 )
         axis = normal_axis("stack", dim, len(first) + 1)
         return Cat.forward([tensor.unsqueeze(axis) for tensor in listed], axis)

@@ -50,7 +50,7 @@ def moved(ctx: Any, x: Any, path: Path, copy: bool = False, sure: bool = False) 
     """`x` seen through `path`: a view, or a copy where `copy` is asked for or strides cannot
     express it.
     """
-    ctx.shape, ctx.path = x.shape, path
+    ctx.shape, ctx.path = x._shape, path
     view = None if copy else x._view(path, sure)
     return x._wrap(follow(x.node, path)) if view is None else view
 

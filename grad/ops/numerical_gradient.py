@@ -103,7 +103,7 @@ class NumericalGradient:
                     f"{size}."
                 )
             if is_tensor(step) and step.shape not in ((), (size,)):
-                raise ShapeError(f"gradient: {step.shape} is no spacing of {size} samples.")
+                raise ShapeError(f"gradient: {step._shape} is no spacing of {size} samples.")
             number = step.item() if is_tensor(step) and not step.shape else step
             results.append(_along(input, axis, number, edge_order))
         return tuple(results)

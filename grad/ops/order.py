@@ -34,11 +34,11 @@ class Permute(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, *dims: Ints) -> Any:
-        rank = len(x.shape)
+        rank = len(x._shape)
         order = tuple([normal_axis("permute", d, rank) for d in sizes_of("permute", dims)])
         if sorted(order) != list(range(rank)):
             raise ShapeError(
-                f"permute: {dims} is no order of the {rank} axes of {x.shape}; name each once."
+                f"permute: {dims} is no order of the {rank} axes of {x._shape}; name each once."
             )
         return moved(ctx, x, (Move(PERMUTE, order),))
 
@@ -58,7 +58,7 @@ class Transpose(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, dim0: int, dim1: int) -> Any:
-        rank = len(x.shape)
+        rank = len(x._shape)
         first, second = (normal_axis("transpose", d, rank) for d in (dim0, dim1))
         order = list(range(rank))
         if rank:
@@ -80,10 +80,10 @@ class MatrixTranspose(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any) -> Any:
-        rank = len(x.shape)
+        rank = len(x._shape)
         if rank > 2:
             raise ShapeError(
-                f"t: needs at most 2 dimensions, got shape {x.shape}; use x.mT or x.transpose(a, "
+                f"t: needs at most 2 dimensions, got shape {x._shape}; use x.mT or x.transpose(a, "
                 "b)."
             )
         return moved(ctx, x, (Move(PERMUTE, tuple(reversed(range(rank)))),))
@@ -94,7 +94,7 @@ class Reversed(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any) -> Any:
-        return moved(ctx, x, (Move(PERMUTE, tuple(reversed(range(len(x.shape))))),))
+        return moved(ctx, x, (Move(PERMUTE, tuple(reversed(range(len(x._shape))))),))
 
 
 @op(
@@ -109,8 +109,8 @@ class Flip(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, *dims: Ints) -> Any:
-        axes = {normal_axis("flip", d, len(x.shape)) for d in sizes_of("flip", dims)}
-        ranges = [(s - 1, -1, s) if a in axes else (0, 1, s) for a, s in enumerate(x.shape)]
+        axes = {normal_axis("flip", d, len(x._shape)) for d in sizes_of("flip", dims)}
+        ranges = [(s - 1, -1, s) if a in axes else (0, 1, s) for a, s in enumerate(x._shape)]
         return moved(ctx, x, (Move(SLICE, tuple(ranges)),), copy=True)
 
 
@@ -127,7 +127,7 @@ class MoveDim(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, source: Ints, destination: Ints) -> Any:
-        rank = len(x.shape)
+        rank = len(x._shape)
         sources = [normal_axis("movedim", d, rank) for d in _listed(source)]
         places = [normal_axis("movedim", d, rank) for d in _listed(destination)]
         if not len(sources) == len(places) == len(set(sources)) == len(set(places)):
@@ -158,14 +158,14 @@ class Narrow(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, dim: int, start: int, length: int) -> Any:
-        axis = normal_axis("narrow", dim, len(x.shape))
-        size = x.shape[axis]
+        axis = normal_axis("narrow", dim, len(x._shape))
+        size = x._shape[axis]
         first = start + size if start < 0 else start
         if not 0 <= first <= first + length <= size:
             raise ShapeError(
                 f"narrow: start {start} and length {length} do not lie inside axis {dim} of size "
                 f"{size}."
             )
-        ranges = [(0, 1, s) for s in x.shape]
+        ranges = [(0, 1, s) for s in x._shape]
         ranges[axis] = (first, 1, length)
         return moved(ctx, x, (Move(SLICE, tuple(ranges)),))

@@ -148,7 +148,7 @@ class Tensordot(Function):
 
     Example:
         >>> grad.tensordot(grad.ones(2, 3, 4), grad.ones(4, 3, 5), ([2, 1], [0, 1])).shape
-        (2, 5)
+        torch.Size([2, 5])
     """
 
     @staticmethod

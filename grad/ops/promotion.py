@@ -119,7 +119,7 @@ def result_type(*values: Operand) -> DType:
     weak: DType | None = None
     for value in values:
         if is_tensor(value):
-            if value.shape:
+            if value._shape:
                 dimensioned = promote_types(dimensioned or value.dtype, value.dtype)
             else:
                 scalar = promote_types(scalar or value.dtype, value.dtype)
@@ -196,16 +196,16 @@ wrap = Variable._wrap
 
 def zeros_like(x: Any) -> Any:
     """Zeros of the shape and type of `x`, no node of which looks at `x`."""
-    return wrap(expand(number(0, x.dtype), x.shape))
+    return wrap(expand(number(0, x.dtype), x._shape))
 
 
 def binary(name: str, primitive: Primitive, x: Operand, y: Operand) -> Any:
     """`primitive`, which gives the type of its operands, of `x` and `y` in their common type."""
     if isinstance(x, Variable) and isinstance(y, Variable):
         dtype = x.dtype
-        if dtype is y.dtype and x.shape == y.shape and dtype is not _BOOL:
+        if dtype is y.dtype and x._shape == y._shape and dtype is not _BOOL:
             # Most calls: nothing to promote and to broadcast.
-            return wrap(Node(primitive, (x.node, y.node), None, x.shape, dtype))
+            return wrap(Node(primitive, (x.node, y.node), None, x._shape, dtype))
     a, b = pair(name, x, y)
     if a.dtype is dtypes.bool:
         primitive = _OF_BOOL.get(primitive, primitive)

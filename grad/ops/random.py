@@ -70,7 +70,7 @@ def rand(
 
     Example:
         >>> grad.rand(2, 3).shape
-        (2, 3)
+        torch.Size([2, 3])
     """
     kind = kind_of("rand", dtype, out)
     node = uniform_node(
@@ -96,7 +96,7 @@ def randn(
 
     Example:
         >>> grad.randn(2, 3).shape
-        (2, 3)
+        torch.Size([2, 3])
     """
     kind = kind_of("randn", dtype, out)
     node = normal_node(
@@ -125,7 +125,7 @@ def randint(
 
     Example:
         >>> grad.randint(3, 5, (2, 3)).shape
-        (2, 3)
+        torch.Size([2, 3])
     """
     if size is None and isinstance(high, list | tuple):
         low, high, size = 0, low, high

@@ -94,7 +94,7 @@ class NormalFill:
 
     Example:
         >>> grad.empty(2, 3).normal_(5, 0.1).shape
-        (2, 3)
+        torch.Size([2, 3])
     """
 
     @staticmethod
@@ -173,7 +173,7 @@ class CauchyFill:
 
     Example:
         >>> grad.empty(2, 3).cauchy_().shape
-        (2, 3)
+        torch.Size([2, 3])
     """
 
     @staticmethod

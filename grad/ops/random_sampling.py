@@ -110,9 +110,9 @@ def normal(
 
     Example:
         >>> grad.normal(grad.zeros(3), 2.0).shape
-        (3,)
+        torch.Size([3])
         >>> grad.normal(0.0, 1.0, (2, 3)).shape
-        (2, 3)
+        torch.Size([2, 3])
     """
     parameters = [value for value in (mean, std) if is_tensor(value)]
     if not is_tensor(std) and not std >= 0:

@@ -93,7 +93,7 @@ class Sum(Function):
     def forward(
         ctx: Context, x: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
     ) -> Any:
-        shape = x.shape
+        shape = x._shape
         axes = normal_axes("sum", dim, len(shape))
         ctx.shape, ctx.axes = shape, axes
         node, result = accumulated(x, dtype)
@@ -115,7 +115,7 @@ class Mean(Function):
         ctx: Context, x: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
     ) -> Any:
         require_floating("mean", x.dtype if dtype is None else as_dtype(dtype))
-        shape = x.shape
+        shape = x._shape
         axes = normal_axes("mean", dim, len(shape))
         ctx.shape, ctx.axes, ctx.count = shape, axes, reduced_size(shape, axes)
         node, result = accumulated(x, dtype)
@@ -147,7 +147,7 @@ class Prod(Function):
     def forward(
         ctx: Context, x: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
     ) -> Any:
-        shape = x.shape
+        shape = x._shape
         axes = normal_axes("prod", dim, len(shape))
         ctx.save_for_backward(x)
         ctx.axes = axes
@@ -157,7 +157,7 @@ class Prod(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         (x,) = ctx.saved_tensors
-        shape, axes = x.shape, ctx.axes
+        shape, axes = x._shape, ctx.axes
         if not axes:
             return grad
         # The reduced axes last, as one: then the factors around each element are running products.
@@ -174,20 +174,20 @@ class Prod(Function):
 
 def _product_before(x: Any) -> Any:
     """For each element the product of those before it on the last axis."""
-    if x.shape[-1] == 0:
+    if x._shape[-1] == 0:
         return x
     return shifted(x, 1.0).cumprod(-1)
 
 
 def shifted(x: Any, first: float) -> Any:
     """x one place later on the last axis, with `first` in front and the last element gone."""
-    start = x.new_full((*x.shape[:-1], 1), first)
-    return Concatenate.apply(len(x.shape) - 1, start, x[..., :-1])
+    start = x.new_full((*x._shape[:-1], 1), first)
+    return Concatenate.apply(len(x._shape) - 1, start, x[..., :-1])
 
 
 # -- any, all, counting ----------------------------------------------------------------------------
 def _truth(name: str, primitive: Primitive, empty: bool, x: Any, dim: Dims, keepdim: bool) -> Any:
-    shape = x.shape
+    shape = x._shape
     axes = normal_axes(name, dim, len(shape))
     if 0 in [shape[axis] for axis in axes]:
         node = expand(

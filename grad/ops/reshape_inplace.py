@@ -66,7 +66,7 @@ def _check(name: str, x: Any) -> None:
 def _become(x: Any, other: Any) -> None:
     """Make the handle `x` show what `other` shows; its history is the caller's business."""
     x._storage, x._path, x._layout = other._storage, other._path, other._layout
-    x.shape, x._node, x._node_version = other.shape, None, -1
+    x._shape, x._node, x._node_version = other._shape, None, -1
     x._edge_version = other._storage.version
 
 
@@ -120,7 +120,7 @@ class ResizeIn:
             node = storage.node
             flat = pad(reshape(node, (node.size,)), [(0, needed - node.size)])
             x._storage = Storage(flat)
-            x._path, x._layout, x.shape = (), None, (needed,)
+            x._path, x._layout, x._shape = (), None, (needed,)
             x._node, x._node_version, x._base = None, -1, None
         _become(x, x.detach().as_strided(shape, contiguous_strides(shape), start))
         return x

@@ -129,7 +129,7 @@ class BlockDiagonal:
                 raise unsupported("block_diag", tensor)
             if len(tensor.shape) > 2:
                 raise ShapeError(
-                    f"block_diag: needs tensors of 2 dimensions or less, got {tensor.shape}."
+                    f"block_diag: needs tensors of 2 dimensions or less, got {tensor._shape}."
                 )
         if not tensors:
             raise ShapeError("block_diag: needs at least one tensor, got none.")

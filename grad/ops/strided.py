@@ -79,7 +79,7 @@ class AsStrided(Function):
         storage_offset: int | None = None,
     ) -> Any:
         layout = _layout("as_strided", x, size, stride, storage_offset)
-        ctx.shape, ctx.own, ctx.layout = x.shape, x.layout, layout
+        ctx.shape, ctx.own, ctx.layout = x._shape, x.layout, layout
         total = ctx.total = x._storage.node.size
         base = x if x._base is None else x._base
         if base._path and base._requires_grad:
@@ -105,7 +105,7 @@ def _reference(x: Any, src: Any, size: Any, stride: Any, offset: int) -> Any:
     result = x.reshape(-1).copy()
     steps = [step * x.itemsize for step in stride]
     np.lib.stride_tricks.as_strided(result[offset:], size, steps)[...] = src
-    return result.reshape(x.shape)
+    return result.reshape(x._shape)
 
 
 @op(
@@ -128,8 +128,8 @@ class AsStridedScatter:
     ) -> Any:
         result = x.clone()
         layout = _layout("as_strided_scatter", result, size, stride, storage_offset)
-        if src.shape != layout.shape:
+        if src._shape != layout.shape:
             raise ShapeError(
-                f"as_strided_scatter: src has shape {tuple(src.shape)}, needs {layout.shape}."
+                f"as_strided_scatter: src has shape {tuple(src._shape)}, needs {layout.shape}."
             )
-        return Update.apply(x, src.to(x.dtype), _path(math.prod(x.shape), layout))
+        return Update.apply(x, src.to(x.dtype), _path(math.prod(x._shape), layout))

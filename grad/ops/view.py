@@ -24,6 +24,7 @@ from grad.memory_format import order_of
 from grad.ops.axes import normal_axis
 from grad.ops.movement import Movement, inverse_order, moved
 from grad.ops.registry import ALL, Failure, Sample, op
+from grad.utils.size import Size
 
 Ints = Any  # ints, or one sequence of ints
 
@@ -82,15 +83,15 @@ class View(Movement):
     def forward(ctx: Context, x: Any, *shape: Ints) -> Any:
         if len(shape) == 1 and isinstance(shape[0], DType):
             return x._wrap(bitcast(x.node, shape[0]))
-        target = completed("view", x.shape, sizes_of("view", shape))
-        result = x._view(_reshaping(target, x.shape))
+        target = completed("view", x._shape, sizes_of("view", shape))
+        result = x._view(_reshaping(target, x._shape))
         if result is None:
             raise ShapeError(
-                f"view: a tensor of shape {x.shape} and strides {x.stride()} has no view of shape "
+                f"view: a tensor of shape {x._shape} and strides {x.stride()} has no view of shape "
                 f"{target}; at least one axis spans two that do not lie together. Use "
                 "x.reshape(...)."
             )
-        ctx.shape, ctx.path = x.shape, _reshaping(target, x.shape)
+        ctx.shape, ctx.path = x._shape, _reshaping(target, x._shape)
         return result
 
 
@@ -107,8 +108,8 @@ class Reshape(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, *shape: Ints) -> Any:
-        target = completed("reshape", x.shape, sizes_of("reshape", shape))
-        return moved(ctx, x, _reshaping(target, x.shape))
+        target = completed("reshape", x._shape, sizes_of("reshape", shape))
+        return moved(ctx, x, _reshaping(target, x._shape))
 
 
 @op(
@@ -126,7 +127,7 @@ class Flatten(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
-        shape = x.shape
+        shape = x._shape
         start = normal_axis("flatten", start_dim, len(shape))
         end = normal_axis("flatten", end_dim, len(shape))
         if start > end:
@@ -148,7 +149,7 @@ class Unflatten(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, dim: int, sizes: Ints) -> Any:
-        shape = x.shape
+        shape = x._shape
         axis = normal_axis("unflatten", dim, len(shape))
         parts = completed("unflatten", shape[axis : axis + 1], sizes_of("unflatten", (sizes,)))
         return moved(ctx, x, _reshaping((*shape[:axis], *parts, *shape[axis + 1 :]), shape))
@@ -168,7 +169,7 @@ class Squeeze(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, *dim: Ints) -> Any:
-        shape = x.shape
+        shape = x._shape
         if not dim or dim == (None,):
             target = tuple([size for size in shape if size != 1])
         else:
@@ -191,8 +192,8 @@ class Unsqueeze(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, dim: int) -> Any:
-        axis = normal_axis("unsqueeze", dim, len(x.shape) + 1)
-        target = (*x.shape[:axis], 1, *x.shape[axis:])
+        axis = normal_axis("unsqueeze", dim, len(x._shape) + 1)
+        target = (*x._shape[:axis], 1, *x._shape[axis:])
         return moved(ctx, x, (Move(RESHAPE, target),), sure=True)
 
 
@@ -210,7 +211,7 @@ class Expand(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, *size: Ints) -> Any:
-        shape, target = x.shape, sizes_of("expand", size)
+        shape, target = x._shape, sizes_of("expand", size)
         new = len(target) - len(shape)
         full = tuple([shape[i - new] if s == -1 and i >= new else s for i, s in enumerate(target)])
         fits = new >= 0 and all(s in (1, full[new + i]) for i, s in enumerate(shape))
@@ -228,7 +229,7 @@ class ExpandAs:
 
     @staticmethod
     def forward(x: Any, other: Any) -> Any:
-        return x.expand(other.shape)
+        return x.expand(other._shape)
 
 
 @op(method="broadcast_to", view=True, composite=True)
@@ -246,7 +247,7 @@ class ViewAs:
 
     @staticmethod
     def forward(x: Any, other: Any) -> Any:
-        return x.view(other.shape)
+        return x.view(other._shape)
 
 
 @op(method="reshape_as", function=False, view=True, composite=True)
@@ -255,7 +256,7 @@ class ReshapeAs:
 
     @staticmethod
     def forward(x: Any, other: Any) -> Any:
-        return x.reshape(other.shape)
+        return x.reshape(other._shape)
 
 
 @op(
@@ -284,7 +285,7 @@ class Contiguous:
 
     @staticmethod
     def forward(x: Any, memory_format: Any = None) -> Any:
-        order = order_of("contiguous", memory_format, len(x.shape))
+        order = order_of("contiguous", memory_format, len(x._shape))
         if x.is_contiguous(memory_format):
             return x
         if order is None:
@@ -299,16 +300,16 @@ class SumToSize:
     @staticmethod
     def forward(x: Any, *size: Ints) -> Any:
         target = sizes_of("sum_to_size", size)
-        new = len(x.shape) - len(target)
-        if new < 0 or any(s not in (1, x.shape[new + i]) for i, s in enumerate(target)):
+        new = len(x._shape) - len(target)
+        if new < 0 or any(s not in (1, x._shape[new + i]) for i, s in enumerate(target)):
             raise BroadcastError(
-                f"sum_to_size: {target} is not expandable to {x.shape}; only axes of size 1 are."
+                f"sum_to_size: {target} is not expandable to {x._shape}; only axes of size 1 are."
             )
         if not target:
             return x.sum()  # of whole numbers in int64, as in PyTorch
-        if target == x.shape:
+        if target == x._shape:
             return x
-        axes = [*range(new), *[new + i for i, s in enumerate(target) if s != x.shape[new + i]]]
+        axes = [*range(new), *[new + i for i, s in enumerate(target) if s != x._shape[new + i]]]
         return x.sum(axes).reshape(target) if axes else x
 
 
@@ -318,7 +319,7 @@ class IsSameSize:
 
     @staticmethod
     def forward(x: Any, other: Any) -> bool:
-        return x.shape == other.shape
+        return x._shape == other._shape
 
 
 @op(function="broadcast_shapes", gradient=False, composite=True)
@@ -326,9 +327,9 @@ class BroadcastShapes:
     """The shape that all shapes (tuples, or ints for one axis) broadcast to."""
 
     @staticmethod
-    def forward(*shapes: Ints) -> Shape:
+    def forward(*shapes: Ints) -> Size:
         given = [sizes_of("broadcast_shapes", (shape,)) for shape in shapes]
-        return broadcast_shapes("broadcast_shapes", *given) if given else ()
+        return Size(broadcast_shapes("broadcast_shapes", *given) if given else ())
 
 
 @op(function="broadcast_tensors", composite=True)
@@ -339,5 +340,5 @@ class BroadcastTensors:
     def forward(*tensors: Any) -> Any:
         if len(tensors) == 1 and isinstance(tensors[0], list | tuple):
             tensors = tuple(tensors[0])
-        shape = broadcast_shapes("broadcast_tensors", *[tensor.shape for tensor in tensors])
+        shape = broadcast_shapes("broadcast_tensors", *[tensor._shape for tensor in tensors])
         return tuple(tensor.expand(shape) for tensor in tensors)

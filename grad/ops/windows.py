@@ -200,7 +200,7 @@ class ImageToColumns:
 
     Example:
         >>> grad.im2col(grad.zeros(1, 3, 8, 8), 2, stride=2).shape
-        (1, 12, 16)
+        torch.Size([1, 12, 16])
     """
 
     @staticmethod

@@ -69,11 +69,11 @@ class Updates:
         `known` is what `of` gave for the group. Nothing is recorded for gradients meanwhile.
         """
         targets = [parameter, *[value for value in state.values() if isinstance(value, Tensor)]]
-        given: list[Any] = [gradient.shape, gradient.dtype]
+        given: list[Any] = [gradient._shape, gradient.dtype]
         sources = [gradient.node]
         whole = known is not None and recording.recorder is None
         for target in targets:
-            given += target.shape, target.dtype
+            given += target._shape, target.dtype
             sources.append(target._storage.node)
             whole = whole and not target._path
         if not whole:
@@ -137,4 +137,4 @@ def _settings_of(group: Mapping[str, Any], choices: Iterable[str], switches: Ite
 
 
 def _stand_in(tensor: Tensor) -> Tensor:
-    return Tensor._wrap(placeholder(tensor.shape, tensor.dtype))
+    return Tensor._wrap(placeholder(tensor._shape, tensor.dtype))

@@ -230,7 +230,7 @@ class _Call:
         for tensor, version in self.parameters:
             if tensor._storage.version != version:
                 raise CheckpointError(
-                    f"checkpoint: a tensor of shape {tensor.shape} that the function reads has "
+                    f"checkpoint: a tensor of shape {tensor._shape} that the function reads has "
                     f"been written to since, so that running it again gives other values. Go "
                     f"backward before optimizer.step(), or pass the tensor as an argument."
                 )

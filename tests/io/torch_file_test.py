@@ -70,9 +70,25 @@ def test_what_pytorch_wrote(data):
     assert found["u"].item() == 7 and found["u"].dtype is dtypes.uint16
     assert isinstance(found["p"], nn.Parameter) and found["p"].tolist() == [[2.0]]
     assert found["n"] == [1, (2.5, None)] and found["dev"] == "cpu" and found["sz"] == (4,)
+    assert type(found["sz"]) is grad.Size
     assert found["state"]._metadata == {"": {"version": 1}}
     found["base"][1] = 5.0
     assert found["view"].tolist() == [5, 2]
+
+
+@pytest.mark.parametrize("name", ["x.pt", "x.safetensors"])
+def test_sizes_stay_sizes(tmp_path, name):
+    size = Tensor.zeros(2, 3).shape
+    grad.save({"size": size, "again": [size, (2, 3)]}, tmp_path / name)
+    back = grad.load(tmp_path / name)
+    assert back == {"size": (2, 3), "again": [(2, 3), (2, 3)]}
+    assert type(back["size"]) is type(back["again"][0]) is grad.Size
+    assert type(back["again"][1]) is tuple
+
+
+def test_sizes_are_keys(tmp_path):
+    grad.save({Tensor.zeros(2).shape: 1}, tmp_path / "x.pt")
+    assert grad.load(tmp_path / "x.pt") == {(2,): 1}
 
 
 @pytest.mark.parametrize("name", ["x.pt", "x.pth", "x.bin", "x"])

@@ -103,7 +103,8 @@ def test_containers_and_values(source, target, convert):
     back = convert(obj)
     assert list(back) == list(obj)
     assert back.pop("dtype") == target.bfloat16 and back.pop("device") == target.device("cpu")
-    assert tuple(back.pop("size")) == (2, 3)
+    size = back.pop("size")
+    assert type(size) is target.Size and size == (2, 3)
     for key, value in back.items():
         assert repr(value) == repr(obj[key])
         assert type(value) is type(obj[key])

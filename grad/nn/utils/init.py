@@ -18,7 +18,7 @@ def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Any:
 
     Example:
         >>> skip_init(Linear, 5, 2).weight.shape
-        (2, 5)
+        torch.Size([2, 5])
     """
     if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
         raise RuntimeError(f"Expected a Module; got {module_cls}")

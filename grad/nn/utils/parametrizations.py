@@ -49,7 +49,7 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
     Example:
         >>> layer = weight_norm(grad.nn.Linear(20, 40))
         >>> layer.parametrizations.weight.original0.shape
-        (40, 1)
+        torch.Size([40, 1])
     """
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 

@@ -257,7 +257,7 @@ def _check_another(value: Tensor, parametrization: Any) -> None:
             if back.shape != value.shape:
                 raise ValueError(
                     "The tensor returned by `parametrization.right_inverse` must have the shape of "
-                    f"the tensor: {value.shape}, got {back.shape}."
+                    f"the tensor: {value._shape}, got {back._shape}."
                 )
 
 

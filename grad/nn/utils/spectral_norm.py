@@ -103,7 +103,7 @@ def spectral_norm(
     Example:
         >>> layer = spectral_norm(grad.nn.Linear(20, 40))
         >>> layer.weight_u.shape
-        (40,)
+        torch.Size([40])
     """
     if _hook_of(module, name) is not None:
         raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")

@@ -57,7 +57,7 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
     Example:
         >>> layer = weight_norm(grad.nn.Linear(20, 40))
         >>> layer.weight_g.shape, layer.weight_v.shape
-        ((40, 1), (40, 20))
+        (torch.Size([40, 1]), torch.Size([40, 20]))
     """
     if _hook_of(module, name) is not None:
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")

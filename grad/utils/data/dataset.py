@@ -56,7 +56,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     Example:
         >>> data = TensorDataset(Tensor.zeros(100, 784), Tensor.zeros(100))
         >>> len(data), data[0][0].shape
-        (100, (784,))
+        (100, torch.Size([784]))
     """
 
     def __init__(self, *tensors: Tensor) -> None:

@@ -83,7 +83,7 @@ def read_mnist(folder: str | os.PathLike[str], train: bool = True) -> tuple[Tens
     Example:
         >>> images, labels = read_mnist("/usr/share/datasets/fashion-mnist")  # Debian's package
         >>> images.shape, labels.shape
-        ((60000, 28, 28), (60000,))
+        (torch.Size([60000, 28, 28]), torch.Size([60000]))
     """
     folder = Path(folder)
     sample = folder / "digits.npz"
