@@ -118,6 +118,7 @@ LATE = {
     "save": "grad.io:save",
     "serialization": "grad.serialization",
     "special": "grad.special",
+    "testing": "grad.testing",
     "vmap": "grad.func:vmap",
 }
 __getattr__ = _late_names(__name__, globals(), LATE)

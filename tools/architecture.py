@@ -55,6 +55,7 @@ LAYERS: dict[str, int] = {
     "switches": 10,
     "io": 10,
     "serialization": 10,
+    "testing": 10,
     "autograd.functional": 9,
     "autograd.ops": 10,  # a façade for users: nothing in the library imports it
     "": 10,
