@@ -101,6 +101,7 @@ from grad.version import VERSION
 LATE = {
     "amp": "grad.amp",
     "autocast": "grad.amp:autocast",
+    "distributions": "grad.distributions",
     "draw": "grad.drawing:draw",
     "drawing": "grad.drawing",
     "explain": "grad.profiler:explain",

@@ -503,7 +503,9 @@ class Tensor(Variable):
         return f"tensor({', '.join([body, *notes])})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if not self._shape and spec else format(str(self), spec)
+        if not self._shape and type(self) is Tensor:
+            return format(self.item(), spec)
+        return format(str(self), spec)
 
 
 def _unpickled(

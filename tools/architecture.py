@@ -44,6 +44,7 @@ LAYERS: dict[str, int] = {
     "utils.data": 10,
     "utils.tensorboard": 10,
     "distributed": 10,
+    "distributions": 10,
     "array_api": 10,
     "interop": 10,
     "linalg": 10,

@@ -42,7 +42,7 @@ Shape = tuple[int, ...]
 _BLOCK = 1 << 12
 
 
-def _in_blocks(
+def in_blocks(
     function: Callable[..., None], shape: Shape, generator: Generator | None, *parameters: Node
 ) -> Node:
     """float64 numbers of `shape` that `function` (`hosted`) draws: it is given a key for each block
@@ -62,7 +62,7 @@ def _in_blocks(
     return reshape(slice_axes(reshape(found, (count * length,)), ((0, 1, size),)), shape)
 
 
-def _numpy_generator(key: Any) -> np.random.Generator:
+def numpy_generator(key: Any) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int(key)))
 
 
@@ -81,14 +81,14 @@ def _poisson(random: np.random.Generator, rate: Array) -> Array:
 def poisson_numbers(result: Array, keys: Array, rates: Array) -> None:
     """In each row numbers of Poisson's law."""
     for row, key, rate in zip(result, keys, rates, strict=True):
-        row[:] = _poisson(_numpy_generator(key), rate)
+        row[:] = _poisson(numpy_generator(key), rate)
 
 
 @hosted
 def binomial_numbers(result: Array, keys: Array, counts: Array, chances: Array) -> None:
     """In each row how many trials of a count succeed."""
     for row, key, given, chance in zip(result, keys, counts, chances, strict=True):
-        random, count = _numpy_generator(key), np.floor(np.fmax(given, 0.0))
+        random, count = numpy_generator(key), np.floor(np.fmax(given, 0.0))
         p = np.clip(np.where(np.isnan(chance), 0.0, chance), 0.0, 1.0)
         large = count > _LARGE
         row[:] = random.binomial(np.where(large, 0.0, count).astype(np.int64), p)
@@ -126,7 +126,7 @@ class Poisson:
             ),
             rate,
         )
-        found = _in_blocks(poisson_numbers, input.shape, generator, rate.node)
+        found = in_blocks(poisson_numbers, input.shape, generator, rate.node)
         return Drawn.apply(wrap(cast(found, input.dtype)), input)
 
 
@@ -159,5 +159,5 @@ class Binomial:
                 "must be the same."
             )
         shape = broadcast_shapes("binomial", count.shape, prob.shape)
-        found = _in_blocks(binomial_numbers, shape, generator, count.node, prob.node)
+        found = in_blocks(binomial_numbers, shape, generator, count.node, prob.node)
         return Drawn.apply(wrap(cast(found, count.dtype)), count, prob)

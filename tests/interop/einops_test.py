@@ -124,7 +124,10 @@ def test_in_a_program_for_torch(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "grad.as_torch", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["(12, 2)", "(2, 3, 4) grad.tensor"]
+    assert done.stdout.splitlines() == [
+        "torch.Size([12, 2])",
+        "torch.Size([2, 3, 4]) grad.tensor",
+    ]
 
 
 MIXES: list[tuple[str, str, str | None, dict[str, int]]] = [
