@@ -15,23 +15,27 @@ from types import ModuleType
 
 import grad
 import grad.autograd
+import grad.distributions
 import grad.nn
 import grad.nn.functional
 import grad.nn.init
 import grad.nn.utils
 import grad.optim
 import grad.optim.lr_scheduler
+import grad.testing
 import grad.utils.data
 from tools import coverage
 
 SUBMODULES: tuple[ModuleType, ...] = (
     grad.autograd,
+    grad.distributions,
     grad.nn,
     grad.nn.functional,
     grad.nn.init,
     grad.nn.utils,
     grad.optim,
     grad.optim.lr_scheduler,
+    grad.testing,
     grad.utils.data,
 )
 

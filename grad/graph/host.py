@@ -62,7 +62,7 @@ def host(
             raise ShapeError(
                 f"{function.__name__}: {source.shape} and {shape} do not have the same first size."
             )
-    return Node(HOST, tuple(sources), Host(function.__name__, settings), shape, dtype)
+    return Node(HOST, tuple(sources), Host(function.__name__, settings), tuple(shape), dtype)
 
 
 def call(which: Host, sources: Sequence[Array], result: Array) -> None:

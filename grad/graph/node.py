@@ -126,7 +126,7 @@ def postorder(roots: Iterable[Node]) -> Iterator[Node]:
 # -- leaves ----------------------------------------------------------------------------------------
 def from_buffer(buffer: Buffer, shape: Shape, dtype: DType) -> Node:
     """A value that is there already, in row-major order."""
-    node = Node(BUFFER, (), None, shape, dtype)
+    node = Node(BUFFER, (), None, tuple(shape), dtype)
     node.buffer = buffer
     node.depth = 0
     return node
@@ -358,7 +358,7 @@ def reshape(node: Node, shape: Shape) -> Node:
             f"reshape: {node.shape} has {node.size} elements, {shape} has {math.prod(shape)}; "
             f"the product of the sizes must stay the same (-1 stands for one size to work out)."
         )
-    return Node(RESHAPE, (node,), shape, shape, node.dtype)
+    return Node(RESHAPE, (node,), plain := tuple(shape), plain, node.dtype)  # no Size
 
 
 def permute(node: Node, order: Sequence[int]) -> Node:
@@ -378,7 +378,7 @@ def expand(node: Node, shape: Shape) -> Node:
             f"expand: {node.shape} does not expand to {shape}; only axes of size 1 repeat, "
             f"and new axes come in front. Use x.unsqueeze(...) or x.repeat(...)."
         )
-    return move(node, Move(EXPAND, shape))
+    return move(node, Move(EXPAND, tuple(shape)))
 
 
 def slice_axes(node: Node, ranges: Sequence[tuple[int, int, int]]) -> Node:

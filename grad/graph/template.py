@@ -72,7 +72,7 @@ class Template(NamedTuple):
 
 def placeholder(shape: Shape, dtype: DType) -> Node:
     """A source to try an operation on: a value in memory that there is not."""
-    return Node(BUFFER, (), None, shape, dtype)
+    return Node(BUFFER, (), None, tuple(shape), dtype)
 
 
 def template_of(

@@ -43,11 +43,11 @@ class Formula(Function):
     @classmethod
     def _computed(cls, x: Any, settings: tuple[Any, ...]) -> Any:
         """The formula of `x`: its nodes, a hundred or so, are worked out once for each shape."""
-        key = (x.shape, x.dtype, default_dtype(), settings)
+        key = (x._shape, x.dtype, default_dtype(), settings)
         if key not in cls._templates:
             if len(cls._templates) >= _TEMPLATES_KEPT:
                 cls._templates.clear()
-            node = placeholder(x.shape, x.dtype)
+            node = placeholder(x._shape, x.dtype)
             result = cls.formula(wrap(node).to(dtypes.float64), *settings)
             cls._templates[key] = template_of([node], [result.to(floating_type(x.dtype)).node])
         template = cls._templates[key]

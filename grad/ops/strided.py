@@ -105,7 +105,7 @@ def _reference(x: Any, src: Any, size: Any, stride: Any, offset: int) -> Any:
     result = x.reshape(-1).copy()
     steps = [step * x.itemsize for step in stride]
     np.lib.stride_tricks.as_strided(result[offset:], size, steps)[...] = src
-    return result.reshape(x._shape)
+    return result.reshape(x.shape)
 
 
 @op(
