@@ -76,8 +76,10 @@ def _below(constraint: Any) -> Transform:
 
 
 def _between(constraint: Any) -> Transform:
-    low, high = constraint.lower_bound, constraint.upper_bound
-    if isinstance(low, Number) and isinstance(high, Number) and (low, high) == (0, 1):
+    low: Any = constraint.lower_bound
+    high: Any = constraint.upper_bound
+    plain = isinstance(low, Number) and isinstance(high, Number)
+    if plain and (low, high) == (0, 1):
         return transforms.SigmoidTransform()
     return transforms.ComposeTransform(
         [transforms.SigmoidTransform(), transforms.AffineTransform(low, high - low)]

@@ -17,7 +17,7 @@ class Half(TransformedDistribution):
     """The absolute values of a distribution that is symmetric around 0."""
 
     arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative
+    support: Any = constraints.nonnegative
     _base: Any
 
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:

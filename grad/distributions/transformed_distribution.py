@@ -57,7 +57,7 @@ class TransformedDistribution(Distribution):
         return new
 
     @constraints.dependent_property(is_discrete=False)
-    def support(self) -> Any:
+    def support(self) -> Any:  # pyright: ignore[reportRedeclaration]
         if not self.transforms:
             return self.base_dist.support
         found = self.transforms[-1].codomain
