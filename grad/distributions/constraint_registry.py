@@ -61,8 +61,13 @@ class ConstraintRegistry:
 biject_to, transform_to = ConstraintRegistry(), ConstraintRegistry()
 
 
+def _is(bound: Any, number: int) -> bool:
+    """Whether a bound is this plain number."""
+    return isinstance(bound, Number) and bound == number
+
+
 def _above(constraint: Any) -> Transform:
-    if isinstance(constraint.lower_bound, Number) and constraint.lower_bound == 0:
+    if _is(constraint.lower_bound, 0):
         return transforms.ExpTransform()
     return transforms.ComposeTransform(
         [transforms.ExpTransform(), transforms.AffineTransform(constraint.lower_bound, 1)]
@@ -76,10 +81,8 @@ def _below(constraint: Any) -> Transform:
 
 
 def _between(constraint: Any) -> Transform:
-    low: Any = constraint.lower_bound
-    high: Any = constraint.upper_bound
-    plain = isinstance(low, Number) and isinstance(high, Number)
-    if plain and (low, high) == (0, 1):
+    low, high = constraint.lower_bound, constraint.upper_bound
+    if _is(low, 0) and _is(high, 1):
         return transforms.SigmoidTransform()
     return transforms.ComposeTransform(
         [transforms.SigmoidTransform(), transforms.AffineTransform(low, high - low)]

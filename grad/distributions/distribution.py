@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from grad.autograd.modes import no_grad
@@ -18,7 +20,6 @@ from grad.distributions.constraints import Constraint, is_dependent
 from grad.distributions.utils import broadcast_all, lazy_property
 from grad.engine.recording import recording
 from grad.ops.bounds import require
-from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 from grad.utils.size import Size
 
@@ -257,20 +258,18 @@ class Distribution:
             return
         recorded = recording.recorder is not None
 
-        def error(number: int) -> ValueError:
-            # What was recorded has no values that could be shown.
-            return ValueError(
-                f"{type(self).__name__}: an argument is outside of its constraint"
-                if recorded
-                else message(len(checks) - number)
-            )
+        def error(_: int) -> ValueError:
+            if recorded:  # there are no values that could be shown
+                return ValueError(
+                    f"{type(self).__name__}: an argument is outside of its constraint"
+                )
+            outside = (not bool(constraint.check(value).all()) for value, constraint in checks)
+            return ValueError(message(list(outside).index(True)))
 
         with no_grad():
-            faults = [
-                (~constraint.check(value).all()).long() * number
-                for number, (value, constraint) in zip(range(len(checks), 0, -1), checks)
-            ]
-        require(REGISTRY["stack"](faults), error, *[value.detach() for value, _ in checks])
+            inside = [constraint.check(value).all() for value, constraint in checks]
+            fault = ~reduce(and_, inside)
+        require(fault, error, *[value.detach() for value, _ in checks])
 
     def __repr__(self) -> str:
         shown = [
