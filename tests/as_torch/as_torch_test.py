@@ -106,6 +106,21 @@ def test_programs_can_ask_what_there_is(tmp_path: Path) -> None:
     assert printed(tmp_path, body) == ["False True False", "False False", "0 2.13.0 None", "yes"]
 
 
+def test_distributions_have_pytorchs_modules(tmp_path: Path) -> None:
+    body = """
+    from torch.distributions import Categorical, constraints
+    from torch.distributions.chi2 import Chi2
+    from torch.distributions.half_normal import HalfNormal
+    from torch.distributions.kl import kl_divergence
+    from torch.distributions.studentT import StudentT
+    from torch.testing import assert_close
+    assert_close(kl_divergence(HalfNormal(1.0), HalfNormal(1.0)), torch.tensor(0.0))
+    print(Categorical(torch.ones(3)).sample((2,)).shape, torch.distributions.Normal(0.0, 1.0))
+    """
+    expected = ["torch.Size([2]) Normal(loc: 0.0, scale: 1.0)"]
+    assert printed(tmp_path, body, head="import torch\n") == expected
+
+
 def test_modules_beside_the_script_are_found_and_served_too(tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("import torch\n\nzeros = torch.zeros(2)\n")
     body = "import beside\nimport grad\nprint(isinstance(beside.zeros, grad.Tensor))\n"

@@ -102,3 +102,16 @@ def test_compiled_functions_take_and_give_sizes() -> None:
         assert result.tolist() == [[0, 2, 4], [6, 8, 10]]
         assert type(size) is Size and size == (6,)
     assert function(x, Size((3, 2)))[0].shape == (3, 2)
+
+
+def test_inside_shapes_are_plain_tuples() -> None:
+    """They are quicker, and plans are saved with them."""
+    x = grad.arange(6.0).reshape(2, 3)
+    size = x.shape
+    for made in (
+        grad.ones(size), x.view(size), x.T.reshape(size), grad.ones(3).expand(size), x.clone(),
+        grad.zeros(size).uniform_(), grad.zeros_like(x), grad.rand(size), grad.randn_like(x),
+        x.new_zeros(size), grad.nn.Linear(*size).weight, x.sum(0).broadcast_to(size), x + x.exp(),
+    ):  # fmt: skip
+        assert type(made._shape) is type(made.node.shape) is tuple
+        assert type(made.shape) is Size
