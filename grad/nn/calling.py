@@ -13,7 +13,7 @@ from typing import Any
 
 from grad.autograd.function import Function
 from grad.autograd.modes import mode
-from grad.nn.hooks import EVERYWHERE, CallHook
+from grad.nn.hooks import EVERYWHERE, HookTable
 from grad.tensor import Tensor
 
 Gradients = tuple[Any, ...]
@@ -22,7 +22,7 @@ Gradients = tuple[Any, ...]
 def call(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``module.forward(*args, **kwargs)`` with all hooks around it."""
     own = module.__dict__
-    after = [*EVERYWHERE.forward.items(), *own["_forward_hooks"].items()]
+    after = _listed(EVERYWHERE.forward, own["_forward_hooks"])
     done: set[int] = set()
     result = None
     try:
@@ -32,24 +32,31 @@ def call(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         borders = Borders(module, backward, before_backward)
         args = borders.around_input(args)
         result = module.forward(*args, **kwargs)
-        for number, hook in after:
+        for number, hook, table in after:
             done.add(number)
-            result = _replaced(result, _after(hook, module, args, kwargs, result))
+            given = (args, kwargs) if number in table.with_kwargs else (args,)
+            result = _replaced(result, hook(module, *given, result))
         return borders.around_output(result)
     except Exception:
-        for number, hook in after:
-            if hook.always_call and number not in done:
-                _after_failure(hook, module, args, kwargs, result)
+        for number, hook, table in after:
+            if number in table.always_call and number not in done:
+                given = (args, kwargs) if number in table.with_kwargs else (args,)
+                _after_failure(hook, module, *given, result)
         raise
+
+
+def _listed(*tables: HookTable) -> list[tuple[int, Callable[..., Any], HookTable]]:
+    """Numbers and hooks, with the table that knows how they are called; hooks may change it."""
+    return [(number, hook, table) for table in tables for number, hook in table.items()]
 
 
 def _before(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments that `forward` is to get."""
-    for hook in [*EVERYWHERE.forward_pre.values(), *module._forward_pre_hooks.values()]:
-        if hook.with_kwargs:
-            replaced = hook.function(module, args, kwargs)
+    for number, hook, table in _listed(EVERYWHERE.forward_pre, module._forward_pre_hooks):
+        if number in table.with_kwargs:
+            replaced = hook(module, args, kwargs)
             if replaced is None:
                 continue
             if not (isinstance(replaced, tuple) and len(replaced) == 2):
@@ -59,22 +66,16 @@ def _before(
                 )
             args, kwargs = replaced
             continue
-        replaced = hook.function(module, args)
+        replaced = hook(module, args)
         if replaced is not None:
             args = replaced if isinstance(replaced, tuple) else (replaced,)
     return args, kwargs
 
 
-def _after(hook: CallHook, module: Any, args: Any, kwargs: Any, result: Any) -> Any:
-    if hook.with_kwargs:
-        return hook.function(module, args, kwargs, result)
-    return hook.function(module, args, result)
-
-
-def _after_failure(hook: CallHook, module: Any, args: Any, kwargs: Any, result: Any) -> None:
+def _after_failure(hook: Callable[..., Any], *given: Any) -> None:
     """Run a hook that is always called; its own error is no more than a warning then."""
     try:
-        _after(hook, module, args, kwargs, result)
+        hook(*given)
     except Exception as error:
         warnings.warn(
             f"module forward hook with `always_call=True` raised an exception that was silenced "

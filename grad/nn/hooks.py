@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 _numbers = itertools.count()
 
@@ -33,20 +33,27 @@ class RemovableHandle:
         self.remove()
 
 
-class CallHook(NamedTuple):
-    """A hook around a call: whether it is given keyword arguments, and called when `forward`
-    raises.
+class HookTable(dict[int, Any]):
+    """Hooks by number, in the order in which they run.
+
+    Attributes:
+        with_kwargs, always_call: numbers of hooks that are given keyword arguments, and of those
+            that are called when `forward` raises.
     """
 
-    function: Callable[..., Any]
-    with_kwargs: bool = False
-    always_call: bool = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.with_kwargs: set[int] = set()
+        self.always_call: set[int] = set()
 
-
-class HookTable(dict[int, Any]):
-    """Hooks by number, in the order in which they run."""
-
-    def add(self, hook: Any, prepend: bool = False, *others: dict[int, Any]) -> RemovableHandle:
+    def add(
+        self,
+        hook: Any,
+        prepend: bool = False,
+        *others: dict[int, Any],
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
         """File a hook, in front of the others if `prepend`; `others` are tables with it in them."""
         handle = RemovableHandle(self, *others)
         later = list(self.items()) if prepend else []
@@ -56,6 +63,10 @@ class HookTable(dict[int, Any]):
         self.update(later)
         for other in others:
             other[handle.id] = hook
+        if with_kwargs:
+            self.with_kwargs.add(handle.id)
+        if always_call:
+            self.always_call.add(handle.id)
         return handle
 
 
@@ -88,15 +99,16 @@ def registered(table: HookTable, module: Any, name: str, value: Any) -> Any:
 # -- for all modules -------------------------------------------------------------------------------
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call ``hook(module, args)`` before `forward` of every module."""
-    return EVERYWHERE.forward_pre.add(CallHook(hook), False, EVERYWHERE.calls)
+    return EVERYWHERE.forward_pre.add(hook, False, EVERYWHERE.calls)
 
 
 def register_module_forward_hook(
     hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """Call ``hook(module, args, result)`` after `forward` of every module."""
-    made = CallHook(hook, with_kwargs, always_call)
-    return EVERYWHERE.forward.add(made, False, EVERYWHERE.calls)
+    return EVERYWHERE.forward.add(
+        hook, False, EVERYWHERE.calls, with_kwargs=with_kwargs, always_call=always_call
+    )
 
 
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 from grad.dtype import as_dtype, dtypes
 from grad.nn import loading, state
 from grad.nn.calling import call
-from grad.nn.hooks import EVERYWHERE, CallHook, HookTable, RemovableHandle, registered
+from grad.nn.hooks import EVERYWHERE, HookTable, RemovableHandle, registered
 from grad.nn.parameter import Buffer, Parameter
 from grad.tensor import Tensor
 
@@ -477,7 +477,7 @@ class Module:
 
         With `with_kwargs`: ``hook(module, args, kwargs)``, returning both or None.
         """
-        return self._forward_pre_hooks.add(CallHook(hook, with_kwargs), prepend)
+        return self._forward_pre_hooks.add(hook, prepend, with_kwargs=with_kwargs)
 
     def register_forward_hook(
         self,
@@ -492,7 +492,9 @@ class Module:
         With `with_kwargs`: ``hook(module, args, kwargs, result)``. With `always_call` also when
         `forward` raises (`result` is None then).
         """
-        return self._forward_hooks.add(CallHook(hook, with_kwargs, always_call), prepend)
+        return self._forward_hooks.add(
+            hook, prepend, with_kwargs=with_kwargs, always_call=always_call
+        )
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False

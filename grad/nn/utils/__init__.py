@@ -2,15 +2,16 @@
 
 `clip_grad.py` limits gradients, `convert_parameters.py` makes one vector of parameters.
 `parametrize.py` lets a parameter be computed from others, `parametrizations.py` has the usual ways;
-`weight_norm.py` and `spectral_norm.py` are two of them by hooks, with the names that older
-checkpoints have. `fusion.py` folds batch normalisation into the layer before it. `rnn.py` has what
-belongs to sequences of different lengths.
+`prune.py` has parameters that are partly zero, by a mask. `weight_norm.py` and `spectral_norm.py`
+are two parametrizations by hooks, with the names that older checkpoints have. `fusion.py` folds
+batch normalisation into the layer before it. `rnn.py` has what belongs to sequences of different
+lengths.
 """
 
 from __future__ import annotations
 
 from grad.nn.summary import summary
-from grad.nn.utils import parametrizations, parametrize, rnn, stateless
+from grad.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from grad.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -40,6 +41,7 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",

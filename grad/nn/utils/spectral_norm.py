@@ -79,8 +79,8 @@ class SpectralNorm:
 
 def _hook_of(module: Module, name: str) -> tuple[int, SpectralNorm] | None:
     for number, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, SpectralNorm) and hook.function.name == name:
-            return number, hook.function
+        if isinstance(hook, SpectralNorm) and hook.name == name:
+            return number, hook
     return None
 
 

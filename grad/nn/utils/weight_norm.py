@@ -43,8 +43,8 @@ class WeightNorm:
 
 def _hook_of(module: Module, name: str) -> tuple[int, WeightNorm] | None:
     for number, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, WeightNorm) and hook.function.name == name:
-            return number, hook.function
+        if isinstance(hook, WeightNorm) and hook.name == name:
+            return number, hook
     return None
 
 
