@@ -39,10 +39,6 @@ NOT_YET = {
     "torch": """
         histogramdd is_anomaly_check_nan_enabled is_anomaly_enabled layout lobpcg
         set_anomaly_enabled""",
-    "torch.nn": """
-        AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions""",
-    "torch.nn.functional": """
-        linear_cross_entropy""",
     "torch.func": """
         rearrange""",
     "torch.autograd": """

@@ -41,6 +41,7 @@ from grad.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from grad.nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from grad.nn.attention import MultiheadAttention
 from grad.nn.batch_normalization import (
     BatchNorm1d,
@@ -86,6 +87,7 @@ from grad.nn.lazy import (
     LazyLinear,
 )
 from grad.nn.linear import Bilinear, Embedding, EmbeddingBag, Identity, Linear
+from grad.nn.linear_losses import LinearCrossEntropyOptions
 from grad.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -94,6 +96,7 @@ from grad.nn.loss import (
     HuberLoss,
     KLDivLoss,
     L1Loss,
+    LinearCrossEntropyLoss,
     MSELoss,
     NLLLoss,
     SmoothL1Loss,
@@ -322,6 +325,9 @@ __all__ = [
     "Threshold",
     # losses
     "CrossEntropyLoss",
+    "AdaptiveLogSoftmaxWithLoss",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "CTCLoss",
     "NLLLoss",
     "BCELoss",

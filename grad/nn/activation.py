@@ -133,11 +133,13 @@ class PReLU(Module):
         init: where the weights start.
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = None) -> None:
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.num_parameters = num_parameters
         self.init = init
-        self.weight = Parameter(full((num_parameters,), init, dtype=dtype))
+        self.weight = Parameter(full((num_parameters,), init, dtype=dtype, device=device))
 
     def reset_parameters(self) -> None:
         """Let the weights start again."""
@@ -180,10 +182,21 @@ class ELU(_Inplace):
 
 
 class Hardtanh(_Inplace):
-    """The input limited to ``[min_val, max_val]``."""
+    """The input limited to ``[min_val, max_val]``, named `min_value` and `max_value` of old."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
         super().__init__(inplace)
+        min_val = min_val if min_value is None else min_value
+        max_val = max_val if max_value is None else max_value
+        if not max_val > min_val:
+            raise AssertionError("max_val must be larger than min_val")
         self.min_val = min_val
         self.max_val = max_val
 

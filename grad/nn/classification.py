@@ -16,7 +16,7 @@ from grad.engine.recording import recording
 from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import Node, cast, constant, expand, iota, pointwise, reduce, reshape, take
 from grad.graph.primitives import AND, EQ, EXP, LE, LOG, LT, MAX, SUB, SUM, WHERE
-from grad.nn.losses import check_reduction, reduced
+from grad.nn.losses import check_reduction, chosen_reduction, reduced
 from grad.ops.autocast import autocasts
 from grad.ops.convert import array_view
 from grad.ops.promotion import accumulation_dtype
@@ -133,9 +133,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
-    reduce: None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -145,7 +145,7 @@ def cross_entropy(
         input: logits ``(C,)``, ``(N, C)`` or ``(N, C, d1, ...)``.
         target: class numbers (the input's shape without C), or probabilities (the input's shape).
         weight: one factor per class ``(C,)``; with class numbers the mean is divided by their sum.
-        size_average, reduce: places of PyTorch's old arguments; not used.
+        size_average, reduce: PyTorch's arguments of old, which say `reduction`, too.
         ignore_index: samples with this class number count nothing.
         reduction: ``"none"`` (the target's shape), ``"sum"`` or ``"mean"``.
         label_smoothing: this much of the target is spread evenly over all classes.
@@ -154,6 +154,7 @@ def cross_entropy(
         IndexError: a class number is out of range.
         ValueError: shapes do not fit, or `label_smoothing` is not within [0, 1].
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     _check_input("cross_entropy", input, weight)
@@ -177,12 +178,13 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
-    reduce: None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``-input`` of the target's class for log-probabilities; arguments as `cross_entropy`."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
     _check_input("nll_loss", input, weight)
     selection = _select("nll_loss", input, target, ignore_index)
     return _negative_likelihood(input, selection, weight, reduction, 0.0)

@@ -46,6 +46,7 @@ from grad.nn.interpolation import (
     upsample_bilinear,
     upsample_nearest,
 )
+from grad.nn.linear_losses import linear_cross_entropy
 from grad.nn.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -221,6 +222,7 @@ __all__ = [
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "linear_cross_entropy",
     "mse_loss",
     "nll_loss",
     "smooth_l1_loss",

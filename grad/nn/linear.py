@@ -7,7 +7,7 @@ start from the same distributions (`init.py`).
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 from grad.autograd.modes import no_grad
 from grad.dtype import DType
@@ -140,6 +140,8 @@ class Embedding(Module):
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
         device: Any = None,
         dtype: DType | None = None,
     ) -> None:
@@ -148,8 +150,38 @@ class Embedding(Module):
         self.padding_idx = _row(padding_idx, num_embeddings)
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
-        self.weight = Parameter(Tensor.empty((num_embeddings, embedding_dim), dtype=dtype))
-        self.reset_parameters()
+        self.weight = _table(num_embeddings, embedding_dim, _weight, _freeze, dtype)
+        if _weight is None:
+            self.reset_parameters()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Self:
+        """A module with the table `embeddings` ``(count, size)``, learned only unless `freeze`.
+
+        Raises:
+            AssertionError: the table has other than 2 axes.
+        """
+        rows, columns = _table_shape(embeddings)
+        return cls(
+            rows,
+            columns,
+            padding_idx,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            sparse,
+            embeddings,
+            freeze,
+        )
 
     def reset_parameters(self) -> None:
         """Draw the rows from N(0, 1); the padding row is zero."""
@@ -177,6 +209,29 @@ def _row(padding_idx: int | None, count: int) -> int | None:
     if not -count <= padding_idx < count:
         raise ValueError(f"padding_idx {padding_idx} must be within num_embeddings {count}")
     return padding_idx % count
+
+
+def _table(
+    rows: int, columns: int, given: Tensor | None, frozen: bool, dtype: DType | None
+) -> Parameter:
+    """The weight: `given`, or memory for it."""
+    if given is None:
+        return Parameter(Tensor.empty((rows, columns), dtype=dtype), not frozen)
+    if tuple(given.shape) != (rows, columns):
+        raise AssertionError(
+            f"Shape of weight does not match num_embeddings and embedding_dim: {(rows, columns)} "
+            f"expected, got {tuple(given.shape)}"
+        )
+    return Parameter(given, not frozen)
+
+
+def _table_shape(embeddings: Tensor) -> tuple[int, int]:
+    if len(embeddings.shape) != 2:
+        raise AssertionError(
+            f"Embeddings parameter is expected to be 2-dimensional, got {tuple(embeddings.shape)}"
+        )
+    rows, columns = embeddings.shape
+    return rows, columns
 
 
 def _draw_rows(weight: Tensor, padding_idx: int | None) -> None:
@@ -207,6 +262,7 @@ class EmbeddingBag(Module):
         scale_grad_by_freq: bool = False,
         mode: str = "mean",
         sparse: bool = False,
+        _weight: Tensor | None = None,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
         device: Any = None,
@@ -218,8 +274,43 @@ class EmbeddingBag(Module):
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         self.mode, self.include_last_offset = mode, include_last_offset
         self.padding_idx = _row(padding_idx, num_embeddings)
-        self.weight = Parameter(Tensor.empty((num_embeddings, embedding_dim), dtype=dtype))
-        self.reset_parameters()
+        self.weight = _table(num_embeddings, embedding_dim, _weight, False, dtype)
+        if _weight is None:
+            self.reset_parameters()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> Self:
+        """A module with the table `embeddings` ``(count, size)``, learned only unless `freeze`.
+
+        Raises:
+            AssertionError: the table has other than 2 axes.
+        """
+        rows, columns = _table_shape(embeddings)
+        made = cls(
+            rows,
+            columns,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            mode,
+            sparse,
+            embeddings,
+            include_last_offset,
+            padding_idx,
+        )
+        made.weight.requires_grad_(not freeze)
+        return made
 
     def reset_parameters(self) -> None:
         """Draw the rows from N(0, 1); the padding row is zero."""

@@ -37,6 +37,22 @@ def check_reduction(reduction: str) -> None:
         )
 
 
+def chosen_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """`reduction`, unless PyTorch's arguments of old say another."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is not None and not reduce:
+        chosen = "none"
+    else:
+        chosen = "mean" if size_average is None or size_average else "sum"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{chosen}' "
+        "instead.",
+        stacklevel=3,
+    )
+    return chosen
+
+
 # -- regression ------------------------------------------------------------------------------------
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     """``input - target``; warns when they broadcast, which is nearly always a mistake."""
@@ -54,37 +70,57 @@ def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
     return loss if weight is None else loss * weight
 
 
+def _reduced_by_weight(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """`loss` times `weight`, reduced; the mean counts each element as often as its weight."""
+    weighted = _weighted(loss, weight)
+    if weight is not None and reduction == "mean":
+        return weighted.sum() / weight.expand(weighted.shape).sum()
+    return reduced(weighted, reduction)
+
+
 @autocasts
 @rebuilt
 def mse_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """``(input - target) ** 2``. With `weight`, the mean is divided by the sum of the weights."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
     difference = _difference("mse_loss", input, target)
-    squared = _weighted(difference * difference, weight)
-    if weight is not None and reduction == "mean":
-        return squared.sum() / weight.expand(squared.shape).sum()
-    return reduced(squared, reduction)
+    return _reduced_by_weight(difference * difference, weight, reduction)
 
 
 @autocasts
 @rebuilt
 def l1_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """``|input - target|``. With `weight`, the mean is divided by the sum of the weights."""
-    absolute = _weighted(_difference("l1_loss", input, target).abs(), weight)
-    if weight is not None and reduction == "mean":
-        return absolute.sum() / weight.expand(absolute.shape).sum()
-    return reduced(absolute, reduction)
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    return _reduced_by_weight(_difference("l1_loss", input, target).abs(), weight, reduction)
 
 
 @autocasts
 @rebuilt
 def smooth_l1_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
 ) -> Tensor:
     """``d ** 2 / (2 beta)`` where ``d = |input - target| < beta``, else ``d - beta / 2``."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
     if beta < 0:
         raise ArgumentError(
             f"smooth_l1_loss does not support negative values for beta; got {beta}."
@@ -98,15 +134,22 @@ def smooth_l1_loss(
 @autocasts
 @rebuilt
 def huber_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
 ) -> Tensor:
-    """``d ** 2 / 2`` where ``d = |input - target| <= delta``, else ``delta * (d - delta / 2)``."""
+    """``d ** 2 / 2`` where ``d = |input - target| <= delta``, else ``delta * (d - delta / 2)``.
+
+    With `weight`, the mean is divided by the sum of the weights.
+    """
     if delta <= 0:
         raise ArgumentError(
             f"huber_loss does not support non-positive values for delta; got {delta}."
         )
-    difference = _difference("huber_loss", input, target)
-    return reduced(_rounded_distance(difference, delta), reduction)
+    distance = _rounded_distance(_difference("huber_loss", input, target), delta)
+    return _reduced_by_weight(distance, weight, reduction)
 
 
 def _rounded_distance(difference: Tensor, bound: float) -> Tensor:
@@ -120,7 +163,12 @@ def _rounded_distance(difference: Tensor, bound: float) -> Tensor:
 
 @autocasts
 def kl_div(
-    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
 ) -> Tensor:
     """``target * (log(target) - input)``; `input` is a log-probability, `target` too if
     `log_target`.
@@ -128,6 +176,7 @@ def kl_div(
     ``reduction="batchmean"`` divides the sum by the size of the first axis: the mathematical
     definition.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     if log_target:
         divergence = target.exp() * (target - input)
     else:
@@ -168,7 +217,12 @@ class BinaryCrossEntropy(Function):
 @autocasts
 @rebuilt
 def binary_cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """``-(target * log(input) + (1 - target) * log(1 - input))`` for probabilities `input`.
 
@@ -177,6 +231,7 @@ def binary_cross_entropy(
     Raises:
         ValueError: the sizes differ.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     _check_same_size("binary_cross_entropy", input, target)
     return reduced(_weighted(BinaryCrossEntropy.apply(input, target), weight), reduction)
 
@@ -187,6 +242,8 @@ def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -194,6 +251,7 @@ def binary_cross_entropy_with_logits(
 
     `pos_weight` multiplies the part of the positive class; it broadcasts.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     _check_same_size("binary_cross_entropy_with_logits", input, target)
     logarithm = input.logsigmoid()
     if pos_weight is not None:

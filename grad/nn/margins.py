@@ -2,7 +2,7 @@
 
 Ranking and embedding losses want a distance between numbers, vectors or the scores of classes;
 beyond it nothing is lost. `poisson_nll_loss` and `gaussian_nll_loss` are negative log-likelihoods.
-The older arguments `size_average` and `reduce` of PyTorch have their places, and are not used.
+PyTorch's arguments of old, `size_average` and `reduce`, are another way to say `reduction`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.nn.classification import Pick
-from grad.nn.losses import check_reduction, reduced
+from grad.nn.losses import check_reduction, chosen_reduction, reduced
 from grad.ops.autocast import autocasts
 from grad.ops.distances import PairwiseDistance
 from grad.ops.gather import checked
@@ -28,11 +28,12 @@ def margin_ranking_loss(
     input2: Tensor,
     target: Tensor,
     margin: float = 0,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``max(0, -target * (input1 - input2) + margin)``; target 1 if the first should be larger."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     if not len(input1.shape) == len(input2.shape) == len(target.shape):
         raise ShapeError(
@@ -47,11 +48,12 @@ def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
     margin: float = 1.0,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``input`` where target is 1, ``max(0, margin - input)`` where it is -1."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     far = (margin - input).clamp(min=0).where(target != 1, 0)
     return reduced(far + input.where(target != -1, 0), reduction)
@@ -61,11 +63,12 @@ def hinge_embedding_loss(
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``log(1 + exp(-target * input))`` for targets 1 and -1."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     return reduced(-(target * input).logsigmoid(), reduction)
 
@@ -76,8 +79,8 @@ def cosine_embedding_loss(
     input2: Tensor,
     target: Tensor,
     margin: float = 0,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``1 - cos`` where target is 1, ``max(0, cos - margin)`` where it is -1.
@@ -85,6 +88,7 @@ def cosine_embedding_loss(
     Shape:
         inputs ``(N, D)`` and target ``(N,)``, or ``(D,)`` and ``()``.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     rank = len(target.shape)
     if rank > 1:
@@ -114,14 +118,15 @@ def triplet_margin_loss(
     p: float = 2,
     eps: float = 1e-6,
     swap: bool = False,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` by the p-norm of rows.
 
     With `swap`, from the nearer of anchor and positive to the negative (Balntas et al., 2016).
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     return triplet_margin_with_distance_loss(
         anchor,
         positive,
@@ -168,8 +173,8 @@ def multi_margin_loss(
     p: int = 1,
     margin: float = 1.0,
     weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``sum over i != t of max(0, margin - input[t] + input[i]) ** p / C`` for the class t.
@@ -182,6 +187,7 @@ def multi_margin_loss(
     Raises:
         ValueError: p is neither 1 nor 2. RuntimeError: shapes do not fit, a class is out of range.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
@@ -225,8 +231,8 @@ def _classes(name: str, target: Tensor, classes: int) -> Tensor:
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``sum over t in target, i not in target of max(0, 1 - (input[t] - input[i])) / C``.
@@ -236,6 +242,7 @@ def multilabel_margin_loss(
     Shape:
         input and target ``(N, C)`` or ``(C,)``.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     rank = len(input.shape)
     if rank > 2 or tuple(input.shape) != tuple(target.shape):
@@ -261,11 +268,12 @@ def multilabel_soft_margin_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The mean over classes (the last axis) of the binary cross-entropy of logits."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     loss = -(target * input.logsigmoid() + (1 - target) * (-input).logsigmoid())
     loss = loss if weight is None else loss * weight
@@ -279,9 +287,9 @@ def poisson_nll_loss(
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
-    size_average: None = None,
+    size_average: bool | None = None,
     eps: float = 1e-8,
-    reduce: None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``exp(input) - target * input``: a Poisson count with logarithm of its mean `input`.
@@ -289,6 +297,7 @@ def poisson_nll_loss(
     Without `log_input` the mean is `input`: ``input - target * log(input + eps)``. `full` adds
     Stirling's approximation of ``log(target!)`` for targets over 1.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     if log_input:
         loss = input.exp() - target * input

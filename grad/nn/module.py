@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
+from grad.compile import compile
 from grad.dtype import as_dtype, dtypes
 from grad.nn import loading, state
 from grad.nn.calling import call
@@ -60,6 +61,7 @@ class Module:
         # Straight into __dict__: __setattr__ needs these tables.
         self.__dict__.update(
             training=True,
+            _compiled_call_impl=None,
             _parameters={},
             _buffers={},
             _modules={},
@@ -81,9 +83,21 @@ class Module:
             or own["_backward_hooks"]
             or own["_backward_pre_hooks"]
             or EVERYWHERE.calls
+            or own["_compiled_call_impl"]
         ):
-            return call(self, args, kwargs)
+            return (own["_compiled_call_impl"] or self._call_impl)(*args, **kwargs)
         return self.forward(*args, **kwargs)
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        """A call that is not compiled: `forward`, with the hooks around it."""
+        return call(self, args, kwargs)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Have calls of this module recorded and replayed, by ``grad.compile(...)`` in place.
+
+        Names in the state dict stay as they are. Copies of the module are not compiled.
+        """
+        self.__dict__["_compiled_call_impl"] = compile(self._call_impl, *args, **kwargs)
 
     # -- attributes ------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
@@ -132,12 +146,17 @@ class Module:
         names = {*object.__dir__(self), *(n for t in _TABLES for n in self.__dict__.get(t, ()))}
         return sorted(name for name in names if not name[:1].isdigit())
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What was recorded stays here: it works on this module's memory.
+        return {**self.__dict__, "_compiled_call_impl": None}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What was pickled before a table existed gets an empty one.
         self.__dict__.update(state)
         for name in _HOOK_TABLES:
             self.__dict__.setdefault(name, HookTable())
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
+        self.__dict__.setdefault("_compiled_call_impl", None)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """File `param` under `name`; None keeps the name for a parameter that is left out."""

@@ -203,3 +203,19 @@ def test_dropout_off():
     assert not nn.Dropout(1.0)(x).numpy().any()
     with pytest.raises(ValueError, match="between 0 and 1"):
         nn.Dropout(1.5)
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_tables_that_are_given(kind):
+    table = grad.tensor([[1.0, 2.0], [3.0, 5.0], [0.0, 1.0]])
+    frozen = kind.from_pretrained(table)
+    assert not frozen.weight.requires_grad and frozen.weight.shape == (3, 2)
+    numbers = grad.tensor([[1, 1]])
+    assert frozen(numbers).reshape(-1).tolist()[:2] == [3, 5]
+    learned = kind.from_pretrained(table, freeze=False, padding_idx=-1)
+    assert learned.weight.requires_grad and learned.padding_idx == 2
+    assert learned.weight.tolist() == table.tolist()
+    with pytest.raises(AssertionError, match="2-dimensional"):
+        kind.from_pretrained(table[0])
+    with pytest.raises(AssertionError, match="Shape of weight"):
+        kind(4, 2, _weight=table)

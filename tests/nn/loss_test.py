@@ -210,3 +210,39 @@ def test_certain_and_wrong_stays_finite():
 def test_broadcasting_regression_warns():
     with pytest.warns(UserWarning, match="broadcasting"):
         F.mse_loss(tensor(A), tensor(B[:1]))
+
+
+@pytest.mark.parametrize(
+    ("old", "reduction"),
+    [
+        ({"size_average": False}, "sum"),
+        ({"size_average": True}, "mean"),
+        ({"reduce": False}, "none"),
+        ({"reduce": False, "size_average": False}, "none"),
+        ({"reduce": True, "size_average": False}, "sum"),
+    ],
+)
+def test_arguments_of_old(old, reduction):
+    x, y = grad.tensor([[0.2, 0.5, 0.9]]), grad.tensor([[1.0, 0.0, 1.0]])
+    losses = [
+        (nn.MSELoss, F.mse_loss, y),
+        (nn.SmoothL1Loss, F.smooth_l1_loss, y),
+        (nn.BCELoss, F.binary_cross_entropy, y),
+        (nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits, y),
+        (nn.SoftMarginLoss, F.soft_margin_loss, y),
+        (nn.CrossEntropyLoss, F.cross_entropy, grad.tensor([2])),
+        (nn.NLLLoss, F.nll_loss, grad.tensor([2])),
+        (nn.PoissonNLLLoss, F.poisson_nll_loss, y),
+    ]
+    for module, function, target in losses:
+        expected = module(reduction=reduction)(x, target).tolist()
+        with pytest.warns(UserWarning, match=f"reduction='{reduction}'"):
+            assert module(**old)(x, target).tolist() == expected
+        with pytest.warns(UserWarning, match=f"reduction='{reduction}'"):
+            assert function(x, target, **old).tolist() == expected
+
+
+def test_huber_loss_with_weights():
+    x, y, w = grad.tensor([0.0, 0.0]), grad.tensor([1.0, 4.0]), grad.tensor([1.0, 3.0])
+    assert F.huber_loss(x, y, weight=w, reduction="none").tolist() == [0.5, 10.5]
+    assert F.huber_loss(x, y, weight=w).item() == 11 / 4
