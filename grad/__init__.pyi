@@ -100,12 +100,12 @@ from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
 from grad.utils.late import late_names as _late_names
+from grad.utils.size import Size as Size
 from grad.version import VERSION as VERSION
 
 device = Device
 dtype = DType
 get_default_dtype = default_dtype
-Size = tuple
 bool = dtypes.bool
 int8 = dtypes.int8
 int16 = dtypes.int16
@@ -152,6 +152,7 @@ def detach(input: Tensor) -> Tensor:
 
 from grad import amp as amp
 from grad.amp import autocast as autocast
+from grad import distributions as distributions
 from grad.drawing import draw as draw
 from grad import drawing as drawing
 from grad.profiler import explain as explain
@@ -169,6 +170,7 @@ from grad import random as random
 from grad.io import save as save
 from grad import serialization as serialization
 from grad import special as special
+from grad import testing as testing
 from grad.func import vmap as vmap
 
 def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:

@@ -503,7 +503,8 @@ class Tensor(Variable):
         return f"tensor({', '.join([body, *notes])})"
 
     def __format__(self, spec: str) -> str:
-        if not self._shape and type(self) is Tensor:
+        # PyTorch's: one number formats as a number, unless it is a parameter.
+        if not self._shape and (spec or type(self) is Tensor):
             return format(self.item(), spec)
         return format(str(self), spec)
 

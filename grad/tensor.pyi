@@ -14,7 +14,7 @@ from grad.device import Device
 from grad.dtype import DType
 
 class Tensor(Variable):
-    shape: tuple[_int, ...]
+    _shape: tuple[_int, ...]
     dtype: DType
     __slots__ = ()
     __array_priority__ = 1000

@@ -363,3 +363,9 @@ def test_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert results == [4.0 * 999 * 500] * 8
+
+
+def test_one_number_formats_as_a_number():
+    assert f"{grad.tensor(1.5)} {grad.tensor(3)} {grad.tensor(0.125):.2f}" == "1.5 3 0.12"
+    assert f"{grad.tensor(2.0, requires_grad=True).sum()}" == "2.0"
+    assert f"{grad.tensor([1.5])}" == "tensor([1.5000])"

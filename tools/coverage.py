@@ -121,6 +121,8 @@ REASONS: Sequence[Reason] = (
         r"torch\.autograd\.(is|set)_multithreading_enabled",
         r"torch\.nn\.utils\.convert_conv[23]d_weight_memory_format",
         r"torch\.func\.debug_unwrap|torch\.optim\.swap_in_\w+",
+        r"torch\.nn\.utils\.parametrize\.(OpaqueBase|is_opaque_\w+|get_swap_\w+)",
+        r"torch\.nn\.utils\.rnn\.(PackedSequence_|bind)",
     ),
     reason(
         "the inner steps of layers that PyTorch shows by accident; use the layers",
@@ -129,7 +131,7 @@ REASONS: Sequence[Reason] = (
         r"torch\.(grid_sampler\w*|max_pool1d_with_indices|(rnn_(relu|tanh)|gru|lstm)(_cell)?)",
         r"torch\.nn\.functional\.\w+_with_indices|torch\.nn\.functional\.conv_tbc",
         r"torch\.nn\.functional\.grouped_mm|torch\.segment_reduce",
-        r"torch\.nn\.functional\.multi_head_attention_forward|torch\.Tensor\.index",
+        r"torch\.Tensor\.index",
     ),
     reason(
         "twins of functions in nn.functional and linalg, with their inner arguments; use those",
@@ -156,10 +158,9 @@ REASONS: Sequence[Reason] = (
         r"torch\.legacy_contiguous_format|torch\.range",
     ),
     reason(
-        "data pipes, which PyTorch has given up, and data sets of several machines",
+        "data pipes, which PyTorch has given up",
         r"torch\.utils\.data\.(\w*DataPipe\w*|DataChunk|argument_validation|functional_datapipe)",
         r"torch\.utils\.data\.(guaranteed_datapipes\w+|non_deterministic|runtime_validation\w*)",
-        r"torch\.utils\.data\.DistributedSampler",
     ),
     reason("not yet", *_not_yet()),
 )

@@ -6,10 +6,13 @@ from typing import Any
 
 from grad.dtype import DType
 from grad.nn import functional, init
+from grad.nn.attention_backends import SDPBackend, sdpa_kernel
 from grad.nn.linear import Linear
 from grad.nn.module import Module
 from grad.nn.parameter import Parameter
 from grad.tensor import Tensor
+
+__all__ = ["MultiheadAttention", "SDPBackend", "sdpa_kernel"]
 
 
 class NonDynamicallyQuantizableLinear(Linear):

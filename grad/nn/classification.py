@@ -13,7 +13,7 @@ from grad.autograd.function import Function
 from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.engine.recording import recording
-from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
+from grad.errors import ArgumentError, DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import Node, cast, constant, expand, iota, pointwise, reduce, reshape, take
 from grad.graph.primitives import AND, EQ, EXP, LE, LOG, LT, MAX, SUB, SUM, WHERE
 from grad.nn.losses import check_reduction, chosen_reduction, reduced
@@ -156,10 +156,15 @@ def cross_entropy(
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+        raise ArgumentError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     _check_input("cross_entropy", input, weight)
     axis = _class_axis(input)
     if target.dtype.is_floating_point:
+        if ignore_index >= 0:
+            raise ArgumentError(
+                "ignore_index is not supported for floating point target; with probabilities, "
+                "weigh the samples."
+            )
         logarithm = input.log_softmax(axis)
         return _soft_cross_entropy(logarithm, target, weight, reduction, label_smoothing)
     selection = _select("cross_entropy", input, target, ignore_index)

@@ -205,9 +205,11 @@ class ModuleList(_Numbered):
 class ModuleDict(Module):
     """A dictionary of modules, in the order in which they were put in."""
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+    def __init__(
+        self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None
+    ) -> None:
         super().__init__()
-        self.update(modules)
+        self.update(() if modules is None else modules)
 
     def __getitem__(self, name: str) -> Module:
         return self._modules[name]

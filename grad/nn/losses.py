@@ -180,12 +180,12 @@ def kl_div(
     if log_target:
         divergence = target.exp() * (target - input)
     else:
-        # 0 * log(0) is 0 here.
-        positive = target > 0
-        logarithm = target.where(positive, 1.0).log()
-        divergence = (target * logarithm).where(positive, 0.0) - target * input
+        # 0 * log(0) is 0 here; what is no probability, negative or NaN, gives NaN.
+        some = target != 0
+        logarithm = target.where(some, 1.0).log()
+        divergence = (target * logarithm).where(some, 0.0) - target * input
     if reduction == "batchmean":
-        return divergence.sum() / input.shape[0]
+        return divergence.sum() / (input.shape[0] if input.shape else 1)
     return reduced(divergence, reduction)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grad.nn import functional
+from grad.nn.distance import PairwiseDistance
 from grad.nn.loss import _Loss, _WeightedLoss
 from grad.tensor import Tensor
 
@@ -117,7 +118,8 @@ class TripletMarginWithDistanceLoss(_Loss):
         super().__init__(reduction=reduction)
         if margin <= 0:
             raise ValueError(f"margin must be greater than 0, got {margin}")
-        self.distance_function, self.margin, self.swap = distance_function, margin, swap
+        self.distance_function = distance_function or PairwiseDistance()
+        self.margin, self.swap = margin, swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         return functional.triplet_margin_with_distance_loss(

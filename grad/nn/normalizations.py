@@ -85,6 +85,11 @@ def batch_norm(
         weight=weight,
         bias=bias,
     )
+    if eps < 0 or (training and eps == 0):
+        raise ValueError(
+            f"batch_norm eps must be {'positive during training' if training else 'non-negative'}, "
+            f"but got {eps}"
+        )
     rank = len(input.shape)
     if not training:
         if running_mean is None or running_var is None:

@@ -124,22 +124,31 @@ class ReplicationPad3d(_Pad):
     mode = "replicate"
 
 
-class CircularPad1d(_Pad):
+class _CircularPad(_Pad):
+    """The opposite side around the axes of an image, alone or in a batch."""
+
+    mode = "circular"
+
+    def forward(self, input: Tensor) -> Tensor:
+        alone = self.rank + 1
+        if input.ndim not in (alone, alone + 1):
+            raise ValueError(f"expected {alone}D or {alone + 1}D input (got {input.ndim}D input)")
+        return super().forward(input)
+
+
+class CircularPad1d(_CircularPad):
     """The opposite side of the image around the last axis."""
 
     rank = 1
-    mode = "circular"
 
 
-class CircularPad2d(_Pad):
+class CircularPad2d(_CircularPad):
     """The opposite side of the image around the last 2 axes."""
 
     rank = 2
-    mode = "circular"
 
 
-class CircularPad3d(_Pad):
+class CircularPad3d(_CircularPad):
     """The opposite side of the image around the last 3 axes."""
 
     rank = 3
-    mode = "circular"

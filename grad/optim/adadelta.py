@@ -24,7 +24,7 @@ class Adadelta(RuleOptimizer):
         rho: how much of the averages is kept at each step.
         eps: keeps the quotient finite, and the first steps from vanishing.
         weight_decay: multiple of the parameter added to its gradient.
-        foreach, capturable, differentiable: see `RuleOptimizer`.
+        foreach, capturable, differentiable, master_weights: see `RuleOptimizer`.
         maximize: go up instead of down.
 
     Raises:
@@ -48,6 +48,7 @@ class Adadelta(RuleOptimizer):
         capturable: bool = False,
         maximize: bool = False,
         differentiable: bool = False,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(lr=lr)
         if not 0.0 <= rho <= 1.0:
@@ -63,7 +64,7 @@ class Adadelta(RuleOptimizer):
             "foreach": foreach,
             "differentiable": differentiable,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         return {

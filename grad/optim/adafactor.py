@@ -30,7 +30,7 @@ class Adafactor(RuleOptimizer):
             size of a parameter.
         d: the largest root mean square of a step.
         weight_decay: how fast parameters shrink.
-        foreach: see `RuleOptimizer`.
+        foreach, master_weights: see `RuleOptimizer`.
         maximize: go up instead of down.
 
     Raises:
@@ -53,6 +53,7 @@ class Adafactor(RuleOptimizer):
         *,
         foreach: bool | None = None,
         maximize: bool = False,
+        master_weights: bool = False,
     ) -> None:
         if isinstance(lr, Tensor) and lr.numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
@@ -76,7 +77,7 @@ class Adafactor(RuleOptimizer):
             "foreach": foreach,
             "maximize": maximize,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         if parameter.ndim < 2:

@@ -12,7 +12,7 @@ from typing import Any
 from grad.autograd.modes import no_grad
 from grad.nn.state import realize_tensors
 from grad.optim.numbers import Numbers, check_not_negative, is_on, scalar
-from grad.optim.rule import RuleOptimizer
+from grad.optim.rule import RuleOptimizer, has_master, master_of
 from grad.optim.saving import Group, State, tensors_of
 from grad.tensor import Tensor
 
@@ -28,7 +28,7 @@ class Adagrad(RuleOptimizer):
         weight_decay: multiple of the parameter added to its gradient.
         initial_accumulator_value: what the sum starts from.
         eps: keeps the quotient finite.
-        foreach, differentiable, fused: see `RuleOptimizer`.
+        foreach, differentiable, fused, master_weights: see `RuleOptimizer`.
         maximize: go up instead of down.
 
     Raises:
@@ -53,6 +53,7 @@ class Adagrad(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(
             lr=lr,
@@ -72,12 +73,13 @@ class Adagrad(RuleOptimizer):
             "differentiable": differentiable,
             "fused": fused,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
         # PyTorch's state dict has the sums before the first step.
         with no_grad():
             for group in self.param_groups:
                 for parameter in group["params"]:
-                    self.state[parameter] = self._new_state(parameter, group)
+                    wide = master_of(parameter) if has_master(parameter, group) else parameter
+                    self.state[parameter] = self._new_state(wide, group)
         realize_tensors(tensors_of(self.state))
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:

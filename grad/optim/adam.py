@@ -55,10 +55,14 @@ class Adam(RuleOptimizer):
     ) -> None:
         check_not_negative(lr=lr, epsilon=eps, weight_decay=weight_decay)
         check_betas(betas)
-        if foreach and not capturable and isinstance(lr, Tensor):
-            raise ValueError(
-                "lr as a Tensor is not supported for capturable=False and foreach=True"
-            )
+        tensors = [isinstance(beta, Tensor) for beta in betas]
+        if any(tensors) and not all(tensors):
+            raise ValueError("betas must be either both floats or both Tensors")
+        for name, value in (("lr", lr), ("betas[0]", betas[0])):
+            if foreach and not capturable and isinstance(value, Tensor):
+                raise ValueError(
+                    f"{name} as a Tensor is not supported for capturable=False and foreach=True"
+                )
         defaults = {
             "lr": lr,
             "betas": betas,

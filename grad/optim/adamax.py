@@ -25,7 +25,7 @@ class Adamax(RuleOptimizer):
         eps: keeps the quotient finite.
         weight_decay: multiple of the parameter added to its gradient.
         maximize: go up instead of down.
-        foreach, differentiable, capturable: see `RuleOptimizer`.
+        foreach, differentiable, capturable, master_weights: see `RuleOptimizer`.
 
     Raises:
         ValueError: a setting out of range.
@@ -48,6 +48,7 @@ class Adamax(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
         capturable: bool = False,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(lr=lr, epsilon=eps, weight_decay=weight_decay)
         check_betas(betas)
@@ -61,7 +62,7 @@ class Adamax(RuleOptimizer):
             "differentiable": differentiable,
             "capturable": capturable,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         return {

@@ -25,7 +25,7 @@ class ASGD(RuleOptimizer):
         lambd: how fast rate and parameters shrink. alpha: power of the rate's fall.
         t0: the step from which on positions are averaged.
         weight_decay: multiple of the parameter added to its gradient.
-        foreach, capturable, differentiable: see `RuleOptimizer`.
+        foreach, capturable, differentiable, master_weights: see `RuleOptimizer`.
         maximize: go up instead of down.
 
     Raises:
@@ -50,6 +50,8 @@ class ASGD(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
         capturable: bool = False,
+        *,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(lr=lr, weight_decay=weight_decay)
         defaults = {
@@ -63,7 +65,7 @@ class ASGD(RuleOptimizer):
             "differentiable": differentiable,
             "capturable": capturable,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         return {

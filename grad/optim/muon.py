@@ -42,6 +42,7 @@ class Muon(RuleOptimizer):
         ns_steps: how many Newton-Schulz steps, fewer than 100.
         adjust_lr_fn: ``"original"`` (also None) or ``"match_rms_adamw"``: how the rate depends on
             the parameter's shape.
+        master_weights: see `RuleOptimizer`.
 
     Raises:
         ValueError: a setting out of range, or a parameter that is no matrix.
@@ -65,6 +66,8 @@ class Muon(RuleOptimizer):
         eps: float = 1e-7,
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
+        *,
+        master_weights: bool = False,
     ) -> None:
         if isinstance(lr, Tensor) and lr.numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
@@ -88,7 +91,7 @@ class Muon(RuleOptimizer):
             "ns_steps": ns_steps,
             "adjust_lr_fn": adjust_lr_fn,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.ndim != 2:

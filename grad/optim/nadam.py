@@ -29,7 +29,7 @@ class NAdam(RuleOptimizer):
         weight_decay: multiple of the parameter added to its gradient.
         momentum_decay: how fast the momentum grows to ``betas[0]``.
         decoupled_weight_decay: shrink the parameter by ``lr * weight_decay`` instead.
-        foreach, capturable, differentiable: see `RuleOptimizer`.
+        foreach, capturable, differentiable, master_weights: see `RuleOptimizer`.
         maximize: go up instead of down.
 
     Raises:
@@ -56,6 +56,7 @@ class NAdam(RuleOptimizer):
         maximize: bool = False,
         capturable: bool = False,
         differentiable: bool = False,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(
             lr=lr, epsilon=eps, weight_decay=weight_decay, momentum_decay=momentum_decay
@@ -73,7 +74,7 @@ class NAdam(RuleOptimizer):
             "capturable": capturable,
             "differentiable": differentiable,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         return {

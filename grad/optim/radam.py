@@ -30,7 +30,7 @@ class RAdam(RuleOptimizer):
         eps: keeps the quotient finite.
         weight_decay: multiple of the parameter added to its gradient.
         decoupled_weight_decay: shrink the parameter by ``lr * weight_decay`` instead.
-        foreach, capturable, differentiable: see `RuleOptimizer`.
+        foreach, capturable, differentiable, master_weights: see `RuleOptimizer`.
         maximize: go up instead of down.
 
     Raises:
@@ -55,6 +55,7 @@ class RAdam(RuleOptimizer):
         maximize: bool = False,
         capturable: bool = False,
         differentiable: bool = False,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(lr=lr, epsilon=eps, weight_decay=weight_decay)
         check_betas(betas)
@@ -69,7 +70,7 @@ class RAdam(RuleOptimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
             "differentiable": differentiable,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         return {

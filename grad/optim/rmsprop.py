@@ -27,7 +27,7 @@ class RMSprop(RuleOptimizer):
         momentum: how much of the last change goes on.
         centered: divide by the running standard deviation instead.
         maximize: go up instead of down.
-        foreach, capturable, differentiable: see `RuleOptimizer`.
+        foreach, capturable, differentiable, master_weights: see `RuleOptimizer`.
 
     Raises:
         ValueError: a negative setting.
@@ -49,6 +49,8 @@ class RMSprop(RuleOptimizer):
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
+        *,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(
             lr=lr, alpha=alpha, epsilon=eps, weight_decay=weight_decay, momentum=momentum
@@ -65,7 +67,7 @@ class RMSprop(RuleOptimizer):
             "maximize": maximize,
             "differentiable": differentiable,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         names = ["square_avg"]

@@ -24,7 +24,7 @@ class Rprop(RuleOptimizer):
         lr: what the sizes start from.
         etas: factors of sizes that shrink and that grow.
         step_sizes: the smallest and the largest size.
-        foreach, capturable, differentiable: see `RuleOptimizer`.
+        foreach, capturable, differentiable, master_weights: see `RuleOptimizer`.
         maximize: go up instead of down.
 
     Raises:
@@ -48,6 +48,7 @@ class Rprop(RuleOptimizer):
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
+        master_weights: bool = False,
     ) -> None:
         check_not_negative(lr=lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
@@ -61,7 +62,7 @@ class Rprop(RuleOptimizer):
             "differentiable": differentiable,
             "capturable": capturable,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, master_weights)
 
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         return {

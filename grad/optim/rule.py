@@ -152,7 +152,7 @@ class RuleOptimizer(Optimizer):
         upward = group.get("maximize", False)
         wide = -wide if upward else wide
         master = state.get(MASTER)
-        if master is None or not _has_master(parameter, group):
+        if master is None or not has_master(parameter, group):
             return self._update(parameter, wide, state, group, number)
         # Where the parameter is not its master rounded, somebody else wrote to it.
         agrees = master.to(parameter.dtype) == parameter
@@ -236,13 +236,13 @@ class RuleOptimizer(Optimizer):
             if state is None or (not state and self._always_has_state):
                 if recording.recorder is not None:
                     recording.recorder.give_up("an optimiser meets a parameter for the first time")
-                wide = _master_of(parameter) if _has_master(parameter, group) else parameter
+                wide = master_of(parameter) if has_master(parameter, group) else parameter
                 state = self.state[parameter] = self._new_state(wide, group)
                 fresh.extend(value for value in state.values() if isinstance(value, Tensor))
-            if MASTER not in state and _has_master(parameter, group):
+            if MASTER not in state and has_master(parameter, group):
                 if recording.recorder is not None:
                     recording.recorder.give_up("an optimiser meets a parameter for the first time")
-                state[MASTER] = _master_of(parameter)
+                state[MASTER] = master_of(parameter)
                 fresh.append(state[MASTER])
         realize_tensors(fresh, alone=True)
 
@@ -287,9 +287,11 @@ def _wide(dtype: DType) -> DType:
     return dtype if dtype.itemsize >= 4 else dtypes.float32
 
 
-def _has_master(parameter: Tensor, group: Group) -> bool:
+def has_master(parameter: Tensor, group: Group) -> bool:
+    """Whether the state of `parameter` has a float32 copy of it."""
     return bool(group.get(MASTERS)) and parameter.dtype.itemsize < 4
 
 
-def _master_of(parameter: Tensor) -> Tensor:
+def master_of(parameter: Tensor) -> Tensor:
+    """A float32 copy."""
     return parameter.detach().to(dtypes.float32)

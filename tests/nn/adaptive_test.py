@@ -115,5 +115,5 @@ def test_linear_cross_entropy_refuses():
         with pytest.raises(RuntimeError):
             F.linear_cross_entropy(*tensors, **settings)
     for settings in ({"acc_policy": "x"}, {"chunking_method": "x"}, {"batch_chunk_size": 0}):
-        with pytest.raises(ValueError, match="chunk|policy"):
+        with pytest.raises(ValueError, match=r"chunk|policy"):
             nn.LinearCrossEntropyOptions(**settings)

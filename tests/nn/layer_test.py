@@ -219,3 +219,25 @@ def test_tables_that_are_given(kind):
         kind.from_pretrained(table[0])
     with pytest.raises(AssertionError, match="Shape of weight"):
         kind(4, 2, _weight=table)
+
+
+def test_kernels_of_attention_that_are_asked_for():
+    query = grad.ones(1, 2, 3, 4)
+    expected = F.scaled_dot_product_attention(query, query, query)
+    with nn.attention.sdpa_kernel([nn.attention.SDPBackend.MATH]):
+        assert grad.equal(F.scaled_dot_product_attention(query, query, query), expected)
+    with pytest.raises(AssertionError), nn.attention.sdpa_kernel("math"):
+        pass
+
+
+def test_arguments_that_are_refused():
+    with pytest.raises(ValueError, match="expected 2D or 3D input"):
+        nn.CircularPad1d(1)(grad.ones(2, 3, 4, 5))
+    with pytest.raises(ValueError, match="eps must be positive"):
+        nn.BatchNorm1d(3, eps=0.0)(grad.ones(4, 3))
+    with pytest.raises(ValueError, match="eps must be non-negative"):
+        nn.BatchNorm1d(3, eps=-1.0).eval()(grad.ones(4, 3))
+    with pytest.raises(AssertionError, match="max_val"):
+        nn.Hardtanh(1.0, -1.0)
+    assert nn.Hardtanh(min_value=-2.0, max_value=3.0).max_val == 3.0
+    assert repr(nn.ModuleDict(None)) == "ModuleDict()"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import special
@@ -246,3 +248,19 @@ def test_huber_loss_with_weights():
     x, y, w = grad.tensor([0.0, 0.0]), grad.tensor([1.0, 4.0]), grad.tensor([1.0, 3.0])
     assert F.huber_loss(x, y, weight=w, reduction="none").tolist() == [0.5, 10.5]
     assert F.huber_loss(x, y, weight=w).item() == 11 / 4
+
+
+def test_what_is_no_probability_gives_nan():
+    logarithm = grad.tensor([-1.0, -1.0, -1.0])
+    target = grad.tensor([0.0, -0.5, 0.5], requires_grad=True)
+    loss = F.kl_div(logarithm, target, reduction="none")
+    assert loss[0].item() == 0 and math.isnan(loss[1].item()) and loss[2].item() < 1
+    loss.sum().backward()
+    assert math.isnan(target.grad[1].item()) and math.isfinite(target.grad[2].item())
+
+
+def test_ignore_index_beside_probabilities():
+    with pytest.raises(RuntimeError, match="ignore_index"):
+        F.cross_entropy(grad.ones(2, 3), grad.ones(2, 3), ignore_index=1)
+    with pytest.raises(RuntimeError, match="label_smoothing"):
+        F.cross_entropy(grad.ones(2, 3), grad.tensor([0, 1]), label_smoothing=1.5)

@@ -16,12 +16,22 @@ CASES = [
     (optim.SGD, {"lr": 1e-4, "momentum": 0.9}),
     (optim.Adam, {"lr": 1e-5}),
     (optim.AdamW, {"lr": 1e-5, "amsgrad": True}),
+    (optim.Adadelta, {"lr": 1e-2}),
+    (optim.Adafactor, {"lr": 1e-5}),
+    (optim.Adagrad, {"lr": 1e-5}),
+    (optim.Adamax, {"lr": 1e-5}),
+    (optim.ASGD, {"lr": 1e-4}),
+    (optim.Muon, {"lr": 1e-5}),
+    (optim.NAdam, {"lr": 1e-5}),
+    (optim.RAdam, {"lr": 1e-5}),
+    (optim.RMSprop, {"lr": 1e-5, "centered": True, "momentum": 0.9}),
+    (optim.Rprop, {"lr": 1e-6, "step_sizes": (1e-8, 1e-5)}),
 ]
 
 
 def trained(kind, settings, dtype, steps=60, compiled=False, **more):
     """A parameter and its optimiser after `steps` of the same small gradients."""
-    parameter = nn.Parameter(grad.linspace(0.5, 2, 8).to(dtype))
+    parameter = nn.Parameter(grad.linspace(0.5, 2, 8).reshape(2, 4).to(dtype))
     optimizer = kind([parameter], **settings, **more)
 
     def step():
@@ -38,7 +48,7 @@ def trained(kind, settings, dtype, steps=60, compiled=False, **more):
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(("kind", "settings"), CASES)
 def test_small_steps_are_not_lost(kind, settings, compiled):
-    start = grad.linspace(0.5, 2, 8).to(grad.bfloat16).float().numpy()
+    start = grad.linspace(0.5, 2, 8).reshape(2, 4).to(grad.bfloat16).float().numpy()
     exact = nn.Parameter(grad.tensor(start))
     optimizer = kind([exact], **settings)
     for _ in range(60):
@@ -62,12 +72,12 @@ def test_small_steps_are_not_lost(kind, settings, compiled):
 def test_what_is_written_elsewhere_counts():
     parameter, optimizer = trained(optim.SGD, {"lr": 1e-4}, grad.bfloat16, master_weights=True)
     with grad.no_grad():
-        parameter[0] = 5.0
+        parameter[0, 0] = 5.0
     master = optimizer.state[parameter]["master_param"].numpy().copy()
     optimizer.step()
     after = optimizer.state[parameter]["master_param"].numpy()
-    assert after[0] == pytest.approx(5.0 - 2e-4)
-    np.testing.assert_allclose(after[1:], master[1:] - 2e-4, rtol=1e-6)
+    assert after[0, 0] == pytest.approx(5.0 - 2e-4)
+    np.testing.assert_allclose(after.flat[1:], master.flat[1:] - 2e-4, rtol=1e-6)
 
 
 def test_state_dict_keeps_float32():
@@ -95,5 +105,7 @@ def test_only_where_it_is_wanted():
     half.sum().backward()
     grouped.step()
     assert grouped.state[half]["master_param"].dtype is grad.float32
+    for kind, _ in CASES:
+        assert "master_weights" not in kind([grad.ones(2, 2, requires_grad=True)]).defaults
     with pytest.raises(RuntimeError, match="differentiable"):
         optim.SGD([parameter], master_weights=True, differentiable=True)

@@ -513,3 +513,11 @@ def test_parameters_alike_start_their_state_each(
         expected.step()
     for own, other in zip(ours, theirs):
         np.testing.assert_allclose(own.detach().numpy(), other.detach().numpy(), rtol=1e-12)
+
+
+def test_betas_are_of_one_kind():
+    parameter = grad.ones(2, requires_grad=True)
+    with pytest.raises(ValueError, match="either both floats or both Tensors"):
+        grad.optim.Adam([parameter], betas=(0.9, grad.tensor(0.99)))
+    with pytest.raises(ValueError, match=r"betas\[0\] as a Tensor"):
+        grad.optim.AdamW([parameter], betas=(grad.tensor(0.9), grad.tensor(0.99)), foreach=True)
