@@ -135,6 +135,7 @@ def _work_off(
     ends: Container[Any],
 ) -> None:
     ready = [target for target in pending if not waiting.get(target)]
+    recorder = recording.recorder
     while ready:
         target = ready.pop()
         arrived = pending.pop(target, None)
@@ -150,6 +151,8 @@ def _work_off(
         results: Sequence[Any] = ()
         if arrived is not None:
             if target._tensor_hooks or target._retained:
+                if recorder is not None:
+                    recorder.goes_back(target)
                 arrived = _hooked(target, _tensors(arrived))
             if captured:
                 arrived = _tensors(arrived)
@@ -157,6 +160,8 @@ def _work_off(
                     if (target, index) in captured:
                         captured[target, index] = gradient
             if needed is None or any(edge and edge[0] in needed for edge in target.edges):
+                if recorder is not None:
+                    recorder.goes_back(target)
                 results = _differentiate(target, arrived, create_graph)
                 if not keep:
                     target.release()

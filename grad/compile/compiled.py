@@ -17,7 +17,7 @@ import sys
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from grad.autograd.modes import mode
@@ -95,6 +95,37 @@ def _view(tensor: Any) -> tuple[Any, ...]:
     return (tensor._needs_grad, tensor._storage.node.shape, *moves)
 
 
+def _shared(tensors: Sequence[Any]) -> list[Any]:
+    """Which of the arguments share memory, how far from each other they begin, and which are one
+    tensor.
+    """
+    first: dict[int, Any] = {}
+    for tensor in tensors:
+        first.setdefault(id(tensor._storage), tensor)
+    if len(first) == len(tensors):
+        return []
+    numbers = {key: number for number, key in enumerate(first)}
+    handles = {id(tensor): number for number, tensor in enumerate(tensors)}
+    found: list[Any] = []
+    for tensor in tensors:
+        key = id(tensor._storage)
+        apart = _start(tensor) - _start(first[key])
+        found += numbers[key], handles[id(tensor)], apart
+    return found
+
+
+def _start(tensor: Any) -> int:
+    """The element of its storage that a tensor begins with."""
+    return tensor.layout.offset if tensor._path else 0
+
+
+def _has_hooks(tensor: Any) -> bool:
+    """Whether somebody wants to be called when the gradient of an argument is known."""
+    edge = tensor._edge
+    tables = tensor._hooks if edge is None else edge[0]._tensor_hooks
+    return bool(tables) and any(tables.values())
+
+
 class Shortcut(NamedTuple):
     """The last record that was used, if it was with tensors alone: most calls are like it."""
 
@@ -113,6 +144,7 @@ class Shortcut(NamedTuple):
                 or tensor.dtype is not dtype
                 or tensor._requires_grad is not requires_grad
                 or ((tensor._path or view) and _view(tensor) != view)
+                or (requires_grad and _has_hooks(tensor))
             ):
                 return False
         return self.environment == _environment()
@@ -168,6 +200,10 @@ class Compiled:
         tensors: list[Any] = []
         others: list[Any] = []
         key = self._key(args, kwargs, tensors, others)
+        if any(tensor._requires_grad and _has_hooks(tensor) for tensor in tensors):
+            self._say("not recorded: an argument has hooks, which may be others at the next call")
+            self._is_last(None)
+            return self.function(*args, **kwargs)
         entry = self._entry(key, others)
         records = entry.records
         if not records and (not entry.seen or entry.hopeless):
@@ -248,9 +284,7 @@ class Compiled:
             kinds += (tensor._shape, tensor.dtype, tensor._requires_grad)
             if tensor._path:
                 kinds += _view(tensor)
-        numbers = {id(tensor._storage): n for n, tensor in enumerate(tensors)}
-        if len(numbers) < len(tensors):
-            kinds += [numbers[id(tensor._storage)] for tensor in tensors]
+        kinds += _shared(tensors)
         return (*_environment(), *structure, *kinds)
 
     def _say(self, what: str) -> None:
@@ -276,7 +310,7 @@ class Compiled:
         except Unguarded as reason:
             self._lose_hope(str(reason))
             return self.function(*args, **kwargs)
-        tape = Tape()
+        tape, environment = Tape(), _environment()
         try:
             with watching(tape):
                 result = self.function(*args, **kwargs)
@@ -285,7 +319,11 @@ class Compiled:
         if tape.abandoned is not None:
             self._say(f"not recorded: {tape.abandoned}")
             return result
-        replay = finish(tape, tensors, result, [tensor for tensor, _, _ in guards.tensors])
+        if _environment() != environment:
+            entry.hopeless = True
+            self._say("not recorded: it changes a setting of the library")
+            return result
+        replay = finish(tape, tensors, result, [tensor for tensor, *_ in guards.tensors])
         if replay is None:
             entry.hopeless = True
             self._say("not recorded: it reads or returns what cannot be found again")

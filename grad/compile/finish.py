@@ -128,6 +128,7 @@ class _Finish:
             result=self.result,
             checks=tuple(checks),
             pins=self.pins(),
+            held=tuple((n, t) for n, t in enumerate(self.arguments) if id(t) in tape.grads),
             gradient=gradient,
             spent=tuple(spent),
             written=frozenset(id(write.storage) for write in writes if write.argument < 0),

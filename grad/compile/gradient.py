@@ -173,7 +173,9 @@ def record_gradient(
         return None
     seeds = [from_buffer(Buffer(_nbytes(t)), t._shape, t.dtype) for t in results.values()]
     roots = [(edge, Variable._wrap(seed)) for edge, seed in zip(edges.values(), seeds, strict=True)]
-    found = run(roots, True, False, dict.fromkeys(boundary))  # type: ignore[arg-type]
+    # Hooks at the boundary are called when the replay's gradients arrive there.
+    ends = {target for target, _ in boundary}
+    found = run(roots, True, False, dict.fromkeys(boundary), ends)  # type: ignore[arg-type]
     nodes = [None if value is None else value.node for value in found.values()]
     pending = [node for node in dict.fromkeys(nodes) if node is not None and node.buffer is None]
     if any(node is not None and node.buffer is not None for node in nodes):

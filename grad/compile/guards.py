@@ -51,7 +51,7 @@ class Guards:
     Attributes:
         items: (dictionary, key, value). cells: (cell, value). entries: (sequence, index, value).
         aspects: (dictionary, key, aspect, what the aspect was).
-        lengths: (container, length). tensors: (tensor, storage, requires_grad).
+        lengths: (container, length). tensors: (tensor, storage, requires_grad, hooks).
         snapshots: (function, what it gave).
     """
 
@@ -75,7 +75,7 @@ class Guards:
         self.cells: list[tuple[Any, Any]] = []
         self.entries: list[tuple[Any, int, Any]] = []
         self.lengths: list[tuple[Any, int]] = []
-        self.tensors: list[tuple[Any, Any, bool]] = []
+        self.tensors: list[tuple[Any, Any, bool, Any]] = []
         self.snapshots: list[tuple[Callable[[], Any], Any]] = []
 
     def broken(self) -> str | None:
@@ -107,9 +107,10 @@ class Guards:
             yield Comparison(Sort.LENGTH, container, None, length)
         for sequence, index, _ in self.entries:
             yield Comparison(Sort.ITEM, sequence, index, sequence[index])
-        for tensor, storage, requires_grad in self.tensors:
+        for tensor, storage, requires_grad, hooks in self.tensors:
             yield Comparison(Sort.ATTRIBUTE, tensor, "_storage", storage)
             yield Comparison(Sort.ATTRIBUTE, tensor, "_requires_grad", requires_grad)
+            yield Comparison(Sort.ATTRIBUTE, tensor, "_hooks", hooks)
 
     def may_hold_again(self) -> bool:
         """Whether only numbers, texts and the like are others now, as when a module goes from
@@ -139,11 +140,13 @@ class Guards:
             if now is not value and not _same(now, value):
                 what = f"item {index} of a {type(sequence).__name__} has changed"
                 yield _Change(what, _are_constants(now, value))
-        for tensor, storage, requires_grad in self.tensors:
+        for tensor, storage, requires_grad, hooks in self.tensors:
             if tensor._storage is not storage:
                 yield _Change("a tensor has new memory", False)
             elif tensor._requires_grad is not requires_grad:
                 yield _Change("requires_grad of a tensor has changed", True)
+            elif tensor._hooks is not hooks:
+                yield _Change("a tensor has got hooks", False)
 
     def item(self, dictionary: dict[Any, Any], key: Any) -> Any:
         """Guard what `dictionary` has at `key`; gives it."""
@@ -228,7 +231,9 @@ class _Collector:
 
     def look_at(self, value: Any) -> None:
         if isinstance(value, Variable):
-            self.guards.tensors.append((value, value._storage, value._requires_grad))
+            hooks = value._hooks
+            self.guards.tensors.append((value, value._storage, value._requires_grad, hooks))
+            self.waiting.append(hooks)
         elif isinstance(value, types.FunctionType):
             self.look_at_function(value)
         elif isinstance(value, types.MethodType):
@@ -253,7 +258,11 @@ class _Collector:
             self.look_at_module(value)
         elif hasattr(type(value), "__next__"):
             raise Unguarded(f"it draws from an iterator, a {type(value).__name__}")
-        elif not isinstance(value, Generator | types.BuiltinFunctionType):
+        elif isinstance(value, types.BuiltinFunctionType):
+            _require_steady(value.__module__)
+            for base in type(value.__self__).__mro__:
+                _require_steady(base.__module__)
+        elif not isinstance(value, Generator):
             self.look_at_object(value)
 
     def look_at_items(self, dictionary: dict[Any, Any], keys: Iterable[Any]) -> None:
@@ -263,6 +272,7 @@ class _Collector:
                 self.waiting.append(self.guards.item(dictionary, key))
 
     def look_at_function(self, function: types.FunctionType) -> None:
+        _require_steady(function.__module__)
         if _is_trusted(function.__module__):
             # A decorator of the library around a function of the user's.
             if hasattr(function, "__wrapped__"):
@@ -288,8 +298,7 @@ class _Collector:
         self.waiting.extend((function.__kwdefaults__ or {}).values())
 
     def look_at_module(self, module: types.ModuleType) -> None:
-        if module.__name__ in _UNSTEADY_MODULES:
-            raise Unguarded(f"it uses Python's {module.__name__} module, whose values change")
+        _require_steady(module.__name__)
         if module.__name__ == "numpy" and "random" in self.known:
             raise Unguarded("it may use NumPy's random numbers; use those of grad")
         if not _is_trusted(module.__name__):
@@ -315,6 +324,8 @@ class _Collector:
         if own_guards is not None:
             own_guards(self.guards)
             return
+        for base in type(value).__mro__:
+            _require_steady(base.__module__)
         self.look_at_class(type(value))
         attributes = getattr(value, "__dict__", None)
         if attributes is None:
@@ -347,6 +358,13 @@ class _Collector:
         if array.nbytes > SMALL_ARRAY_BYTES:
             raise Unguarded(f"it reads a NumPy array of {array.nbytes} bytes; use a tensor")
         self.guards.snapshots.append((array.tobytes, array.tobytes()))
+
+
+def _require_steady(module: str | None) -> None:
+    """Raise Unguarded for what belongs to a module whose functions give new values each time."""
+    name = module or ""
+    if name in _UNSTEADY_MODULES or name.startswith("numpy.random"):
+        raise Unguarded(f"it uses the module {name}, whose values change")
 
 
 def _is_trusted(module: str | None) -> bool:

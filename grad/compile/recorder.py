@@ -263,6 +263,10 @@ class Tape(Recorder):
     def linked(self, function: Any) -> None:
         self.contexts.add(function)
 
+    def goes_back(self, function: Any) -> None:
+        if function not in self.contexts:
+            self.give_up("it goes backward through what was computed before it was called")
+
     def history_changed(self, tensor: Any) -> None:
         if tensor._storage not in self._born:
             self.give_up("it changes the history of a tensor from outside in place")

@@ -96,7 +96,8 @@ class Replay(NamedTuple):
         handles: the tensors of the result, of which there are `own`, and then the gradients;
             `result` is the result with places for them.
         checks: (smallest, largest as outputs, what they must be, what to call if they are not).
-        pins: arguments that must be where they were.
+        pins: arguments that must be where they were. held: those that must be the very same, since
+            their gradients are read or set.
         gradient: how results that require a gradient get it; None if there are none.
         spent: results whose gradients the function has computed already.
         pure: the only result of a function that does nothing else.
@@ -117,6 +118,7 @@ class Replay(NamedTuple):
     result: Any
     checks: tuple[tuple[int, int, Check, tuple[Callable[[], Any], ...]], ...]
     pins: tuple[Pin, ...]
+    held: tuple[tuple[int, Any], ...]
     gradient: GradientPlan | None
     spent: tuple[int, ...]
     pure: Fresh | None
@@ -129,6 +131,9 @@ class Replay(NamedTuple):
         """
         for tensor, before, storage in self.grads_read:
             if tensor._grad is not before or (storage and before._storage is not storage):
+                return False
+        for number, tensor in self.held:
+            if arguments[number] is not tensor:
                 return False
         for number, storage, offset in self.pins:
             tensor = arguments[number]

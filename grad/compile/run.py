@@ -63,7 +63,9 @@ class Runner:
         self.replay = replay
         self._steady: _Steady | None = None
         self._written = False  # whether the run has come to where storages are overwritten
-        self._conditional = bool(replay.grads_read or replay.pins or replay.unwritten)
+        self._conditional = bool(
+            replay.grads_read or replay.pins or replay.held or replay.unwritten
+        )
         self._writes = [write for write in replay.writes if not write.in_place]
         in_place = [write for write in replay.writes if write.in_place]
         self._overwritten = [write.storage for write in in_place if write.argument < 0]

@@ -58,6 +58,9 @@ class Recorder:
     def linked(self, function: Any) -> None:
         """A function of the gradient graph has been made."""
 
+    def goes_back(self, function: Any) -> None:
+        """A backward pass is about to go through `function`, or to call hooks of its results."""
+
     def history_changed(self, tensor: Any) -> None:
         """An operation in place has changed where the gradient of `tensor` goes."""
 

@@ -172,6 +172,12 @@ class StandIns(Recorder):
         if self.outer is not None:
             self.outer.linked(function)
 
+    def goes_back(self, function: Any) -> None:
+        if self.outer is not None:
+            with self.paused():
+                self.outer.goes_back(function)
+                self.outer = recording.recorder
+
     def history_changed(self, tensor: Any) -> None:
         if self.outer is not None and tensor._storage not in self.born:
             self.outer.history_changed(tensor)

@@ -12,10 +12,14 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from random import gauss
+from random import random as draw
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.random import normal
 
 import grad
 from grad import nn, optim
@@ -286,11 +290,18 @@ def test_a_variable_that_the_function_counts_up():
 
 
 NUMBERS = iter(range(99))
+GENERATOR, DRAWS = np.random.default_rng(0), python_random.Random(0)
 BIG_ARRAY = np.zeros(99_999, np.float32)
 UNGUARDED = {
     "iterator": lambda x: x * next(NUMBERS),
     "random module": lambda x: x * python_random.random(),
     "NumPy's random": lambda x: x * float(np.random.rand()),
+    "NumPy's generator": lambda x: x * float(GENERATOR.normal()),
+    "Python's generator": lambda x: x * DRAWS.random(),
+    "a function of random": lambda x: x * gauss(0, 1),
+    "a built-in function of random": lambda x: x * draw(),
+    "a function of NumPy's random": lambda x: x * float(normal()),
+    "a clock": lambda x: x * perf_counter(),
     "NumPy array": lambda x: x + grad.tensor(BIG_ARRAY[:3]),
 }
 
@@ -452,6 +463,37 @@ def test_arguments_that_share_memory():
         x = random(6)
         a = x.clone()
         assert same(compiled(x[:3], x[2:5]), function(a[:3], a[2:5])) and same(x, a)
+
+
+def test_views_of_one_memory_at_other_distances():
+    def function(x, y):
+        x.mul_(2)
+        return x * 10 + y
+
+    compiled, only_read = grad.compile(function), grad.compile(lambda x, y: x * 10 + y)
+    values = random(9)
+    for start in (1, 1, 1, 4, 0, 6, 6, 6, 4):
+        a, b = values.clone(), values.clone()
+        assert same(compiled(a[3:6], a[start : start + 3]), function(b[3:6], b[start : start + 3]))
+        assert same(a, b)
+        x, y = values[start : start + 3], values[2:5]
+        assert same(only_read(x, y), x * 10 + y)
+    assert replays(only_read, x, y)
+
+
+def test_settings_that_the_function_changes():
+    def function(x, enabled):
+        grad.set_grad_enabled(enabled)
+        return x * 2
+
+    compiled = grad.compile(function)
+    try:
+        for _ in range(4):
+            for enabled in (False, True):
+                compiled(random(3), enabled)
+                assert grad.is_grad_enabled() is enabled
+    finally:
+        grad.set_grad_enabled(True)
 
 
 def test_an_argument_that_is_also_known_by_name():
