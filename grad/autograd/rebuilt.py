@@ -15,6 +15,7 @@ makes for itself are kept with the template. `plainly_rebuilt` says so of a `Fun
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -62,6 +63,28 @@ class Call:
         else:
             node.origin = (self, tuple(nodes))
         return Variable._wrap(node)
+
+
+class _Trial(threading.local):
+    """Whether this thread has a function run on stand-ins."""
+
+    running = False
+
+
+_trial = _Trial()
+
+
+class _Warned(Exception):
+    """Calls like this one warn, and are not built again: they do so every time."""
+
+
+def warn(message: str, stacklevel: int) -> None:
+    """As `warnings.warn`, for functions that are marked here. (Filters of warnings are everybody's:
+    catching warnings on trial would catch those of other threads.)
+    """
+    if _trial.running:
+        raise _Warned
+    warnings.warn(message, stacklevel=stacklevel + 1)
 
 
 def rebuilt(function: Made) -> Made:
@@ -138,8 +161,7 @@ def _describe(values: Any, parts: list[Any], nodes: list[Node]) -> None:
             parts += value.__class__, len(value)
             _describe(value, parts, nodes)
         else:
-            # 1 and True are equal, and not the same.
-            parts += value.__class__, described(value)
+            parts.append(described(value))
 
 
 def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
@@ -147,12 +169,13 @@ def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ca
     tensors: list[Any] = []
     stand_ins = [_stand_in(arg, tensors) for arg in args]
     named = {name: _stand_in(value, tensors) for name, value in kwargs.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            found = function(*stand_ins, **named)
-        except Warning:  # which is for every call
-            return None
+    before, _trial.running = _trial.running, True
+    try:
+        found = function(*stand_ins, **named)
+    except _Warned:
+        return None
+    finally:
+        _trial.running = before
     kind: type[Any] | None = type(found) if isinstance(found, tuple) else None
     results: Any = (found,) if kind is None else found
     memory = [tensor._storage for tensor in tensors]

@@ -34,7 +34,9 @@ CALLS_KEPT = 1024
 
 # What a call is known by says of each tensor whether its gradient is wanted.
 _WANTED, _NOT_WANTED = "wanted", "not wanted"
-_PLAIN: Final = frozenset((bool, int, str, type(None), DType, Primitive))
+_PLAIN: Final = frozenset((int, str, type(None), DType, Primitive))
+# True is equal to 1, and not the same: numbers can be refused, or make other types.
+_BOOLS: Final = {False: (bool, 0), True: (bool, 1)}
 # A named tuple without the detour by its Python constructor.
 _new_tuple = tuple.__new__
 
@@ -48,6 +50,8 @@ def described(value: Any) -> Any:
     kind = value.__class__
     if kind in _PLAIN:
         return value
+    if kind is bool:
+        return _BOOLS[value]
     if kind is float:
         return value.hex()  # 0.0 is not -0.0, and NaN is itself
     if isinstance(value, tuple | list):

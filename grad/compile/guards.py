@@ -364,7 +364,7 @@ def _require_steady(module: str | None) -> None:
     """Raise Unguarded for what belongs to a module whose functions give new values each time."""
     name = module or ""
     if name in _UNSTEADY_MODULES or name.startswith("numpy.random"):
-        raise Unguarded(f"it uses the module {name}, whose values change")
+        raise Unguarded(f"it uses the {name} module, whose values change")
 
 
 def _is_trusted(module: str | None) -> bool:

@@ -6,12 +6,11 @@ numbers are in `classification.py`. `functional.py` offers them all under their 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from grad.autograd.function import Function
-from grad.autograd.rebuilt import rebuilt
+from grad.autograd.rebuilt import rebuilt, warn
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.autocast import autocasts
 from grad.tensor import Tensor
@@ -57,7 +56,7 @@ def chosen_reduction(size_average: bool | None, reduce: bool | None, reduction: 
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     """``input - target``; warns when they broadcast, which is nearly always a mistake."""
     if input._shape != target._shape:
-        warnings.warn(
+        warn(
             f"{name}: using a target size {tuple(target.shape)} that is different to the input "
             f"size {tuple(input.shape)}. This will likely lead to incorrect results due to "
             "broadcasting; use x.reshape(...) or x.squeeze(...) to give both the same size.",

@@ -165,6 +165,19 @@ def test_warnings_come_every_time() -> None:
         assert len(seen) == 1 and seen[0].filename == __file__
 
 
+def test_what_is_done_with_warnings_is_left_alone() -> None:
+    found = []
+
+    @rebuilt
+    def double(x: Any) -> Any:
+        found.append(list(warnings.filters))  # those of all threads
+        return x * 2
+
+    for _ in range(4):
+        double(tensor(3))
+    assert len(found) == 3 and all(filters == warnings.filters for filters in found)
+
+
 def test_errors_come_every_time() -> None:
     for _ in range(4):
         with pytest.raises(IndexError):

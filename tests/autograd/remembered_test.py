@@ -177,3 +177,11 @@ def test_training_leaves_no_garbage() -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_true_is_not_one() -> None:
+    x = grad.tensor([1.5, -2.0], requires_grad=True)
+    for _ in range(3):
+        assert (1 - x).tolist() == [-0.5, 3.0]
+        with pytest.raises(TypeError):
+            True - x
