@@ -66,6 +66,11 @@ class autocast:
     def __exit__(self, *exception: Any) -> None:
         mode.autocast = self._before.pop()
 
+    def _compile_guards(self, guards: Any) -> None:
+        """What a recorded function takes for granted of it (compile/guards.py)."""
+        for name in ("device", "fast_dtype", "enabled"):
+            guards.item(self.__dict__, name)
+
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:

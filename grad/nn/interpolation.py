@@ -15,6 +15,7 @@ import numpy as np
 from grad.autograd.rebuilt import rebuilt
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, ShapeError
+from grad.ops.promotion import apart
 from grad.ops.registry import REGISTRY
 from grad.ops.resampling import (
     Choose,
@@ -163,7 +164,7 @@ def _nearest(input: Tensor, counts: Sequence[int], factors: Sequence[Any], exact
             result = _repeated(result, axis, count // size)
         else:
             result = Choose.apply(result, axis, places)
-    return result.clone() if result is input else result
+    return apart(result, input).contiguous()  # an axis of size 1 is repeated as a view
 
 
 def _repeated(input: Tensor, axis: int, times: int) -> Tensor:

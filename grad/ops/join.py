@@ -21,7 +21,7 @@ from grad.graph.movement import Move
 from grad.graph.node import Node, constant, expand, pad, pointwise, update
 from grad.graph.primitives import SLICE, WHERE
 from grad.ops.axes import normal_axis
-from grad.ops.promotion import is_tensor, unsupported
+from grad.ops.promotion import apart, is_tensor, unsupported
 from grad.ops.registry import ALL, Failure, Sample, op
 from grad.ops.view import sizes_of
 
@@ -282,10 +282,12 @@ class Roll:
             raise ShapeError(
                 f"roll: there are {len(steps)} shifts for {len(axes)} dims; give one for each."
             )
+        found = x
         for shift, dim in zip(steps, axes):
             axis = normal_axis("roll", dim, len(x.shape))
             size = x.shape[axis]
             cut = -shift % size if size else 0
             if cut:
-                x = Cat.forward([x.narrow(axis, cut, size - cut), x.narrow(axis, 0, cut)], axis)
-        return x
+                parts = [found.narrow(axis, cut, size - cut), found.narrow(axis, 0, cut)]
+                found = Cat.forward(parts, axis)
+        return apart(found, x)

@@ -30,6 +30,13 @@ _BOOL = dtypes.bool
 _OF_BOOL = {ADD: OR, MUL: AND, MAXIMUM: OR, MINIMUM: AND}
 
 
+def apart(result: Any, x: Any) -> Any:
+    """`result` in memory of its own, for what would be a view of `x` where nothing is moved: who
+    writes to one of them is not to reach the other.
+    """
+    return result.clone() if result._storage is x._storage else result
+
+
 def is_tensor(value: Any) -> bool:
     """Whether `value` is one of our tensors."""
     return isinstance(value, Variable)

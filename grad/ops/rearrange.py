@@ -17,7 +17,7 @@ from grad.ops.convert import array_view
 from grad.ops.diagonals import scattered
 from grad.ops.index import Take
 from grad.ops.index_plan import parse
-from grad.ops.promotion import is_tensor
+from grad.ops.promotion import apart, is_tensor
 from grad.ops.registry import ALL, Failure, Sample, op
 from grad.ops.view import sizes_of
 
@@ -276,7 +276,7 @@ class PixelShuffle:
         split = x.reshape(*lead, channels // (r * r), r, r, height, width)
         n = len(lead)
         turned = split.permute(*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-        return turned.reshape(*lead, channels // (r * r), height * r, width * r)
+        return apart(turned.reshape(*lead, channels // (r * r), height * r, width * r), x)
 
 
 @op(
@@ -309,7 +309,7 @@ class PixelUnshuffle:
         split = x.reshape(*lead, channels, height // r, r, width // r, r)
         n = len(lead)
         turned = split.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-        return turned.reshape(*lead, channels * r * r, height // r, width // r)
+        return apart(turned.reshape(*lead, channels * r * r, height // r, width // r), x)
 
 
 @op(
@@ -350,4 +350,4 @@ class ChannelShuffle:
                 f"groups {groups}."
             )
         split = x.reshape(n, groups, channels // groups, *rest)
-        return split.transpose(1, 2).reshape(x.shape)
+        return apart(split.transpose(1, 2).reshape(x.shape), x)

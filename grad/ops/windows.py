@@ -22,7 +22,7 @@ from grad.ops.axes import normal_axis
 from grad.ops.index import Put
 from grad.ops.movement import Movement, moved
 from grad.ops.padding import PadConstant
-from grad.ops.promotion import is_tensor, unsupported
+from grad.ops.promotion import apart, is_tensor, unsupported
 from grad.ops.registry import ALL, FLOATING, Failure, Sample, op
 from grad.ops.sliding import per_axis, require_at_least
 
@@ -224,7 +224,7 @@ class ImageToColumns:
             x = PadConstant.apply(x, amounts, 0.0)
         shown = WindowsOf.apply(x, kernel, spacing, step).permute(0, 1, 4, 5, 2, 3)
         channels = x.shape[1] * math.prod(kernel)
-        return shown.reshape(x.shape[0], channels, math.prod(counts))
+        return apart(shown.reshape(x.shape[0], channels, math.prod(counts)), x)
 
 
 @op(function="col2im", composite=True, dtypes=FLOATING)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import grad
-from grad import Tensor
+from grad import Tensor, nn
 
 BASE_SHAPES = [(24,), (4, 6), (2, 3, 4), (1, 5, 1), (3, 0, 2)]
 
@@ -165,6 +165,30 @@ def test_copies_do_not_alias() -> None:
     x.zero_()
     for copy in copies:
         assert copy.numpy().all()
+
+
+def test_nothing_is_shared_where_nothing_is_moved() -> None:
+    shapes = [(1, 1, 2, 3), (2, 4, 1, 1), (1, 1, 1, 1)]
+    functions = [
+        lambda x: x.roll(0),
+        lambda x: x.roll(0, 1),
+        lambda x: x.roll(x.shape[2], 2),
+        lambda x: x.roll((0, 1), (3, 0)),
+        lambda x: grad.pixel_shuffle(x, 1),
+        lambda x: grad.pixel_unshuffle(x, 1),
+        lambda x: grad.channel_shuffle(x, 1),
+        lambda x: nn.functional.unfold(x, 1),
+        lambda x: nn.functional.interpolate(x, scale_factor=1),
+        lambda x: nn.functional.interpolate(x, size=(4, 6)),
+    ]
+    for shape in shapes:
+        for function in functions:
+            x = Tensor.ones(shape)
+            result = function(x)
+            x.zero_()
+            assert result.numpy().all()
+            result += 1
+            assert not x.numpy().any()
 
 
 def test_views_of_views_without_end() -> None:
