@@ -26,6 +26,7 @@ from grad.autograd.variable import Variable, gradient_edge
 from grad.device import CPU, Device, check_device, open_array_namespace
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
 from grad.engine import realize
+from grad.engine.recording import tell_of_hooks
 from grad.errors import ArgumentError, DTypeError, GradientError, InplaceError, ShapeError
 from grad.graph.movement import Layout, is_contiguous
 from grad.graph.node import contiguous
@@ -277,6 +278,7 @@ class Tensor(Variable):
             raise GradientError("retain_grad: the tensor does not require a gradient.")
         function, index = edge
         if function is not self:
+            tell_of_hooks(function)
             function._retained = function._retained or {}
             function._retained[index] = weakref.ref(self)
 
@@ -286,6 +288,7 @@ class Tensor(Variable):
         if edge is None:
             raise GradientError("register_hook: the tensor does not require a gradient.")
         function, index = edge
+        tell_of_hooks(function)
         if function is self:
             self._hooks = self._hooks or {}
             return RemovableHook(self._hooks.setdefault("tensor", {}), hook)
@@ -296,6 +299,7 @@ class Tensor(Variable):
         """Call ``hook(tensor)`` after a gradient was added to the `.grad` of this leaf."""
         if not self.is_leaf:
             raise GradientError("register_post_accumulate_grad_hook: the tensor is no leaf.")
+        tell_of_hooks(self)
         self._hooks = self._hooks or {}
         return RemovableHook(self._hooks.setdefault("accumulated", {}), hook)
 

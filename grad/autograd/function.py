@@ -20,7 +20,7 @@ from grad.autograd.graph import packed, packed_by_hook, unpacked
 from grad.autograd.modes import mode, no_grad
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.dtype import DType
-from grad.engine.recording import recording
+from grad.engine.recording import recording, tell_of_hooks
 from grad.errors import GradientError
 
 Hooks = dict[int, Callable[..., Any]]
@@ -150,11 +150,13 @@ class Context:
         """Call ``hook(grad_inputs, grad_outputs)`` after `backward`; a result replaces
         `grad_inputs`.
         """
+        tell_of_hooks(self)
         self._post_hooks = self._post_hooks or {}
         return RemovableHook(self._post_hooks, hook)
 
     def register_prehook(self, hook: Callable[..., Any]) -> RemovableHook:
         """Call ``hook(grad_outputs)`` before `backward`; a result replaces `grad_outputs`."""
+        tell_of_hooks(self)
         self._pre_hooks = self._pre_hooks or {}
         return RemovableHook(self._pre_hooks, hook)
 

@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable
-from grad.compile.finish import finish
-from grad.compile.guards import Guards, Unguarded, collect
+from grad.compile.finish import abandon, finish
+from grad.compile.guards import Guards, Unguarded
+from grad.compile.reach import collect
 from grad.compile.recorder import Tape
 from grad.compile.replay import STALE
 from grad.compile.run import Runner
@@ -129,7 +130,7 @@ def _has_hooks(tensor: Any) -> bool:
 class Shortcut(NamedTuple):
     """The last record that was used, if it was with tensors alone: most calls are like it."""
 
-    kinds: tuple[tuple[Any, DType, bool, tuple[Any, ...]], ...]
+    kinds: tuple[tuple[Any, DType, bool, bool, tuple[Any, ...]], ...]
     environment: tuple[Any, ...]
     record: Record
 
@@ -137,14 +138,14 @@ class Shortcut(NamedTuple):
         """Whether a call with `args` is of the same kind."""
         if len(args) != len(self.kinds):
             return False
-        for tensor, (shape, dtype, requires_grad, view) in zip(args, self.kinds):
+        for tensor, (shape, dtype, requires_grad, leaf, view) in zip(args, self.kinds):
             if (
                 not isinstance(tensor, Variable)
                 or tensor._shape != shape
                 or tensor.dtype is not dtype
                 or tensor._requires_grad is not requires_grad
                 or ((tensor._path or view) and _view(tensor) != view)
-                or (requires_grad and _has_hooks(tensor))
+                or (requires_grad and ((tensor._edge is None) is not leaf or _has_hooks(tensor)))
             ):
                 return False
         return self.environment == _environment()
@@ -159,7 +160,7 @@ def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
     shared = len({id(tensor._storage) for tensor in tensors}) < len(tensors)
     if shared or any(write.argument >= 0 for write in record.runner.replay.writes):
         return None
-    kinds = [(t._shape, t.dtype, t._requires_grad, _view(t)) for t in tensors]
+    kinds = [(t._shape, t.dtype, t._requires_grad, t._edge is None, _view(t)) for t in tensors]
     return Shortcut(tuple(kinds), _environment(), record)
 
 
@@ -281,7 +282,8 @@ class Compiled:
             structure.append(take_apart(kwargs, tensors, others))
         kinds: list[Any] = []
         for tensor in tensors:
-            kinds += (tensor._shape, tensor.dtype, tensor._requires_grad)
+            leaf = tensor._requires_grad and tensor._edge is None
+            kinds += (tensor._shape, tensor.dtype, tensor._requires_grad, leaf)
             if tensor._path:
                 kinds += _view(tensor)
         kinds += _shared(tensors)
@@ -316,14 +318,19 @@ class Compiled:
                 result = self.function(*args, **kwargs)
         finally:
             tape.put_back()
-        if tape.abandoned is not None:
-            self._say(f"not recorded: {tape.abandoned}")
+        why = tape.abandoned
+        if why is not None:
+            pass
+        elif _environment() != environment:
+            why = "it changes a setting of the library"
+        elif any(guards.names & tensor.__dict__.keys() for tensor in tensors):
+            why = "it may read what users have written to an argument, as attributes"
+        if why is not None:
+            entry.hopeless = tape.abandoned is None
+            self._say(f"not recorded: {why}")
+            abandon(tape)
             return result
-        if _environment() != environment:
-            entry.hopeless = True
-            self._say("not recorded: it changes a setting of the library")
-            return result
-        replay = finish(tape, tensors, result, [tensor for tensor, *_ in guards.tensors])
+        replay = finish(tape, tensors, result, [known.tensor for known in guards.tensors])
         if replay is None:
             entry.hopeless = True
             self._say("not recorded: it reads or returns what cannot be found again")

@@ -18,7 +18,7 @@ from grad.compile.replay import GradWrite, Handle, Pin, Replay, Source, Write, r
 from grad.compile.tree import with_places
 from grad.compile.watch import node_slot
 from grad.engine.plan import Plan
-from grad.engine.realize import nobody_computing
+from grad.engine.realize import nobody_computing, realize
 from grad.graph.node import Node, contiguous
 from grad.schedule.program import Walk, walk
 
@@ -33,6 +33,22 @@ def finish(
         known: tensors that the function reaches without its arguments.
     """
     return _Finish(tape, arguments, result, known).replay()
+
+
+def abandon(tape: Tape) -> None:
+    """There will be no replay: see to the checks, which the recorded run has put off."""
+    realize([node for check in tape.checks for node in (check.smallest, check.largest)])
+    require_checks(tape)
+
+
+def require_checks(tape: Tape) -> None:
+    """Raise the error of the first check that fails, with all that was written taken back."""
+    for check in tape.checks:
+        try:
+            require(check, check.smallest.buffer, check.largest.buffer)
+        except Exception:
+            tape.undo(check)
+            raise
 
 
 class _Finish:
@@ -78,8 +94,6 @@ class _Finish:
 
     def replay(self) -> Replay | None:
         tape = self.tape
-        if any(tape.is_made_here(t) and t._grad is not None for t in self.results):
-            return None  # a replay makes another handle, which has no gradient
         roots = self.roots()
         history = self.with_history()
         spent = [n for n, t in history.items() if is_spent(t, tape.contexts)]
@@ -93,12 +107,11 @@ class _Finish:
             sources = self.sources(found)
             outputs = {found.nodes[n]: i for i, n in enumerate(found.outputs)}
             compute_apart(found, plan, scalars)
-        for check in tape.checks:
-            try:
-                require(check, check.smallest.buffer, check.largest.buffer)
-            except Exception:
-                tape.undo(check)
-                raise
+        require_checks(tape)
+        if any(tape.is_made_here(t) and t._grad is not None for t in self.results):
+            return None  # a replay makes another handle, which has no gradient
+        if alive and any(context._retained for context in tape.contexts):
+            return None  # nor one that will be kept
         if sources is None or any(node not in outputs for node in roots):
             return None
         leaves = {

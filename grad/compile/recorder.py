@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from grad.autograd.variable import Variable
 from grad.compile.watch import grad_slot, node_slot
 from grad.engine.realize import realize
 from grad.engine.recording import Number, Recorder, recording
@@ -263,9 +264,10 @@ class Tape(Recorder):
     def linked(self, function: Any) -> None:
         self.contexts.add(function)
 
-    def goes_back(self, function: Any) -> None:
-        if function not in self.contexts:
-            self.give_up("it goes backward through what was computed before it was called")
+    def goes_back(self, target: Any) -> None:
+        leaf = isinstance(target, Variable)
+        if not (self.is_made_here(target) if leaf else target in self.contexts):
+            self.give_up("it goes backward, or has hooks, where it did not compute")
 
     def history_changed(self, tensor: Any) -> None:
         if tensor._storage not in self._born:

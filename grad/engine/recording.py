@@ -58,8 +58,10 @@ class Recorder:
     def linked(self, function: Any) -> None:
         """A function of the gradient graph has been made."""
 
-    def goes_back(self, function: Any) -> None:
-        """A backward pass is about to go through `function`, or to call hooks of its results."""
+    def goes_back(self, target: Any) -> None:
+        """A backward pass is about to go through a function of the gradient graph; or hooks of its
+        results, or of a leaf, are called or registered.
+        """
 
     def history_changed(self, tensor: Any) -> None:
         """An operation in place has changed where the gradient of `tensor` goes."""
@@ -81,3 +83,9 @@ class Recording(threading.local):
 
 
 recording = Recording()
+
+
+def tell_of_hooks(target: Any) -> None:
+    """Hooks of a leaf, or of (the results of) a function of the gradient graph, are registered."""
+    if recording.recorder is not None:
+        recording.recorder.goes_back(target)

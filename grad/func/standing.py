@@ -172,10 +172,10 @@ class StandIns(Recorder):
         if self.outer is not None:
             self.outer.linked(function)
 
-    def goes_back(self, function: Any) -> None:
+    def goes_back(self, target: Any) -> None:
         if self.outer is not None:
             with self.paused():
-                self.outer.goes_back(function)
+                self.outer.goes_back(target)
                 self.outer = recording.recorder
 
     def history_changed(self, tensor: Any) -> None:

@@ -106,6 +106,27 @@ def hooks_of_an_argument_whose_gradient_is_taken_inside(make: Make) -> list[Any]
     return found
 
 
+@scenario
+def hooks_that_the_function_registers(make: Make) -> list[Any]:
+    def hook(x: Any) -> Any:
+        x.register_hook(lambda slope: slope * 5)
+        return (x * 2).sum()
+
+    def keep(x: Any) -> Any:
+        inner = x * 2
+        inner.retain_grad()
+        return inner, (inner * inner).sum()
+
+    hook, keep, found = make(hook), make(keep), []
+    for _ in range(5):
+        x = leaf(1.0, 2.0)
+        hook(x).backward()
+        inner, total = keep(x)
+        total.backward()
+        found += x.grad.tolist(), inner.grad.tolist()
+    return found
+
+
 # -- whose gradients they are ----------------------------------------------------------------------
 @scenario
 def gradients_that_are_set_on_an_argument(make: Make) -> list[Any]:

@@ -1,0 +1,320 @@
+"""What is within reach of a function, and so must be unchanged when it is replayed.
+
+`collect` follows a function's code: to its closure, its globals, and from there to attributes,
+items, methods. An attribute or global counts when some code within reach mentions its name; of a
+`Module` everything counts. Code of the standard library, NumPy and of this library is trusted not
+to change, the data in its objects is not. guards.py compares what is found here.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import dis
+import functools
+import gc
+import sys
+import threading
+import types
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+import numpy as np
+
+from grad.autograd.variable import Variable
+from grad.compile.guards import Guards, Unguarded
+from grad.compile.tree import CONSTANTS, constant_key
+from grad.ops.generator import Generator
+from grad.runtime.comparisons import MISSING, content
+
+# More than this is no function that one replays.
+LIMIT = 50_000
+SMALL_ARRAY_BYTES = 1 << 16
+_TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
+_OWN = frozenset(("grad", "numpy", "ml_dtypes"))
+_ALWAYS_CALLED = frozenset(("forward", "__call__"))
+_UNSTEADY_MODULES = frozenset(("random", "secrets", "time"))
+_WRITES = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL"))
+_READS = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"))
+# Whoever mentions these may read attributes whose names are not in the code.
+_BY_NAME = frozenset(
+    ("getattr", "hasattr", "setattr", "delattr", "vars", "__dict__", "attrgetter")
+    + ("asdict", "astuple", "fields")
+)
+# Methods that Python calls without their name being in the code, but for those that make an object
+# or describe it.
+_NOT_CALLED = frozenset(
+    ("__init_subclass__", "__repr__", "__str__", "__del__", "__reduce__", "__reduce_ex__")
+    + ("__getstate__", "__setstate__", "__copy__", "__deepcopy__")
+)
+_MAKING = frozenset(("__init__", "__new__", "__post_init__"))
+_METHODS = (types.FunctionType, staticmethod, classmethod)
+_FOLLOWED = (Variable, list, tuple, dict, types.FunctionType, types.MethodType)
+_OF_A_THREAD = (threading.local, contextvars.ContextVar)
+
+
+def collect(function: Any, others: Iterable[Any]) -> Guards:
+    """What `function`, and the objects `others` among its arguments, depend on.
+
+    Raises:
+        Unguarded: on something that cannot be compared.
+    """
+    names: frozenset[str] = _ALWAYS_CALLED
+    written: frozenset[str] = frozenset()
+    while True:
+        collector = _Collector(names, written)
+        collector.run((function, *others))
+        if collector.names == names and collector.names_written == written:
+            return collector.guards
+        names, written = frozenset(collector.names), frozenset(collector.names_written)
+
+
+class _Collector:
+    """One walk over what is in reach.
+
+    Args:
+        names: what code mentions, as far as it is known. written: what of it code assigns to.
+    """
+
+    def __init__(self, names: frozenset[str], written: frozenset[str]) -> None:
+        self.known, self.written = names, written
+        self.names, self.names_written = set(names), set(written)
+        self.by_name = not names.isdisjoint(_BY_NAME)
+        self.guards = Guards()
+        self.guards.names = names
+        self.functions: list[types.FunctionType] = []
+        self.ordered: list[dict[Any, Any]] = []
+        self.classes: set[tuple[type, bool]] = set()
+        self.seen: dict[int, Any] = {}
+        self.waiting: deque[Any] = deque()
+
+    def run(self, roots: Iterable[Any]) -> None:
+        self.waiting.extend(roots)
+        while self.waiting:
+            value = self.waiting.popleft()
+            if isinstance(value, CONSTANTS):
+                if self.by_name and isinstance(value, str) and value.isidentifier():
+                    self.names.add(value)
+                continue
+            if id(value) in self.seen:
+                continue
+            if len(self.seen) > LIMIT:
+                raise Unguarded(f"more than {LIMIT} objects are in its reach")
+            self.seen[id(value)] = value
+            self.look_at(value)
+        functions = self.functions
+        self.guards.snapshots.append((functools.partial(_bodies, functions), _bodies(functions)))
+        if self.ordered:
+            ordered = self.ordered
+            self.guards.snapshots.append((functools.partial(_orders, ordered), _orders(ordered)))
+
+    def look_at(self, value: Any) -> None:
+        if isinstance(value, Variable):
+            self.guards.tensor(value)
+            self.waiting.append(value._hooks)
+            self.look_at_class(type(value))
+            self.look_at_items(value.__dict__, self.known & value.__dict__.keys())
+        elif isinstance(value, types.FunctionType):
+            self.look_at_function(value)
+        elif isinstance(value, types.MethodType):
+            self.waiting.extend((value.__self__, value.__func__))
+        elif isinstance(value, functools.partial):
+            self.waiting.extend((value.func, *value.args, *value.keywords.values()))
+        elif isinstance(value, list | tuple | deque):
+            self.guards.sequence(value)
+            self.waiting.extend(value)
+        elif isinstance(value, dict):
+            self.look_at_dictionary(value)
+            if len(value) > 1:
+                self.ordered.append(value)
+        elif isinstance(value, set) and value:
+            self.guards.snapshots.append((lambda: set(value), set(value)))
+        elif isinstance(value, set):
+            self.guards.lengths.append((value, 0))
+        elif isinstance(value, np.ndarray):
+            self.look_at_array(value)
+        elif isinstance(value, type):
+            self.look_at_class(value, made=True)
+        elif isinstance(value, types.ModuleType):
+            self.look_at_module(value)
+        elif isinstance(value, types.BuiltinFunctionType):
+            _require_steady(value.__module__)
+            _require_steady_class(type(value.__self__))
+        elif hasattr(type(value), "__next__"):
+            raise Unguarded(f"it draws from an iterator, a {type(value).__name__}")
+        elif not isinstance(value, Generator):
+            self.look_at_object(value)
+
+    def look_at_dictionary(self, dictionary: dict[Any, Any]) -> None:
+        self.guards.lengths.append((dictionary, len(dictionary)))
+        self.look_at_items(dictionary, dictionary)
+
+    def look_at_items(self, dictionary: dict[Any, Any], keys: Iterable[Any]) -> None:
+        """Guard the entries of `dictionary` under `keys`, and look at their values."""
+        for key in keys:
+            if key in dictionary:
+                self.waiting.append(self.guards.item(dictionary, key))
+
+    def look_at_attributes(self, value: Any, attributes: dict[str, Any]) -> None:
+        """Guard the attributes of an object that code mentions, or may get by their names."""
+        self.look_at_items(attributes, self.known & attributes.keys())
+        for name in self.known - attributes.keys():
+            # The object may yet get one of its own.
+            if name in self.written or hasattr(type(value), name):
+                self.guards.items.append((attributes, name, MISSING))
+        if self.by_name:
+            self.guards.lengths.append((attributes, len(attributes)))
+            for name in attributes.keys() - self.known:
+                found = self.guards.item(attributes, name)
+                if isinstance(found, _FOLLOWED):
+                    self.waiting.append(found)
+
+    # -- code --------------------------------------------------------------------------------------
+    def look_at_function(self, function: types.FunctionType) -> None:
+        _require_steady(function.__module__)
+        if _is_trusted(function.__module__):
+            # A decorator of the library around a function of the user's.
+            if hasattr(function, "__wrapped__"):
+                self.waiting.append(function.__wrapped__)
+            return
+        self.functions.append(function)
+        global_names = self.look_at_code(function.__code__)
+        self.look_at_items(function.__globals__, sorted(global_names))
+        for cell in function.__closure__ or ():
+            value = content(cell)
+            self.guards.cells.append((cell, value))
+            self.waiting.append(value)
+        self.waiting.extend(function.__defaults__ or ())
+        self.waiting.extend((function.__kwdefaults__ or {}).values())
+        self.look_at_items(function.__dict__, self.known & function.__dict__.keys())
+
+    def look_at_code(self, code: types.CodeType) -> set[str]:
+        """Note what `code`, and code inside of it, mentions; gives the names of its globals."""
+        global_names: set[str] = set()
+        codes = [code]
+        while codes:
+            code = codes.pop()
+            self.names.update(code.co_names)
+            for instruction in dis.get_instructions(code):
+                if instruction.opname in _WRITES:
+                    self.names_written.add(instruction.argval)
+                if instruction.opname in _READS:
+                    global_names.add(instruction.argval)
+            codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
+            if not _BY_NAME.isdisjoint(code.co_names):
+                self.waiting.extend(c for c in code.co_consts if isinstance(c, str | tuple))
+        return global_names
+
+    def look_at_module(self, module: types.ModuleType) -> None:
+        _require_steady(module.__name__)
+        if module.__name__ == "numpy" and "random" in self.known:
+            raise Unguarded("it may use NumPy's random numbers; use those of grad")
+        if not _is_trusted(module.__name__):
+            self.look_at_items(module.__dict__, self.known)
+
+    def look_at_class(self, kind: type, made: bool = False) -> None:
+        """The methods and class attributes that code mentions, or that Python calls by itself, of
+        all bases of the user's. `made`: code may make objects of the class.
+        """
+        if (kind, made) in self.classes:
+            return
+        self.classes.add((kind, made))
+        bases = [base for base in kind.__mro__ if not _is_trusted(base.__module__)]
+        names: set[str] = set()
+        for base in bases:
+            names |= self.known & base.__dict__.keys()
+            names |= {name for name, value in base.__dict__.items() if _is_called(name, value)}
+            names |= _MAKING & base.__dict__.keys() if made else set()
+        for base in bases:
+            (dictionary,) = gc.get_referents(base.__dict__)  # what is behind the proxy
+            for name in sorted(names):
+                value = self.guards.item(dictionary, name)
+                if isinstance(value, staticmethod | classmethod):
+                    value = value.__func__
+                elif isinstance(value, property):
+                    self.waiting.extend((value.fset, value.fdel))
+                    value = value.fget
+                elif isinstance(value, functools.cached_property):
+                    value = value.func
+                if value is not MISSING:
+                    self.waiting.append(value)
+
+    # -- data --------------------------------------------------------------------------------------
+    def look_at_object(self, value: Any) -> None:
+        kind = type(value)
+        own_guards = getattr(kind, "_compile_guards", None)
+        if own_guards is not None:
+            own_guards(value, self.guards)
+            return
+        _require_steady_class(kind)
+        if isinstance(value, _OF_A_THREAD):
+            raise Unguarded(f"it reads a {kind.__name__}, which each thread has for itself")
+        self.look_at_class(kind)
+        attributes = getattr(value, "__dict__", None)
+        if attributes is None:
+            if not _is_trusted(kind.__module__):
+                self.look_at_slots(value)
+        elif any(base.__module__.startswith("grad.nn") for base in kind.__mro__):
+            self.look_at_dictionary(attributes)
+            for own in attributes.values():
+                # Those of parameters and modules, many in all: their order is that of `__init__`.
+                if isinstance(own, dict) and id(own) not in self.seen:
+                    self.seen[id(own)] = own
+                    self.look_at_dictionary(own)
+            self.waiting.append(getattr(value, "_hooks_everywhere", None))
+        elif kind.__module__.partition(".")[0] in _OWN:
+            # A function of the user's that is compiled, say.
+            self.waiting.append(attributes.get("__wrapped__"))
+        elif _is_trusted(kind.__module__) and isinstance(value, Mapping | Sequence | Set):
+            self.look_at_items(attributes, list(attributes))
+        else:
+            self.look_at_attributes(value, attributes)
+            self.waiting.append(attributes.get("__wrapped__"))
+
+    def look_at_slots(self, value: Any) -> None:
+        """Attributes of an object without a dictionary."""
+        for base in type(value).__mro__:
+            slots = base.__dict__.get("__slots__", ())
+            for name in self.known.intersection((slots,) if isinstance(slots, str) else slots):
+                read = functools.partial(getattr, value, name, MISSING)
+                now = read()
+                self.waiting.append(now)
+                key = constant_key if isinstance(now, CONSTANTS) else id
+                self.guards.snapshots.append((lambda read=read, key=key: key(read()), key(now)))
+
+    def look_at_array(self, array: np.ndarray[Any, Any]) -> None:
+        if array.nbytes > SMALL_ARRAY_BYTES:
+            raise Unguarded(f"it reads a NumPy array of {array.nbytes} bytes; use a tensor")
+        self.guards.snapshots.append((array.tobytes, array.tobytes()))
+
+
+def _bodies(functions: Iterable[types.FunctionType]) -> list[Any]:
+    """What is run when the functions are called, compared by identity first."""
+    return [(f.__code__, f.__defaults__, f.__kwdefaults__) for f in functions]
+
+
+def _orders(dictionaries: Iterable[dict[Any, Any]]) -> list[list[int]]:
+    """Which key of each dictionary comes first."""
+    return [[*map(id, dictionary)] for dictionary in dictionaries]
+
+
+def _is_called(name: str, value: Any) -> bool:
+    """Whether an entry of a class is a method that Python calls by itself."""
+    special = name.startswith("__") and name.endswith("__")
+    return special and name not in _NOT_CALLED | _MAKING and isinstance(value, _METHODS)
+
+
+def _require_steady(module: str | None) -> None:
+    """Raise Unguarded for what belongs to a module whose functions give new values each time."""
+    name = module or ""
+    if name in _UNSTEADY_MODULES or name.startswith("numpy.random"):
+        raise Unguarded(f"it uses the {name} module, whose values change")
+
+
+def _require_steady_class(kind: type) -> None:
+    for base in kind.__mro__:
+        _require_steady(base.__module__)
+
+
+def _is_trusted(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in _TRUSTED

@@ -1,0 +1,423 @@
+"""What a compiled function reads besides its arguments is seen to change, wherever it is.
+
+Each case makes a function and a change; the function is called before and after the change,
+compiled and as it is, and must give the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextvars
+import functools
+import threading
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+
+import grad
+from grad import nn
+
+Case = tuple[Callable[[Any], Any], Callable[[], Any]]
+CASES: dict[str, Callable[[], Case]] = {}
+
+
+def case(make: Callable[[], Case]) -> Callable[[], Case]:
+    CASES[make.__name__] = make
+    return make
+
+
+def vector(first: float = 1.0) -> Any:
+    return grad.tensor([first, 2.0])
+
+
+# -- classes ---------------------------------------------------------------------------------------
+@case
+def a_list_of_a_class() -> Case:
+    class Settings:
+        factors: ClassVar[list[float]] = [2.0]
+
+    return lambda x: x * Settings.factors[0], lambda: setattr(Settings, "factors", [3.0])
+
+
+@case
+def a_tensor_of_a_class() -> Case:
+    class Settings:
+        factor = vector()
+
+    return lambda x: x * Settings.factor, lambda: setattr(Settings, "factor", vector(3.0))
+
+
+@case
+def a_method_that_is_replaced() -> Case:
+    class Double:
+        def apply(self, x: Any) -> Any:
+            return x * 2
+
+    double = Double()
+    return lambda x: double.apply(x), lambda: setattr(Double, "apply", lambda self, x: x * 3)
+
+
+@case
+def the_forward_of_a_module_that_is_replaced() -> Case:
+    class Double(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 2
+
+    return Double(), lambda: setattr(Double, "forward", lambda self, x: x * 3)
+
+
+@case
+def an_attribute_of_a_subclass_in_front_of_that_of_its_base() -> Case:
+    class Base:
+        factor = 2.0
+
+    class Derived(Base):
+        pass
+
+    derived = Derived()
+    return lambda x: x * derived.factor, lambda: setattr(Derived, "factor", 3.0)
+
+
+@case
+def a_property_that_is_replaced() -> Case:
+    class Settings:
+        factor = property(lambda self: 2.0)
+
+    settings = Settings()
+    change = property(lambda self: 3.0)
+    return lambda x: x * settings.factor, lambda: setattr(Settings, "factor", change)
+
+
+@case
+def what_the_constructor_of_an_object_made_inside_reads() -> Case:
+    factors = [2.0]
+
+    class Scaled:
+        def __init__(self, x: Any) -> None:
+            self.value = x * factors[0]
+
+    return lambda x: Scaled(x).value, lambda: factors.__setitem__(0, 3.0)
+
+
+class Special:
+    """An object that answers by methods that Python calls by itself."""
+
+    def __init__(self) -> None:
+        self.hidden = 2
+
+    def __getitem__(self, index: int) -> int:
+        return self.hidden
+
+    def __len__(self) -> int:
+        return self.hidden
+
+    def __bool__(self) -> bool:
+        return self.hidden > 2
+
+    def __float__(self) -> float:
+        return float(self.hidden)
+
+    def __iter__(self) -> Any:
+        return iter([self.hidden])
+
+    def __enter__(self) -> int:
+        return self.hidden
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def _entered(special: Special, x: Any) -> Any:
+    with special as factor:
+        return x * factor
+
+
+SPECIAL: dict[str, Callable[[Any, Any], Any]] = {
+    "item": lambda special, x: x * special[0],
+    "length": lambda special, x: x * len(special),
+    "truth": lambda special, x: x * 2 if special else x,
+    "number": lambda special, x: x * float(special),
+    "iteration": lambda special, x: x * sum(special),
+    "context": _entered,
+}
+for _name, _function in SPECIAL.items():
+
+    def special_method(function: Callable[[Any, Any], Any] = _function) -> Case:
+        special = Special()
+        return lambda x: function(special, x), lambda: setattr(special, "hidden", 3)
+
+    CASES[f"special method: {_name}"] = special_method
+
+
+@case
+def attributes_that_a_method_makes_up() -> Case:
+    class Settings:
+        def __init__(self) -> None:
+            self.found = {"factor": 2.0}
+
+        def __getattr__(self, name: str) -> Any:
+            return self.found[name]
+
+    settings = Settings()
+    return lambda x: x * settings.factor, lambda: settings.found.__setitem__("factor", 3.0)
+
+
+# -- objects ---------------------------------------------------------------------------------------
+@case
+def a_namespace() -> Case:
+    settings = types.SimpleNamespace(factor=2.0)
+    return lambda x: x * settings.factor, lambda: setattr(settings, "factor", 3.0)
+
+
+@case
+def arguments_of_a_program() -> Case:
+    settings = argparse.Namespace(factor=vector())
+    return lambda x: x * settings.factor, lambda: setattr(settings, "factor", vector(3.0))
+
+
+@case
+def a_namespace_as_an_argument() -> Case:
+    settings = argparse.Namespace(factor=2.0)
+    function = grad.compile(lambda x, settings: x * settings.factor)
+    return lambda x: function(x, settings), lambda: setattr(settings, "factor", 3.0)
+
+
+@case
+def a_namespace_of_a_module() -> Case:
+    class Scale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.settings = types.SimpleNamespace(factor=2.0)
+
+        def forward(self, x: Any) -> Any:
+            return x * self.settings.factor
+
+    scale = Scale()
+    return scale, lambda: setattr(scale.settings, "factor", 3.0)
+
+
+@case
+def what_each_thread_has_for_itself() -> Case:
+    settings = threading.local()
+    settings.factor = 2.0
+    return lambda x: x * settings.factor, lambda: setattr(settings, "factor", 3.0)
+
+
+@case
+def a_variable_of_the_context() -> Case:
+    factor = contextvars.ContextVar("factor", default=2.0)
+    return lambda x: x * factor.get(), lambda: factor.set(3.0)
+
+
+@case
+def a_dictionary_of_the_library() -> Case:
+    settings = collections.UserDict(factor=2.0)
+    return lambda x: x * settings["factor"], lambda: settings.__setitem__("factor", 3.0)
+
+
+@case
+def several_dictionaries() -> Case:
+    settings = collections.ChainMap({"factor": 2.0})
+    return lambda x: x * settings["factor"], lambda: settings.__setitem__("factor", 3.0)
+
+
+@case
+def the_order_of_a_dictionary() -> Case:
+    factors = {"first": 2.0, "second": 1.0}
+
+    def function(x: Any) -> Any:
+        for factor in factors.values():
+            x = x * factor + 1
+        return x
+
+    return function, lambda: factors.__setitem__("first", factors.pop("first"))
+
+
+class Empty:
+    pass
+
+
+@case
+def an_attribute_by_its_name() -> Case:
+    settings, name = Empty(), "factor"
+    settings.factor = 2.0  # type: ignore[attr-defined]
+    return lambda x: x * getattr(settings, name), lambda: setattr(settings, "factor", 3.0)
+
+
+@case
+def an_attribute_by_a_name_that_is_made() -> Case:
+    settings = Empty()
+    settings.factor1 = [2.0]  # type: ignore[attr-defined]
+    return (
+        lambda x: x * getattr(settings, f"factor{1}")[0],
+        lambda: settings.factor1.__setitem__(0, 3.0),  # type: ignore[attr-defined]
+    )
+
+
+@case
+def all_attributes() -> Case:
+    settings = Empty()
+    settings.factor = 2.0  # type: ignore[attr-defined]
+    return lambda x: x * vars(settings)["factor"], lambda: setattr(settings, "factor", 3.0)
+
+
+@case
+def whether_there_is_an_attribute() -> Case:
+    settings = Empty()
+    return (
+        lambda x: x * 2 if hasattr(settings, "factor") else x,
+        lambda: setattr(settings, "factor", 3.0),
+    )
+
+
+# -- functions -------------------------------------------------------------------------------------
+@case
+def the_code_of_a_function() -> Case:
+    def inner(x: Any) -> Any:
+        return x * 2
+
+    def other(x: Any) -> Any:
+        return x * 3
+
+    return lambda x: inner(x), lambda: setattr(inner, "__code__", other.__code__)
+
+
+@case
+def the_defaults_of_a_function() -> Case:
+    def inner(x: Any, factor: float = 2.0) -> Any:
+        return x * factor
+
+    return lambda x: inner(x), lambda: setattr(inner, "__defaults__", (3.0,))
+
+
+@case
+def an_attribute_of_a_function() -> Case:
+    def inner(x: Any) -> Any:
+        return x * inner.factor  # type: ignore[attr-defined]
+
+    inner.factor = 2.0  # type: ignore[attr-defined]
+    return inner, lambda: setattr(inner, "factor", 3.0)
+
+
+@case
+def what_a_decorator_reads() -> Case:
+    factors = [2.0]
+
+    def scaled(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapper(x: Any) -> Any:
+            return function(x) * factors[0]
+
+        return wrapper
+
+    @scaled
+    def inner(x: Any) -> Any:
+        return x + 1
+
+    return lambda x: inner(x), lambda: factors.__setitem__(0, 3.0)
+
+
+@case
+def what_a_compiled_function_inside_reads() -> Case:
+    factors = [2.0]
+    inner = grad.compile(lambda x: x * factors[0])
+    return lambda x: inner(x) + 1, lambda: factors.__setitem__(0, 3.0)
+
+
+# -- tensors ---------------------------------------------------------------------------------------
+@case
+def an_attribute_of_a_tensor() -> Case:
+    parameter = vector()
+    parameter.factor = 2.0
+    return lambda x: x * parameter * parameter.factor, lambda: setattr(parameter, "factor", 3.0)
+
+
+@case
+def the_shape_of_a_tensor() -> Case:
+    weight = grad.arange(4.0).reshape(2, 2)
+    return lambda x: x @ weight, lambda: weight.t_()
+
+
+@case
+def an_axis_of_a_tensor() -> Case:
+    weight = grad.arange(2.0)
+    return lambda x: x * weight, lambda: weight.unsqueeze_(1)
+
+
+@case
+def a_setting_of_autocast() -> Case:
+    lower = grad.autocast("cpu")
+
+    def function(x: Any) -> Any:
+        with lower:
+            return (x * 1.001 @ x).float()
+
+    return function, lambda: setattr(lower, "enabled", False)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_is_seen(name: str) -> None:
+    found = []
+    for wrap in (grad.compile, lambda function: function):
+        function, change = CASES[name]()
+        function = wrap(function)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it runs uncompiled, perhaps
+            before = [function(vector()).tolist() for _ in range(4)]
+            change()
+            after = [function(vector()).tolist() for _ in range(4)]
+        assert before[-1] != after[0]
+        found.append(before + after)
+    assert found[0] == found[1]
+
+
+# -- arguments -------------------------------------------------------------------------------------
+def test_attributes_of_an_argument() -> None:
+    compiled = grad.compile(lambda x: x * x.factor)
+    for factor in (2.0, 2.0, 2.0, 3.0, 4.0):
+        x = vector()
+        x.factor = factor
+        assert compiled(x).tolist() == (x * factor).tolist()
+
+
+def test_whether_an_argument_is_a_leaf() -> None:
+    compiled = grad.compile(lambda x: x * 2 if x.is_leaf else x * 3)
+    for _ in range(4):
+        x = vector().requires_grad_()
+        assert compiled(x).tolist() == [2.0, 4.0]
+        assert compiled(x * 1).tolist() == [3.0, 6.0]
+
+
+def test_checks_of_a_call_that_is_not_recorded() -> None:
+    def hooks(x: Any, index: Any) -> Any:
+        result = x[index]
+        x.register_hook(lambda slope: None)
+        return result
+
+    def keeps(x: Any, index: Any) -> Any:
+        result = x[index]
+        result.retain_grad()
+        return result
+
+    def switches(x: Any, index: Any) -> Any:
+        result = x[index]
+        grad.set_grad_enabled(True)
+        grad.set_default_dtype(grad.float64)
+        return result
+
+    for function in (hooks, keeps, switches):
+        compiled = grad.compile(function)
+        try:
+            for index in (0, 5, 1, 7):
+                x = vector().requires_grad_()
+                if index < 2:
+                    assert compiled(x, grad.tensor([index])).item() == index + 1
+                else:
+                    with pytest.raises(IndexError):
+                        compiled(x, grad.tensor([index]))
+                grad.set_default_dtype(grad.float32)
+        finally:
+            grad.set_default_dtype(grad.float32)
