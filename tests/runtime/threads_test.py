@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grad.runtime.cpu import pool_code
+from grad.runtime.cpu import compiler, pool_code
 from grad.runtime.cpu.compiler import compile_ir
 from grad.runtime.cpu.host import host
 from grad.runtime.cpu.replay import Call, NativePlan
@@ -317,3 +317,30 @@ def test_platforms_have_their_parts(triple):
     text = pool_code.pool_text(triple)
     assert ("llvm.aarch64.hint" in text) == triple.startswith(("arm64", "aarch64"))
     assert ("@syscall" in text) == ("linux" in triple)
+
+
+@posix
+def test_a_fork_that_began_before_the_compiler_was_opened():
+    # Its hooks after the fork are called, those before it were not there yet.
+    before = compiler._lock
+    held = threading.Event()
+    done = threading.Event()
+
+    def hold():
+        with before:
+            held.set()
+            done.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    try:
+        compiler._after_fork_in_parent()
+        assert compiler._lock is before
+        compiler._after_fork_in_child()
+        assert compiler._lock.acquire(blocking=False)
+        compiler._lock.release()
+    finally:
+        compiler._lock = before
+        done.set()
+        other.join()

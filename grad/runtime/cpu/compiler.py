@@ -8,6 +8,7 @@ the C library are found in the process; `register_symbol` adds our own. Read hos
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import tempfile
@@ -165,8 +166,25 @@ def keep_for_ever(thing: Any) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
+def _before_fork() -> None:
+    """No compilation is under way at a fork, so that the child finds no lock of LLVM held."""
+    _lock.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    # Another thread may have opened this module when the fork had begun: then nobody has the lock.
+    with contextlib.suppress(RuntimeError):
+        _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
 if hasattr(os, "register_at_fork"):
-    # No compilation is under way at a fork, so that the child finds no lock held, LLVM's included.
     os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
     )

@@ -150,7 +150,9 @@ def _numpy_numbers(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = 
 
 
 def _integers(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = None) -> Tensor:
-    return Tensor.from_numpy(np.asarray(batch))
+    values = np.asarray(batch)
+    # Floats among them make what a tensor of such a list is.
+    return Tensor(list(batch)) if values.dtype.kind == "f" else Tensor.from_numpy(values)
 
 
 def _floats(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = None) -> Tensor:

@@ -310,6 +310,8 @@ def test_collating_types_of_ones_own(monkeypatch):
     counted = Counter(a=1)
     assert type(default_collate([counted, counted])) is Counter
     assert default_collate([["a", 1], ["b", 2]])[0] == ("a", "b")
+    assert default_collate([1, 2.5]).dtype is grad.float32  # as of a list
+    assert default_collate([1.0, 2.5]).dtype is grad.float64
 
 
 def test_tensors_of_different_sizes_do_not_stack():
