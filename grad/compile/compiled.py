@@ -191,6 +191,8 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if recording.recorder is not None or self._hopeless is not None:
             return self.function(*args, **kwargs)  # part of what is being recorded
+        if mode.saved_hooks is not None or mode.recomputing:
+            return self.function(*args, **kwargs)  # what it saves is asked for
         shortcut = self._shortcut
         if shortcut is not None and not kwargs and shortcut.fits(args):
             guards, runner = shortcut.record

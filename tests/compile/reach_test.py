@@ -20,6 +20,7 @@ import pytest
 
 import grad
 from grad import nn
+from grad.utils.checkpoint import checkpoint
 
 Case = tuple[Callable[[Any], Any], Callable[[], Any]]
 CASES: dict[str, Callable[[], Case]] = {}
@@ -421,3 +422,27 @@ def test_checks_of_a_call_that_is_not_recorded() -> None:
                 grad.set_default_dtype(grad.float32)
         finally:
             grad.set_default_dtype(grad.float32)
+
+
+# -- saved tensors ---------------------------------------------------------------------------------
+def test_inside_a_checkpoint() -> None:
+    layers = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Dropout(0.5))
+    compiled = grad.compile(layers)
+    for number in range(5):
+        found = []
+        for function in (compiled, layers):
+            grad.manual_seed(number)
+            x = grad.arange(6.0).reshape(2, 3).requires_grad_()
+            checkpoint(function, x, use_reentrant=False).sin().sum().backward()
+            found.append(x.grad.tolist())
+        assert found[0] == found[1]
+
+
+def test_hooks_of_saved_tensors() -> None:
+    compiled, seen = grad.compile(lambda x: (x.exp() * x).sum()), []
+    for _ in range(5):
+        with grad.autograd.graph.saved_tensors_hooks(seen.append, lambda _: grad.zeros(2)):
+            x = vector().requires_grad_()
+            compiled(x).backward()
+        assert seen and x.grad.tolist() == [0.0, 0.0]
+        seen.clear()
