@@ -150,6 +150,11 @@ class GradScaler:
         self._stages.clear()
         self._bad.clear()
 
+    def _compile_guards(self, guards: Any) -> None:
+        """What a recorded function takes for granted of it (compile/guards.py)."""
+        for name in list(self.__dict__):
+            guards.item(self.__dict__, name)
+
     def is_enabled(self) -> bool:
         return self._enabled
 

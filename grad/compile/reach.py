@@ -48,6 +48,9 @@ _NOT_CALLED = frozenset(
     + ("__getstate__", "__setstate__", "__copy__", "__deepcopy__")
 )
 _MAKING = frozenset(("__init__", "__new__", "__post_init__"))
+# Attributes that methods of this library give; and what only optimisers themselves read.
+_BEHIND = {"get_last_lr": "_last_lr"}
+_SET_BY_STEPS = frozenset(("state",))
 _METHODS = (types.FunctionType, staticmethod, classmethod)
 _FOLLOWED = (Variable, list, tuple, dict, types.FunctionType, types.MethodType)
 _OF_A_THREAD = (threading.local, contextvars.ContextVar)
@@ -245,6 +248,9 @@ class _Collector:
         own_guards = getattr(kind, "_compile_guards", None)
         if own_guards is not None:
             own_guards(value, self.guards)
+            # Rates and counts are new at each replay, but not where the user's Python reads them.
+            read = {_BEHIND.get(name, name) for name in self.known} - _SET_BY_STEPS
+            self.look_at_items(value.__dict__, read & value.__dict__.keys())
             return
         _require_steady_class(kind)
         if isinstance(value, _OF_A_THREAD):

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import pytest
 
 import grad
-from grad import nn
+from grad import nn, optim
 from grad.utils.checkpoint import checkpoint
 
 Case = tuple[Callable[[Any], Any], Callable[[], Any]]
@@ -349,6 +349,12 @@ def an_axis_of_a_tensor() -> Case:
 
 
 @case
+def the_scale_of_gradients() -> Case:
+    scaler = grad.amp.GradScaler("cpu", init_scale=2.0)
+    return lambda x: x * scaler.get_scale(), lambda: scaler.update(8.0)
+
+
+@case
 def a_setting_of_autocast() -> Case:
     lower = grad.autocast("cpu")
 
@@ -373,6 +379,43 @@ def test_a_change_is_seen(name: str) -> None:
         assert before[-1] != after[0]
         found.append(before + after)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("read", ["param_groups", "get_last_lr", "last_epoch"])
+def test_rates_that_the_function_reads(read: str) -> None:
+    optimizer = optim.SGD([vector().requires_grad_()], lr=0.5)
+    schedule = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    functions: dict[str, Callable[[], float]] = {
+        "param_groups": lambda: optimizer.param_groups[0]["lr"],
+        "get_last_lr": lambda: schedule.get_last_lr()[0],
+        "last_epoch": lambda: schedule.last_epoch,
+    }
+    number = functions[read]
+    compiled = grad.compile(lambda x: x * number())
+    for _ in range(5):
+        assert compiled(grad.ones(())).item() == number()
+        optimizer.step()
+        schedule.step()
+
+
+def test_a_rate_that_the_function_sets() -> None:
+    def train(make: Callable[..., Any]) -> list[Any]:
+        parameter = vector().requires_grad_()
+        optimizer = optim.SGD([parameter], lr=0.5)
+
+        def step(x: Any) -> None:
+            optimizer.zero_grad()
+            (parameter * x).sum().backward()
+            optimizer.step()
+            optimizer.param_groups[0]["lr"] *= 0.5
+
+        step, found = make(step), []
+        for _ in range(6):
+            step(grad.tensor(1.0))
+            found.append(parameter.tolist())
+        return found
+
+    assert train(grad.compile) == train(lambda function: function)
 
 
 # -- arguments -------------------------------------------------------------------------------------
