@@ -314,17 +314,18 @@ class Compiled:
         except Unguarded as reason:
             self._lose_hope(str(reason))
             return self.function(*args, **kwargs)
-        tape, environment = Tape(), _environment()
+        tape, before = Tape(), self._key(args, kwargs, [], [])
+        ids = [*map(id, tensors)]
         try:
             with watching(tape):
                 result = self.function(*args, **kwargs)
         finally:
             tape.put_back()
-        why = tape.abandoned
+        why, after = tape.abandoned, []
         if why is not None:
             pass
-        elif _environment() != environment:
-            why = "it changes a setting of the library"
+        elif self._key(args, kwargs, after, []) != before or [*map(id, after)] != ids:
+            why = "it changes a setting of the library, or the containers that it is given"
         elif any(guards.names & tensor.__dict__.keys() for tensor in tensors):
             why = "it may read what users have written to an argument, as attributes"
         if why is not None:

@@ -15,7 +15,7 @@ from grad.compile.gradient import GradientPlan, is_spent, record_gradient
 from grad.compile.in_place import compute_apart, in_place, plan_in_place
 from grad.compile.recorder import Tape
 from grad.compile.replay import GradWrite, Handle, Pin, Replay, Source, Write, require
-from grad.compile.tree import with_places
+from grad.compile.tree import can_be_given_again, with_places
 from grad.compile.watch import node_slot
 from grad.engine.plan import Plan
 from grad.engine.realize import nobody_computing, realize
@@ -108,6 +108,8 @@ class _Finish:
             outputs = {found.nodes[n]: i for i, n in enumerate(found.outputs)}
             compute_apart(found, plan, scalars)
         require_checks(tape)
+        if not can_be_given_again(self.result):
+            return None
         if any(tape.is_made_here(t) and t._grad is not None for t in self.results):
             return None  # a replay makes another handle, which has no gradient
         if alive and any(context._retained for context in tape.contexts):

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 from grad.autograd.variable import Variable
 from grad.dtype import DType
 
@@ -58,6 +60,25 @@ def with_places(value: Any, tensors: list[Any]) -> Any:
         tensors.append(value)
         return Place(len(tensors) - 1)
     return _mapped(value, lambda item: with_places(item, tensors))
+
+
+def can_be_given_again(value: Any) -> bool:
+    """Whether all parts of what `with_places` gave are tensors' places or constants: another object
+    may hold tensors, or be changed by who gets it.
+    """
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        kind = type(part)
+        if isinstance(part, tuple) or kind is list:
+            parts.extend(part)
+        elif kind is dict or kind is OrderedDict:
+            parts.extend(part.values())
+        elif dataclasses.is_dataclass(part) and not isinstance(part, type):
+            parts.extend(getattr(part, field.name) for field in dataclasses.fields(part))
+        elif not isinstance(part, (*CONSTANTS, np.generic, type)):
+            return False
+    return True
 
 
 def put_together(value: Any, tensors: Sequence[Any]) -> Any:

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 import grad
@@ -489,3 +490,59 @@ def test_hooks_of_saved_tensors() -> None:
             compiled(x).backward()
         assert seen and x.grad.tolist() == [0.0, 0.0]
         seen.clear()
+
+
+# -- results and arguments that are no tensors -----------------------------------------------------
+class Holder:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+RESULTS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "object": (lambda x: Holder(x * 2), lambda result: result.value),
+    "function": (lambda x: lambda: x * 2, lambda result: result()),
+    "generator": (lambda x: (x * n for n in range(3)), lambda result: sum(result)),
+    "mapping": (lambda x: collections.UserDict(value=x * 2), lambda result: result["value"]),
+    "inside a list": (lambda x: [Holder(x * 2)], lambda result: result[0].value),
+}
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_results_that_hold_tensors(kind: str) -> None:
+    function, read = RESULTS[kind]
+    compiled = grad.compile(function)
+    for number in range(5):
+        x = vector(number)
+        assert read(compiled(x)).tolist() == read(function(x)).tolist()
+
+
+def test_results_that_are_changed_afterwards() -> None:
+    compiled = grad.compile(lambda x: (x * 2, {1, 2}, np.zeros(2)))
+    for _ in range(5):
+        _, numbers, array = compiled(vector())
+        assert numbers == {1, 2} and not array.any()
+        numbers.add(3)
+        array += 1
+
+
+def test_arguments_that_are_filled() -> None:
+    def fill(x: Any, found: list[Any], named: dict[str, Any]) -> None:
+        found.append(x * 2)
+        named["x"] = x * 3
+
+    compiled = grad.compile(fill)
+    for number in range(5):
+        x, found, named = vector(number), [], {}
+        compiled(x, found, named)
+        assert found[0].tolist() == (x * 2).tolist() and named["x"].tolist() == (x * 3).tolist()
+
+
+def test_an_argument_that_is_replaced_in_its_container() -> None:
+    def replace(batch: dict[str, Any]) -> None:
+        batch["x"] = batch["x"] * 2
+
+    compiled = grad.compile(replace)
+    for number in range(5):
+        batch = {"x": vector(number)}
+        compiled(batch)
+        assert batch["x"].tolist() == [2.0 * number, 4.0]
