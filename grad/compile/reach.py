@@ -36,11 +36,13 @@ _ALWAYS_CALLED = frozenset(("forward", "__call__"))
 _UNSTEADY_MODULES = frozenset(("random", "secrets", "time"))
 _WRITES = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL"))
 _READS = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"))
-# Whoever mentions these may read attributes whose names are not in the code.
-_BY_NAME = frozenset(
-    ("getattr", "hasattr", "setattr", "delattr", "vars", "__dict__", "attrgetter")
-    + ("asdict", "astuple", "fields")
-)
+# Whoever mentions these reads attributes whose names are texts: those within reach count as names,
+# and all attributes where texts are made up as well.
+_BY_NAME = frozenset(("getattr", "hasattr", "setattr", "delattr", "attrgetter"))
+_MAKING_TEXTS = frozenset(("format", "join", "str"))
+_TEXTS = frozenset(("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "BUILD_STRING"))
+_ALL = "__dict__"
+_ALL_ATTRIBUTES = frozenset((_ALL, "vars", "asdict", "astuple", "fields"))
 # Methods that Python calls without their name being in the code, but for those that make an object
 # or describe it.
 _NOT_CALLED = frozenset(
@@ -83,6 +85,7 @@ class _Collector:
         self.known, self.written = names, written
         self.names, self.names_written = set(names), set(written)
         self.by_name = not names.isdisjoint(_BY_NAME)
+        self.all_attributes = not names.isdisjoint(_ALL_ATTRIBUTES)
         self.guards = Guards()
         self.guards.names = names
         self.functions: list[types.FunctionType] = []
@@ -98,6 +101,7 @@ class _Collector:
             if isinstance(value, CONSTANTS):
                 if self.by_name and isinstance(value, str) and value.isidentifier():
                     self.names.add(value)
+                    self.names_written.add(value)  # there may be no such attribute yet
                 continue
             if id(value) in self.seen:
                 continue
@@ -165,7 +169,7 @@ class _Collector:
             # The object may yet get one of its own.
             if name in self.written or hasattr(type(value), name):
                 self.guards.items.append((attributes, name, MISSING))
-        if self.by_name:
+        if self.all_attributes:
             self.guards.lengths.append((attributes, len(attributes)))
             for name in attributes.keys() - self.known:
                 found = self.guards.item(attributes, name)
@@ -197,15 +201,19 @@ class _Collector:
         codes = [code]
         while codes:
             code = codes.pop()
+            texts = not _MAKING_TEXTS.isdisjoint(code.co_names)
             self.names.update(code.co_names)
             for instruction in dis.get_instructions(code):
                 if instruction.opname in _WRITES:
                     self.names_written.add(instruction.argval)
                 if instruction.opname in _READS:
                     global_names.add(instruction.argval)
+                texts = texts or instruction.opname in _TEXTS
             codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
             if not _BY_NAME.isdisjoint(code.co_names):
                 self.waiting.extend(c for c in code.co_consts if isinstance(c, str | tuple))
+                if texts:
+                    self.names.add(_ALL)
         return global_names
 
     def look_at_module(self, module: types.ModuleType) -> None:

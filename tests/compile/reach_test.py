@@ -275,6 +275,15 @@ def whether_there_is_an_attribute() -> Case:
     )
 
 
+def test_attributes_that_are_not_read_may_change() -> None:
+    settings = types.SimpleNamespace(factor=2.0, calls=0)
+    compiled = grad.compile(lambda x: x * getattr(settings, "factor", 1.0))
+    for calls in range(6):
+        settings.calls = calls
+        assert compiled(vector()).tolist() == [2.0, 4.0]
+    assert compiled.recordings == 1
+
+
 # -- functions -------------------------------------------------------------------------------------
 @case
 def the_code_of_a_function() -> Case:
