@@ -44,7 +44,7 @@ def chosen_reduction(size_average: bool | None, reduce: bool | None, reduction: 
         chosen = "none"
     else:
         chosen = "mean" if size_average is None or size_average else "sum"
-    warnings.warn(
+    warn(
         f"size_average and reduce args will be deprecated, please use reduction='{chosen}' "
         "instead.",
         stacklevel=3,
