@@ -3,8 +3,8 @@
 `remembered.py` does this for single Functions whose gradient is wanted. Where none is, a function
 of tensors, however many operations it consists of, comes to the same nodes whenever it is given
 tensors of the same shapes and types and the same other arguments. From the second time on they are
-made from a template (graph/template.py). Results of values in memory say so (`Node.origin`), and
-take the short way to their plan (engine/single.py).
+made from a template (graph/template.py). Results of values in memory only say so (`Node.origin`),
+and take the short way to their plan (engine/single.py).
 
 `rebuilt` is the decorator that says of a function that this is right: it gives new tensors and no
 views, and depends on nothing but its arguments, the default dtype, `autocast` and the precision of
@@ -50,19 +50,18 @@ class Call:
         self.kind = kind
 
     def run(self, nodes: Sequence[Node]) -> Any:
+        if self.kind is None:
+            for source in nodes:
+                # A reference to what is pending would look as if somebody wanted its value.
+                if source.buffer is None:
+                    break
+            else:
+                return Variable._wrap(self.template.promise(tuple(nodes)))
         built = self.template.build(nodes)
-        if self.kind is not None:
-            values = [Variable._wrap(node) for node in built]  # type: ignore[arg-type]
-            return tuple(values) if self.kind is tuple else self.kind(*values)
-        (node,) = built
-        assert node is not None
-        for source in nodes:
-            # A reference to what is pending would look as if somebody wanted its value.
-            if source.buffer is None:
-                break
-        else:
-            node.origin = (self, tuple(nodes))
-        return Variable._wrap(node)
+        values = [Variable._wrap(node) for node in built]  # type: ignore[arg-type]
+        if self.kind is None:
+            return values[0]
+        return tuple(values) if self.kind is tuple else self.kind(*values)
 
 
 class _Trial(threading.local):

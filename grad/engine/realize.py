@@ -88,21 +88,27 @@ class PlanCache:
             del alike[TRACES_ALIKE:]
         return found
 
-    def run_single(self, node: Node, key: Hashable) -> bool:
+    def run_single(self, node: Node, key: Hashable, memory: Sequence[Node]) -> bool:
         """Compute one node the short way, if that is kept under its key (single.py)."""
         single = self.singles.get((self._place(), key))
         if single is None:
             return False
-        single.run(node)
+        single.run(node, memory)
         self.hits += 1
         self.kernels += single.plan.kernel_count
         return True
 
     def keep_single(
-        self, node: Node, key: Hashable, found: Walk, plan: Plan, scalars: Sequence[Any]
+        self,
+        node: Node,
+        key: Hashable,
+        memory: Sequence[Node],
+        found: Walk,
+        plan: Plan,
+        scalars: Sequence[Any],
     ) -> None:
         """Keep the short way to `plan` under a key of `node`, where there is one."""
-        single = single_of(node, found, plan, scalars)
+        single = single_of(node, memory, found, plan, scalars)
         if single is not None:
             if len(self.singles) >= self.size:
                 self.singles.clear()
@@ -263,12 +269,12 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
         if _awaited and not alone:
             pending += _due()
         key = single_key(pending[0]) if len(pending) == 1 else None
-        if key is not None and cache.run_single(pending[0], key):
+        if key is not None and cache.run_single(pending[0], *key):
             return
         found = cache.walk(pending)
         plan, scalars = cache.find(found)
         if key is not None:
-            cache.keep_single(pending[0], key, found, plan, scalars)
+            cache.keep_single(pending[0], *key, found, plan, scalars)
         if found.donated:
             # A value that was overwritten must not be left looking pending: it would be written
             # again.

@@ -6,13 +6,14 @@ array that copies nothing. Foreign memory comes in through `grad/dlpack.py`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from grad.buffer import Buffer
 from grad.dtype import DType
-from grad.graph.movement import Layout, contiguous_strides
+from grad.graph.movement import SHAPES_REMEMBERED, Layout, contiguous_strides
 from grad.graph.node import Node, from_buffer
 from grad.graph.storage import Storage
 
@@ -22,7 +23,7 @@ Array = np.ndarray[Any, Any]
 def node_of(array: Array, dtype: DType) -> Node:
     """A node that holds a copy of `array`, converted to `dtype`."""
     buffer = Buffer(array.size * dtype.itemsize)
-    strides = tuple([step * dtype.itemsize for step in contiguous_strides(array.shape)])
+    strides = _in_bytes(contiguous_strides(array.shape), dtype.itemsize)
     buffer.numpy(dtype.numpy, array.shape, strides, 0)[...] = array
     return from_buffer(buffer, array.shape, dtype)
 
@@ -35,5 +36,10 @@ def array_of(storage: Storage, layout: Layout, dtype: DType) -> Array:
     buffer = storage.node.buffer
     assert buffer is not None
     size = dtype.itemsize
-    strides = tuple([step * size for step in layout.strides])
-    return buffer.numpy(dtype.numpy, layout.shape, strides, layout.offset * size)
+    shape, strides, offset = layout
+    return buffer.numpy(dtype.numpy, shape, _in_bytes(strides, size), offset * size)
+
+
+@lru_cache(SHAPES_REMEMBERED)
+def _in_bytes(strides: tuple[int, ...], size: int) -> tuple[int, ...]:
+    return tuple([step * size for step in strides])

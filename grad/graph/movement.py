@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ from grad.graph.primitives import (
 
 Shape = tuple[int, ...]
 MOST_ELEMENTS = (1 << 62) - 1
+SHAPES_REMEMBERED = 4096
 
 
 class Move(NamedTuple):
@@ -74,7 +76,9 @@ def contiguous_strides(shape: Shape) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+@lru_cache(SHAPES_REMEMBERED)
 def contiguous_layout(shape: Shape) -> Layout:
+    """Everything in row-major order. Asked for with each array that is lent."""
     return Layout(shape, contiguous_strides(shape), 0)
 
 

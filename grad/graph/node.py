@@ -8,7 +8,7 @@ dropped (`realized`). Shapes and types are checked here; values come later, from
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from grad.dtype import DType, dtypes
@@ -43,6 +43,7 @@ from grad.graph.windows import Windows, convolved_shape, weight_shape
 
 if TYPE_CHECKING:
     from grad.buffer import Buffer
+    from grad.graph.template import Template
 
 
 # A value further than this from computed ones is computed when a tensor is made of it: it bounds
@@ -59,7 +60,8 @@ class Node:
         buffer: the computed values in row-major order, once there are any.
         depth: longest way to a computed value. Memory that others may write to is as deep as
             `PENDING_LIMIT`: what is computed of it is computed at once.
-        origin: what decides everything below, and the values in memory it is made of, if known.
+        origin: the template (template.py) that decides everything below, and the values in memory
+            that it is given, if known.
     """
 
     __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "origin", "shape", "src")
@@ -71,7 +73,7 @@ class Node:
     dtype: DType
     buffer: Buffer | None
     depth: int
-    origin: tuple[Hashable, tuple[Node, ...]] | None
+    origin: tuple[Template, tuple[Node, ...]] | None
 
     def __init__(
         self, op: Primitive, src: tuple[Node, ...], arg: Any, shape: Shape, dtype: DType

@@ -3,12 +3,14 @@
 Working out which nodes an operation consists of (types, axes, broadcasting, errors) takes far
 longer than making them. Where the same was asked before, of sources of the same shapes and types,
 a template makes the nodes at once. `autograd/remembered.py` keeps templates of functions and their
-gradients, `optim/update.py` of updates.
+gradients, `optim/update.py` of updates. Of values in memory not even the nodes are needed, as long
+as nobody looks below the result: see `Promise`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -37,7 +39,8 @@ class Row(NamedTuple):
     depth: int
 
 
-class Template(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
     """The nodes of a piece of graph by place: its sources, then its constants, then the rows.
 
     Attributes:
@@ -68,6 +71,42 @@ class Template(NamedTuple):
             node.depth = base + depth
             append(node)
         return [None if place is None else values[place] for place in self.results]
+
+    def promise(self, sources: tuple[Node, ...]) -> Node:
+        """The only result, of the last row, on `sources`, which are values in memory."""
+        base = 0
+        for source in sources:
+            if source.depth > base:  # others may write to its memory
+                base = source.depth
+        row = self.rows[-1]
+        node: Node = _new(Promise)
+        node.shape = row.shape
+        node.dtype = row.dtype
+        node.buffer = None
+        node.origin = self, sources
+        node.depth = base + row.depth
+        return node
+
+
+class Promise(Node):
+    """A result of a template whose operation and sources are made when somebody asks for them.
+
+    Most are computed by the plan of their origin (engine/single.py), and nobody does.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        """Asked only for what has no value."""
+        origin = self.origin
+        if name in _PROMISED and origin is not None:  # it is None if another thread was faster
+            template, sources = origin
+            (node,) = template.build(sources)
+            self.arg, self.src, self.op = node.arg, node.src, node.op
+        return object.__getattribute__(self, name)
+
+
+_PROMISED = frozenset(("op", "src", "arg"))
 
 
 def placeholder(shape: Shape, dtype: DType) -> Node:

@@ -157,3 +157,47 @@ def test_what_is_kept_is_bounded(monkeypatch):
         for _ in range(2):
             np.testing.assert_array_equal((part + part).numpy(), a[:size] * 2)
     assert len(cache.singles) <= 8
+
+
+def test_a_few_operations_take_the_short_way():
+    (x, a), (y, b) = values(4, 5), values(4, 5)
+    y, b = y + 1, b + 1
+    y.realize()
+
+    def chosen():
+        return grad.where(x > 0, x, y).numpy()
+
+    chosen()
+    assert without_a_walk(lambda: np.testing.assert_array_equal(chosen(), np.where(a > 0, a, b)))
+    x, y, a, b = y, x, b, a
+    assert without_a_walk(lambda: np.testing.assert_array_equal(chosen(), np.where(a > 0, a, b)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda x, y: (x + y) * x, lambda x, y: (x + y) * y),
+        (lambda x, y: (x + y) * (x - y), lambda x, y: (x - y) * (x + y) + 1),
+        (lambda x, y: x - (y - x), lambda x, y: (x - y) - x),
+        (lambda x, y: (x + 1) * 2, lambda x, y: (x + 2) * 1),
+        (lambda x, y: x + 1 + y + 2, lambda x, y: x + 2 + y + 1),
+    ],
+)
+def test_a_few_operations_that_differ_are_kept_apart(one, other):
+    (x, a), (y, b) = values(4, 4), values(4, 4)
+    y, b = y * 3, b * 3
+    y.realize()
+    for _ in range(3):
+        for function in (one, other):
+            np.testing.assert_array_equal(function(x, y).numpy(), function(a, b))
+
+
+def test_what_is_costly_on_the_way_is_kept_if_it_is_held():
+    x, a = values(4, 5)
+    for _ in range(3):
+        (x.exp().sum(0) + 1).numpy()
+    for _ in range(2):
+        total = x.exp().sum(0)
+        (total + 1).numpy()
+        assert total._storage.node.is_realized
+    np.testing.assert_allclose(total.numpy(), np.exp(a).sum(0), rtol=1e-5)
