@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from grad.autograd.function import Function
+from grad.autograd.rebuilt import rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.engine.recording import recording
@@ -18,6 +19,7 @@ from grad.graph.node import Node, cast, constant, expand, iota, pointwise, reduc
 from grad.graph.primitives import AND, EQ, EXP, LE, LOG, LT, MAX, SUB, SUM, WHERE
 from grad.nn.losses import check_reduction, chosen_reduction, reduced
 from grad.ops.autocast import autocasts
+from grad.ops.bounds import extremes
 from grad.ops.convert import array_view
 from grad.ops.promotion import accumulation_dtype
 from grad.tensor import Tensor
@@ -167,14 +169,28 @@ def cross_entropy(
             )
         logarithm = input.log_softmax(axis)
         return _soft_cross_entropy(logarithm, target, weight, reduction, label_smoothing)
-    selection = _select("cross_entropy", input, target, ignore_index)
+    ignored = _checked("cross_entropy", input, target, ignore_index)
+    check_reduction(reduction)
+    return _cross_entropy(input, target, weight, ignored, reduction, label_smoothing)
+
+
+@rebuilt
+def _cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignored: int | None,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    """`cross_entropy` of class numbers, which have been checked."""
+    selection = _select(input, target, ignored)
     if not label_smoothing and 0 not in input.shape:
-        check_reduction(reduction)
-        loss = -selection.masked(LogLikelihood.apply(input, selection.target, axis))
+        loss = -selection.masked(LogLikelihood.apply(input, target, selection.axis))
         factors = None if weight is None else selection.pick(_along(weight, input))
         loss = loss if factors is None else loss * factors
         return _averaged(loss, factors, selection, reduction)
-    logarithm = input.log_softmax(axis)
+    logarithm = input.log_softmax(selection.axis)
     return _negative_likelihood(logarithm, selection, weight, reduction, label_smoothing)
 
 
@@ -191,7 +207,17 @@ def nll_loss(
     """``-input`` of the target's class for log-probabilities; arguments as `cross_entropy`."""
     reduction = chosen_reduction(size_average, reduce, reduction)
     _check_input("nll_loss", input, weight)
-    selection = _select("nll_loss", input, target, ignore_index)
+    ignored = _checked("nll_loss", input, target, ignore_index)
+    check_reduction(reduction)
+    return _nll_loss(input, target, weight, ignored, reduction)
+
+
+@rebuilt
+def _nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignored: int | None, reduction: str
+) -> Tensor:
+    """`nll_loss` of class numbers, which have been checked."""
+    selection = _select(input, target, ignored)
     return _negative_likelihood(input, selection, weight, reduction, 0.0)
 
 
@@ -203,7 +229,6 @@ def _negative_likelihood(
     label_smoothing: float,
 ) -> Tensor:
     """The loss of class numbers, given log-probabilities."""
-    check_reduction(reduction)
     spread = None if weight is None else _along(weight, logarithm)
     factors = None if spread is None else selection.pick(spread)
     loss = -selection.pick(logarithm)
@@ -277,8 +302,15 @@ def _check_input(name: str, input: Tensor, weight: Tensor | None) -> None:
         )
 
 
-def _select(name: str, input: Tensor, target: Tensor, ignore_index: int) -> _Selection:
-    """Check the class numbers and compare them with all classes."""
+def _select(input: Tensor, target: Tensor, ignored: int | None) -> _Selection:
+    """Which class each sample has; samples of the class `ignored`, if any, do not count."""
+    axis = _class_axis(input)
+    kept = None if ignored is None else target != ignored
+    return _Selection(target, axis, input.shape[axis], kept)
+
+
+def _checked(name: str, input: Tensor, target: Tensor, ignore_index: int) -> int | None:
+    """Check the class numbers; gives `ignore_index` if samples are to be ignored."""
     axis = _class_axis(input)
     expected = tuple(input.shape[:axis] + input.shape[axis + 1 :])
     if tuple(target.shape) != expected:
@@ -290,9 +322,7 @@ def _select(name: str, input: Tensor, target: Tensor, ignore_index: int) -> _Sel
         raise DTypeError(
             f"{name}: class numbers must be integers, not {target.dtype}; use .long()."
         )
-    classes = input.shape[axis]
-    some_ignored = _check_classes(target, classes, ignore_index)
-    return _Selection(target, axis, classes, target != ignore_index if some_ignored else None)
+    return ignore_index if _check_classes(target, input.shape[axis], ignore_index) else None
 
 
 def _check_classes(target: Tensor, classes: int, ignore_index: int) -> bool:
@@ -312,7 +342,7 @@ def _check_classes(target: Tensor, classes: int, ignore_index: int) -> bool:
         recording.recorder.bounded(existing.node, 0, classes, error)
         return True
     values = array_view(target)
-    low, high = int(values.min()), int(values.max())
+    low, high = extremes(values)
     if low >= 0 and high < classes and not low <= ignore_index <= high:
         return False
     ignored = values == ignore_index

@@ -7,6 +7,7 @@ from typing import Any
 
 from grad.autograd.function import Function
 from grad.autograd.modes import no_grad
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import Node, constant, expand, pointwise, reshape, scatter, take
@@ -30,13 +31,11 @@ class Rows(Function):
     def forward(
         ctx: Any, weight: Tensor, index: Tensor, padding: int | None, by_frequency: bool
     ) -> Tensor:
-        count, width = weight.shape
-        numbers = math.prod(index.shape)
-        flat = reshape(checked("embedding", index, count), (numbers,))
-        ctx.index, ctx.padding, ctx.shape = flat, padding, weight.shape
-        ctx.by_frequency = by_frequency
-        places = expand(reshape(flat, (numbers, 1)), (numbers, width))
-        return weight._wrap(reshape(take(weight.node, (0,), (places,)), (*index.shape, width)))
+        count = weight.shape[0]
+        numbers = checked("embedding", index, count)
+        ctx.index = reshape(numbers, (math.prod(index.shape),))
+        ctx.padding, ctx.by_frequency, ctx.shape = padding, by_frequency, weight.shape
+        return _rows(weight, index if numbers is index.node else index._wrap(numbers))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
@@ -51,6 +50,14 @@ class Rows(Function):
             rows = rows / rows._wrap(take(times.node, (0,), (places,))).unsqueeze(1)
         nothing = rows._wrap(expand(constant(0, rows.dtype), ctx.shape))
         return Put.apply(nothing, rows, 0, ctx.index, "add"), None, None, None
+
+
+@rebuilt
+def _rows(weight: Tensor, index: Tensor) -> Tensor:
+    """The rows `index`, which has been checked, of `weight`."""
+    numbers, width = math.prod(index.shape), weight.shape[1]
+    places = expand(reshape(index.node, (numbers, 1)), (numbers, width))
+    return weight._wrap(reshape(take(weight.node, (0,), (places,)), (*index.shape, width)))
 
 
 def _sums(values: Tensor, bags: Node, count: int) -> Tensor:

@@ -24,14 +24,24 @@ from grad.ops.convert import array_view
 
 # From so many elements on it pays to have threads look at them.
 MANY = 1 << 16
+# Up to so many elements Python is faster than two calls of NumPy.
+FEW = 64
 
 
 def index_range(index: Any) -> tuple[int, int]:
     """Smallest and largest value of an integer tensor that is not empty; computes it."""
     values = array_view(index)
     # An axis that was expanded has stride 0 and shows one value again and again.
-    once = tuple([0 if step == 0 else slice(None) for step in values.strides])
-    values = values[once]
+    if 0 in values.strides:
+        values = values[tuple([0 if step == 0 else slice(None) for step in values.strides])]
+    return extremes(values)
+
+
+def extremes(values: Any) -> tuple[int, int]:
+    """Smallest and largest of an array of integers that is not empty."""
+    if values.size <= FEW:
+        numbers = values.ravel().tolist()
+        return min(numbers), max(numbers)
     return int(values.min()), int(values.max())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import (
@@ -111,7 +112,7 @@ class Gather(Function):
         positions = checked("gather", index, x.shape[axis] if x.shape else 1)
         ctx.axis, ctx.shape = axis, x.shape
         ctx.save_for_backward(index)
-        return x._wrap(reshape(_taken(x.node, axis, positions), index.shape))
+        return _gathered(x, axis, index if positions is index.node else x._wrap(positions))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -120,10 +121,13 @@ class Gather(Function):
         return ScatterAdd.apply(zeros, ctx.axis, index, grad), None, None
 
 
-def _taken(node: Node, axis: int, index: Node) -> Node:
-    node, index = _vector(node), _vector(index)
+@rebuilt
+def _gathered(x: Any, axis: int, positions: Any) -> Any:
+    """`gather` at positions that have been checked."""
+    node, index = _vector(x.node), _vector(positions.node)
     reach = [node.shape[a] if a == axis else size for a, size in enumerate(index.shape)]
-    return take(_corner(node, reach), (axis,), (index,))
+    taken = take(_corner(node, reach), (axis,), (index,))
+    return x._wrap(reshape(taken, positions.shape))
 
 
 def checked_scatter(

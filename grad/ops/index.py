@@ -14,15 +14,26 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.rebuilt import rebuilt
 from grad.autograd.variable import Variable
 from grad.dtype import as_dtype, dtypes
+from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError
 from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape
 from grad.graph.node import Node, broadcast_shapes, constant, expand, reshape, scatter, take
 from grad.graph.primitives import RESHAPE, SLICE
 from grad.ops.axes import normal_axis
-from grad.ops.index_plan import Flat, Index, Path, flat_form, parse, position_of
+from grad.ops.index_plan import (
+    Flat,
+    Index,
+    Path,
+    counted_from_the_front,
+    flat_form,
+    parse,
+    position_of,
+    within_axis,
+)
 from grad.ops.inplace import check_writable, fitted_shape, overwrite, write
 from grad.ops.movement import Movement, moved
 from grad.ops.registry import ALL, Failure, Sample, op
@@ -89,6 +100,9 @@ class GetItem:
     def forward(x: Any, index: Index) -> Any:
         if index.__class__ is int and x._shape:
             return Select.apply(x, 0, index)
+        if _numbers_rows(x, index):
+            within_axis(index, 0, x._shape[0])
+            return _rows(x, index)
         plan = parse(x._shape, index)
         view = Slice.apply(x, plan.path)
         if not plan.indices:
@@ -98,6 +112,25 @@ class GetItem:
             view = view.permute(flat.order)
         taken = Take.apply(view.reshape(flat.joined), flat.axis, flat.index)
         return taken.reshape(flat.result)
+
+
+def _numbers_rows(x: Any, index: Index) -> bool:
+    """Whether `index` is one tensor of numbers along the first axis, which is checked at once."""
+    return (
+        isinstance(index, Variable)
+        and index.dtype.kind in "iu"
+        and index.shape != ()
+        and x.shape != ()
+        and recording.recorder is None
+    )
+
+
+@rebuilt
+def _rows(x: Any, index: Any) -> Any:
+    """``x[index]``, of numbers that have been checked: what is most common."""
+    positions = counted_from_the_front(index.node, x.shape[0])
+    flat = reshape(positions, (math.prod(index.shape),))
+    return Take.apply(x, 0, flat).reshape((*index.shape, *x.shape[1:]))
 
 
 class Slice(Movement):

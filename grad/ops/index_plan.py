@@ -242,9 +242,18 @@ def from_the_front(item: Any, axis: int, size: int) -> Node:
     """The node of the index tensor `item` along `axis`, checked, with negative numbers counted
     from the end.
     """
-    node = within(item, -size, size, lambda found: _out_of_range(found, axis, size))
-    node = cast(node, dtypes.int64)
-    if item.dtype.kind == "u":
+    return counted_from_the_front(within_axis(item, axis, size), size)
+
+
+def within_axis(item: Any, axis: int, size: int) -> Node:
+    """The node of the index tensor `item` along `axis`, checked."""
+    return within(item, -size, size, lambda found: _out_of_range(found, axis, size))
+
+
+def counted_from_the_front(positions: Node, size: int) -> Node:
+    """`positions` that have been checked, with negative numbers counted from the end."""
+    node = cast(positions, dtypes.int64)
+    if positions.dtype.kind == "u":
         return node
     negative = pointwise(LT, node, constant(0, dtypes.int64))
     return pointwise(WHERE, negative, pointwise(ADD, node, constant(size, dtypes.int64)), node)

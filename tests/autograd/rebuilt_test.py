@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import grad
+from grad import nn
 from grad.autograd.rebuilt import rebuilt
 from grad.engine import cache
 from grad.nn import functional as F
@@ -50,7 +51,19 @@ CALLS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "conv1d": lambda x, y: F.conv1d(x.reshape(1, 4, 6), y[:, :4].reshape(4, 4, 1)),
     "mse_loss": lambda x, y: F.mse_loss(x, y),
     "linear": lambda x, y: F.linear(x, y, y[:, 0]),
+    "nll_loss": lambda x, y: F.nll_loss(x, CLASSES),
+    "nll_loss, some ignored": lambda x, y: F.nll_loss(x, CLASSES, ignore_index=2),
+    "cross_entropy": lambda x, y: F.cross_entropy(x, CLASSES, reduction="sum"),
+    "gather": lambda x, y: x.gather(1, CLASSES.reshape(4, 1)),
+    "rows": lambda x, y: x[NUMBERS],
+    "embedding": lambda x, y: F.embedding(CLASSES.reshape(2, 2), x.new_ones(6, 6) * x[0]),
+    "lstm cell": lambda x, y: LSTM(x),
+    "gru cell": lambda x, y: GRU(x),
 }
+
+CLASSES = grad.tensor([0, 5, 2, 2])
+NUMBERS = grad.tensor([[0, -1, 3], [2, 1, -4]])
+LSTM, GRU = nn.LSTMCell(6, 5), nn.GRUCell(6, 5)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -212,3 +225,51 @@ def test_the_short_way_is_taken_and_follows_the_number_of_threads() -> None:
     finally:
         del cache.walk
     assert not walks
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda index: F.nll_loss(tensor(3, 4), index),
+        lambda index: F.cross_entropy(tensor(3, 4), index),
+        lambda index: F.embedding(index, tensor(4, 2)),
+        lambda index: tensor(4, 2)[index],
+        lambda index: tensor(4, 3).gather(0, index.reshape(1, 3)),
+    ],
+)
+def test_indices_are_checked_however_often(call: Callable[[Tensor], Any]) -> None:
+    for _ in range(3):
+        call(grad.tensor([0, 3, 1]))
+        with pytest.raises(IndexError):
+            call(grad.tensor([0, 4, 1]))
+
+
+def test_what_numpy_writes_later_does_not_show() -> None:
+    x, lent = tensor(3, 4), np.array([0, 3, 1])
+    index = grad.from_numpy(lent)
+    for _ in range(4):
+        lent[...] = [0, 3, 1]
+        found, loss = x.gather(1, index.reshape(3, 1)), F.nll_loss(x, index)
+        lent[...] = 99
+        np.testing.assert_array_equal(found.numpy()[:, 0], x.numpy()[range(3), [0, 3, 1]])
+        np.testing.assert_allclose(loss.item(), -found.numpy().mean(), rtol=1e-6)
+
+
+def test_who_looks_below_a_result_finds_its_operations() -> None:
+    x = tensor(4, 6)
+    for _ in range(4):
+        found = x.softmax(1)
+        node = found.node
+        assert not node.is_realized
+        assert node.src and node.op.name == "mul"
+        np.testing.assert_array_equal(found.numpy(), x.softmax(1).numpy())
+        assert node.is_realized and not node.src
+
+
+def test_results_are_used_further_before_they_are_there() -> None:
+    expected = None
+    for _ in range(5):
+        x = tensor(4, 6)
+        found = ((x.softmax(1) + 1).exp() * x.softmax(1)).sum().item()
+        expected = found if expected is None else expected
+        assert found == expected
