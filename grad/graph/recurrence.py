@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,12 +88,18 @@ def recurrence_nodes(sources: tuple[Node, ...], how: Recur) -> dict[str, Node]:
     projected, weight = sources[:2]
     hidden = weight.shape[1]
     found: dict[str, Node] = {}
-    for part in PARTS[how.kind]:
+    for part, arg in _parts_of(how):
         size = 4 * hidden if part == "gates" else hidden
         shape = (*projected.shape[:-1], size)
         below = (*sources, *found.values())
-        found[part] = Node(RECURRENCE, below, how._replace(part=part), shape, projected.dtype)
+        found[part] = Node(RECURRENCE, below, arg, shape, projected.dtype)
     return found
+
+
+@lru_cache(256)
+def _parts_of(how: Recur) -> tuple[tuple[str, Recur], ...]:
+    """The results by part, in order, with the arguments of their nodes."""
+    return tuple([(part, how._replace(part=part)) for part in PARTS[how.kind]])
 
 
 def gradient_nodes(sources: tuple[Node, ...], how: Recur) -> dict[str, Node]:

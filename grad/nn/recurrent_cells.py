@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import DType
 from grad.graph.recurrence import GATES
 from grad.nn import init
@@ -57,8 +58,9 @@ class RNNCellBase(Module):
         elif single:
             state, cell = state.unsqueeze(0), None if cell is None else cell.unsqueeze(0)
         self._check_sizes(rows, state, cell)
-        weights = Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        _, after, cell = direction(kind, weights, rows, state, cell, False, None)
+        parameters = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        found = _step(kind, rows, state, cell, *parameters)
+        after, cell = found if len(found) == 2 else (found[0], None)
         if single:
             return after.squeeze(0), None if cell is None else cell.squeeze(0)
         return after, cell
@@ -88,6 +90,23 @@ class RNNCellBase(Module):
                     f"hidden{number} has inconsistent hidden_size: got {state.shape[1]}, expected "
                     f"{self.hidden_size}"
                 )
+
+
+@rebuilt
+def _step(
+    kind: str,
+    rows: Tensor,
+    state: Tensor,
+    cell: Tensor | None,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None,
+    bias_hh: Tensor | None,
+) -> tuple[Tensor, ...]:
+    """State, and cell of a lstm, after one step."""
+    weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
+    _, after, cell = direction(kind, weights, rows, state, cell, False, None)
+    return (after,) if cell is None else (after, cell)
 
 
 class RNNCell(RNNCellBase):

@@ -45,7 +45,8 @@ def recurrence(
     dtype = _result_dtype(step, projected, state, cell)
     wide = accumulation_dtype(dtype)
     given = [
-        t if t is None else t.to(wide) for t in (projected, step.weight, state, cell, step.bias)
+        t if t is None or t.dtype is wide else t.to(wide)
+        for t in (projected, step.weight, state, cell, step.bias)
     ]
     states, cells = Recurrence.apply(*given, step.kind, backwards, rows)
     if dtype is not wide:
