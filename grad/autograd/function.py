@@ -303,7 +303,7 @@ def record_call(function: type[Function], args: tuple[Any, ...], kwargs: dict[st
     if isinstance(result, Variable):
         result = _linked(context, result, 0, args)
         outputs: tuple[Any, ...] = (result,)
-        context.outputs = (_new_tuple(OutputInfo, (result._shape, result.dtype)),)
+        context.outputs = (_info(result),)
     elif isinstance(result, tuple):
         outputs = tuple(_linked(context, value, i, args) for i, value in enumerate(result))
         # A named tuple, such as max(dim), stays one.
@@ -320,7 +320,9 @@ def record_call(function: type[Function], args: tuple[Any, ...], kwargs: dict[st
 
 
 def _info(output: Any) -> OutputInfo | None:
-    return OutputInfo(output._shape, output.dtype) if isinstance(output, Variable) else None
+    if not isinstance(output, Variable):
+        return None
+    return _new_tuple(OutputInfo, (output._shape, output.dtype))
 
 
 def _linked(context: Context, output: Any, index: int, args: tuple[Any, ...]) -> Any:

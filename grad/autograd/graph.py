@@ -62,7 +62,7 @@ def packed(value: Any, outputs: tuple[Any, ...]) -> Any:
     node = value.node if value._path else storage.node
     for index, output in enumerate(outputs):
         if value is output:
-            return Saved(None, node, index, None, value._requires_grad)
+            return _new_tuple(Saved, (None, node, index, None, value._requires_grad))
     needs_grad = value._requires_grad or value._needs_grad
     return _new_tuple(Saved, (value, node, storage.version, value._edge, needs_grad))
 

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 from grad.buffer import Buffer
 from grad.engine.plan import Plan
 from grad.graph.node import Node
-from grad.graph.primitives import CONST
+from grad.graph.primitives import CONST, SLICE
 from grad.schedule.program import Leaf, Walk, comparable
 
-# Comparing with larger graphs (recall.py) costs little beside computing them.
+# How many operations are put into a key: comparing larger graphs (recall.py) costs little beside
+# computing them.
 MOST_NODES = 4
 
 
@@ -73,6 +74,8 @@ def single_key(node: Node) -> tuple[Hashable, Sequence[Node]] | None:
     memory: list[Node] = []
     pending = [node]
     for inner in pending:  # which grows
+        if inner.op is SLICE:
+            return None  # see `_nodes_alone`
         key += inner.op, inner.arg, inner.dtype, inner.shape
         for source in inner.src:
             if source.buffer is not None:

@@ -10,7 +10,6 @@ tuple of `Move`s.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -186,7 +185,8 @@ def _reshaped_strides(layout: Layout, target: Shape) -> tuple[int, ...] | None:
     return tuple(reversed(result))
 
 
-def path_layout(shape: Shape, path: Sequence[Move]) -> Layout | None:
+@lru_cache(SHAPES_REMEMBERED)
+def path_layout(shape: Shape, path: tuple[Move, ...]) -> Layout | None:
     """The layout of the view that `path` makes of contiguous memory of `shape`, or None."""
     layout: Layout | None = contiguous_layout(shape)
     for move in path:

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from grad.buffer import Buffer
     from grad.graph.template import Template
 
-
 # A value further than this from computed ones is computed when a tensor is made of it: it bounds
 # how much can be pending.
 PENDING_LIMIT = 1000
@@ -60,8 +59,7 @@ class Node:
         buffer: the computed values in row-major order, once there are any.
         depth: longest way to a computed value. Memory that others may write to is as deep as
             `PENDING_LIMIT`: what is computed of it is computed at once.
-        origin: the template (template.py) that decides everything below, and the values in memory
-            that it is given, if known.
+        origin: the template of everything below, and its sources, if they are in memory.
     """
 
     __slots__ = ("__weakref__", "arg", "buffer", "depth", "dtype", "op", "origin", "shape", "src")
@@ -309,7 +307,7 @@ def update(base: Node, value: Node, path: Sequence[Move]) -> Node:
     The view must be strided, as views of a storage are. Where it begins is an argument of the code,
     so that writing to one row after another compiles once.
     """
-    layout = path_layout(base.shape, path)
+    layout = path_layout(base.shape, tuple(path))
     if layout is None:
         raise ShapeError(
             f"update: the view {tuple(path)} of {base.shape} has no strides; write to its base."

@@ -98,10 +98,11 @@ class Promise(Node):
 
     def __getattr__(self, name: str) -> Any:
         """Asked only for what has no value."""
-        origin = self.origin
-        if name in _PROMISED and origin is not None:  # it is None if another thread was faster
+        origin = self.origin if name in _PROMISED else None
+        if origin is not None:  # it is None if another thread was faster
             template, sources = origin
             (node,) = template.build(sources)
+            assert node is not None
             self.arg, self.src, self.op = node.arg, node.src, node.op
         return object.__getattribute__(self, name)
 

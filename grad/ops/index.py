@@ -8,7 +8,9 @@ advanced part, one flat index along one axis, which `Take` reads and `Put` write
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from grad.dtype import as_dtype, dtypes
 from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError
 from grad.graph.arrays import node_of
-from grad.graph.movement import Move, Shape
+from grad.graph.movement import SHAPES_REMEMBERED, Move, Shape
 from grad.graph.node import Node, broadcast_shapes, constant, expand, reshape, scatter, take
 from grad.graph.primitives import RESHAPE, SLICE
 from grad.ops.axes import normal_axis
@@ -279,10 +281,17 @@ class Select(Movement):
         if not shape:
             raise IndexOutOfRangeError("select: a tensor without dimensions has nothing to select.")
         axis = normal_axis("select", dim, len(shape))
-        ranges = [(0, 1, size) for size in shape]
-        ranges[axis] = (position_of(index, axis, shape[axis]), 1, 1)
-        rest = (*shape[:axis], *shape[axis + 1 :])
-        return moved(ctx, x, (Move(SLICE, tuple(ranges)), Move(RESHAPE, rest)), sure=True)
+        position = position_of(operator.index(index), axis, shape[axis])
+        return moved(ctx, x, _selection(shape, axis, position), sure=True)
+
+
+@lru_cache(SHAPES_REMEMBERED)
+def _selection(shape: Shape, axis: int, position: int) -> Path:
+    """The movements to one position of an axis, which disappears. Loops ask for all in turn."""
+    ranges = [(0, 1, size) for size in shape]
+    ranges[axis] = (position, 1, 1)
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    return Move(SLICE, tuple(ranges)), Move(RESHAPE, rest)
 
 
 @op(

@@ -241,7 +241,7 @@ def leaf_of(node: Node) -> Leaf | None:
     if below.op is not BUFFER:
         return None
     path.reverse()
-    layout = path_layout(below.shape, path)
+    layout = path_layout(below.shape, tuple(path))
     return None if layout is None else Leaf(node, below, layout)
 
 
