@@ -330,7 +330,7 @@ class Tensor(Variable):
             raise ShapeError(
                 f"item: needs a tensor of one element, got shape {self._shape}; use x.tolist()."
             )
-        value = array_view(self).reshape(()).item()
+        value = array_view(self).item()
         return value if self.dtype is not dtypes.bfloat16 else float(value)
 
     def tolist(self) -> Any:
