@@ -78,7 +78,7 @@ def contiguous_strides(shape: Shape) -> tuple[int, ...]:
 @lru_cache(SHAPES_REMEMBERED)
 def contiguous_layout(shape: Shape) -> Layout:
     """Everything in row-major order. Asked for with each array that is lent."""
-    return Layout(shape, contiguous_strides(shape), 0)
+    return _of_ints(Layout(shape, contiguous_strides(shape), 0))
 
 
 def is_contiguous(layout: Layout) -> bool:
@@ -193,7 +193,13 @@ def path_layout(shape: Shape, path: tuple[Move, ...]) -> Layout | None:
         if layout is None:
             return None
         layout = moved_strides(layout, move)
-    return layout
+    return None if layout is None else _of_ints(layout)
+
+
+def _of_ints(layout: Layout) -> Layout:
+    """`layout` for all who ask with equal numbers, of whom some may have those of NumPy."""
+    shape, strides, offset = layout
+    return Layout(tuple(map(int, shape)), tuple(map(int, strides)), int(offset))
 
 
 def move_array(array: np.ndarray[Any, Any], move: Move) -> np.ndarray[Any, Any]:

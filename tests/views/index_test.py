@@ -156,3 +156,16 @@ def test_nonzero_and_masked_select() -> None:
     assert x.nonzero().tolist() == [[0, 1], [1, 0]]
     assert [axis.tolist() for axis in x.nonzero(as_tuple=True)] == [[0, 1], [1, 0]]
     assert x.masked_select(x > 1).tolist() == [3, 2]
+
+
+def test_positions_may_be_numbers_of_numpy():
+    a = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for number in (np.int64, int, np.int32):  # equal numbers of another type came before
+        x = grad.tensor(a)
+        for view, expected in (
+            (x.narrow(0, number(1), number(2)), a[1:3]),
+            (x.select(number(1), number(2)), a[:, 2]),
+            (x[number(2)], a[2]),
+        ):
+            np.testing.assert_array_equal((view + 1).numpy(), expected + 1)
+            assert [type(step) for step in view.stride()] == [int] * expected.ndim
