@@ -1,7 +1,7 @@
-"""Load the 5,000 MNIST digits that the repository ships in data/mnist_5k.
+"""Load the 5,000 MNIST digits that the repository ships in data/mnist_5k, as NumPy arrays.
 
-Plain NumPy, no tensors: examples/mnist.py turns the arrays into tensors. Where the data come from,
-and their licence: data/mnist_5k/README.md.
+`grad.utils.data.read_mnist` reads the file; here the pixels become rows of numbers in [0, 1]. Where
+the data come from, and their licence: data/mnist_5k/README.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-DIGITS_FILE = Path(__file__).resolve().parent.parent / "data" / "mnist_5k" / "digits.npz"
+from grad.utils.data import read_mnist
+
+DIGITS = Path(__file__).resolve().parent.parent / "data" / "mnist_5k"
 
 
 class Digits(NamedTuple):
@@ -26,22 +28,14 @@ class Digits(NamedTuple):
     test_labels: np.ndarray
 
 
-def load_digits(path: Path = DIGITS_FILE) -> Digits:
-    """Read the digits: 4,000 to train, 1,000 to test.
+def load_digits(folder: Path = DIGITS) -> Digits:
+    """Read the digits: 4,000 to train, 1,000 to test. Another set of MNIST's form will do, too.
 
     Raises:
-        FileNotFoundError: `path` does not exist.
-        KeyError: the file lacks one of the four arrays.
+        FileNotFoundError, ValueError: as `read_mnist`.
     """
-    with np.load(path, allow_pickle=False) as arrays:
-        return Digits(
-            train_images=_scaled(arrays["train_images"]),
-            train_labels=arrays["train_labels"].astype(np.int64),
-            test_images=_scaled(arrays["test_images"]),
-            test_labels=arrays["test_labels"].astype(np.int64),
-        )
-
-
-def _scaled(images: np.ndarray) -> np.ndarray:
-    """Flatten each picture and scale its bytes to [0, 1]."""
-    return images.reshape(len(images), -1).astype(np.float32) / 255.0
+    arrays = []
+    for train in (True, False):
+        images, labels = read_mnist(folder, train)
+        arrays += [images.flatten(1).numpy().astype(np.float32) / 255, labels.numpy()]
+    return Digits(*arrays)

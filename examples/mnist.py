@@ -15,12 +15,12 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from tqdm import tqdm
 
 import grad
 import grad.nn.functional as F
 from digits import Digits, load_digits
 from grad import nn, optim
+from grad.utils.progress import progress
 
 matplotlib.use("Agg")  # a file is written, no window is opened
 from matplotlib import pyplot
@@ -94,7 +94,7 @@ def train(model: nn.Module, digits: Digits, epochs: int, batch_size: int, seed: 
     losses: list[float] = []
     first_step_seconds = 0.0
     started = time.perf_counter()
-    with tqdm(total=epochs * steps_per_epoch, unit="step", desc="training") as progress:
+    with progress(total=epochs * steps_per_epoch, description="training") as watched:
         for _ in range(epochs):
             for pixels, labels in batches(digits, batch_size, random):
                 optimizer.zero_grad()
@@ -104,8 +104,8 @@ def train(model: nn.Module, digits: Digits, epochs: int, batch_size: int, seed: 
                 losses.append(loss.item())
                 if len(losses) == 1:
                     first_step_seconds = time.perf_counter() - started
-                progress.update()
-            progress.set_postfix(loss=f"{np.mean(losses[-steps_per_epoch:]):.4f}")
+                watched.update()
+            watched.set_postfix(loss=f"{np.mean(losses[-steps_per_epoch:]):.4f}")
     return History(losses, first_step_seconds, time.perf_counter() - started - first_step_seconds)
 
 
