@@ -102,7 +102,7 @@ class Agent:
         with grad.no_grad():
             choice = self.network(next_states).argmax(1, keepdim=True)
             after = self.judge(next_states).gather(1, choice).squeeze(1)
-            target = 1 + DISCOUNT * (1 - fallen) * after
+            target = DISCOUNT * (1 - fallen) * after - fallen
         self.optimizer.zero_grad()
         loss = F.smooth_l1_loss(self.network(states).gather(1, actions).squeeze(1), target)
         loss.backward()
