@@ -27,7 +27,7 @@ REQUIRED_STEPS = 400  # mean of the test episodes; an episode ends at 500, 10 se
 LONGEST_EPISODE = 500
 DISCOUNT, BATCH, MEMORY = 0.99, 128, 20_000
 FIRST_CHANCE, LAST_CHANCE, EXPLORING_STEPS = 1.0, 0.05, 4000
-WARMUP_STEPS, JUDGE_RATE = 500, 0.01
+WARMUP_STEPS, JUDGE_RATE = 500, 0.02
 
 
 class Pole:
@@ -85,12 +85,13 @@ class Memory:
 class Agent:
     """The network, its slow copy and its training step."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
         self.network = nn.Sequential(
             nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 2)
         )
         self.judge = copy.deepcopy(self.network)
         self.optimizer = optim.Adam(self.network.parameters(), lr=5e-4)
+        self.schedule = optim.lr_scheduler.LinearLR(self.optimizer, 1.0, 0.05, total_iters=steps)
         self.learn = grad.compile(self._learn)
         self.worth = grad.compile(self.network)
 
@@ -102,6 +103,7 @@ class Agent:
         with grad.no_grad():
             choice = self.network(next_states).argmax(1, keepdim=True)
             after = self.judge(next_states).gather(1, choice).squeeze(1)
+            # Only a fall counts: what is to be learnt is near 0, where the network begins.
             target = DISCOUNT * (1 - fallen) * after - fallen
         self.optimizer.zero_grad()
         loss = F.smooth_l1_loss(self.network(states).gather(1, actions).squeeze(1), target)
@@ -129,6 +131,7 @@ def train(agent: Agent, steps: int, warmup: int, random: np.random.Generator) ->
             state, length = pole.reset(), 0
         if step >= warmup:
             loss = agent.learn(*memory.sample(random))
+            agent.schedule.step()
             watched.set_postfix(loss=loss, steps=np.mean(lengths[-10:] or [0]))
     return lengths
 
@@ -157,12 +160,10 @@ def main() -> None:
 
     grad.manual_seed(options.seed)
     random = np.random.default_rng(options.seed)
-    agent = Agent()
+    steps, warmup = (400, 200) if options.quick else (options.steps, WARMUP_STEPS)
+    agent = Agent(steps)
     started = time.perf_counter()
-    if options.quick:
-        lengths = train(agent, 400, 200, random)
-    else:
-        lengths = train(agent, options.steps, WARMUP_STEPS, random)
+    lengths = train(agent, steps, warmup, random)
     seconds = time.perf_counter() - started
     mean = test(agent, 1 if options.quick else 20, random)
     print(f"training       {len(lengths)} episodes, {seconds:.1f} s")

@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer  # pyright: ignore[reportMissingImports]
 
 import grad
 import grad.nn.functional as F
@@ -115,7 +115,7 @@ class MiniLM(nn.Module):
     def forward(self, tokens: grad.Tensor, counts: grad.Tensor) -> grad.Tensor:
         x = self.embeddings(tokens)
         mask = counts[:, None, None, :]
-        for layer in self.encoder["layer"]:
+        for layer in self.encoder["layer"].children():
             x = layer(x, mask)
         weights = counts.unsqueeze(2).float()
         return F.normalize((x * weights).sum(1) / weights.sum(1), dim=1)

@@ -85,11 +85,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     for row in (row for row in ROWS.values() if re.search(options.only, row.name)):
-        names = [
-            name for name in options.libraries if row.compiled or not FRAMEWORKS[name].compiled
-        ]
         with tempfile.TemporaryDirectory(prefix="micrograd-bench-examples-") as cache:
-            clients = {name: ScriptClient(name, options.threads, cache, row) for name in names}
+            clients = {
+                name: ScriptClient(name, options.threads, cache, row) for name in options.libraries
+            }
             try:
                 figures = measured(clients, options.rounds, options.seconds)
             finally:

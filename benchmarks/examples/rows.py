@@ -31,13 +31,11 @@ class Row:
         name: what the table calls it.
         unit: what an iteration is.
         drive: runs it, in a process that serves one of the libraries.
-        compiled: whether the script compiles anything (else there are no such columns).
     """
 
     name: str
     unit: str
     drive: Drive
-    compiled: bool = True
 
 
 def example(name: str, *arguments: str) -> Drive:
@@ -82,7 +80,7 @@ def program(name: str) -> Drive:
 DIGITS = str(REPOSITORY / "data" / "mnist_5k")
 PROGRAMS = ("mlp", "cnn", "lstm", "transformer", "gpt", "resnet18", "unet", "vae")
 _ROWS = (
-    Row("mnist_cnn", "step", example("mnist_cnn", "--epochs", FOR_EVER), compiled=False),
+    Row("mnist_cnn", "step", example("mnist_cnn", "--epochs", FOR_EVER)),
     Row("mnist_vae", "epoch", example("mnist_vae", "--epochs", FOR_EVER)),
     Row("names_lstm", "epoch", example("names_lstm", "--epochs", FOR_EVER)),
     Row("shakespeare_gpt", "step", example("shakespeare_gpt", "--steps", FOR_EVER)),

@@ -34,7 +34,8 @@ def cell(figure: Mapping[str, Any] | None) -> str:
         return ""
     if "median" in figure:
         return amount(figure["median"], "time")
-    return FAILURES.get(figure["failure"], figure["failure"])
+    failure: str = figure["failure"]
+    return FAILURES.get(failure, failure)
 
 
 def line(name: str, unit: str, figures: Figures, libraries: Sequence[str]) -> str:
