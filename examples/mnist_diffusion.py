@@ -1,8 +1,9 @@
 """Train a small diffusion model on handwritten digits, and draw digits out of noise.
 
 The network is shown digits with noise in them, from hardly any to nothing but noise, and told how
-much and which digit it is; it learns to tell what the picture was. Digits are drawn by starting
-from noise and taking away some of it at a time (DDPM's training, DDIM's steps).
+much and, mostly, which digit it is; it learns to tell what the picture was. Digits are drawn by
+starting from noise and taking away some of it at a time (DDPM's training, DDIM's steps), in the
+direction in which it helps to know the digit (guidance without a classifier).
 Result: not on record yet.
 Options: `python examples/mnist_diffusion.py --help`.
 """
@@ -25,6 +26,8 @@ from grad.utils.progress import progress
 REQUIRED_LOSS = 0.12  # squares of errors in pixels of digits never trained on, from -1 to 1
 LEVELS, DRAWING_STEPS = 200, 50
 PIXELS, WIDTH, BLOCKS = 784, 512, 3
+ANY_DIGIT, UNTOLD = 10, 0.1  # what is said instead of the digit, and how often
+GUIDANCE = 1.0
 
 
 class Denoiser(nn.Module):
@@ -34,7 +37,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.inward = nn.Linear(PIXELS, WIDTH)
         self.level = nn.Embedding(LEVELS, WIDTH)
-        self.digit = nn.Embedding(10, WIDTH)
+        self.digit = nn.Embedding(10 + 1, WIDTH)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.SiLU())
             for _ in range(BLOCKS)
@@ -62,7 +65,8 @@ def loss_of(model: nn.Module, pixels: grad.Tensor, digit: grad.Tensor) -> grad.T
     noise = grad.randn_like(pixels)
     signal = signal_of(level).unsqueeze(1)
     noisy = signal.sqrt() * pixels + (1 - signal).sqrt() * noise
-    return F.mse_loss(model(noisy, level, digit), pixels)
+    told = grad.where(grad.rand(len(pixels)) < UNTOLD, ANY_DIGIT, digit)
+    return F.mse_loss(model(noisy, level, told), pixels)
 
 
 def train(model: nn.Module, pixels: grad.Tensor, digit: grad.Tensor, epochs: int) -> list[float]:
@@ -90,13 +94,14 @@ def train(model: nn.Module, pixels: grad.Tensor, digit: grad.Tensor, epochs: int
 
 def draw(model: nn.Module, digit: grad.Tensor) -> grad.Tensor:
     """Pictures of these digits, from noise alone: ``(count, 784)``."""
-    stride = LEVELS // DRAWING_STEPS
+    stride, anything = LEVELS // DRAWING_STEPS, grad.full_like(digit, ANY_DIGIT)
     with grad.no_grad():
         x = grad.randn(len(digit), PIXELS)
         for step in range(LEVELS - 1, -1, -stride):
             level = grad.full((len(digit),), step)
             signal = signal_of(level).unsqueeze(1)
-            clean = model(x, level, digit)
+            clean, unguided = (model(x, level, told) for told in (digit, anything))
+            clean = (clean + GUIDANCE * (clean - unguided)).clamp(-1, 1)
             noise = (x - signal.sqrt() * clean) / (1 - signal).sqrt()
             left = signal_of(level - stride).unsqueeze(1)
             x = left.sqrt() * clean + (1 - left).sqrt() * noise

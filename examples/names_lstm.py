@@ -2,7 +2,7 @@
 
 Names have different lengths: a batch is padded, and the padding is left out of the loss. A tenth of
 the names in data/names is kept to test on.
-Result: 1.888 nats a letter, and names such as Renette, Danielo, Ilida and Michellen.
+Result: 1.854 nats a letter in 7 s, and names such as Carille, Amalda, Conelle and Margeline.
 Options: `python examples/names_lstm.py --help`.
 """
 
