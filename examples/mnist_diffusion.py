@@ -4,7 +4,8 @@ The network is shown digits with noise in them, from hardly any to nothing but n
 much and, mostly, which digit it is; it learns to tell what the picture was. Digits are drawn by
 starting from noise and taking away some of it at a time (DDPM's training, DDIM's steps), in the
 direction in which it helps to know the digit (guidance without a classifier).
-Result: not on record yet.
+Result: an error of 0.076 in digits never trained on, after 120 epochs in 30 s; most of what it draws
+can be read.
 Options: `python examples/mnist_diffusion.py --help`.
 """
 
@@ -23,11 +24,11 @@ from grad.utils import plot
 from grad.utils.data import DataLoader, TensorDataset
 from grad.utils.progress import progress
 
-REQUIRED_LOSS = 0.12  # squares of errors in pixels of digits never trained on, from -1 to 1
+REQUIRED_LOSS = 0.09  # squares of errors in pixels of digits never trained on, from -1 to 1
 LEVELS, DRAWING_STEPS = 200, 50
 PIXELS, WIDTH, BLOCKS = 784, 512, 3
 ANY_DIGIT, UNTOLD = 10, 0.1  # what is said instead of the digit, and how often
-GUIDANCE = 1.0
+GUIDANCE = 2.0
 
 
 class Denoiser(nn.Module):
