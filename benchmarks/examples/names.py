@@ -53,8 +53,8 @@ def serve_torch(compile: Compile, progress: Any) -> None:
     data, plot = (importlib.import_module(f"grad.utils.{part}") for part in ("data", "plot"))
     our_load = ours.load  # looked up as long as it can be imported
 
-    def read_mnist(*arguments: Any) -> Any:
-        return tuple(torch.tensor(found.numpy()) for found in data.read_mnist(*arguments))
+    def read_mnist(*where: Any, **which: Any) -> Any:
+        return tuple(torch.tensor(found.numpy()) for found in data.read_mnist(*where, **which))
 
     def load(path: Any) -> Any:
         return {name: torch.tensor(found.numpy()) for name, found in our_load(path).items()}
