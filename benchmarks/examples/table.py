@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.table import FAILURES, amount
 from benchmarks.workload import OURS
 
+PACKAGES = ("torch", "numpy", "llvmlite")
 BEGIN, END = "<!-- examples begin -->", "<!-- examples end -->"
 Figures = Mapping[str, Mapping[str, Any]]
 
@@ -52,7 +53,8 @@ def line(name: str, unit: str, figures: Figures, libraries: Sequence[str]) -> st
 def markdown(results: Mapping[str, Any]) -> str:
     """Where and when, the table, and the reasons of what is missing in it."""
     machine, libraries = results["machine"], results["frameworks"]
-    versions = ", ".join(f"{name} {text}" for name, text in machine["versions"].items())
+    found = machine["versions"]
+    versions = ", ".join(f"{name} {found[name]}" for name in PACKAGES if name in found)
     rows = results["rows"]
     reasons = {
         f"* {row['name']}, {library}: {figure['reason']}"
