@@ -19,7 +19,9 @@ from grad.compile.tree import can_be_given_again, with_places
 from grad.compile.watch import node_slot
 from grad.engine.plan import Plan
 from grad.engine.realize import nobody_computing, realize
+from grad.graph.arrays import is_table
 from grad.graph.node import Node, contiguous
+from grad.graph.storage import Storage
 from grad.schedule.program import Walk, walk
 
 
@@ -193,6 +195,8 @@ class _Finish:
         sources = []
         for leaf in found.leaves:
             storage = owners.get(leaf.source)
+            if storage is None and is_table(leaf.source):
+                storage = Storage(leaf.source)  # the replay keeps it
             if storage is None:
                 return None
             number = self.argument_of.get(id(storage), -1)

@@ -17,7 +17,7 @@ import numpy as np
 from grad.autograd.function import Context, Function
 from grad.dtype import DType, dtypes
 from grad.errors import ArgumentError, ShapeError
-from grad.graph.arrays import node_of
+from grad.graph.arrays import table_of
 from grad.graph.node import Node, cast, contiguous, expand, pointwise, reduce, take
 from grad.graph.primitives import ADD, DIV, SUM, WHERE
 from grad.ops.padding import padded
@@ -65,7 +65,7 @@ def _divisor(geometry: Pooling, settings: Settings, dtype: DType) -> Node:
     counts = _counts(geometry, include_padding)
     if all((count == count[0]).all() for count in counts):
         return number(math.prod(int(count[0]) for count in counts), dtype)
-    return node_of(math.prod(np.ix_(*counts), start=np.ones((), np.int64)), dtype)
+    return table_of(math.prod(np.ix_(*counts), start=np.ones((), np.int64)), dtype)
 
 
 def _window_sums(node: Node, geometry: Pooling) -> Node:
@@ -172,8 +172,8 @@ class Stretches(NamedTuple):
         starts, lengths = np.array(self.starts, int), np.array(self.lengths, int)
         places = starts + np.maximum(np.minimum(number, lengths - 1), 0)
         return (
-            node_of(places.reshape(-1, *tail), dtypes.int64),
-            node_of((number < lengths).reshape(-1, *tail), dtypes.bool),
+            table_of(places.reshape(-1, *tail), dtypes.int64),
+            table_of((number < lengths).reshape(-1, *tail), dtypes.bool),
         )
 
 
@@ -234,6 +234,6 @@ def adaptive_average(name: str, rank: int, x: Any, output_size: Any) -> Any:
     for axis, size, count in zip(range(-rank, 0), sizes, outputs):
         stretches = Stretches.adaptive(size, count)
         lengths = np.array(stretches.lengths).reshape(-1, *[1] * (-axis - 1))
-        divisor = x._wrap(node_of(lengths, x.dtype))
+        divisor = x._wrap(table_of(lengths, x.dtype))
         result = _Ragged.apply(result, axis, stretches) / divisor
     return result

@@ -17,7 +17,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.dtype import DType, dtypes
-from grad.graph.arrays import node_of
+from grad.graph.arrays import table_of
 from grad.graph.node import Node, cast, expand, pointwise, take
 from grad.graph.primitives import ADD, MUL
 from grad.ops.promotion import accumulation_dtype, number
@@ -186,10 +186,10 @@ def _weighted(node: Node, at: int, taps: Taps, dtype: DType) -> Node:
     for places, weights in zip(taps.places.T, taps.weights.T, strict=True):
         if not weights.any() and total is not None:
             continue
-        index = expand(node_of(places.reshape(-1, *tail), dtypes.int64), shape)
+        index = expand(table_of(places.reshape(-1, *tail), dtypes.int64), shape)
         found = cast(take(node, (at,), (index,)), dtype)
         if not (weights == 1).all():
-            found = pointwise(MUL, found, node_of(weights.reshape(-1, *tail), dtype))
+            found = pointwise(MUL, found, table_of(weights.reshape(-1, *tail), dtype))
         total = found if total is None else pointwise(ADD, total, found)
     assert total is not None
     return total
@@ -208,7 +208,7 @@ class Resample(Function):
             return x._wrap(expand(number(0, x.dtype), shape))
         if taps.places.shape[1] <= MANY_TAPS:
             return x._wrap(cast(_weighted(x.node, at, taps, wide), x.dtype))
-        matrix = x._wrap(node_of(taps.matrix(), wide))
+        matrix = x._wrap(table_of(taps.matrix(), wide))
         image = x.to(wide)
         if axis == -1:
             found = image @ matrix.mT
@@ -232,7 +232,7 @@ class Choose(Function):
         shape = (*x.shape[:at], len(places), *x.shape[at + 1 :])
         if 0 in shape:
             return x._wrap(expand(number(0, x.dtype), shape))
-        index = node_of(places.reshape(-1, *(1,) * (-axis - 1)), dtypes.int64)
+        index = table_of(places.reshape(-1, *(1,) * (-axis - 1)), dtypes.int64)
         return x._wrap(take(x.node, (at,), (expand(index, shape),)))
 
     @staticmethod

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import grad
+import grad.nn.functional as F
 from grad import nn
 from grad.compile.compiled import MOST_REPEATED, Compiled
 
@@ -149,3 +150,40 @@ def test_a_recording_before_which_much_was_pending() -> None:
     assert compiled.recordings == 1
     (entry,) = compiled._entries.values()
     assert entry.records and not entry.hopeless
+
+
+def step_with(layer: Call) -> tuple[Call, nn.Conv2d]:
+    """A training step's forward and backward through `layer`, and its module."""
+    grad.manual_seed(0)
+    module = nn.Conv2d(2, 2, 1)
+
+    def step(x: grad.Tensor) -> grad.Tensor:
+        module.zero_grad()
+        loss = layer(module(x)).square().sum()
+        loss.backward()
+        return loss
+
+    return step, module
+
+
+TABLES: dict[str, Call] = {
+    "bilinear": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True),
+    "antialias": lambda x: F.interpolate(x, size=(3, 3), mode="bilinear", antialias=True),
+    "nearest": lambda x: F.interpolate(x, size=(5, 13)),
+    "adaptive": lambda x: F.adaptive_avg_pool2d(x, (3, 5)),
+    "average": lambda x: F.avg_pool2d(x, 3, 2, padding=1, count_include_pad=False),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_places_and_weights_are_kept(name: str) -> None:
+    step, module = step_with(TABLES[name])
+    compiled = Compiled(step)
+    for size in (8, 8, 8, 7, 7, 7, 8):
+        x = grad.randn(2, 2, size, 6)
+        loss, found = compiled(x).item(), [p.grad.numpy().copy() for p in module.parameters()]
+        np.testing.assert_allclose(loss, step(x).item(), rtol=1e-5)
+        for actual, parameter in zip(found, module.parameters()):
+            np.testing.assert_allclose(actual, parameter.grad.numpy(), rtol=1e-5, atol=1e-5)
+    assert all(entry.records for entry in compiled._entries.values())
+    assert compiled.recordings == 2
