@@ -109,7 +109,8 @@ def _differs(case: Case) -> str | None:
         for parameter in theirs.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     mine.load_state_dict(_told(dict(theirs.state_dict())))
-    mine.train(case.training), theirs.train(case.training)
+    mine.train(case.training)
+    theirs.train(case.training)
     differs = _calls_differ(case, mine, theirs)
     if differs:
         return differs

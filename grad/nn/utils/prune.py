@@ -142,7 +142,7 @@ def global_unstructured(
     places = list(parameters)
     given = importance_scores or {}
     values = [getattr(module, name) for module, name in places]
-    masks = [getattr(module, f"{name}_mask", None) for module, name in places]
+    masks: list[Any] = [getattr(module, f"{name}_mask", None) for module, name in places]
     with no_grad():
         scores = parameters_to_vector(
             [given.get(place, value) for place, value in zip(places, values)]
