@@ -315,18 +315,17 @@ class Compiled:
             self._lose_hope(str(reason))
             return self.function(*args, **kwargs)
         tape, before = Tape(), self._key(args, kwargs, [], [])
-        ids = [*map(id, tensors)]
         try:
             with watching(tape):
                 result = self.function(*args, **kwargs)
         finally:
             tape.put_back()
-        why, after = tape.abandoned, []
-        if why is not None:
-            pass
-        elif self._key(args, kwargs, after, []) != before or [*map(id, after)] != ids:
+        after: list[Any] = []
+        same_key = self._key(args, kwargs, after, []) == before
+        why = tape.abandoned
+        if why is None and not (same_key and [*map(id, after)] == [*map(id, tensors)]):
             why = "it changes a setting of the library, or the containers that it is given"
-        elif any(guards.names & tensor.__dict__.keys() for tensor in tensors):
+        if why is None and any(guards.names & tensor.__dict__.keys() for tensor in tensors):
             why = "it may read what users have written to an argument, as attributes"
         if why is not None:
             entry.hopeless = tape.abandoned is None
