@@ -181,7 +181,7 @@ def package_stub() -> str:
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             node.body = [node.body[0]]
             texts.append(_shadow_types(ast.unparse(node)))
-    for name, place in grad.LATE.items():
+    for name, place in vars(grad)["LATE"].items():
         module, _, member = place.rpartition(":" if ":" in place else ".")
         texts.append(f"from {module} import {member} as {name}")
     for name, create in CREATORS.items():

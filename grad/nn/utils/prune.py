@@ -140,7 +140,7 @@ def global_unstructured(
         )
     method._tensor_name = "all"
     places = list(parameters)
-    given = importance_scores or {}
+    given: Any = importance_scores or {}
     values = [getattr(module, name) for module, name in places]
     masks: list[Any] = [getattr(module, f"{name}_mask", None) for module, name in places]
     with no_grad():
