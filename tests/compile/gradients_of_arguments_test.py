@@ -78,7 +78,7 @@ def hooks_are_called_once_when_the_gradient_is_taken_outside(make: Make) -> list
         x = leaf(3.0, 4.0)
         x.register_hook(lambda slope: slope * 10)
         function(x).backward()
-        found += parameter.grad.tolist(), x.grad.tolist(), len(calls)
+        found += parameter.grad.tolist(), x.grad.tolist(), len(calls)  # type: ignore[union-attr]
     return found
 
 
