@@ -34,7 +34,7 @@ def _product(name: str, primitive: Primitive, x: Any, y: Any) -> Any:
 
 
 class _Product(Function):
-    """``x * f(y)`` with its gradients; that of x is 0 where x is 0, as in PyTorch."""
+    """``x * f(y)`` with its gradients; that of x is 0 where x is 0 and y has no logarithm."""
 
     @classmethod
     def backward(cls, ctx: Context, grad: Any) -> Any:
@@ -44,14 +44,14 @@ class _Product(Function):
         if needs_x:
             other = y if is_tensor(y) else x.new_full((), y)
             logarithm = cls.apply(1.0, other)
-            of_x = grad * logarithm.masked_fill((x == 0) & (other == other), 0)
+            of_x = grad * logarithm.masked_fill((x == 0) & (cls.denominator(other) <= 0), 0)
         if needs_y:
             of_y = grad * (x / cls.denominator(y))
         return of_x, of_y
 
     @staticmethod
     def denominator(y: Any) -> Any:
-        """What x is divided by in the gradient of y."""
+        """What x is divided by in the gradient of y, and what the logarithm is of."""
         raise NotImplementedError
 
 

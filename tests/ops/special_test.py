@@ -126,9 +126,20 @@ def test_products_with_zero() -> None:
     np.testing.assert_array_equal(grad.xlogy(x, y).numpy(), [0, NAN, 0, 0])
     np.testing.assert_array_equal(grad.special.xlog1py(0, y).numpy(), [0, NAN, 0, 0])
     assert grad.xlogy(grad.tensor([2]), 1.0).dtype is grad.float32
-    x = grad.zeros(1, requires_grad=True)
-    grad.xlogy(x, grad.zeros(1)).backward()
-    assert x.grad.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("function", "logarithm", "undefined"),
+    [(grad.xlogy, math.log, [0.0, -1.0]), (grad.special.xlog1py, math.log1p, [-1.0, -2.0])],
+)
+def test_products_with_zero_have_the_logarithm_as_gradient(
+    function: Any, logarithm: Any, undefined: list[float]
+) -> None:
+    x = grad.zeros(5, dtype=grad.float64, requires_grad=True)
+    y = [3.0, 0.5, NAN, *undefined]
+    function(x, grad.tensor(y, dtype=grad.float64)).sum().backward()
+    expected = [logarithm(3), logarithm(0.5), NAN, 0, 0]
+    np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-15)
 
 
 def test_sinc_has_derivatives_at_zero() -> None:
