@@ -261,7 +261,7 @@ class _Collector:
             self.look_at_items(value.__dict__, read & value.__dict__.keys())
             return
         _require_steady_class(kind)
-        if isinstance(value, _OF_A_THREAD):
+        if isinstance(value, _OF_A_THREAD) and kind.__module__.partition(".")[0] not in _OWN:
             raise Unguarded(f"it reads a {kind.__name__}, which each thread has for itself")
         self.look_at_class(kind)
         attributes = getattr(value, "__dict__", None)

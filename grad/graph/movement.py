@@ -197,9 +197,16 @@ def path_layout(shape: Shape, path: tuple[Move, ...]) -> Layout | None:
 
 
 def _of_ints(layout: Layout) -> Layout:
-    """`layout` for all who ask with equal numbers, of whom some may have those of NumPy."""
+    """`layout` for all who ask with equal numbers, of whom some may have those of NumPy.
+
+    Sizes that are not fixed yet (sizes.py) stay: as a number, one would be fixed.
+    """
     shape, strides, offset = layout
-    return Layout(tuple(map(int, shape)), tuple(map(int, strides)), int(offset))
+    return Layout(tuple(map(_plain, shape)), tuple(map(_plain, strides)), _plain(offset))
+
+
+def _plain(number: int) -> int:
+    return int(number) if isinstance(number, np.integer) else number
 
 
 def move_array(array: np.ndarray[Any, Any], move: Move) -> np.ndarray[Any, Any]:
