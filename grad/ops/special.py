@@ -242,6 +242,22 @@ class LogAddExp2(Function):
         return larger + (-difference.abs()).exp2().log1p() * (1 / math.log(2))
 
 
+class _LogOdds(Function):
+    """``log(x / (1 - x))``; outside of [0, 1] its gradient is NaN, as it is itself."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        odds = pointwise(DIV, x.node, pointwise(SUB, number(1, x.dtype), x.node))
+        return x._wrap(pointwise(LOG, odds))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        # A gradient that is infinite at 0 and 1: of the quotient it would be 0 times infinity.
+        return grad / (x * (1 - x)).masked_fill((x < 0) | (x > 1), math.nan)
+
+
 @op(
     method="logit",
     inplace=True,
@@ -259,7 +275,7 @@ class Logit(Function):
         dtype = floating(x).dtype
         x = x.to(accumulation_dtype(dtype))
         x = x if eps is None else x.clamp(eps, 1 - eps)
-        return (x / (1 - x)).log().to(dtype)
+        return _LogOdds.apply(x).to(dtype)
 
 
 # sin(u) / u by powers of u * u, from the constant on; enough of them for u up to pi / 2.

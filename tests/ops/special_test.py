@@ -142,6 +142,16 @@ def test_products_with_zero_have_the_logarithm_as_gradient(
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-15)
 
 
+def test_logit_at_its_ends_and_outside() -> None:
+    x = grad.tensor([0, 1, 0.25, -0.5, 2], dtype=grad.float64, requires_grad=True)
+    result = x.logit()
+    np.testing.assert_allclose(
+        result.detach().numpy(), [-INFINITY, INFINITY, -math.log(3), NAN, NAN], rtol=1e-15
+    )
+    result.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [INFINITY, INFINITY, 16 / 3, NAN, NAN], rtol=1e-15)
+
+
 def test_sinc_has_derivatives_at_zero() -> None:
     x = grad.tensor([0.0, 1e-6], dtype=grad.float64, requires_grad=True)
     (first,) = grad.autograd.grad(grad.sinc(x).sum(), x, create_graph=True)
