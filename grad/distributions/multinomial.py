@@ -8,12 +8,12 @@ from typing import Any
 from grad.distributions import constraints
 from grad.distributions.binomial import Binomial
 from grad.distributions.categorical import Categorical
-from grad.distributions.distribution import Distribution
+from grad.distributions.over_categorical import OverCategorical
 from grad.tensor import Tensor
 from grad.utils.size import Size
 
 
-class Multinomial(Distribution):
+class Multinomial(OverCategorical):
     """How often each position is drawn in `total_count` draws, each as likely as its element of
     `probs` is large.
 
@@ -25,7 +25,6 @@ class Multinomial(Distribution):
         tensor([0., 5.])
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     total_count: int
 
     def __init__(
@@ -44,29 +43,9 @@ class Multinomial(Distribution):
             self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args
         )
 
-    def expand(self, batch_shape: Iterable[int], _instance: Any = None) -> Any:
-        new = super().expand(batch_shape, _instance)
-        new._categorical = self._categorical.expand(batch_shape)
-        return new
-
     @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self) -> Any:
         return constraints.multinomial(self.total_count)
-
-    @property
-    def probs(self) -> Tensor:
-        """Adding up to 1."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of `probs`."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of `probs` and `logits`."""
-        return self._categorical.param_shape
 
     @property
     def mean(self) -> Tensor:

@@ -7,14 +7,14 @@ from typing import Any
 
 from grad.distributions import constraints
 from grad.distributions.categorical import Categorical
-from grad.distributions.distribution import Distribution
+from grad.distributions.over_categorical import OverCategorical
 from grad.nn.functional import one_hot
 from grad.ops.creators import CREATORS
 from grad.tensor import Tensor
 from grad.utils.size import Size
 
 
-class OneHotCategorical(Distribution):
+class OneHotCategorical(OverCategorical):
     """Vectors with one 1, each position as likely as its element of `probs` is large.
 
     Example:
@@ -22,7 +22,6 @@ class OneHotCategorical(Distribution):
         tensor([0., 1., 0.])
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.one_hot
     has_enumerate_support = True
 
@@ -34,29 +33,9 @@ class OneHotCategorical(Distribution):
             self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args
         )
 
-    def expand(self, batch_shape: Iterable[int], _instance: Any = None) -> Any:
-        new = super().expand(batch_shape, _instance)
-        new._categorical = self._categorical.expand(batch_shape)
-        return new
-
-    @property
-    def probs(self) -> Tensor:
-        """Adding up to 1."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of `probs`."""
-        return self._categorical.logits
-
     @property
     def _param(self) -> Tensor:
         return self._categorical._param
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of `probs` and `logits`."""
-        return self._categorical.param_shape
 
     @property
     def mean(self) -> Tensor:
