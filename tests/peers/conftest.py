@@ -1,4 +1,4 @@
-"""What the tests against PyTorch's databases print at the end of a run.
+"""What the tests against PyTorch's databases share, and print at the end of a run.
 
 Each of them records its counts (`op_db_peer_test.py`, `modules_peer_test.py`,
 `optim_db_peer_test.py`), which come here also from the processes of pytest-xdist.
@@ -6,7 +6,10 @@ Each of them records its counts (`op_db_peer_test.py`, `modules_peer_test.py`,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 # The property that a test records: what it went through.
 SECTIONS = {
@@ -14,6 +17,16 @@ SECTIONS = {
     "modules": "modules beside PyTorch's",
     "optimizers": "optimisers beside PyTorch's",
 }
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: its threads would spin while ours run."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -8,7 +8,7 @@ cases agree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,19 +29,20 @@ from tests.peers.module_cases import (  # noqa: E402
     common,
     failures,
 )
-from tests.peers.op_db_values import NotComparable, difference, ours, tensors_in  # noqa: E402
+from tests.peers.op_db_values import (  # noqa: E402
+    NotComparable,
+    Raised,
+    difference,
+    error_difference,
+    ours,
+    tensors_in,
+)
 
 # What stays different, with what is found: docs/differences.md has the reasons.
 DIFFERENT = {"CrossMapLRN2d": "values: ", "FractionalMaxPool3d": "the random samples have shape"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """PyTorch on one thread: its threads would spin while ours run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_every_module_has_cases():
@@ -287,7 +288,7 @@ def _flat(value: Any) -> list[Any]:
 def _failure_differs(name: str, failure: Any) -> str | None:
     given = failure.module_error_input
     made, call = given.constructor_input, given.forward_input
-    raised: list[type[BaseException] | None] = []
+    raised: list[Raised] = []
     for space, told in ((torch.nn, lambda value: value), (nn, _told)):
         try:
             module = getattr(space, name)(*told(made.args), **told(made.kwargs)).to(told(DTYPE))
@@ -299,7 +300,5 @@ def _failure_differs(name: str, failure: Any) -> str | None:
             raised.append(type(error))
         else:
             raised.append(None)
-    expected, found = raised
-    if expected is None or (found is not None and issubclass(found, expected)):
-        return None
-    return f"{name}{made.args}{made.kwargs}: raises {found}, not {expected}"
+    differs = error_difference(*raised)
+    return differs and f"{name}{made.args}{made.kwargs}: {differs}"

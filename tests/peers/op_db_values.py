@@ -20,6 +20,16 @@ torch = pytest.importorskip("torch")
 Array = np.ndarray[Any, Any]
 
 
+Raised = type[BaseException] | None
+
+
+def error_difference(expected: Raised, found: Raised) -> str | None:
+    """How the type that we raised is not the expected one, if it is not; none may be expected."""
+    if expected is None or (found is not None and issubclass(found, expected)):
+        return None
+    return f"raises {found}, not {expected}"
+
+
 class NotComparable(Exception):
     """The sample holds, or gives, something that this library does not have by design."""
 

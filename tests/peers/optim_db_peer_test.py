@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("expecttest")
 common = pytest.importorskip("torch.testing._internal.common_optimizers")
 
-from tests.peers.op_db_values import NotComparable, difference, ours  # noqa: E402
+from tests.peers.op_db_values import NotComparable, Raised, difference, error_difference, ours  # noqa: E402
 from tests.peers.optim_peer_test import described, tolerance  # noqa: E402
 
 INFOS = {
@@ -123,7 +123,7 @@ def _differs(name: str, settings: dict[str, Any], dtype: str) -> str | None:
 
 def _failure_differs(name: str, failure: Any) -> str | None:
     given = failure.optimizer_error_input
-    raised: list[type[BaseException] | None] = []
+    raised: list[Raised] = []
     for library in (torch, grad):
         one = torch.nn.Parameter(torch.ones(2, 2))
         params = [one] if given.params is None else given.params
@@ -144,10 +144,7 @@ def _failure_differs(name: str, failure: Any) -> str | None:
             raised.append(type(error))
         else:
             raised.append(None)
-    expected, found = raised
-    if expected is None or (found is not None and issubclass(found, expected)):
-        return None
-    return f"raises {found}, not {expected}"
+    return error_difference(*raised)
 
 
 def _shared(value: Any, known: dict[int, Any]) -> Any:
