@@ -15,7 +15,6 @@ __all__: list[str]
 
 from collections.abc import Callable as Callable
 from typing import Any as Any
-from grad.utils.garbage import uncollected as _uncollected
 from grad import (
     autograd as autograd,
     cuda as cuda,
@@ -99,7 +98,6 @@ from grad.switches import (
 from grad.tensor import CASTS as CASTS, Tensor as Tensor
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
-from grad.utils.late import late_names as _late_names
 from grad.utils.size import Size as Size
 from grad.version import VERSION as VERSION
 

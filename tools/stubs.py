@@ -174,8 +174,10 @@ def package_stub() -> str:
     texts = []
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            imported = ", ".join(f"{a.name} as {a.asname or a.name}" for a in node.names)
-            texts.append(f"from {node.module} import {imported}")
+            shown = [(a.name, a.asname or a.name) for a in node.names]
+            names = [f"{name} as {known}" for name, known in shown if not known.startswith("_")]
+            if names:
+                texts.append(f"from {node.module} import {', '.join(names)}")
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute | ast.Name):
             texts += [f"{target.id} = {ast.unparse(node.value)}" for target in _names(node.targets)]
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
