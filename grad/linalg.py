@@ -132,12 +132,14 @@ def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
     return InvExResult(inv(A), A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
 
 
+@takes_out
 def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """As `lu_factor`, and a 0 for each matrix: every matrix has these factors."""
     factors, pivots = lu_factor(A, pivot=pivot)
     return LUFactorExResult(factors, pivots, A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
 
 
+@takes_out
 def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> Any:
     """As `solve`, and a 0 for each matrix; raises for singular ones, whether `check_errors` or
     not.

@@ -171,7 +171,7 @@ def _work_off(
             source = edge[0]
             gradient = results[position] if position < len(results) else None
             if gradient is not None:
-                if gradient.__class__ is not Node:  # nodes fit already (remembered.py)
+                if not isinstance(gradient, Node):  # nodes fit already (remembered.py)
                     gradient = conform(gradient, _info_of(edge), target)
                 _deposit(pending, source, edge[1], gradient)
             left = waiting[source] = waiting[source] - 1
@@ -191,7 +191,7 @@ def _deposit(pending: Gradients, target: Any, index: int, gradient: Any) -> None
 
 def _tensor(gradient: Any) -> Any:
     """A gradient that arrived, as a tensor."""
-    return Variable._wrap(gradient) if gradient.__class__ is Node else gradient
+    return Variable._wrap(gradient) if isinstance(gradient, Node) else gradient
 
 
 def _tensors(arrived: Sequence[Any]) -> list[Any]:
@@ -267,7 +267,7 @@ def _known_gradients(context: Context, arrived: Any) -> Sequence[Any] | None:
         or recording.recorder is not None
     ):
         return None
-    node = arrived if arrived.__class__ is Node else arrived.node
+    node = arrived if isinstance(arrived, Node) else arrived.node
     if node.depth > PENDING_LIMIT:
         settle((node,))
     return context.remembered.gradients(context, node)
@@ -303,7 +303,7 @@ def accumulate(tensor: Any, gradient: Any, create_graph: bool) -> None:
     as PyTorch does.
     """
     held = tensor._grad
-    if held is None and gradient.__class__ is Node:
+    if held is None and isinstance(gradient, Node):
         tensor._grad = Variable._wrap(gradient)
         return
     gradient = _tensor(gradient)

@@ -15,7 +15,6 @@ makes for itself are kept with the template. `plainly_rebuilt` says so of a `Fun
 from __future__ import annotations
 
 import functools
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -28,7 +27,14 @@ from grad.dtype import default_dtype
 from grad.engine.recording import recording
 from grad.graph.movement import is_contiguous
 from grad.graph.node import Node
-from grad.graph.template import Template, placeholder, template_of
+from grad.graph.template import (
+    NoTemplate,
+    Template,
+    on_trial,
+    placeholder,
+    template_of,
+    trial,
+)
 from grad.settings import settings
 
 Definition = TypeVar("Definition", bound=type[Function])
@@ -64,25 +70,12 @@ class Call:
         return tuple(values) if self.kind is tuple else self.kind(*values)
 
 
-class _Trial(threading.local):
-    """Whether this thread has a function run on stand-ins."""
-
-    running = False
-
-
-_trial = _Trial()
-
-
-class _Warned(Exception):
-    """Calls like this one warn, and are not built again: they do so every time."""
-
-
 def warn(message: str, stacklevel: int) -> None:
     """As `warnings.warn`, for functions that are marked here. (Filters of warnings are everybody's:
     catching warnings on trial would catch those of other threads.)
     """
-    if _trial.running:
-        raise _Warned
+    if trial.running:
+        raise NoTemplate
     warnings.warn(message, stacklevel=stacklevel + 1)
 
 
@@ -168,13 +161,11 @@ def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ca
     tensors: list[Any] = []
     stand_ins = [_stand_in(arg, tensors) for arg in args]
     named = {name: _stand_in(value, tensors) for name, value in kwargs.items()}
-    before, _trial.running = _trial.running, True
     try:
-        found = function(*stand_ins, **named)
-    except _Warned:
+        with on_trial():
+            found = function(*stand_ins, **named)
+    except NoTemplate:
         return None
-    finally:
-        _trial.running = before
     kind: type[Any] | None = type(found) if isinstance(found, tuple) else None
     results: Any = (found,) if kind is None else found
     memory = [tensor._storage for tensor in tensors]

@@ -25,7 +25,7 @@ from grad.dtype import DType
 from grad.engine.recording import recording
 from grad.graph.node import Node
 from grad.graph.primitives import Primitive
-from grad.graph.template import Template, placeholder, template_of
+from grad.graph.template import NoTemplate, Template, on_trial, placeholder, template_of
 
 Definition = TypeVar("Definition", bound=type[Function])
 
@@ -200,7 +200,10 @@ def _studied(
     context.needs_input_grad = tuple([edge is not None for edge in edges])
     mode.enabled = False
     try:
-        output = function._forward(context, *stand_ins, **kwargs)
+        with on_trial():
+            output = function._forward(context, *stand_ins, **kwargs)
+    except NoTemplate:
+        return None
     finally:
         mode.enabled = True
     if not isinstance(output, Variable) or context._dirty or context._non_differentiable:
@@ -260,7 +263,11 @@ def _gradient_of(call: Call, context: Context) -> Template | None:
     output = like.outputs[0]
     assert output is not None
     arrived = _stand_in(output)
-    results = like.function.backward(like, arrived)
+    try:
+        with on_trial():
+            results = like.function.backward(like, arrived)
+    except NoTemplate:
+        return None
     results = tuple(results) if isinstance(results, tuple | list) else (results,)
     if len(results) != len(call.arguments):
         return None

@@ -25,6 +25,7 @@ from grad.engine.recording import recording
 from grad.engine.single import Single, single_key, single_of
 from grad.engine.sizes import Structures, fixed_of
 from grad.graph.node import Node
+from grad.graph.template import NoTemplate, trial
 from grad.schedule.program import Key, Walk, program_of, walk
 from grad.schedule.recall import Trace, recalled, trace_of
 from grad.settings import settings
@@ -262,6 +263,8 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
             break
     else:
         return
+    if trial.running:
+        raise NoTemplate
     with _lock:
         pending = [node for node in nodes if node.buffer is None]
         if not pending:

@@ -9,7 +9,9 @@ as nobody looks below the result: see `Promise`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -108,6 +110,29 @@ class Promise(Node):
 
 
 _PROMISED = frozenset(("op", "src", "arg"))
+
+
+class NoTemplate(Exception):
+    """What is tried on stand-ins looks at their values, or warns, which is to happen every time."""
+
+
+class _Trial(threading.local):
+    """Whether this thread tries something on stand-ins."""
+
+    running = False
+
+
+trial = _Trial()
+
+
+@contextmanager
+def on_trial() -> Iterator[None]:
+    """Within it, asking for a value that is not there raises NoTemplate."""
+    before, trial.running = trial.running, True
+    try:
+        yield
+    finally:
+        trial.running = before
 
 
 def placeholder(shape: Shape, dtype: DType) -> Node:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ class ChainMatmul(Function):
     errors=(
         Failure(((2, 3),), (2,), match="square"),
         Failure(((3,),), (2,), match="2 dimensions"),
-        Failure(((2, 2),), (2.0,), error=DTypeError, match="int"),
+        Failure(((2, 2),), (2.0,), error=TypeError, match="integer"),
         Failure(((2, 2),), (2,), error=DTypeError, match="bool", dtype=dtypes.bool),
         Failure(((2, 2),), (-1,), error=DTypeError, dtype=dtypes.int64),
     ),
@@ -155,8 +156,7 @@ class MatrixPower(Function):
 
     @staticmethod
     def forward(x: Any, n: int) -> Any:
-        if not isinstance(n, int):
-            raise DTypeError(f"matrix_power: n must be an int, not {type(n).__name__}.")
+        n = index(n)
         if len(x.shape) < 2 or x.shape[-1] != x.shape[-2]:
             raise ShapeError(
                 f"linalg.matrix_power: needs at least 2 dimensions and square matrices, but they "

@@ -7,6 +7,7 @@ there are different values depends on the data, so it is computed at once.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,6 +58,7 @@ class BinCount:
 
     @staticmethod
     def forward(input: Any, weights: Any = None, minlength: int = 0) -> Any:
+        minlength = operator.index(minlength)
         if input.dtype.kind not in "iu":
             raise DTypeError(f"bincount: the input must be integers, got {input.dtype.name}.")
         if minlength < 0:

@@ -7,6 +7,7 @@ each is the other's gradient. Indexing by ``x[...]`` is in `index.py`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -372,6 +373,7 @@ class OneHot(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, num_classes: int = -1) -> Any:
+        num_classes = operator.index(num_classes)
         _require_index("one_hot", x)
         empty = 0 in x.shape
         if num_classes < 0:

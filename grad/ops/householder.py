@@ -53,11 +53,10 @@ def _factors(name: str, x: Any, tau: Any) -> tuple[Any, Any]:
     """V and T; see the top."""
     require_matrices(name, x)
     (m, n), k = x.shape[-2:], tau.shape[-1] if tau.shape else 0
-    if m < n or n < k or tau.shape[:-1] != x.shape[:-2]:
+    if min(m, n) < k or tau.shape[:-1] != x.shape[:-2]:
         raise ShapeError(
-            f"linalg.{name}: input.shape[-2] must be greater than or equal to input.shape[-1], and "
-            f"that to tau.shape[-1], with equal axes before; got {tuple(x.shape)} and "
-            f"{tuple(tau.shape)}."
+            f"linalg.{name}: input.shape[-2] and input.shape[-1] must be greater than or equal to "
+            f"tau.shape[-1], with equal axes before; got {tuple(x.shape)} and {tuple(tau.shape)}."
         )
     v = x.narrow(-1, 0, k).tril(-1) + eye(m, k, dtype=x.dtype)
     column = tau.unsqueeze(-1)
@@ -66,19 +65,19 @@ def _factors(name: str, x: Any, tau: Any) -> tuple[Any, Any]:
     return v, solve_triangular(inner, one * column, upper=True)
 
 
-def _reference(x: Array, tau: Array) -> Array:
+def _product(x: Array, tau: Array) -> Array:
     result = np.eye(x.shape[0])
     for i in range(len(tau)):
         v = np.tril(x, -1)[:, i] + np.eye(x.shape[0])[:, i]
         result = result @ (np.eye(x.shape[0]) - tau[i] * np.outer(v, v))
-    return result[:, : x.shape[1]]
+    return result
 
 
 @op(
     method="orgqr",
     dtypes=TYPES,
     composite=True,
-    reference=_reference,
+    reference=lambda x, tau: _product(x, tau)[:, : x.shape[1]],
     samples=[Sample(((4, 3), (3,)), low=-1, high=1), Sample(((4, 3), (2,)), low=-1, high=1)],
     errors=[Failure(((2, 3), (2,)), match="greater"), Failure(((4, 3), (4,)), match="greater")],
 )
@@ -98,6 +97,11 @@ class Orgqr:
     def forward(x: Any, tau: Any) -> Any:
         v, t = _factors("householder_product", x, tau)
         m, n = x.shape[-2:]
+        if m < n:
+            raise ShapeError(
+                f"linalg.householder_product: input.shape[-2] must be greater than or equal to "
+                f"input.shape[-1], got {tuple(x.shape)}."
+            )
         return eye(m, n, dtype=x.dtype) - v @ (t @ v.narrow(-2, 0, n).mT)
 
 
@@ -105,8 +109,11 @@ class Orgqr:
     method="ormqr",
     dtypes=TYPES,
     composite=True,
-    reference=lambda x, tau, other: _reference(np.pad(x, ((0, 0), (0, 2))), tau) @ other,
-    samples=[Sample(((4, 2), (2,), (4, 3)), low=-1, high=1)],
+    reference=lambda x, tau, other: _product(x, tau) @ other,
+    samples=[
+        Sample(((4, 2), (2,), (4, 3)), low=-1, high=1),
+        Sample(((2, 4), (2,), (2, 3)), low=-1, high=1),
+    ],
     errors=[Failure(((4, 3), (3,), (3, 3)), match="other")],
 )
 class Ormqr:

@@ -7,12 +7,14 @@ The second half of view.py, which has what changes the shape; read that first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from grad.autograd.function import Context
-from grad.errors import AxisError, ShapeError
+from grad.dtype import dtypes
+from grad.errors import AxisError, DTypeError, ShapeError
 from grad.graph.movement import Move
 from grad.graph.primitives import PERMUTE, SLICE
 from grad.ops.axes import normal_axis
@@ -151,17 +153,31 @@ def _listed(dims: Ints) -> Sequence[int]:
     dtypes=ALL,
     reference=lambda x, dim, start, length: np.take(x, range(start, start + length), dim),
     samples=[Sample(((4, 3),), (0, 1, 2))],
-    errors=[Failure(((4, 3),), (0, 3, 2), match="inside")],
+    errors=[
+        Failure(((4, 3),), (0, 3, 2), match="inside"),
+        Failure(((4, 3),), (0, 5, 0), error=AxisError, match="start 5"),
+        Failure(((),), (0, 0, 1), match="0-d"),
+    ],
 )
 class Narrow(Movement):
     """`length` elements of axis `dim` from `start` on."""
 
     @staticmethod
-    def forward(ctx: Context, x: Any, dim: int, start: int, length: int) -> Any:
+    def forward(ctx: Context, x: Any, dim: int, start: Any, length: int) -> Any:
+        if not x._shape:
+            raise ShapeError("narrow: a 0-d tensor has no axis to cut; reshape it to (1,) first.")
         axis = normal_axis("narrow", dim, len(x._shape))
         size = x._shape[axis]
+        if getattr(start, "dtype", None) is dtypes.bool:
+            raise DTypeError("narrow: start is a tensor of bool; needs an integer.")
+        start, length = index(start), index(length)
         first = start + size if start < 0 else start
-        if not 0 <= first <= first + length <= size:
+        if not 0 <= first <= size:
+            raise AxisError(
+                f"narrow: start {start} is out of range for axis {dim} of size {size}; use a "
+                f"number from {-size} to {size}."
+            )
+        if not first <= first + length <= size:
             raise ShapeError(
                 f"narrow: start {start} and length {length} do not lie inside axis {dim} of size "
                 f"{size}."

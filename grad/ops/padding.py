@@ -8,6 +8,7 @@ A constant is a guard in the index map, and costs nothing. The other modes put s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -127,12 +128,13 @@ def _padded_with_itself(x: Any, amounts: Amounts, mode: str) -> Any:
 
 def _amounts(shape: tuple[int, ...], given: Any) -> Amounts:
     """PyTorch's flat list, last axis first, as ``(before, after)`` for every axis."""
-    if isinstance(given, int) or not all(isinstance(n, int | np.integer) for n in given):
+    try:
+        numbers = [index(n) for n in given]
+    except TypeError:
         raise DTypeError(
             f"pad: pad={given!r}; needs a sequence of ints, (before, after) of the last axis, then "
             f"of the one before it ..."
-        )
-    numbers = [int(n) for n in given]
+        ) from None
     if len(numbers) % 2:
         raise ShapeError(
             f"pad: pad={tuple(numbers)} has {len(numbers)} numbers; needs (before, after) for "

@@ -7,6 +7,7 @@ gradient comes from. Everything stays lazy. Quantiles are in quantile.py.
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -185,7 +186,7 @@ class Topk:
     @rebuilt
     def forward(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
         lines, axis = lines_of("topk", x, dim)
-        size = lines.shape[axis]
+        size, k = lines.shape[axis], index(k)
         if not 0 <= k <= size:
             raise ArgumentError(
                 f"topk: selected index k={k} is out of range for an axis of size {size}; use a "

@@ -197,6 +197,43 @@ def test_errors_come_every_time() -> None:
             tensor(3).softmax(2)
 
 
+BY_NUMBER: dict[str, Callable[[Tensor, Any], Any]] = {
+    "tril": lambda x, n: x.tril(n),
+    "topk": lambda x, n: x.topk(n).values,
+    "kthvalue": lambda x, n: x.kthvalue(n).values,
+    "cat": lambda x, n: grad.cat([x, x], n - 1),
+    "std": lambda x, n: x.std(correction=n),
+    "avg_pool1d": lambda x, n: F.avg_pool1d(x, n),
+    "interpolate": lambda x, n: F.interpolate(x[None], n),
+    "narrow": lambda x, n: x.narrow(0, n, 2),
+    "narrow length": lambda x, n: x.narrow(0, 0, n),
+    "matrix_power": lambda x, n: x[:, :4].matrix_power(n),
+    "pad": lambda x, n: F.pad(x, (n, 0)),
+    "one_hot": lambda x, n: F.one_hot(grad.tensor([0, 0]), n),
+    "bincount": lambda x, n: grad.bincount(grad.tensor([0]), minlength=n),
+}
+
+
+@pytest.mark.parametrize("name", BY_NUMBER)
+def test_a_number_can_be_a_tensor_of_which_the_value_is_read(name: str) -> None:
+    x = tensor(4, 6)
+    for n in (1, 1, 1, 2, 1, 2):
+        found, expected = (BY_NUMBER[name](x, number) for number in (grad.tensor(n), n))
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+def test_a_result_that_is_not_there_yet_is_a_gradient() -> None:
+    x, y, z = tensor(4, 6), tensor(4, 6).requires_grad_(), tensor(4, 6).requires_grad_()
+    for _ in range(4):
+        weight = x.clamp(0, 1)
+        for found in grad.autograd.grad(y + z, (y, z), weight):
+            np.testing.assert_array_equal(found.numpy(), x.numpy().clip(0, 1))
+        y.grad = None
+        (y + z).backward(weight)
+        assert y.grad is not None
+        np.testing.assert_array_equal(y.grad.numpy(), x.numpy().clip(0, 1))
+
+
 def test_sources_that_are_pending_are_fused_and_equal_ones_told_apart() -> None:
     x, y = tensor(4, 6), tensor(4, 6, seed=1)
     for _ in range(4):

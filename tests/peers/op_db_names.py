@@ -95,7 +95,10 @@ def _methods(prefix: str, entry: Any, name: str) -> Iterator[Form]:
     """The method and its in-place form; `name` is theirs unless PyTorch's say another."""
     if entry.method_variant is not None:
         method = getattr(entry.method_variant, "__name__", name)
-        yield Form(f"{prefix}method", entry.method_variant, at(method, grad.Tensor))
+        mine = at(method, grad.Tensor)
+        if method == "<lambda>":
+            mine = retold(entry.method_variant)
+        yield Form(f"{prefix}method", entry.method_variant, mine)
     changes = entry.inplace_variant
     if changes is not None and _is_public(changes):
         method = getattr(changes, "__name__", f"{name}_")
