@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable
+from grad.buffer import clear_buffer_cache
 from grad.compile.finish import abandon, finish
 from grad.compile.guards import Guards, Unguarded
 from grad.compile.reach import collect
@@ -338,6 +339,9 @@ class Compiled:
             self._say("not recorded: it reads or returns what cannot be found again")
         else:
             entry.records = (Record(guards, Runner(replay)), *kept)
+            # Replays need less than the calls before: they write where the old values are.
+            del tape
+            clear_buffer_cache()
         return result
 
     def _lose_hope(self, reason: str) -> None:

@@ -17,6 +17,7 @@ from grad.compile.watch import node_slot
 from grad.engine.plan import Plan
 from grad.engine.realize import cache
 from grad.graph.node import Node
+from grad.graph.primitives import HOST
 from grad.graph.storage import copied
 from grad.schedule.program import Key, Walk
 
@@ -27,6 +28,8 @@ def in_place(found: Walk, tape: Tape, roots: Sequence[Node]) -> Walk:
     Args:
         roots: the nodes of all that the function changes and gives, one for each.
     """
+    if any(node.op is HOST for node in found.nodes):
+        return found  # it may raise when others have written already
     positions = {found.nodes[number]: i for i, number in enumerate(found.outputs)}
     leaves = {leaf.source: n for n, leaf in enumerate(found.leaves) if leaf.layout is None}
     uses = Counter(leaf.source for leaf in found.leaves)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from grad.device import open_backend, open_plans
 from grad.engine.plan import Plan
 from grad.engine.recording import recording
+from grad.engine.reuse import Reuses
 from grad.engine.single import Single, single_key, single_of
 from grad.engine.sizes import Structures, fixed_of
 from grad.graph.node import Node
@@ -64,6 +65,7 @@ class PlanCache:
         self.traces: OrderedDict[Any, list[Trace]] = OrderedDict()
         self.singles: dict[Any, Single] = {}
         self.structures = Structures()
+        self.reuses = Reuses(size)
         self.hits = 0
         self.misses = 0
         self.kernels = 0
@@ -83,9 +85,10 @@ class PlanCache:
                 return found
         found = walk(roots)
         family = self.families.get(self._key(found))
-        if family is not None:  # once is not worth a trace
-            # With the very key that the family has, which is found without comparing.
-            alike.insert(0, trace_of(roots, found._replace(key=family.key)))
+        key = self.reuses.key_of(found.key) if family is None else family.key
+        if key is not None:  # once is not worth a trace
+            # With the very key that is kept, which is found without comparing.
+            alike.insert(0, trace_of(roots, found._replace(key=key)))
             del alike[TRACES_ALIKE:]
         return found
 
@@ -184,14 +187,14 @@ class PlanCache:
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Inside, no plan has been made yet, and what is made and found does not count."""
-        before = self.families, self.traces, self.singles, self.structures
+        before = self.families, self.traces, self.singles, self.structures, self.reuses
         counts = self.hits, self.misses, self.kernels
         self.families, self.traces, self.structures = OrderedDict(), OrderedDict(), Structures()
-        self.singles = {}
+        self.singles, self.reuses = {}, Reuses(self.size)
         try:
             yield
         finally:
-            self.families, self.traces, self.singles, self.structures = before
+            self.families, self.traces, self.singles, self.structures, self.reuses = before
             self.hits, self.misses, self.kernels = counts
 
     def clear(self) -> None:
@@ -199,6 +202,7 @@ class PlanCache:
         self.traces.clear()
         self.singles.clear()
         self.structures = Structures()
+        self.reuses = Reuses(self.size)
         self.hits = self.misses = self.kernels = 0
 
 
@@ -275,10 +279,12 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
         if key is not None and cache.run_single(pending[0], *key):
             return
         found = cache.walk(pending)
+        if key is None:
+            found = cache.reuses.wish(found)
         plan, scalars = cache.find(found)
         if key is not None:
             cache.keep_single(pending[0], *key, found, plan, scalars)
-        if found.donated:
+        if found.donated or found.replaced:
             # A value that was overwritten must not be left looking pending: it would be written
             # again.
             with interrupts_held():

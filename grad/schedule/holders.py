@@ -114,6 +114,8 @@ def overwritten_leaves(
     outputs: Sequence[int],
 ) -> tuple[Overwritten, ...]:
     """The leaves that only one update or scatter reads, as what it overwrites."""
+    if any(node.op is HOST for node in nodes):
+        return ()  # it may raise, and a second try would start from what was overwritten
     places = {id(leaf.node): number for number, leaf in enumerate(leaves)}
     uses = Counter(source for found in sources for source in found)
     computed = frozenset(outputs)

@@ -239,9 +239,11 @@ def test_key_errors_read_the_same():
 def test_our_files_load_in_pytorch_and_the_other_way_round(tmp_path):
     peer = pytest.importorskip("safetensors.torch")
     layer = nn.Linear(3, 2)
-    grad.save(layer.state_dict(), tmp_path / "ours")
+    grad.save(layer.state_dict(), tmp_path / "ours.safetensors")
     theirs = torch.nn.Linear(3, 2)
-    theirs.load_state_dict(peer.load_file(tmp_path / "ours"))
+    theirs.load_state_dict(peer.load_file(tmp_path / "ours.safetensors"))
     same(layer.weight, theirs.weight)
-    peer.save_file({"x": torch.tensor([1.5, -2.0], dtype=torch.bfloat16)}, tmp_path / "theirs")
-    assert grad.load(tmp_path / "theirs")["x"].tolist() == [1.5, -2.0]
+    peer.save_file(
+        {"x": torch.tensor([1.5, -2.0], dtype=torch.bfloat16)}, tmp_path / "theirs.safetensors"
+    )
+    assert grad.load(tmp_path / "theirs.safetensors")["x"].tolist() == [1.5, -2.0]

@@ -33,7 +33,9 @@ def losses(name: str, framework: str, optimizer: str, dtype: str, steps: int) ->
 @each_program
 @pytest.mark.parametrize("optimizer", TRAINING["torch"].OPTIMIZERS)
 def test_losses(name: str, optimizer: str) -> None:
-    for dtype, steps, rtol in (("float64", 20, 1e-9), ("float32", 6, 1e-4)):
+    # Positions of the transformer are sines of float32, whose last bit is each library's own.
+    exact = 1e-8 if name == "transformer" else 1e-9
+    for dtype, steps, rtol in (("float64", 20, exact), ("float32", 6, 1e-4)):
         actual, expected = (losses(name, which, optimizer, dtype, steps) for which in FRAMEWORKS)
         np.testing.assert_allclose(actual, expected, rtol=rtol)
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import grad
+from grad.engine.realize import realize
+from grad.graph.host import host, hosted
 
 AROUND: dict[str, Callable[[Any], Any]] = {
     "flip": lambda x: x.flip(0),
@@ -32,3 +34,20 @@ def test_a_pending_value_that_is_made_of_an_update(around: str) -> None:
         assert x.sum().item() == wanted.sum(), turn
         assert (x * 2).sum().item() == 2 * wanted.sum(), turn
     np.testing.assert_array_equal(x.numpy(), wanted)
+
+
+@hosted
+def never_there_either(result: Any, x: Any) -> None:
+    raise ArithmeticError("never")
+
+
+def test_an_update_beside_what_raises_is_made_once() -> None:
+    """Whoever tries again starts from what was there."""
+    index, ones = grad.tensor([0, 1]), grad.ones(2)
+    x = grad.zeros(4) + 0.0
+    for turn in range(1, 4):
+        x = x.index_add(0, index, ones)
+        failing = grad.Tensor._wrap(host(never_there_either, [x.node], (4,), x.dtype))
+        with pytest.raises(ArithmeticError, match="never"):
+            realize((x.node, failing.node))
+        np.testing.assert_array_equal(x.numpy(), [turn, turn, 0, 0])
