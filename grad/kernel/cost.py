@@ -88,8 +88,7 @@ def statement_cost(statement: Statement, lanes: Variable | None, around: Loop | 
         return 0.5 + guards_cost(statement.guards, lanes)
     if isinstance(statement, Load | Store):
         price = access_cost(statement.index, lanes, around)
-        if isinstance(statement, Load):
-            price += guards_cost(statement.guards, lanes)
+        price += guards_cost(statement.guards, lanes)
         return price * SCATTER if isinstance(statement, Store) and price >= LANES * NEAR else price
     if isinstance(statement, Count):
         return 2.0

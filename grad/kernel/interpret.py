@@ -311,8 +311,11 @@ class _Runner:
 
     def store(self, s: Store) -> None:
         where = np.asarray(self.index(s.index))
-        self.check(s.parameter, where)
         value = np.asarray(self.values[s.value])
+        if s.guards:
+            where, alive, value = np.broadcast_arrays(where, self.condition(s.guards), value)
+            where, value = where[alive], value[alive]
+        self.check(s.parameter, where)
         # A loop of one turn in lanes: one element, wherever it goes.
         self.memory[s.parameter][where] = value[0] if value.ndim > where.ndim else value
 

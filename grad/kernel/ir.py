@@ -116,12 +116,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """``parameter[index] = value``; one that `streams` may go past the caches, line by line."""
+    """``parameter[index] = value`` where all `guards` hold; one that `streams` may go past the
+    caches, line by line.
+    """
 
     parameter: int
     index: Index
     value: int
     streams: bool = False
+    guards: tuple[Guard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +353,8 @@ def _print_statement(
             return f"v{s.value} = {names[s.parameter]}[{show(s.index)}]{condition}"
         case Store():
             past = "  # streams" if s.streams else ""
-            return f"{names[s.parameter]}[{show(s.index)}] = v{s.value}{past}"
+            condition = f" if {_print_guards(s.guards)}" if s.guards else ""
+            return f"{names[s.parameter]}[{show(s.index)}] = v{s.value}{condition}{past}"
         case Declare():
             accumulators[s.value] = s.op
             return f"v{s.value} = identity({s.op.name}, {s.dtype.name})"

@@ -24,7 +24,7 @@ from grad.graph.primitives import (
     MUL,
     Primitive,
 )
-from grad.kernel.ir import Load, Statement
+from grad.kernel.ir import Guard, Load, Statement
 from grad.kernel.writer import Writer
 from grad.schedule.demand import Group
 from grad.schedule.program import Entry, Program
@@ -37,6 +37,10 @@ SCATTER_BLOCK = 256
 SHORTEST_BLOCK = 64
 SCATTER_ITEMS = 4
 LINE = 16
+# From so many values on, those that go to any place are written by several items, each to a part
+# of the places of its own, which fits the cache better: it asks for each value where it goes.
+PARTS_FROM = 1 << 16
+PARTS = 4
 
 _SCATTER: dict[str, Primitive] = {"add": ADD, "prod": MUL, "amax": MAXIMUM, "amin": MINIMUM}
 
@@ -106,6 +110,8 @@ def lower_scatter(program: Program, group: Group, in_memory: Container[int]) -> 
     )
     memory = _target(writer, group, entry)
     length = math.prod(back)
+    if mode == "set" and length == math.prod(lead) == 1 and math.prod(middle) >= PARTS_FROM:
+        return writer, [*phases, _by_parts(writer, entry, memory)]
     block = _scatter_block(length, math.prod(lead))
     blocks = -(-length // block) if block else 1
     items = (math.prod(lead), blocks)
@@ -128,6 +134,28 @@ def lower_scatter(program: Program, group: Group, in_memory: Container[int]) -> 
             value = _combined(writer, _SCATTER[mode], memory, place, value, entry.dtype)
         writer.store(memory, place, value)
     return writer, [*phases, next_phase(writer)]
+
+
+def _by_parts(writer: Writer, entry: Entry, memory: int) -> list[Statement]:
+    """A scatter whose values go to any place. They are written in lanes, of which the last wins, as
+    everywhere.
+    """
+    values, *indices = entry.src[1:]
+    _, axes = entry.arg
+    shape = writer.entries[indices[0]].shape
+    size = -(-math.prod(entry.shape) // PARTS)
+    with (
+        writer.loop(PARTS, parallel=True) as part,
+        writer.loop(math.prod(shape), vector=True) as step,
+    ):
+        position = unflatten(step, shape)
+        target = list(position)
+        for axis, index in zip(axes, indices, strict=True):
+            target[axis] = dynamic(writer.value(index, position), entry.shape[axis])
+        place = flatten(tuple(target), entry.shape)
+        guard = Guard(add(place, scale(part, -size)), 0, size)
+        writer.store(memory, place, writer.value(values, position), (guard,))
+    return next_phase(writer)
 
 
 def _scatter_block(length: int, others: int) -> int:

@@ -140,9 +140,12 @@ def _piece(
                     kept.append(replace(statement, operands=operands))
             case Count(index=index):
                 kept.append(replace(statement, index=substitute(index, moved)))
-            case Store(index=index, value=value):
+            case Store(index=index, value=value, guards=guards):
                 value = alias.get(value, value)
-                kept.append(replace(statement, index=substitute(index, moved), value=value))
+                held = _still_asked(guards, moved)
+                if held is not None:
+                    index = substitute(index, moved)
+                    kept.append(replace(statement, index=index, value=value, guards=held))
             case _:
                 kept.append(statement)
     return replace(loop, variable=own, body=tuple(_read(kept)))

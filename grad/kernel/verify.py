@@ -188,6 +188,8 @@ class _Checker:
                 self.define(s.value, s.dtype)
             case Store():
                 self.index(s.index)
+                for guard in s.guards:
+                    self.index(guard.index)
                 parameter = self.parameters[s.parameter]
                 if not parameter.written or self.use(s.value) is not parameter.dtype:
                     self.fail(

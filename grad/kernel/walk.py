@@ -25,11 +25,11 @@ def statements_in(statements: Iterable[Statement]) -> Iterator[Statement]:
 def indices_of(statement: Statement) -> list[Index]:
     """All index expressions of a statement."""
     match statement:
-        case Load():
+        case Load() | Store():
             return [statement.index, *(guard.index for guard in statement.guards)]
         case Test():
             return [guard.index for guard in statement.guards]
-        case Store() | Count():
+        case Count():
             return [statement.index]
     return []
 

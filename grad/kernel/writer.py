@@ -171,9 +171,11 @@ class Writer:
         self.emit(Load(value, parameter, index, dtype, guards), level)
         return value
 
-    def store(self, parameter: int, index: Index, value: int) -> None:
+    def store(
+        self, parameter: int, index: Index, value: int, guards: tuple[Guard, ...] = ()
+    ) -> None:
         """Store in the innermost loop that is open, which `index` or `value` must depend on."""
-        self.emit(Store(parameter, index, value), len(self.bodies) - 1)
+        self.emit(Store(parameter, index, value, guards=guards), len(self.bodies) - 1)
 
     # -- loops -------------------------------------------------------------------------------------
     @contextmanager

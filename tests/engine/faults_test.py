@@ -25,10 +25,12 @@ from grad.engine import cache, realize
 from grad.errors import CompileError, DTypeError, OutOfMemoryError, ShapeError
 
 INTERRUPTED = """
+import signal
 import sys
 import numpy as np
 import grad
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 x = grad.ones(400, 400)
 counter = grad.zeros(1000)
 counter.realize()

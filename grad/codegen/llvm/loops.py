@@ -25,6 +25,7 @@ from grad.codegen.llvm.memory import (
     row_load,
     scalar_load,
     scatter,
+    spare,
     stream_store,
     where_held,
 )
@@ -223,12 +224,14 @@ class Emitter:
         size = max(dtype.itemsize, 1)
         raw = to_memory(b, self.values[s.value], dtype)
         place = self.addresses.place(s.parameter, s.index, storage, lanes)
+        guard = self.condition(s.guards) if s.guards else None
         if lanes is None or not place.varies:
             if lanes_of(raw.type) > 1:
                 raw = b.emit(storage, f"extractelement {raw.type} {raw.text}, i32 0")
-            b.store(raw, place.pointer, size)
+            pointer = place.pointer if guard is None else spare(b, place.pointer, guard, storage)
+            b.store(raw, pointer, size)
             return
-        raw, mask = b.splat(raw, lanes.count), lanes.mask
+        raw, mask = b.splat(raw, lanes.count), self._mask(guard)
         if place.backwards:
             raw, mask = reverse(b, raw), None if mask is None else reverse(b, mask)
         if place.jumps is not None:

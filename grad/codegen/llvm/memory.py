@@ -8,8 +8,8 @@ that follow them, and the thread pool tells others that a chunk is done with an 
 
 from __future__ import annotations
 
-from grad.codegen.llvm.builder import Builder, Value, lanes_of, mangled
-from grad.codegen.llvm.lanes import reverse
+from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of, mangled
+from grad.codegen.llvm.lanes import lane, reverse
 
 LINE_BYTES = 64
 _MARK = "!{i32 1}"
@@ -57,9 +57,28 @@ def gather(b: Builder, pointers: Value, type_name: str, size: int, mask: Value |
     )
 
 
+def spare(b: Builder, pointer: Value, held: Value, storage: str) -> Value:
+    """`pointer` where `held`, else that of memory nobody reads: storing there takes less time than
+    a jump around the store that cannot be foreseen.
+    """
+    return b.select(held, pointer, _nobodys(b, storage))
+
+
+def _nobodys(b: Builder, storage: str) -> Value:
+    """A place on the stack; LLVM must not know that nobody reads it, or it would jump again."""
+    place = b.alloca(storage, 1)
+    return b.emit("ptr", f'call ptr asm "", "=r,0"(ptr {place.text})')
+
+
 def scatter(b: Builder, value: Value, pointers: Value, size: int, mask: Value | None) -> None:
     """Store each lane at its own address where `mask` holds."""
     lanes = lanes_of(value.type)
+    if mask is not None and "avx512f" not in b.features:
+        # LLVM would jump around each store.
+        places = b.select(mask, pointers, b.splat(_nobodys(b, element_of(value.type)), lanes))
+        for number in range(lanes):
+            b.store(lane(b, value, number), lane(b, places, number), size)
+        return
     mask = mask or b.const(f"<{lanes} x i1>", True)
     name = f"llvm.masked.scatter.{mangled(value.type)}.v{lanes}p0"
     b.declare(name, f"void ({value.type}, <{lanes} x ptr>, {mask.type})")
