@@ -26,6 +26,11 @@ with _uncollected():
     from grad import compile, tensor  # which import nearly everything
 
 from grad import autograd, cuda, engine, errors, utils
+from grad.autograd.anomaly import (
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
+    set_anomaly_enabled,
+)
 from grad.autograd.gradcheck import gradcheck, gradgradcheck
 from grad.autograd.modes import (
     enable_grad,

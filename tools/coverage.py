@@ -37,12 +37,9 @@ def reason(text: str, *patterns: str) -> Reason:
 # What is to come, by namespace.
 NOT_YET = {
     "torch": """
-        histogramdd is_anomaly_check_nan_enabled is_anomaly_enabled layout lobpcg
-        set_anomaly_enabled""",
+        histogramdd layout lobpcg""",
     "torch.func": """
         rearrange""",
-    "torch.autograd": """
-        detect_anomaly set_detect_anomaly""",
     "torch.autograd.forward_ad": """
         UnpackedDualTensor dual_level enter_dual_level exit_dual_level make_dual
         unpack_dual""",

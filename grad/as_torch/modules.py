@@ -49,6 +49,7 @@ TABLE: dict[str, Served] = {
     "torch.types": Served(None, answers.TYPES),
     "torch.version": Served(None, answers.VERSION),
     "torch.autograd": Served("grad.autograd", answers.AUTOGRAD),
+    "torch.autograd.anomaly_mode": Served("grad.autograd.anomaly"),
     "torch.autograd.function": Served("grad.autograd.function"),
     "torch.autograd.functional": Served("grad.autograd.functional"),
     "torch.autograd.graph": Served("grad.autograd.graph"),

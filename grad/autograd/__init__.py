@@ -1,9 +1,9 @@
 """Automatic differentiation, as in ``torch.autograd``.
 
 Order to read: variable.py (the handle), function.py (one operation), graph.py (what it saves),
-engine.py (the backward pass), modes.py (when nothing is recorded), gradcheck.py.
-`grad.autograd.functional` is opened when it is first asked for; `grad.autograd.ops` names the
-built-in functions, and only users import it.
+engine.py (the backward pass), modes.py (when nothing is recorded), anomaly.py (finding NaN),
+gradcheck.py. `grad.autograd.functional` is opened when it is first asked for; `grad.autograd.ops`
+names the built-in functions, and only users import it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grad.autograd import graph
+from grad.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from grad.autograd.engine import backward
 from grad.autograd.engine import gradients as grad
 from grad.autograd.function import Function
@@ -32,6 +33,7 @@ __getattr__ = late_names(__name__, globals(), {"functional": "grad.autograd.func
 __all__ = [
     "Function",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "gradcheck",
@@ -40,5 +42,6 @@ __all__ = [
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
+from grad.autograd.anomaly import anomaly, refuse_nan, watched
 from grad.autograd.conform import conform
 from grad.autograd.function import Context, OutputInfo
 from grad.autograd.modes import mode
@@ -162,7 +163,8 @@ def _work_off(
             if needed is None or any(edge and edge[0] in needed for edge in target.edges):
                 if recorder is not None:
                     recorder.goes_back(target)
-                results = _differentiate(target, arrived, create_graph)
+                differentiate = _watched if anomaly.enabled else _differentiate
+                results = differentiate(target, arrived, create_graph)
                 if not keep:
                     target.release()
         for position, edge in enumerate(target.edges):
@@ -255,6 +257,15 @@ def _differentiate(context: Context, arrived: list[Any], create_graph: bool) -> 
         if replaced is not None:
             results = replaced
     return results
+
+
+def _watched(context: Context, arrived: list[Any], create_graph: bool) -> Sequence[Any]:
+    """As `_differentiate`, while anomalies are looked for (anomaly.py)."""
+    with watched(context):
+        results = _differentiate(context, arrived, create_graph)
+        if anomaly.check_nan:
+            refuse_nan(context, results, [edge is not None for edge in context.edges])
+        return results
 
 
 def _known_gradients(context: Context, arrived: Any) -> Sequence[Any] | None:

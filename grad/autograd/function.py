@@ -16,6 +16,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from grad.autograd.anomaly import anomaly, origin
 from grad.autograd.graph import packed, packed_by_hook, unpacked
 from grad.autograd.modes import mode, no_grad
 from grad.autograd.variable import Edge, Variable, gradient_edge
@@ -88,6 +89,7 @@ class Context:
     outputs: tuple[OutputInfo | None, ...] = ()
     needs_input_grad: tuple[bool, ...] = ()
     remembered: Any = None  # see remembered.py
+    origin: Any = None  # see anomaly.py
     _saved: tuple[Any, ...] | None = ()
     _dirty: tuple[Any, ...] = ()
     _non_differentiable: tuple[Any, ...] = ()
@@ -285,6 +287,8 @@ def record_call(function: type[Function], args: tuple[Any, ...], kwargs: dict[st
     context = function._context()
     if recording.recorder is not None:
         recording.recorder.linked(context)
+    if anomaly.enabled:
+        context.origin = origin()
     edges: list[Edge | None] = []
     for arg in args:
         edge = None

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
+from grad.autograd.anomaly import anomaly
 from grad.autograd.conform import conform
 from grad.autograd.function import Context, Function, OutputInfo, record_call
 from grad.autograd.graph import Saved
@@ -146,7 +147,7 @@ def remembered(function: Definition) -> Definition:
     calls: dict[Any, Call | bool | None] = {}
 
     def record(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if recording.recorder is not None or mode.saved_hooks is not None:
+        if recording.recorder is not None or mode.saved_hooks is not None or anomaly.enabled:
             return record_call(cls, args, kwargs)
         parts: list[Any] = []
         edges: list[Edge | None] = []

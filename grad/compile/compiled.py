@@ -20,6 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from grad.autograd.anomaly import anomaly
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable
 from grad.buffer import clear_buffer_cache
@@ -192,8 +193,9 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if recording.recorder is not None or self._hopeless is not None:
             return self.function(*args, **kwargs)  # part of what is being recorded
-        if mode.saved_hooks is not None or mode.recomputing:
-            return self.function(*args, **kwargs)  # what it saves is asked for
+        if mode.saved_hooks is not None or mode.recomputing or anomaly.enabled:
+            # What it saves is asked for, or where its operations were called.
+            return self.function(*args, **kwargs)
         shortcut = self._shortcut
         if shortcut is not None and not kwargs and shortcut.fits(args):
             guards, runner = shortcut.record
