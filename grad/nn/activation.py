@@ -11,6 +11,9 @@ from grad.nn.parameter import Parameter
 from grad.ops.creation import full
 from grad.tensor import Tensor
 
+# Warnings of functions that modules call here name the line that calls the module.
+_USERS_LINE = 5
+
 
 class _Inplace(Module):
     """An activation that may write its result over its input."""
@@ -311,16 +314,13 @@ class GLU(Module):
 
 
 class _AlongDim(Module):
-    """An activation over one axis; without `dim`: the first of 1 or 3 axes, else the second."""
+    """An activation over one axis; without `dim`: the first of 1 or 3 axes, else the second, with
+    a warning.
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
-
-    def _axis(self, input: Tensor) -> int:
-        if self.dim is not None:
-            return self.dim
-        return 0 if len(input.shape) in (0, 1, 3) else 1
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -330,21 +330,21 @@ class Softmax(_AlongDim):
     """``exp(x) / exp(x).sum(dim)``."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.softmax(input, self._axis(input))
+        return functional.softmax(input, self.dim, _USERS_LINE)
 
 
 class LogSoftmax(_AlongDim):
     """``log(softmax(x))``, without overflow."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.log_softmax(input, self._axis(input))
+        return functional.log_softmax(input, self.dim, _USERS_LINE)
 
 
 class Softmin(_AlongDim):
     """Softmax of ``-x``."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.softmin(input, self._axis(input))
+        return functional.softmin(input, self.dim, _USERS_LINE)
 
 
 class Softmax2d(Module):

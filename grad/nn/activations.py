@@ -65,18 +65,19 @@ def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """Softmax of ``-x``; with `dtype`, of the input converted to that first."""
-    axis = default_axis("softmin", input) if dim is None else dim
+    axis = default_axis("softmin", input, _stacklevel) if dim is None else dim
     return input.softmin(axis, dtype=dtype)
 
 
-def default_axis(name: str, input: Tensor) -> int:
-    """The axis of `name` where none is given, with PyTorch's warning: the first of 0, 1 or 3 axes,
-    else the second.
+def default_axis(name: str, input: Tensor, level: int) -> int:
+    """The axis of `name` where none is given: the first of 0, 1 or 3 axes, else the second.
+
+    Warns as PyTorch does; `level` is that of the line to name (3: who called who asks).
     """
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
         f"dim=X as an argument.",
-        stacklevel=3,
+        stacklevel=level,
     )
     return 0 if len(input.shape) in (0, 1, 3) else 1
 

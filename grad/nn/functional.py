@@ -337,7 +337,7 @@ def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """``exp(x) / exp(x).sum(dim)``; with `dtype`, of the input converted to that first."""
-    axis = default_axis("softmax", input) if dim is None else dim
+    axis = default_axis("softmax", input, _stacklevel) if dim is None else dim
     return (input if dtype is None else input.to(dtype)).softmax(axis)
 
 
@@ -345,7 +345,7 @@ def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """``log(softmax(x))``, without overflow; with `dtype`, of the input converted to that first."""
-    axis = default_axis("log_softmax", input) if dim is None else dim
+    axis = default_axis("log_softmax", input, _stacklevel) if dim is None else dim
     return (input if dtype is None else input.to(dtype)).log_softmax(axis)
 
 

@@ -37,6 +37,15 @@ class Clipped(Function):
         return grad.masked_fill((x <= ctx.low) | (x >= ctx.high), 0), None, None
 
 
+class ClippedLine(Clipped):
+    """As `Clipped`, with derivative 0 at NaN, where that has 1."""
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return grad.masked_fill(~((x > ctx.low) & (x < ctx.high)), 0), None, None
+
+
 @op(
     method="relu6",
     reference=lambda x: np.clip(x, 0, 6),
@@ -92,7 +101,7 @@ class Hardsigmoid(Function):
     @staticmethod
     def forward(x: Any) -> Any:
         require_floating("hardsigmoid", x.dtype)
-        return Clipped.apply(x + 3, 0, 6) / 6
+        return ClippedLine.apply(x + 3, 0, 6) / 6
 
 
 @op(

@@ -57,6 +57,27 @@ def test_inplace_activation_writes_its_input(layer):
     np.testing.assert_allclose(x.numpy(), type(layer)()(tensor(X)).numpy())
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+@pytest.mark.parametrize(("shape", "axis"), [((), 0), ((3,), 0), ((2, 3), 1), ((2, 3, 2), 0)])
+def test_axis_of_softmax_that_is_not_given(name, shape, axis):
+    x = grad.randn(shape)
+    function = getattr(F, name)
+    module = {"softmax": nn.Softmax, "log_softmax": nn.LogSoftmax, "softmin": nn.Softmin}[name]()
+    for call in (function, module):
+        with pytest.warns(UserWarning, match=f"Implicit dimension choice for {name}") as seen:
+            found = call(x)
+        assert [warning.filename for warning in seen] == [__file__]
+        assert found.tolist() == function(x, dim=axis).tolist()
+
+
+def test_hardsigmoid_is_flat_at_nan():
+    x = grad.tensor([math.nan, -3.0, 0.0, 3.0], requires_grad=True)
+    y = F.hardsigmoid(x)
+    y.sum().backward()
+    np.testing.assert_allclose(y.detach().numpy(), [math.nan, 0, 0.5, 1])
+    np.testing.assert_allclose(x.grad.numpy(), [0, 0, 1 / 6, 0])
+
+
 def test_linear():
     layer = nn.Linear(5, 3)
     weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()

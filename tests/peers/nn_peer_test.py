@@ -127,7 +127,8 @@ def test_softmax_of_channels():
 def test_default_dim_of_softmax():
     with pytest.warns(UserWarning, match="Implicit"):
         expected = torch.nn.Softmax()(torch.tensor(CUBES))
-    same(nn.Softmax()(grad.tensor(CUBES)), expected)
+    with pytest.warns(UserWarning, match="Implicit"):
+        same(nn.Softmax()(grad.tensor(CUBES)), expected)
 
 
 CLASSES = RANDOM.integers(0, 5, 6)
