@@ -69,8 +69,12 @@ TABLE: dict[str, Served] = {
     "torch.onnx": Served(None, None, "not written yet"),
     "torch.hub": Served(None, None, "it loads no code from elsewhere"),
     "torch.distributions.chi2": Served("grad.distributions.gamma"),
+    "torch.distributions.fishersnedecor": Served("grad.distributions.fisher_snedecor"),
     "torch.distributions.half_cauchy": Served("grad.distributions.half"),
     "torch.distributions.half_normal": Served("grad.distributions.half"),
+    "torch.distributions.lowrank_multivariate_normal": Served(
+        "grad.distributions.low_rank_multivariate_normal"
+    ),
     "torch.distributions.studentT": Served("grad.distributions.student_t"),
     "torch.library": Served(None, None, "operators are declared in grad/ops"),
     "torch._dynamo": Served(None, answers.TRACING, NOT_COMPILED_SO),

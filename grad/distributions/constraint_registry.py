@@ -95,6 +95,18 @@ def _of_each(registry: ConstraintRegistry) -> Factory:
     )
 
 
+def _of_pieces(registry: ConstraintRegistry) -> Factory:
+    return lambda constraint: transforms.CatTransform(
+        [registry(part) for part in constraint.cseq], constraint.dim, constraint.lengths
+    )
+
+
+def _of_layers(registry: ConstraintRegistry) -> Factory:
+    return lambda constraint: transforms.StackTransform(
+        [registry(part) for part in constraint.cseq], constraint.dim
+    )
+
+
 for _registry in (biject_to, transform_to):
     _registry.register(constraints.real, lambda _: transforms.identity_transform)
     _registry.register(constraints.independent, _of_each(_registry))
@@ -103,6 +115,9 @@ for _registry in (biject_to, transform_to):
     _registry.register(constraints.less_than, _below)
     _registry.register(constraints.interval, _between)
     _registry.register(constraints.half_open_interval, _between)
+    _registry.register(constraints.corr_cholesky, lambda _: transforms.CorrCholeskyTransform())
+    _registry.register(constraints.cat, _of_pieces(_registry))
+    _registry.register(constraints.stack, _of_layers(_registry))
 biject_to.register(constraints.simplex, lambda _: transforms.StickBreakingTransform())
 transform_to.register(constraints.simplex, lambda _: transforms.SoftmaxTransform())
 transform_to.register(constraints.lower_cholesky, lambda _: transforms.LowerCholeskyTransform())

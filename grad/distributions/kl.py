@@ -1,7 +1,6 @@
 """`kl_divergence`: how far one distribution is from another, by formulas for pairs of classes.
 
-Between families it is most often the cross entropy, ``-E_p[log q]``, less the entropy: of a normal
-q the former needs the mean and the variance of p alone, of an exponential one the mean.
+Those for two distributions of one family are here, the others in kl_between.py.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from grad.distributions.beta import Beta
 from grad.distributions.binomial import Binomial
 from grad.distributions.categorical import Categorical
 from grad.distributions.cauchy import Cauchy
+from grad.distributions.continuous_bernoulli import ContinuousBernoulli
 from grad.distributions.dirichlet import Dirichlet
 from grad.distributions.distribution import Distribution
 from grad.distributions.exponential import Exponential
@@ -26,9 +26,11 @@ from grad.distributions.gumbel import Gumbel
 from grad.distributions.half import HalfNormal
 from grad.distributions.independent import Independent
 from grad.distributions.laplace import Laplace
+from grad.distributions.low_rank_multivariate_normal import LowRankMultivariateNormal
 from grad.distributions.multivariate_normal import MultivariateNormal, mahalanobis
 from grad.distributions.normal import Normal
 from grad.distributions.one_hot_categorical import OneHotCategorical
+from grad.distributions.pareto import Pareto
 from grad.distributions.poisson import Poisson
 from grad.distributions.transformed_distribution import TransformedDistribution
 from grad.distributions.uniform import Uniform
@@ -146,6 +148,19 @@ def _gammas(p: Gamma, q: Gamma) -> Tensor:
     return ways + b * (p.rate / q.rate).log() + (q.rate - p.rate) * (a / p.rate)
 
 
+@register_kl(Pareto, Pareto)
+def _paretos(p: Pareto, q: Pareto) -> Tensor:
+    ratio = q.alpha / p.alpha
+    found = q.alpha * (p.scale / q.scale).log() - ratio.log() + ratio - 1
+    return found.masked_fill(p.scale < q.scale, math.inf)
+
+
+@register_kl(ContinuousBernoulli, ContinuousBernoulli)
+def _continuous_bernoullis(p: ContinuousBernoulli, q: ContinuousBernoulli) -> Tensor:
+    one, other = (-p.probs).log1p() + p._log_norm(), (-q.probs).log1p() + q._log_norm()
+    return p.mean * (p.logits - q.logits) + one - other
+
+
 @register_kl(Beta, Beta)
 def _betas(p: Beta, q: Beta) -> Tensor:
     return _dirichlets(p._dirichlet, q._dirichlet)
@@ -198,19 +213,48 @@ def _one_hots(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
     return _categoricals(p._categorical, q._categorical)
 
 
-@register_kl(MultivariateNormal, MultivariateNormal)
-def _multivariate_normals(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
+def _require_equal_events(p: Distribution, q: Distribution) -> None:
     if p.event_shape != q.event_shape:
         raise ValueError(
             "KL-divergence between two Multivariate Normals with different event shapes cannot be "
             "computed"
         )
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _multivariate_normals(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
+    _require_equal_events(p, q)
     lead = REGISTRY["broadcast_shapes"](p.batch_shape, q.batch_shape)
     of_p, of_q = (x._factor.expand(*lead, *x._factor.shape[-2:]) for x in (p, q))
     spread = solve_triangular(of_q, of_p, upper=False).square().sum((-2, -1))
     apart = mahalanobis(q._factor, q.loc - p.loc)
     determinants = q._half_log_det() - p._half_log_det()
     return determinants + 0.5 * (spread + apart - p.event_shape[0])
+
+
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+def _low_rank_normals(p: LowRankMultivariateNormal, q: LowRankMultivariateNormal) -> Tensor:
+    _require_equal_events(p, q)
+    spread, apart = q.squared_lengths(p.columns), q.squared_lengths((q.loc - p.loc).unsqueeze(-1))
+    return 0.5 * (q.log_det() - p.log_det() + spread + apart - p.event_shape[0])
+
+
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
+def _normal_to_low_rank(p: MultivariateNormal, q: LowRankMultivariateNormal) -> Tensor:
+    _require_equal_events(p, q)
+    spread, apart = q.squared_lengths(p._factor), q.squared_lengths((q.loc - p.loc).unsqueeze(-1))
+    return 0.5 * (q.log_det() + spread + apart - p.event_shape[0]) - p._half_log_det()
+
+
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+def _low_rank_to_normal(p: LowRankMultivariateNormal, q: MultivariateNormal) -> Tensor:
+    _require_equal_events(p, q)
+    columns = p.columns
+    lead = REGISTRY["broadcast_shapes"](p.batch_shape, q.batch_shape)
+    factor, columns = (x.expand(*lead, *x.shape[-2:]) for x in (q._factor, columns))
+    spread = solve_triangular(factor, columns, upper=False).square().sum((-2, -1))
+    apart = mahalanobis(q._factor, q.loc - p.loc)
+    return q._half_log_det() + 0.5 * (spread + apart - p.log_det() - p.event_shape[0])
 
 
 @register_kl(TransformedDistribution, TransformedDistribution)
@@ -226,81 +270,3 @@ def _independent(p: Independent, q: Independent) -> Tensor:
     if count != q.reinterpreted_batch_ndims:
         raise NotImplementedError("kl_divergence: reinterpreted_batch_ndims differ")
     return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), count)
-
-
-# -- between families ------------------------------------------------------------------------------
-def _to_normal(p: Any, q: Normal) -> Tensor:
-    squared = (p.variance + (p.mean - q.loc).square()) / q.scale.square()
-    return 0.5 * squared + q.scale.log() + 0.5 * math.log(2 * math.pi) - p.entropy()
-
-
-def _to_exponential(p: Any, q: Exponential) -> Tensor:
-    return q.rate * p.mean - q.rate.log() - p.entropy()
-
-
-def _to_gumbel(shrunk: Formula) -> Formula:
-    """The formula for a class of which ``shrunk(p, c)`` is ``E_p[exp(-x / c)]``."""
-
-    def formula(p: Any, q: Gumbel) -> Tensor:
-        expected = shrunk(p, q.scale) * (q.loc / q.scale).exp()
-        return (p.mean - q.loc) / q.scale + expected + q.scale.log() - p.entropy()
-
-    return formula
-
-
-def _to_gamma(logarithm: Callable[[Any], Tensor]) -> Formula:
-    """The formula for a class of which ``logarithm(p)`` is ``E_p[log x]``."""
-
-    def formula(p: Any, q: Gamma) -> Tensor:
-        b = q.concentration
-        ways = b.lgamma() - b * q.rate.log() - (b - 1) * logarithm(p)
-        return ways + q.rate * p.mean - p.entropy()
-
-    return formula
-
-
-def _to_uniform(p: Beta, q: Uniform) -> Tensor:
-    found = (q.high - q.low).log() - p.entropy()
-    return found.masked_fill((q.low > 0) | (q.high < 1), math.inf)
-
-
-def _to_poisson(p: Bernoulli, q: Poisson) -> Tensor:
-    return q.rate - p.probs * q.rate.log() - p.entropy()
-
-
-def _normal_to_laplace(p: Normal, q: Laplace) -> Tensor:
-    z = (p.loc - q.loc) / p.scale
-    distance = math.sqrt(2 / math.pi) * (-0.5 * z.square()).exp() + z * (z * math.sqrt(0.5)).erf()
-    return p.scale * distance / q.scale + (2 * q.scale).log() - p.entropy()
-
-
-def _infinite(p: Any, q: Any) -> Tensor:
-    """Where q does not reach all values of p."""
-    shape = REGISTRY["broadcast_shapes"](p.batch_shape, q.batch_shape)
-    return p.mean.new_full(shape, math.inf)
-
-
-def _by_classes(formula: Formula, sources: tuple[type, ...], targets: tuple[type, ...]) -> None:
-    for pair in product(sources, targets):
-        register_kl(*pair)(formula)
-
-
-_by_classes(_to_normal, (Beta, Exponential, Gamma, Gumbel, Laplace, Uniform), (Normal,))
-_by_classes(_to_exponential, (Beta, Gamma), (Exponential,))
-_by_classes(_to_uniform, (Beta,), (Uniform,))
-_by_classes(_to_poisson, (Bernoulli,), (Poisson,))
-_by_classes(_normal_to_laplace, (Normal,), (Laplace,))
-_by_classes(_infinite, (Normal, Laplace, Gumbel), (Beta, Exponential, Gamma, Uniform))
-_by_classes(_infinite, (Exponential, Gamma), (Beta, Uniform))
-_by_classes(_infinite, (Poisson,), (Bernoulli, Binomial))
-register_kl(Exponential, Gamma)(_to_gamma(lambda p: -p.rate.log() - euler_constant))
-register_kl(Beta, Gamma)(
-    _to_gamma(
-        lambda p: p.concentration1.digamma() - (p.concentration1 + p.concentration0).digamma()
-    )
-)
-register_kl(Exponential, Gumbel)(_to_gumbel(lambda p, c: p.rate / (p.rate + 1 / c)))
-register_kl(Gamma, Gumbel)(_to_gumbel(lambda p, c: (1 + 1 / (c * p.rate)) ** -p.concentration))
-register_kl(Normal, Gumbel)(
-    _to_gumbel(lambda p, c: (0.5 * (p.scale / c).square() - p.loc / c).exp())
-)

@@ -30,8 +30,9 @@ from grad.distributions.transform import (
     Transform,
     require_axes,
 )
-from grad.distributions.utils import limits
+from grad.distributions.utils import limits, tril_matrix_to_vec, vec_to_tril_matrix
 from grad.nn.functional import logsigmoid, pad
+from grad.ops.creators import CREATORS
 from grad.ops.factorizations import cholesky
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
@@ -42,6 +43,7 @@ __all__ = [
     "AffineTransform",
     "CatTransform",
     "ComposeTransform",
+    "CorrCholeskyTransform",
     "CumulativeDistributionTransform",
     "ExpTransform",
     "IndependentTransform",
@@ -146,6 +148,50 @@ class PositiveDefiniteTransform(Fixed):
 
     def _inverse(self, y: Tensor) -> Tensor:
         return LowerCholeskyTransform().inv(cholesky(y))
+
+
+class CorrCholeskyTransform(Fixed):
+    """Vectors to the triangular factors of correlation matrices.
+
+    Each number is, as a hyperbolic tangent, a part of what is left of the length of its row, which
+    is 1 in all; the diagonal gets the rest.
+    """
+
+    domain = constraints.real_vector
+    codomain = constraints.corr_cholesky
+    bijective = True
+
+    def _call(self, x: Tensor) -> Tensor:
+        eps = float(limits(x).eps)
+        part = vec_to_tril_matrix(x.tanh().clamp(eps - 1, 1 - eps), diag=-1)
+        left = (1 - part.square()).sqrt().cumprod(-1)
+        ones = CREATORS["eye"](part.shape[-1], dtype=part.dtype)
+        return (part + ones) * pad(left[..., :-1], [1, 0], value=1)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        left = pad(1 - y.square().cumsum(-1)[..., :-1], [1, 0], value=1)
+        return (tril_matrix_to_vec(y, -1) / tril_matrix_to_vec(left, -1).sqrt()).atanh()
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        left = tril_matrix_to_vec(1 - y.square().cumsum(-1), -2)
+        # log(1 - tanh(x) ** 2), which does not cancel for large x.
+        slopes = 2 * (math.log(2) - x - (-2 * x).softplus())
+        return 0.5 * left.log().sum(-1) + slopes.sum(-1)
+
+    def forward_shape(self, shape: Iterable[int]) -> Size:
+        shape = Size(shape)
+        require_axes(shape, 1)
+        size = round((0.25 + 2 * shape[-1]) ** 0.5 + 0.5)
+        if size * (size - 1) // 2 != shape[-1]:
+            raise ValueError("Input is not a flattened lower-diagonal number")
+        return shape[:-1] + (size, size)
+
+    def inverse_shape(self, shape: Iterable[int]) -> Size:
+        shape = Size(shape)
+        require_axes(shape, 2)
+        if shape[-2] != shape[-1]:
+            raise ValueError("Input is not square")
+        return shape[:-2] + (shape[-1] * (shape[-1] - 1) // 2,)
 
 
 # -- of parts --------------------------------------------------------------------------------------

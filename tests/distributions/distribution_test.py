@@ -34,6 +34,26 @@ MAKERS: dict[str, Callable[[], D.Distribution]] = {
     "OneHotCategorical": lambda: D.OneHotCategorical(logits=grad.stack([P, P])),
     "Multinomial": lambda: D.Multinomial(5, grad.stack([P, P])),
     "MultivariateNormal": lambda: D.MultivariateNormal(grad.zeros(2, 3), grad.eye(3)),
+    "LowRankMultivariateNormal": lambda: D.LowRankMultivariateNormal(
+        grad.zeros(2, 3), grad.ones(3, 1), grad.ones(3)
+    ),
+    "Wishart": lambda: D.Wishart(t([3.5, 4.0]), scale_tril=grad.eye(3)),
+    "LKJCholesky": lambda: D.LKJCholesky(3, t([0.5, 2.0])),
+    "Pareto": lambda: D.Pareto(t([0.5, 2.0]), 3.0),
+    "GeneralizedPareto": lambda: D.GeneralizedPareto(t([0.5, 2.0]), 3.0, 0.1),
+    "Weibull": lambda: D.Weibull(t([0.5, 2.0]), 3.0),
+    "InverseGamma": lambda: D.InverseGamma(t([0.5, 2.0]), 3.0),
+    "Kumaraswamy": lambda: D.Kumaraswamy(t([0.5, 2.0]), 3.0),
+    "FisherSnedecor": lambda: D.FisherSnedecor(t([0.5, 2.0]), 3.0),
+    "VonMises": lambda: D.VonMises(t([0.5, 2.0]), 3.0),
+    "LogisticNormal": lambda: D.LogisticNormal(grad.zeros(2, 3), 1.0),
+    "NegativeBinomial": lambda: D.NegativeBinomial(t([0.5, 2.0]), 0.3),
+    "ContinuousBernoulli": lambda: D.ContinuousBernoulli(t([0.2, 0.9])),
+    "RelaxedBernoulli": lambda: D.RelaxedBernoulli(t(0.5), t([0.2, 0.9])),
+    "RelaxedOneHotCategorical": lambda: D.RelaxedOneHotCategorical(t(0.5), grad.stack([P, P])),
+    "MixtureSameFamily": lambda: D.MixtureSameFamily(
+        D.Categorical(grad.stack([P, P])), D.Normal(grad.zeros(2, 3), 1.0)
+    ),
     "Independent": lambda: D.Independent(D.Normal(grad.zeros(2, 3), 1.0), 1),
     "TransformedDistribution": lambda: D.TransformedDistribution(
         D.Normal(grad.zeros(2, 3), 1.0), [D.AffineTransform(1.0, 2.0), D.StickBreakingTransform()]
@@ -65,11 +85,45 @@ def test_gradients_reach_the_parameters(name: str) -> None:
         for key, value in made.__dict__.items()
         if isinstance(value, grad.Tensor) and key != "covariance_matrix"
     }
-    if not parameters:  # those of its base
+    if isinstance(made, D.TransformedDistribution | D.Independent):  # those of its base
         return
     made.__dict__.update(parameters)
     made.rsample((3,)).square().sum().backward()
     assert all(p.grad is not None and bool((p.grad != 0).any()) for p in parameters.values())
+
+
+PROBABILITIES = t([[0.2, 0.5, 0.3], [0.3, 0.3, 0.4]])
+PARAMETERS: dict[str, tuple[Callable[..., D.Distribution], list[grad.Tensor]]] = {
+    "Pareto": (D.Pareto, [t([0.5, 2.0]), t([1.5, 3.0])]),
+    "Weibull": (D.Weibull, [t([0.5, 2.0]), t([1.5, 3.0])]),
+    "InverseGamma": (D.InverseGamma, [t([0.5, 2.0]), t([1.5, 3.0])]),
+    "Kumaraswamy": (D.Kumaraswamy, [t([0.5, 2.0]), t([1.5, 3.0])]),
+    "LogisticNormal": (D.LogisticNormal, [grad.zeros(2, 3), grad.ones(2, 3)]),
+    "RelaxedBernoulli": (D.RelaxedBernoulli, [t(0.5), t([0.2, 0.9])]),
+    "RelaxedOneHotCategorical": (D.RelaxedOneHotCategorical, [t(0.5), PROBABILITIES]),
+    "LowRankMultivariateNormal": (
+        D.LowRankMultivariateNormal,
+        [grad.zeros(2, 3), grad.ones(3, 2), t([1.0, 2.0, 0.5])],
+    ),
+    "Wishart": (
+        lambda df, factor: D.Wishart(df, scale_tril=factor),
+        [t([3.5, 4.0]), t([[1.0, 0.0], [0.5, 2.0]])],
+    ),
+    "ContinuousBernoulli": (D.ContinuousBernoulli, [t([0.2, 0.5])]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_gradients_reach_the_arguments(name: str) -> None:
+    kind, values = PARAMETERS[name]
+    parameters = [value.clone().requires_grad_() for value in values]
+    samples = kind(*parameters).sample((3,))
+    kind(*parameters).log_prob(samples).sum().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in parameters)
+    for parameter in parameters:
+        parameter.grad = None
+    kind(*parameters).rsample((3,)).square().sum().backward()
+    assert all(p.grad is not None and bool((p.grad != 0).any()) for p in parameters)
 
 
 def test_numbers_are_parameters() -> None:

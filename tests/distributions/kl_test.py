@@ -34,6 +34,12 @@ SAMPLES: dict[type, tuple[D.Distribution, D.Distribution]] = {
         D.MultivariateNormal(grad.zeros(2), t([[2.0, 0.5], [0.5, 1.0]])),
         D.MultivariateNormal(grad.ones(2), grad.eye(2)),
     ),
+    D.LowRankMultivariateNormal: (
+        D.LowRankMultivariateNormal(grad.zeros(2), t([[1.0], [0.5]]), t([1.0, 0.5])),
+        D.LowRankMultivariateNormal(grad.ones(2), t([[1.0], [-0.5]]), t([2.0, 1.5])),
+    ),
+    D.Pareto: (D.Pareto(1.5, 4.5), D.Pareto(0.15, 0.7)),
+    D.ContinuousBernoulli: (D.ContinuousBernoulli(0.3), D.ContinuousBernoulli(0.8)),
     D.TransformedDistribution: (D.LogNormal(0.0, 1.0), D.LogNormal(0.5, 2.0)),
     D.Independent: (
         D.Independent(D.Normal(grad.zeros(3), 1.0), 1),
@@ -70,6 +76,28 @@ def test_batches_broadcast() -> None:
     p, q = D.Normal(grad.zeros(3, 1), 1.0), D.Normal(grad.ones(4), 2.0)
     assert D.kl_divergence(p, q).shape == (3, 4)
     assert D.kl_divergence(p, D.Gamma(grad.ones(4), 1.0)).tolist() == [[float("inf")] * 4] * 3
+
+
+def test_a_uniform_distribution_may_lie_outside() -> None:
+    low, high = t([-0.5, 0.0, 0.2, 0.5]), t([0.5, 1.0, 0.9, 1.5])
+    uniform = D.Uniform(low, high)
+    inside = {
+        D.Beta(2.0, 1.5): [1, 2],
+        D.ContinuousBernoulli(0.3): [1, 2],
+        D.Exponential(1.0): [1, 2, 3],
+        D.Gamma(2.0, 1.5): [1, 2, 3],
+        D.Pareto(0.1, 1.5): [2, 3],
+        D.Gumbel(0.0, 1.0): [0, 1, 2, 3],
+    }
+    for q, places in inside.items():
+        found = D.kl_divergence(uniform, q).isfinite()
+        assert found.nonzero().flatten().tolist() == places
+
+
+def test_a_pareto_of_no_mean() -> None:
+    pareto = D.Pareto(1.0, t([0.5, 1.0, 2.0, 3.0]))
+    for q, finite in ((D.Exponential(1.0), 2), (D.Gamma(1.0, 1.0), 2), (D.Normal(0.0, 1.0), 1)):
+        assert D.kl_divergence(pareto, q).isfinite().sum().item() == finite
 
 
 def test_where_q_has_no_chance() -> None:

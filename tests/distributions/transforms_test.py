@@ -66,6 +66,36 @@ def test_of_vectors(name: str) -> None:
         assert_close(found, grad.linalg.slogdet(jacobian).logabsdet)
 
 
+def test_correlations() -> None:
+    transform = D.CorrCholeskyTransform()
+    x = t([[-1.5, 0.3, 2.0, 0.1, -0.2, 0.7], [0.0, 0.2, 0.5, -3.0, 1.0, -1.0]]).double()
+    y = transform(x)
+    assert y.shape == transform.forward_shape(x.shape) == (2, 4, 4)
+    assert x.shape == transform.inverse_shape(y.shape)
+    assert bool(transform.codomain.check(y).all())
+    assert_close(transform.inv(y), x)
+    rows, columns = grad.tril_indices(4, 4, -1)
+    for row, found in zip(x, transform.log_abs_det_jacobian(x, y)):
+        jacobian = grad.autograd.functional.jacobian(lambda v: transform(v)[rows, columns], row)
+        assert_close(found, grad.linalg.slogdet(jacobian).logabsdet)
+    with pytest.raises(ValueError, match="flattened lower-diagonal"):
+        transform.forward_shape((4,))
+    with pytest.raises(ValueError, match="square"):
+        transform.inverse_shape((4, 3))
+
+
+def test_maps_of_parts() -> None:
+    parts = [constraints.positive, constraints.interval(-1.0, 1.0)]
+    for registry in (D.biject_to, D.transform_to):
+        for whole in (constraints.cat(parts, 0, [1, 1]), constraints.stack(parts, 0)):
+            transform = registry(whole)
+            y = transform(REAL)
+            assert bool(whole.check(y).all())
+            assert_close(transform.inv(y), REAL)
+        factors = registry(constraints.corr_cholesky)(REAL)
+        assert bool(constraints.corr_cholesky.check(factors).all())
+
+
 def test_of_matrices() -> None:
     x = grad.randn(2, 3, 3).double()
     lower, definite = D.LowerCholeskyTransform(), D.PositiveDefiniteTransform()
