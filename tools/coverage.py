@@ -40,9 +40,9 @@ NOT_YET = {
         histogramdd layout lobpcg""",
     "torch.func": """
         rearrange""",
-    "torch.autograd.forward_ad": """
-        UnpackedDualTensor dual_level enter_dual_level exit_dual_level make_dual
-        unpack_dual""",
+    "torch.utils.checkpoint": """
+        CheckpointPolicy SAC_IGNORED_OPS SelectiveCheckpointContext
+        create_selective_checkpoint_contexts""",
 }
 
 
@@ -87,6 +87,10 @@ REASONS: Sequence[Reason] = (
         r"torch\.(\w*autocast\w*|GradScaler)",
     ),
     reason(
+        "a choice among implementations of attention, of which there is one here",
+        r"torch\.nn\.attention\.(SDPAParams|WARN_\w+|can_use_\w+|\w+_flash_attention_impls?)",
+    ),
+    reason(
         "TorchScript, its graphs and its types; `grad.compile` takes plain functions",
         r"torch\.\w*(Type|JIT|Script)\w*",
         r"torch\.(AliasDb|Argument\w*|Benchmark\w+|Block|BufferDict|CallStack|Capsule|Code)",
@@ -95,7 +99,7 @@ REASONS: Sequence[Reason] = (
         r"torch\.(ModuleDict|ParameterDict|Node|Operator\w+|StaticModule|ThroughputBenchmark|Use)",
         r"torch\.(TracingState|Value|import_ir_\w+|parse_\w+|merge_type\w+|unify_type_list)",
         r"torch\.(fork|wait|cond|while_loop|DeepCopyMemoTable|\w*erializationStorageContext)",
-        r"torch\.PyTorchFile(Reader|Writer)",
+        r"torch\.PyTorchFile(Reader|Writer)|torch\.testing\.FileCheck",
     ),
     reason(
         "symbolic sizes: shapes are known when an operation is called",
@@ -120,6 +124,9 @@ REASONS: Sequence[Reason] = (
         r"torch\.func\.debug_unwrap|torch\.optim\.swap_in_\w+",
         r"torch\.nn\.utils\.parametrize\.(OpaqueBase|is_opaque_\w+|get_swap_\w+)",
         r"torch\.nn\.utils\.rnn\.(PackedSequence_|bind)",
+        r"torch\.utils\.checkpoint\.(DefaultDeviceType|GraphExecGroup|LoggingTensorMode|capture_logs)",
+        r"torch\.utils\.checkpoint\.(SavedTensor|[gs]et_device_states|detach_variable)",
+        r"torch\.utils\.checkpoint\.(check_backward_validity|set_checkpoint_(debug|early)_\w+)",
     ),
     reason(
         "the inner steps of layers that PyTorch shows by accident; use the layers",
@@ -138,7 +145,19 @@ REASONS: Sequence[Reason] = (
         r"torch\.((cosine|hinge)_embedding_loss|margin_ranking_loss)",
     ),
     reason(
-        "tensors in memory that several processes share: not yet",
+        "tensors that carry a derivative along; forward mode is of functions here (`func.jvp`)",
+        r"torch\.autograd\.forward_ad\.\w+",
+    ),
+    reason(
+        "the form of checkpoints that runs a backward within a backward (`use_reentrant`)",
+        r"torch\.utils\.checkpoint\.CheckpointFunction",
+    ),
+    reason(
+        "a base class for entropies by gradients; each distribution has its own formula",
+        r"torch\.distributions\.ExponentialFamily",
+    ),
+    reason(
+        "tensors in memory that several processes share: what is written to has new memory here",
         r"torch\.Tensor\.(share_memory_|is_shared)|torch\.from_file",
     ),
     reason(
@@ -152,7 +171,7 @@ REASONS: Sequence[Reason] = (
         r"torch\.nn\.init\.(constant|dirac|eye|kaiming_\w+l|kaiming_uniform|normal|orthogonal)",
         r"torch\.nn\.init\.(sparse|uniform|xavier_normal|xavier_uniform)",
         r"torch\.nn\.(Container|NLLLoss2d)|torch\.nn\.utils\.clip_grad_norm|torch\.autograd\.Variable",
-        r"torch\.legacy_contiguous_format|torch\.range",
+        r"torch\.legacy_contiguous_format|torch\.range|torch\.testing\.assert_allclose",
     ),
     reason(
         "data pipes, which PyTorch has given up",

@@ -16,6 +16,7 @@ NAMESPACES = (
     "torch",
     "torch.Tensor",
     "torch.nn",
+    "torch.nn.attention",
     "torch.nn.functional",
     "torch.nn.init",
     "torch.nn.utils",
@@ -33,7 +34,11 @@ NAMESPACES = (
     "torch.autograd",
     "torch.autograd.functional",
     "torch.autograd.forward_ad",
+    "torch.utils.checkpoint",
     "torch.utils.data",
+    "torch.distributions",
+    "torch.distributions.constraints",
+    "torch.testing",
 )
 # What modules import for themselves comes from here, or from outside PyTorch.
 _HELPERS = ("torch._jit_internal", "torch.overrides", "torch.utils._", "torch._prims_common")
