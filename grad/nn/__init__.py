@@ -3,9 +3,9 @@
 Read in this order: `parameter.py`, `module.py` (with `hooks.py`, `calling.py`, `state.py`
 and `loading.py`), `containers.py`, `parameter_containers.py`,
 `linear.py`, `convolution.py`, then `functional.py`, which the small modules (`activation.py`,
-`batch_normalization.py`, `distance.py`, `dropout.py`, `loss.py`, `normalization.py`, `padding.py`,
-`pooling.py`, `rearranging.py`, `shape.py`) wrap, and `init.py`. Layers over time are `recurrent.py`
-and, of attention, `transformer.py`.
+`batch_normalization.py`, `distance.py`, `dropout.py`, `loss_modules.py`, `normalization.py`,
+`padding.py`, `pooling.py`, `rearranging.py`, `shape.py`) wrap, and `init.py`. Layers over time are
+`recurrent.py` and, of attention, `transformer.py`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ from grad.nn.lazy import (
 )
 from grad.nn.linear import Bilinear, Embedding, EmbeddingBag, Identity, Linear
 from grad.nn.linear_losses import LinearCrossEntropyOptions
-from grad.nn.loss import (
+from grad.nn.loss_modules import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
@@ -101,7 +101,7 @@ from grad.nn.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
-from grad.nn.margin import (
+from grad.nn.margin_loss_modules import (
     CosineEmbeddingLoss,
     GaussianNLLLoss,
     HingeEmbeddingLoss,

@@ -17,7 +17,7 @@ from grad.engine.recording import recording
 from grad.errors import ArgumentError, DTypeError, IndexOutOfRangeError, ShapeError
 from grad.graph.node import Node, cast, constant, expand, iota, pointwise, reduce, reshape, take
 from grad.graph.primitives import AND, EQ, EXP, LE, LOG, LT, MAX, SUB, SUM, WHERE
-from grad.nn.losses import check_reduction, chosen_reduction, reduced
+from grad.nn.loss_functions import check_reduction, chosen_reduction, reduced
 from grad.ops.autocast import autocasts
 from grad.ops.bounds import extremes
 from grad.ops.convert import array_view

@@ -2,8 +2,8 @@
 
 Most of them are tensor methods under the names that network code uses; the rest is composed here
 from such methods, so that gradients of any order and fusion come with them. Rarer activations are
-in `activations.py`, the losses in `losses.py` and `classification.py`; the modules (`linear.py`,
-`activation.py`, `loss.py` ...) only add parameters and settings.
+in `activations.py`, most losses in `loss_functions.py` and `classification.py`; the modules
+(`linear.py`, `activation.py`, `loss_modules.py` ...) only add parameters and settings.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from grad.nn.interpolation import (
     upsample_nearest,
 )
 from grad.nn.linear_losses import linear_cross_entropy
-from grad.nn.losses import (
+from grad.nn.loss_functions import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     huber_loss,
@@ -56,7 +56,7 @@ from grad.nn.losses import (
     mse_loss,
     smooth_l1_loss,
 )
-from grad.nn.margins import (
+from grad.nn.margin_loss_functions import (
     cosine_embedding_loss,
     gaussian_nll_loss,
     hinge_embedding_loss,

@@ -1,4 +1,4 @@
-"""The losses of `margins.py` as modules: settings kept, the function called."""
+"""The losses of `margin_loss_functions.py` as modules: settings kept, the function called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from grad.nn import functional
 from grad.nn.distance import PairwiseDistance
-from grad.nn.loss import _Loss, _WeightedLoss
+from grad.nn.loss_modules import _Loss, _WeightedLoss
 from grad.tensor import Tensor
 
 

@@ -10,7 +10,7 @@ from grad.errors import ShapeError
 from grad.nn import functional
 from grad.nn.linear import Linear
 from grad.nn.linear_losses import LinearCrossEntropyOptions
-from grad.nn.losses import chosen_reduction
+from grad.nn.loss_functions import chosen_reduction
 from grad.nn.module import Module
 from grad.tensor import Tensor
 

@@ -14,7 +14,7 @@ from typing import Any
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.nn.classification import Pick
-from grad.nn.losses import check_reduction, chosen_reduction, reduced
+from grad.nn.loss_functions import check_reduction, chosen_reduction, reduced
 from grad.ops.autocast import autocasts
 from grad.ops.distances import PairwiseDistance
 from grad.ops.gather import checked
