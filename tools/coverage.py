@@ -157,7 +157,7 @@ REASONS: Sequence[Reason] = (
         r"torch\.distributions\.ExponentialFamily",
     ),
     reason(
-        "tensors in memory that several processes share: what is written to has new memory here",
+        "tensors in memory that several processes share: a write may give a tensor new memory here",
         r"torch\.Tensor\.(share_memory_|is_shared)|torch\.from_file",
     ),
     reason(
