@@ -16,6 +16,7 @@ from grad.errors import ArgumentError, FileFormatError, TruncatedFileError
 from grad.io import archive, legacy, safetensors_file, torch_file
 from grad.io.atomic import write_atomically
 from grad.io.locations import MapLocation, check_location
+from grad.io.sink import open_for_writing
 from grad.io.source import Filename, Source
 from grad.io.structure import decoded, encoded
 
@@ -34,6 +35,7 @@ def save(
     f: Filename | BinaryIO,
     pickle_module: Any = None,
     pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True,
     *,
     format: str | None = None,
 ) -> None:
@@ -45,7 +47,8 @@ def save(
 
     Args:
         f: a path, or a file that is open for writing bytes.
-        pickle_module, pickle_protocol: PyTorch's, without effect.
+        pickle_module, pickle_protocol, _use_new_zipfile_serialization: PyTorch's, without effect;
+            what is written is always an archive, which every PyTorch since 1.6 reads.
         format: "torch" or "safetensors"; unless given, safetensors for a name that ends in
             ``.safetensors``, else PyTorch's. In PyTorch's format tensors that share memory share it
             when they are loaded, and parameters come back as parameters. In safetensors each is
@@ -63,7 +66,7 @@ def save(
     if isinstance(f, str | os.PathLike):
         write_atomically(f, write)
     else:
-        write(f)
+        write(open_for_writing(f))
 
 
 def _format_for(f: Any) -> str:

@@ -37,12 +37,18 @@ def check_location(saved: str, nbytes: int, target: MapLocation) -> None:
         return
     if isinstance(target, Mapping):
         saved = str(target.get(saved, saved))
-    elif target is not None:
-        placed = target(LoadedStorage(nbytes), saved)
-        if placed is not None:
-            return
+    elif target is not None and _answer(target, nbytes, saved) is not None:
+        return
     if saved.partition(":")[0] != "cpu":
         raise DeviceError(
             f"load: the file has tensors of the device {saved!r}, which there is not here; use "
             "map_location='cpu'."
         )
+
+
+def _answer(target: Callable[[Any, str], Any], nbytes: int, saved: str) -> Any:
+    """What the caller's function says; what it raises is not the fault of the file."""
+    try:
+        return target(LoadedStorage(nbytes), saved)
+    except Exception as error:
+        raise DeviceError(f"load: map_location={target!r} raised {error!r}.") from error

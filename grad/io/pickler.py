@@ -11,6 +11,7 @@ import pickle
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from copyreg import __newobj__  # type: ignore[attr-defined]
 from typing import Any
 
@@ -94,12 +95,18 @@ class Pickler:
         self.emit(pickle.BINUNICODE, struct.pack("<I", len(data)), data)
         self.remember(text)
 
-    def write_tuple(self, entries: Iterable[Any], where: str = "") -> None:
-        """Write a tuple of entries that it is not known by."""
+    def write_tuple(self, entries: tuple[Any, ...], where: str = "", key: Any = None) -> None:
+        """Write a tuple, which is referred to by `key` afterwards unless that is None."""
         self.emit(pickle.MARK)
         for number, entry in enumerate(entries):
             self.write(entry, joined(where, number))
+        if key in self._numbers:  # it contains itself, and was written as a part of that
+            self.emit(pickle.POP_MARK)
+            self._written_before(key)
+            return
         self.emit(pickle.TUPLE)
+        if key is not None:
+            self.remember(key, entries)
 
     def reduce(self, module: str, name: str, arguments: tuple[Any, ...], where: str = "") -> None:
         """Write the call of a function by name. An argument may be a function that writes it."""
@@ -174,8 +181,7 @@ def _tuple(pickler: Pickler, obj: tuple[Any, ...], where: str) -> None:
     if not obj:
         pickler.emit(pickle.EMPTY_TUPLE)
         return
-    pickler.write_tuple(obj, where)
-    pickler.remember(id(obj), obj)
+    pickler.write_tuple(obj, where, id(obj))
 
 
 def _size(pickler: Pickler, obj: Size, where: str) -> None:
@@ -300,7 +306,14 @@ def _writer_for(obj: Any) -> Callable[[Pickler, Any, str], None] | None:
         return _tensor
     if is_safe(obj):
         return _safe_global
-    if is_safe(type(obj)):
+    if is_safe(type(obj)) or is_safe(_maker(obj)):
         return _safe_object
     # Any other mapping becomes a dictionary: a defaultdict, say, whose default is code.
     return _mapping if isinstance(obj, Mapping) else None
+
+
+def _maker(obj: Any) -> Any:
+    """The function that makes `obj` when it is unpickled, or None: NumPy's `scalar`, say."""
+    with suppress(Exception):  # whatever an object that cannot be pickled raises
+        return obj.__reduce_ex__(2)[0]
+    return None

@@ -7,6 +7,7 @@ safe says that calling it with any arguments does no harm.
 
 from __future__ import annotations
 
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -88,7 +89,7 @@ def find(module: str, name: str) -> Any:
     """
     value = found(module, name)
     if value is None:
-        value = _added.get((module, name))
+        value = _added.get((module, name), _added.get(_name_today(module, name)))
     if value is None:
         what = "a whole module was saved, perhaps" if _is_module(module) else "which is not data"
         raise UnsafeFileError(
@@ -97,6 +98,12 @@ def find(module: str, name: str) -> Any:
             f"harmless: grad.serialization.add_safe_globals([{name}])."
         )
     return value
+
+
+def _name_today(module: str, name: str) -> tuple[str, str]:
+    """The name in Python 3; PyTorch's files, of protocol 2, have those of Python 2."""
+    module, name = NAME_MAPPING.get((module, name), (module, name))
+    return IMPORT_MAPPING.get(module, module), name
 
 
 def _is_module(name: str) -> bool:

@@ -31,7 +31,7 @@ class Source:
 
     Raises:
         OSError: there is no such file, or it is a folder.
-        ArgumentError: only files with a name can be mapped.
+        AttributeError: it is no file.
     """
 
     def __init__(self, file: Filename | BinaryIO, mapped: bool) -> None:
@@ -47,6 +47,11 @@ class Source:
             elif mapped and self.size:
                 view = mmap.mmap(self.stream.fileno(), 0, access=mmap.ACCESS_COPY)
                 self._mapping = np.frombuffer(view, np.uint8)
+        elif not hasattr(file, "read"):
+            raise AttributeError(
+                "load: the first argument is a path or a file open for reading bytes, not a "
+                f"{type(file).__name__}."
+            )
         else:
             self.name = str(getattr(file, "name", "the open file"))
             self._take(file.read())

@@ -8,8 +8,8 @@ that only serve other ends (INST, OBJ, EXT, numbers as text) are refused.
 
 Memory is bounded by the size of the file: every string is checked against what is left of it
 before it is read, the memo is a dictionary, and builders that copy pay from `budget`. Keys of
-dictionaries are plain, so that hashing cannot take for ever. Nothing recurses, and no message shows
-an object of the file that has not been checked: its text might be endless.
+dictionaries pay for what is hashed, which cannot take for ever. Nothing recurses, and no message
+shows an object of the file that has not been checked: its text might be endless.
 """
 
 from __future__ import annotations
@@ -24,11 +24,17 @@ from typing import Any, BinaryIO
 from grad.device import Device
 from grad.dtype import DType
 from grad.errors import FileFormatError, TruncatedFileError, UnsafeFileError
+from grad.nn.parameter import Parameter
+from grad.tensor import Tensor
 from grad.utils.size import Size
 
-_PLAIN_KEYS = (str, int, float, bool, bytes, type(None), DType, Device)
+# Strings and bytes keep their hash, and that of tensors is their identity.
+_QUICK_KEYS = (
+    *(int, float, complex, bool, str, bytes, type(None)),
+    *(DType, Device, Tensor, Parameter),
+)
 _LONGEST_NAME = 1000
-_LONG_KEY = 1024  # bits
+_DEEPEST_KEY = 100  # hashing recurses
 _HIGHEST_PROTOCOL = 5
 _FREE_COPIES = 1 << 20
 _MARK = object()
@@ -64,12 +70,12 @@ class Unpickler:
     """The machine, at the start of a pickle in `stream` of which `size` bytes are left.
 
     Attributes:
-        left: bytes of the stream that have not been read.
+        left: bytes of the stream that have not been read. world: what the pickle can refer to.
     """
 
     def __init__(self, stream: BinaryIO, size: int, world: World) -> None:
         self._stream = stream
-        self._world = world
+        self.world = world
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self.left = size
@@ -170,10 +176,10 @@ class Unpickler:
     def find(self, module: Any, name: Any) -> None:
         if type(module) is not str or type(name) is not str:
             raise UnsafeFileError("its pickle names code by something that is no name.")
-        self.push(self._world.find(module, name))
+        self.push(self.world.find(module, name))
 
     def persistent(self) -> None:
-        self.push(self._world.load_persistent(self.pop()))
+        self.push(self.world.load_persistent(self.pop()))
 
     def call(self) -> None:
         """REDUCE: call a builder, or what the user trusts, with a tuple of arguments."""
@@ -182,7 +188,7 @@ class Unpickler:
             raise TypeError("arguments are no tuple")
         if isinstance(function, Builder):
             self.push(function.build(self, *arguments))
-        elif self._world.is_trusted(function):
+        elif self.world.is_trusted(function):
             self.push(function(*arguments))
         else:
             raise UnsafeFileError(f"its pickle calls a {type(function).__name__}.")
@@ -193,7 +199,7 @@ class Unpickler:
         kind, arguments = self.pop_many(2)
         if isinstance(kind, Builder) and not names:
             self.push(kind.build(self, *arguments))
-        elif isinstance(kind, type) and self._world.is_trusted(kind):
+        elif isinstance(kind, type) and self.world.is_trusted(kind):
             self.push(kind.__new__(kind, *arguments, **names))
         else:
             raise UnsafeFileError("its pickle makes an object of a class that is not allowed.")
@@ -209,7 +215,7 @@ class Unpickler:
                         "its pickle sets attributes of a dictionary that are methods."
                     )
             target.__dict__.update(state)
-        elif self._world.is_trusted(type(target)):
+        elif self.world.is_trusted(type(target)):
             _restore(target, state)
         else:
             raise UnsafeFileError(f"its pickle sets attributes of a {type(target).__name__}.")
@@ -226,18 +232,26 @@ def _restore(target: Any, state: Any) -> None:
 
 
 def checked_key(machine: Unpickler, key: Any) -> Any:
-    """`key`, which may be a key of a dictionary or an element of a set: it is quick to hash."""
-    parts = key if type(key) in (tuple, Size) else (key,)
-    machine.pay(len(parts))
-    for part in parts:
-        if type(part) not in _PLAIN_KEYS or (type(part) is int and part.bit_length() > _LONG_KEY):
-            raise FileFormatError(f"a key in its pickle is a {type(key).__name__}, or too long.")
+    """`key`, which may be a key of a dictionary or an element of a set: what is hashed is paid."""
+    is_trusted = machine.world.is_trusted
+    parts = [(key, 0)]
+    while parts:
+        part, depth = parts.pop()
+        kind = type(part)
+        machine.pay(1 + part.bit_length() // 8 if kind is int else 1)
+        if kind in (tuple, Size) or (isinstance(part, tuple) and is_trusted(kind)):
+            if depth == _DEEPEST_KEY:
+                raise FileFormatError("a key in its pickle is nested too deeply.")
+            machine.pay(len(part))
+            parts.extend([(inner, depth + 1) for inner in part])
+        elif kind not in _QUICK_KEYS and not is_trusted(kind) and not is_trusted(part):
+            raise FileFormatError(f"a key in its pickle is a {kind.__name__}.")
     return key
 
 
 def _extend(machine: Unpickler, values: list[Any]) -> None:
     target = machine.top
-    if type(target) is not list:
+    if type(target) is not list and not machine.world.is_trusted(type(target)):
         raise TypeError(f"a {type(target).__name__} is extended")
     target.extend(values)
 

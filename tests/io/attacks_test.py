@@ -10,8 +10,10 @@ import pickle
 import struct
 import tracemalloc
 import zipfile
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -218,6 +220,9 @@ BOMBS = {
     "depth": b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
     "depth of tuples": b"\x80\x02)" + b"\x85" * 100_000 + b".",
     "hash": b"\x80\x02}N" + b"2\x86" * 100 + b"Ns.",
+    "hash of a deep key": b"\x80\x02})" + b"\x85" * 100_000 + b"Ns.",
+    "long numbers": b"\x80\x02}" + b"\x8b\x00\x00\x10\x00" + b"\x01" * 2**20 + b"q\x00"
+    + b"Ns" + b"h\x00Ns" * 10_000 + b".",
     "long keys": b"\x80\x02}q\x01(" + b"N" * 20_000 + b"tq\x000h\x01" + b"h\x00Ns" * 20_000 + b".",
     "endless text": b"\x80\x02ctorch._utils\n_rebuild_tensor\n(" + LAUGHS + b"h\x00}}tR.",
     "endless list": b"\x80\x02N.\x80\x02" + LAUGHS + b".",  # of storages, in the old format
@@ -464,6 +469,47 @@ def test_classes_declared_safe_are_saved_and_loaded():
     assert grad.load(file)["settings"] == obj["settings"]
     grad.serialization.clear_safe_globals()
     assert not grad.serialization.get_safe_globals()
+
+
+class Point(NamedTuple):
+    x: int
+    y: object
+
+
+class Names(list):
+    pass
+
+
+DECLARED = {
+    "keys": ({Color.RED: 1, Point(1, (2,)): 2, Settings: 3}, [Color, Point, Settings]),
+    "deque": (deque([1, 2], 5), [deque]),
+    "list": (Names([1, 2]), [Names]),
+    "names of Python 2": ([range(3), frozenset([1]), int], [range, frozenset, int]),
+    "default": (defaultdict(list, a=[1]), [defaultdict, list]),
+    "numpy": (
+        np.float32(1.5),
+        [np.dtype, np.dtypes.Float32DType, np.float32(0).__reduce__()[0]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_what_is_saved_of_safe_classes_can_be_loaded(name):
+    obj, declared = DECLARED[name]
+    file = io.BytesIO()
+    with grad.serialization.safe_globals(declared):
+        grad.save([obj], file)
+        file.seek(0)
+        back = grad.load(file)[0]
+    assert type(back) is type(obj) and back == obj
+
+
+def test_safe_classes_have_the_names_of_python_2_in_old_protocols():
+    with grad.serialization.safe_globals([range, frozenset]):
+        for obj in (range(3), frozenset([1, 2])):
+            assert grad.load(archive(pickle.dumps(obj, protocol=2))) == obj
+    with pytest.raises(UnsafeFileError):
+        grad.load(archive(pickle.dumps(range(3), protocol=2)))
 
 
 def test_one_safe_class_does_not_open_the_others():

@@ -6,13 +6,14 @@ What PyTorch itself reads and writes is compared in tests/peers/files_peer_test.
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import os
 import stat
 import threading
 import zipfile
 import zlib
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 
 import numpy as np
 import pytest
@@ -211,6 +212,8 @@ def test_locations(path):
         assert grad.load(elsewhere, target)["x"].item() == 1
     grad.load(elsewhere, lambda storage, place: seen.append((storage.nbytes(), place)) or storage)
     assert seen == [(4, "cuda:0")]
+    with pytest.raises(RuntimeError, match=r"map_location=.* raised AttributeError"):
+        grad.load(elsewhere, lambda storage, place: storage.cuda())
     for target in ({"cuda:1": "cpu"}, lambda storage, place: None, "cuda"):
         with pytest.raises(RuntimeError, match="cuda"):
             grad.load(elsewhere, map_location=target)
@@ -271,6 +274,69 @@ def test_more_than_state_dicts():
     for format in ("torch", "safetensors"):
         with pytest.raises(RuntimeError, match="deep"):
             grad.save(deep, io.BytesIO(), format=format)
+
+
+def test_all_keys_that_are_saved_can_be_loaded():
+    keys = [((1, (2,)), "x"), 1j, 2**2000, b"a", None, True, 0.5, grad.float32, grad.Size([2])]
+    x = Tensor([1.0])
+    file = io.BytesIO()
+    grad.save([dict.fromkeys(keys), set(keys), {x: x}, Counter(keys)], file)
+    file.seek(0)
+    names, elements, by_tensor, counts = grad.load(file)
+    assert list(names) == keys and elements == set(keys) and counts == Counter(keys)
+    ((key, value),) = by_tensor.items()
+    assert key is value and value.item() == 1
+
+
+def test_a_tuple_within_itself():
+    inner: list = []
+    inner.append((inner,))
+    file = io.BytesIO()
+    grad.save(inner[0], file)
+    file.seek(0)
+    back = grad.load(file)
+    assert type(back) is tuple and back[0][0] is back
+
+
+class PartialWriter(io.RawIOBase):
+    """As a pipe, or a raw file and more than two gigabytes: `write` takes a part."""
+
+    def __init__(self):
+        self.data = bytearray()
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.data += data[:10]
+        return min(len(data), 10)
+
+
+@pytest.mark.parametrize("format", ["torch", "safetensors"])
+def test_files_that_take_a_part_or_never_go_back(tmp_path, format):
+    obj = {"a": Tensor.arange(100), "b": Tensor.arange(3)}
+    writer = PartialWriter()
+    grad.save(obj, writer, format=format)
+    with gzip.open(tmp_path / "x.gz", "wb") as file:
+        grad.save(obj, file, format=format)
+    for data in (bytes(writer.data), gzip.decompress((tmp_path / "x.gz").read_bytes())):
+        back = grad.load(io.BytesIO(data))
+        assert back["a"].tolist() == list(range(100)) and back["b"].tolist() == [0, 1, 2]
+    writer.write = lambda data: 0
+    with pytest.raises(OSError, match="took 0 of"):
+        grad.save(obj, writer, format=format)
+
+
+def test_what_is_no_file_raises_as_in_pytorch(path):
+    with pytest.raises(AttributeError, match="path or a file"):
+        grad.save(str(path), {"a": 1})
+    with pytest.raises(AttributeError, match="path or a file"):
+        grad.load(3)
+
+
+def test_the_flag_of_the_old_format_is_accepted(path):
+    grad.save({"a": 1}, path.with_suffix(".pt"), _use_new_zipfile_serialization=False)
+    assert grad.load(path.with_suffix(".pt")) == {"a": 1}
 
 
 def test_modules_are_not_pickled(tmp_path):

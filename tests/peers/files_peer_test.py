@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import warnings
 from collections import Counter, OrderedDict
@@ -92,6 +93,8 @@ def test_containers_and_values(source, target, convert):
         "set": {1, "two", 3.0},
         "counter": Counter("abca"),
         (1, "key"): "tuple",
+        ((1, (2,)), 1j): "tuples in a tuple",
+        2**2000: "long",
         None: 0.5,
         True: "bool",
         "shared": [shared, shared],
@@ -233,6 +236,21 @@ def test_scripts_are_refused():
     file.seek(0)
     with pytest.raises(RuntimeError, match="TorchScript"):
         grad.load(file)
+
+
+def test_numpy_numbers_go_both_ways_when_they_are_declared(tmp_path):
+    declared = [np.dtype, np.dtypes.Float64DType, np.float64(0).__reduce__()[0]]
+    with torch.serialization.safe_globals(declared), grad.serialization.safe_globals(declared):
+        for convert in (to_torch, from_torch):
+            back = convert({"loss": np.float64(1.5)})["loss"]
+            assert type(back) is np.float64 and back == 1.5
+
+
+def test_torch_reads_what_never_went_back(tmp_path):
+    with gzip.open(tmp_path / "x.gz", "wb") as file:
+        grad.save({"a": grad.arange(100)}, file)
+    data = gzip.decompress((tmp_path / "x.gz").read_bytes())
+    assert torch.load(io.BytesIO(data), weights_only=True)["a"].tolist() == list(range(100))
 
 
 def test_without_checksums():
