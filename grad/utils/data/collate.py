@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.buffer import Buffer
+from grad.dtype import dtypes
 from grad.engine.recording import recording
 from grad.graph.movement import contiguous_strides
 from grad.graph.node import from_buffer
@@ -150,12 +151,18 @@ def _numpy_numbers(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = 
 
 
 def _integers(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = None) -> Tensor:
-    values = np.asarray(batch)
-    # Floats among them make what a tensor of such a list is.
-    return Tensor(list(batch)) if values.dtype.kind == "f" else Tensor.from_numpy(values)
+    # Others among them make what a tensor of such a list is, or its error.
+    plain = all(isinstance(sample, int) for sample in batch)
+    values = np.asarray(batch) if plain else None
+    if values is None or values.dtype not in (np.int64, np.bool_):
+        return Tensor(list(batch))
+    return Tensor.from_numpy(values)
 
 
 def _floats(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = None) -> Tensor:
+    if not all(isinstance(sample, float) for sample in batch):
+        # NumPy would make a number of None, and of a text that reads like one.
+        return Tensor(list(batch), dtype=dtypes.float64)
     return Tensor.from_numpy(np.asarray(batch, dtype=np.float64))
 
 

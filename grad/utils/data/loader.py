@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.context import BaseContext
 from typing import Any
 
+from grad.ops.generator import Generator
 from grad.utils.data.collate import default_collate, default_convert
 from grad.utils.data.dataset import IterableDataset
 from grad.utils.data.fetch import Recipe
@@ -90,6 +91,10 @@ class DataLoader:
         in_order: bool = True,
     ) -> None:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if not isinstance(generator, Generator | None):
+            raise TypeError(
+                f"DataLoader: generator is a {type(generator).__name__}; it should be a Generator."
+            )
         stream = isinstance(dataset, IterableDataset)
         _check_order(stream, batch_size, shuffle, sampler, batch_sampler, drop_last)
         self.dataset = dataset
@@ -120,7 +125,7 @@ class DataLoader:
         self.generator = generator
         batched = batch_sampler is not None
         self.collate_fn = collate_fn or (default_collate if batched else default_convert)
-        self._position = Position(generator or getattr(sampler, "generator", None))
+        self._position = Position(generator or _generator_of(sampler))
         self._iterator: WorkersIterator | None = None
         self._ready = True
         _warn_of_many(num_workers)
@@ -209,6 +214,12 @@ class DataLoader:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Let the next pass give the batches that were yet to come when `state_dict` was called."""
         self._position.load_state_dict(state_dict)
+
+
+def _generator_of(sampler: Any) -> Generator | None:
+    """The generator that decides a sampler's order; it may have one of another library."""
+    found = getattr(sampler, "generator", None)
+    return found if isinstance(found, Generator) else None
 
 
 def _check_workers(

@@ -84,14 +84,19 @@ class Failure:
     text: str
 
     def error(self) -> Exception:
-        """The exception anew: of the same type, with the worker's traceback as its message."""
+        """The exception anew: of the same type, with the worker's traceback as its message, or as
+        a note below that.
+        """
         if issubclass(self.kind, KeyError):
             # A KeyError shows the repr of what it is given, in which lines do not break.
             return self.kind(_Text(self.text))
         try:
-            return self.kind(self.text)
+            made = self.kind(self.text)
+            if self.text not in str(made):  # it has a message of its own
+                made.add_note(self.text)
         except Exception:
             return RuntimeError(self.text)
+        return made
 
 
 class _Text(str):

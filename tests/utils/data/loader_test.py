@@ -356,6 +356,34 @@ def test_default_collate():
         default_collate([object()])
 
 
+@pytest.mark.parametrize(
+    "batch", [[1.5, None], [1.5, "2.5"], [1, None], [1, "2"], [2**70], [True, None]]
+)
+def test_numbers_beside_what_is_none_raise(batch):
+    with pytest.raises(TypeError, match=r"cannot hold|made of strings|fit"):
+        default_collate(batch)
+
+
+def test_numbers_of_several_kinds():
+    assert default_collate([1.5, 2, True]).dtype is grad.float64
+    assert default_collate([1, True]).dtype is grad.int64
+    assert default_collate([1, 2.5]).tolist() == [1, 2.5]
+    assert default_collate([1.5, Tensor(2.5)]).tolist() == [1.5, 2.5]
+
+
+def test_generators_of_another_library():
+    class Drawn(Sampler):
+        def __init__(self):
+            self.generator = np.random.default_rng(0)
+
+        def __iter__(self):
+            return iter([2, 1])
+
+    assert numbers(DataLoader(tensors(), 2, sampler=Drawn())) == [[2, 1]]
+    with pytest.raises(TypeError, match="generator"):
+        DataLoader(tensors(), shuffle=True, generator=np.random.default_rng(0))
+
+
 def test_shares_of_several_processes():
     shares = [DistributedSampler(range(7), 3, rank, seed=2) for rank in range(3)]
     first = [list(share) for share in shares]

@@ -208,6 +208,19 @@ def test_an_exception_with_other_arguments_is_a_runtime_error():
         list(DataLoader(Failing(error, 0), num_workers=1))
 
 
+class Worded(Exception):
+    """Has a message of its own, whatever it is given."""
+
+    def __init__(self, cause: object = None) -> None:
+        super().__init__("worded")
+
+
+def test_an_exception_with_a_message_of_its_own_has_the_traceback_as_a_note():
+    with pytest.raises(Worded, match="worded") as caught:
+        list(DataLoader(Failing(Worded(), 0), num_workers=1))
+    assert "Original Traceback" in caught.value.__notes__[0]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_stop_iteration_in_a_dataset_does_not_end_the_pass(workers):
     with pytest.raises(RuntimeError, match="StopIteration"):
