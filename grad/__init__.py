@@ -96,6 +96,7 @@ from grad.switches import (
     use_deterministic_algorithms,
 )
 from grad.tensor import CASTS, Tensor
+from grad.type_limits import finfo, iinfo
 from grad.utils.constants import e, inf, nan, pi
 from grad.utils.format import set_printoptions
 from grad.utils.late import late_names as _late_names
@@ -175,16 +176,6 @@ def numel(input: Tensor) -> Any:
 def is_nonzero(input: Tensor) -> Any:
     """Whether the one element of `input` is nonzero, as a Python bool."""
     return _builtins.bool(input)
-
-
-def finfo(type: DType) -> Any:
-    """Limits of a floating type: `eps`, `max`, `min`, `tiny` ..."""
-    return _ml_dtypes.finfo(type.numpy)
-
-
-def iinfo(type: DType) -> Any:
-    """Limits of an integer type: `min`, `max`, `bits`."""
-    return _numpy.iinfo(type.numpy)
 
 
 def detach(input: Tensor) -> Tensor:

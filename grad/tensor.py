@@ -258,7 +258,7 @@ class Tensor(Variable):
             create_graph: record the pass, for gradients of gradients.
             inputs: fill only the `.grad` of these.
         """
-        backward((self,), gradient, retain_graph, create_graph, inputs)
+        backward((self,), gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""

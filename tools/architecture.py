@@ -22,6 +22,7 @@ LAYERS: dict[str, int] = {
     "errors": 0,
     "memory_format": 0,
     "settings": 0,
+    "type_limits": 0,
     "utils": 0,
     "version": 0,
     "runtime": 1,

@@ -33,17 +33,19 @@ Gradients = dict[Any, list[Any]]
 
 def backward(
     tensors: Any,
-    gradients: Any = None,
+    grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: Any = None,
 ) -> None:
     """Add the gradient of `tensors` to the `.grad` of every leaf they were computed from.
 
     Args:
-        gradients: what to start from, one for each tensor; not needed for those of one element.
+        grad_tensors: what to start from, one for each tensor; not needed for those of one element.
         retain_graph: keep saved values, to go backward again (default: as `create_graph`).
         create_graph: record the pass itself, for gradients of gradients.
+        grad_variables: an old name of `grad_tensors`.
         inputs: the tensors to fill `.grad` of, in place of all leaves.
 
     Raises:
@@ -51,7 +53,11 @@ def backward(
             has been freed.
     """
     tensors = _sequence(tensors)
-    roots = _roots(tensors, _sequence(gradients), "backward")
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise GradientError("backward: grad_variables is grad_tensors; give one of them.")
+        grad_tensors = grad_variables
+    roots = _roots(tensors, _sequence(grad_tensors), "backward")
     for tensor in tensors:
         compute_soon(tensor.node)
     if inputs is None:
@@ -72,17 +78,30 @@ def gradients(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """The gradient of (the sum of) `outputs` for each of `inputs`; `.grad` stays as it is.
 
     An input that `outputs` do not depend on is an error; with `allow_unused` its gradient is None,
-    with `materialize_grads` zeros.
+    with `materialize_grads` zeros. `only_inputs` is PyTorch's, without effect; batches of gradients
+    are the business of `func.vmap`.
+
+    Raises:
+        ValueError: `materialize_grads` is asked for, and `allow_unused` refused.
 
     Example:
         >>> (slope,) = grad.autograd.grad(y.sum(), x, create_graph=True)
     """
+    if is_grads_batched:
+        raise GradientError("grad: is_grads_batched=True is not known here; use grad.func.vmap.")
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
     inputs = _sequence(inputs)
     roots = _roots(_sequence(outputs), _sequence(grad_outputs), "grad")
     edges = [_input_edge(tensor) for tensor in inputs]

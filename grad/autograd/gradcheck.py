@@ -27,10 +27,17 @@ def gradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
     raise_exception: bool = True,
+    *,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
     """Whether the gradients of `func` at `inputs` (one tensor, or a tuple) are those of its values.
 
-    Only inputs that require gradients are checked; others, tensors or not, are passed on.
+    Only inputs that require gradients are checked; others, tensors or not, are passed on. The
+    arguments after `raise_exception` are PyTorch's, without effect: every entry is compared.
 
     Raises:
         GradientError: an entry differs by more than ``atol + rtol * |numerical|`` (unless
@@ -66,8 +73,18 @@ def gradgradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
     raise_exception: bool = True,
+    *,
+    gen_non_contig_grad_outputs: bool = False,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
-    """Whether the gradient of `func` itself has the right gradient, also for `grad_outputs`."""
+    """Whether the gradient of `func` itself has the right gradient, also for `grad_outputs`.
+
+    The arguments that `gradcheck` does not explain are PyTorch's, without effect.
+    """
     arguments = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
     checked = [i for i, x in enumerate(arguments) if isinstance(x, Variable) and x._needs_grad]
     outputs = [y for y in _outputs(func(*arguments)) if y._needs_grad]

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from grad.errors import ArgumentError
+
 Array = np.ndarray[Any, Any]
 
 
@@ -22,21 +24,45 @@ class Options:
     """What `set_printoptions` sets; the defaults are PyTorch's."""
 
     precision: int = 4
-    threshold: int = 1000
+    threshold: float = 1000
     edgeitems: int = 3
     linewidth: int = 80
+    sci_mode: bool | None = None
 
+
+_PROFILES: dict[str, dict[str, Any]] = {
+    "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
+    "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
+    "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
+}
 
 options = Options()
 
 
 def set_printoptions(
     precision: int | None = None,
-    threshold: int | None = None,
+    threshold: float | None = None,
     edgeitems: int | None = None,
     linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
 ) -> None:
-    """Set digits, elements until shortening, items kept at the edges, and line width."""
+    """Set digits, elements until shortening, items kept at the edges, and line width.
+
+    Args:
+        profile: "default", "short" or "full" (never shortened): values for all of these, which the
+            others change.
+        sci_mode: whether powers of ten are printed; None, and each call that does not say, lets the
+            values decide.
+
+    Raises:
+        ArgumentError: there is no such profile.
+    """
+    if profile is not None and profile not in _PROFILES:
+        raise ArgumentError(f"set_printoptions: there is no profile {profile!r}; {[*_PROFILES]}.")
+    for name, value in _PROFILES.get(profile or "", {}).items():
+        setattr(options, name, value)
+    options.sci_mode = sci_mode
     given = {
         "precision": precision,
         "threshold": threshold,
@@ -96,10 +122,11 @@ def _float_style(values: Array) -> Any:
     if not finite.size:
         return lambda value: f"{value:.0f}." if math.isfinite(value) else str(value)
     low, high = float(finite.min()), float(finite.max())
-    scientific = high / low > 1000 or high > 1e8 or low < 1e-4
-    if np.all(finite == np.ceil(finite)):
-        if high / low > 1000 or high > 1e8:
-            return lambda value: f"{value:.{digits}e}" if math.isfinite(value) else str(value)
+    whole = bool(np.all(finite == np.ceil(finite)))
+    scientific = high / low > 1000 or high > 1e8 or (low < 1e-4 and not whole)
+    if options.sci_mode is not None:
+        scientific = options.sci_mode
+    if whole and not scientific:
         return lambda value: f"{value:.0f}." if math.isfinite(value) else str(value)
     style = "e" if scientific else "f"
     return lambda value: f"{value:.{digits}{style}}" if math.isfinite(value) else str(value)

@@ -147,6 +147,28 @@ def test_unused_inputs() -> None:
     assert autograd.grad((x * 2).sum(), (x, y), materialize_grads=True)[1].tolist() == [0.0]
 
 
+def test_arguments_are_those_of_pytorch():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = Tensor([1.0], requires_grad=True)
+    two = (x * 2).sum()
+    (found,) = autograd.grad(two, x, None, True, False, True)
+    assert found.tolist() == [2, 2]
+    assert autograd.grad(two, y, None, True, False, True, True) == (None,)
+    with pytest.raises(ValueError, match="allow_unused=False"):
+        autograd.grad(two, y, allow_unused=False, materialize_grads=True)
+    with pytest.raises(RuntimeError, match="vmap"):
+        autograd.grad(two, x, is_grads_batched=True)
+    autograd.backward([x * 3], grad_tensors=[Tensor([1.0, 2.0])])
+    assert x.grad.tolist() == [3, 6]
+    autograd.backward([x * 3], None, None, False, [Tensor([1.0, 0.0])], inputs=[x])
+    assert x.grad.tolist() == [6, 6]
+    with pytest.raises(RuntimeError, match="grad_variables"):
+        autograd.backward(two, Tensor(1.0), grad_variables=Tensor(1.0))
+    wide = Tensor([1.0, 2.0], dtype=grad.float64, requires_grad=True)
+    assert autograd.gradcheck(lambda x: x.exp(), wide, nondet_tol=1e-5, fast_mode=True)
+    assert autograd.gradgradcheck(lambda x: x.exp(), wide, gen_non_contig_grad_outputs=True)
+
+
 def test_only_the_way_to_the_inputs_is_walked() -> None:
     class Forbidden(Function):
         @staticmethod
