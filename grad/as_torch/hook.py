@@ -49,6 +49,16 @@ class TorchModule(ModuleType):
             return Missing(full, self._reason)
         raise AttributeError(why(full, self._reason))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Importing a module under this one binds its name here, unless a function has that name:
+        ``torch.nn.utils.weight_norm`` is one, also where its module has been imported.
+        """
+        if isinstance(value, TorchModule):
+            found = getattr(self._source, name, value)
+            if not isinstance(found, ModuleType):
+                value = found
+        super().__setattr__(name, value)
+
     def __dir__(self) -> list[str]:
         return sorted({*self.__dict__, *dir(self._source)})
 

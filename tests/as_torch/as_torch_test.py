@@ -142,3 +142,18 @@ def test_pytorch_that_was_imported_is_not_replaced() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert "PyTorch has been imported" in found.stderr
+
+
+def test_functions_with_the_name_of_a_module_stay_functions(tmp_path: Path) -> None:
+    body = """
+    import torch.nn.utils.spectral_norm
+    import torch.utils.checkpoint
+    from torch.nn.utils.weight_norm import WeightNorm
+
+    layer = nn.utils.weight_norm(nn.utils.spectral_norm(nn.Linear(2, 2)), "bias")
+    print(sorted(layer.state_dict()), WeightNorm.__name__, torch.utils.checkpoint.__name__)
+    print(torch.nn.utils.spectral_norm is nn.utils.spectral_norm)
+    """
+    names, same = printed(tmp_path, body, head="import torch\nimport torch.nn as nn\n")
+    assert "'weight_u'" in names and names.endswith("WeightNorm torch.utils.checkpoint")
+    assert same == "True"
