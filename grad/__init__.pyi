@@ -22,6 +22,11 @@ from grad import (
     errors as errors,
     utils as utils,
 )
+from grad.autograd.anomaly import (
+    is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled,
+    is_anomaly_enabled as is_anomaly_enabled,
+    set_anomaly_enabled as set_anomaly_enabled,
+)
 from grad.autograd.gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
 from grad.autograd.modes import (
     enable_grad as enable_grad,
@@ -96,6 +101,7 @@ from grad.switches import (
     use_deterministic_algorithms as use_deterministic_algorithms,
 )
 from grad.tensor import CASTS as CASTS, Tensor as Tensor
+from grad.type_limits import finfo as finfo, iinfo as iinfo
 from grad.utils.constants import e as e, inf as inf, nan as nan, pi as pi
 from grad.utils.format import set_printoptions as set_printoptions
 from grad.utils.size import Size as Size
@@ -138,12 +144,6 @@ def numel(input: Tensor) -> Any:
 
 def is_nonzero(input: Tensor) -> Any:
     """Whether the one element of `input` is nonzero, as a Python bool."""
-
-def finfo(type: DType) -> Any:
-    """Limits of a floating type: `eps`, `max`, `min`, `tiny` ..."""
-
-def iinfo(type: DType) -> Any:
-    """Limits of an integer type: `min`, `max`, `bits`."""
 
 def detach(input: Tensor) -> Tensor:
     """The same memory, outside the graph."""
@@ -1361,7 +1361,7 @@ def movedim(x: Any, source: Any, destination: Any) -> Tensor:
 def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
     """Axes `source` moved to the places `destination`; the others keep their order."""
 
-def narrow(x: Any, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
+def narrow(x: Any, dim: _int, start: Any, length: _int, **numpy_names: Any) -> Tensor:
     """`length` elements of axis `dim` from `start` on."""
 
 def avg_pool1d(

@@ -10,6 +10,7 @@ tools/stubs.py.
 
 from __future__ import annotations
 
+import itertools
 import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ from grad.autograd.function import RemovableHook, as_function
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable, gradient_edge
 from grad.device import CPU, Device, check_device, open_array_namespace
-from grad.dtype import DType, as_dtype, default_dtype, dtypes
+from grad.dtype import ALL_DTYPES, DType, as_dtype, default_dtype, dtypes
 from grad.engine import realize
 from grad.engine.recording import tell_of_hooks
 from grad.errors import ArgumentError, DTypeError, GradientError, InplaceError, ShapeError
@@ -41,25 +42,57 @@ from grad.ops.promotion import with_array
 from grad.ops.registry import REGISTRY, Op, registry
 from grad.ops.reshape_inplace import viewing_form
 from grad.utils.format import format_array
+from grad.utils.size import Size
 
 # What `grad.array_api` satisfies: each version adds to the one before.
 _ARRAY_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
+
+
+def _type_name(dtype: DType) -> str:
+    """The name that PyTorch has for the tensors of a type."""
+    return f"torch.{_TYPE_NAMES.get(dtype.name, dtype.name.capitalize())}Tensor"
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _legacy_shape(data: Any, dtype: Any, *more: Any) -> tuple[int, ...] | None:
+    """The shape that ``torch.Tensor`` makes of these, if they are sizes.
+
+    Raises:
+        ShapeError: a size is negative.
+    """
+    if isinstance(data, Size):
+        return data if dtype is None else None
+    if not _is_size(data) or not (dtype is None or _is_size(dtype)):
+        return None
+    given: tuple[Any, ...] = (data, dtype, *more)
+    shape = tuple([int(size) for size in itertools.takewhile(_is_size, given)])
+    if min(shape) < 0:
+        raise ShapeError(
+            f"Tensor: sizes {shape} are not possible; grad.tensor makes one of a value."
+        )
+    return shape
 
 
 class Tensor(Variable):
     """A multi-dimensional array of one element type, which remembers how it was computed.
 
     Args:
-        data: numbers, nested lists or tuples of them, a NumPy array, a tensor; None is a scalar 0.
+        data: a fraction, nested lists or tuples of numbers, a NumPy array, a tensor; without it the
+            tensor is empty. Whole numbers, or a Size, are the sizes of a tensor of zeros, as in
+            ``torch.Tensor``; with `dtype` one is a value.
         dtype: element type; float32 unless given, as in ``torch.Tensor`` (``grad.tensor`` infers).
         requires_grad: whether operations on it are recorded.
+        sizes: more of them.
 
     Raises:
         ShapeError: a nested list is ragged. DTypeError: the data are not numbers.
 
     Example:
-        >>> Tensor([[1, 2, 3], [4, 5, 6]]).shape
-        torch.Size([2, 3])
+        >>> Tensor([[1, 2, 3], [4, 5, 6]]).shape, Tensor(2, 3).shape
+        (torch.Size([2, 3]), torch.Size([2, 3]))
     """
 
     __slots__ = ()
@@ -67,8 +100,16 @@ class Tensor(Variable):
     __array_priority__ = 1000
 
     def __init__(
-        self, data: Any = None, dtype: Any = None, requires_grad: bool = False, device: Any = None
+        self,
+        data: Any = (),
+        dtype: Any = None,
+        requires_grad: bool = False,
+        device: Any = None,
+        *sizes: int,
     ) -> None:
+        shape = _legacy_shape(data, dtype, requires_grad, device, *sizes)
+        if shape is not None:
+            data, dtype, requires_grad, device = np.zeros(shape, np.float32), None, False, None
         check_device(device)
         kind = as_dtype(dtype) if dtype is not None else None
         if kind is None:
@@ -76,6 +117,18 @@ class Tensor(Variable):
         self._adopt(Variable._wrap(node_of_data(data, kind)), False)
         if requires_grad:
             self.requires_grad_()
+
+    def new(self, *data: Any) -> Tensor:
+        """An old form of `new_tensor` (of data) and `new_zeros` (of sizes), and of an empty one.
+
+        Example:
+            >>> grad.ones(2).new(3).shape
+            torch.Size([3])
+        """
+        if len(data) == 1 and not isinstance(data[0], int | np.integer | Size):
+            return Tensor(data[0], dtype=self.dtype)
+        shape = data[0] if data and isinstance(data[0], Size) else data
+        return CREATORS["zeros"](tuple(shape) or (0,), dtype=self.dtype)
 
     @classmethod
     def _make_subclass(cls, data: Tensor, requires_grad: bool = False) -> Any:
@@ -429,8 +482,14 @@ class Tensor(Variable):
     def type(self, dtype: Any = None) -> Any:
         """Converted to `dtype`; without one, the name of the type, as PyTorch writes it."""
         if dtype is None:
-            return f"torch.{_TYPE_NAMES.get(self.dtype.name, self.dtype.name.capitalize())}Tensor"
-        return self.to(dtype)
+            return _type_name(self.dtype)
+        if isinstance(dtype, str):
+            named = [kind for kind in ALL_DTYPES if _type_name(kind) == dtype]
+            if not named:
+                raise ArgumentError(f"type: there is no type {dtype!r}; use a dtype.")
+            return self.to(named[0])
+        # Classes of tensors of one type, ``torch.LongTensor``, have it as an attribute.
+        return self.to(dtype if isinstance(dtype, DType) else getattr(dtype, "dtype", dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
         return self.to(other.dtype)

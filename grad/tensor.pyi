@@ -19,8 +19,20 @@ class Tensor(Variable):
     __slots__ = ()
     __array_priority__ = 1000
     def __init__(
-        self, data: Any = None, dtype: Any = None, requires_grad: _bool = False, device: Any = None
+        self,
+        data: Any = (),
+        dtype: Any = None,
+        requires_grad: _bool = False,
+        device: Any = None,
+        *sizes: _int,
     ) -> None: ...
+    def new(self, *data: Any) -> Tensor:
+        """An old form of `new_tensor` (of data) and `new_zeros` (of sizes), and of an empty one.
+
+        Example:
+            >>> grad.ones(2).new(3).shape
+            torch.Size([3])
+        """
     @classmethod
     def _make_subclass(cls, data: Tensor, requires_grad: _bool = False) -> Any:
         """A leaf of class `cls` on the memory of `data`."""
@@ -1003,7 +1015,7 @@ class Tensor(Variable):
         """Axes `source` moved to the places `destination`; the others keep their order."""
     def moveaxis(self, source: Any, destination: Any) -> Tensor:
         """Axes `source` moved to the places `destination`; the others keep their order."""
-    def narrow(self, dim: _int, start: _int, length: _int, **numpy_names: Any) -> Tensor:
+    def narrow(self, dim: _int, start: Any, length: _int, **numpy_names: Any) -> Tensor:
         """`length` elements of axis `dim` from `start` on."""
     def pow(self, exponent: Any) -> Tensor:
         """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative integers they give 0 or ±1."""

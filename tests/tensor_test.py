@@ -29,19 +29,47 @@ from grad.utils.fp16 import float16_bits_to_float, float_to_float16_bits
         (1, 0), dtypes.float32),
         (np.zeros((2, 3)), (2, 3), dtypes.float64), (np.arange(3, dtype=np.uint8), (3,),
         dtypes.uint8),
-        (np.float16(2), (), dtypes.float16), (range(3), (3,), dtypes.int64), (None, (),
-        dtypes.float32),
+        (np.float16(2), (), dtypes.float16), (range(3), (3,), dtypes.int64),
     ],
     ids=str,
 )  # fmt: skip
 def test_from_data(data: object, shape: tuple, inferred: grad.DType) -> None:
     made = grad.tensor(data)
     assert made.shape == shape and made.dtype is inferred
-    plain = Tensor(data)
+    plain = Tensor(float(data) if type(data) is int else data)
     assert plain.shape == shape and plain.dtype is dtypes.float32
-    expected = np.asarray(0 if data is None else data)
+    expected = np.asarray(data)
     np.testing.assert_array_equal(made.numpy(), expected)
     np.testing.assert_array_equal(plain.numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape"),
+    [((), (0,)), ((5,), (5,)), ((0,), (0,)), ((2, 3), (2, 3)), ((1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
+     ((np.int64(2), 1, 2, 3, 4, 5), (2, 1, 2, 3, 4, 5)), ((grad.Size([2, 3]),), (2, 3))],
+)  # fmt: skip
+def test_whole_numbers_are_sizes(sizes: tuple, shape: tuple) -> None:
+    made = Tensor(*sizes)
+    assert made.shape == shape and made.dtype is dtypes.float32 and not made.requires_grad
+    old = grad.ones(1, dtype=dtypes.int16).new(*sizes)
+    assert old.shape == shape and old.dtype is dtypes.int16
+
+
+def test_data_are_no_sizes() -> None:
+    assert Tensor((2, 3)).tolist() == [2, 3] and Tensor(2.0).tolist() == 2
+    assert Tensor(3, dtype=dtypes.int64).tolist() == 3 and Tensor(True).tolist() == 1
+    assert grad.ones(1).new([2, 3]).tolist() == [2, 3]
+    assert grad.ones(1).new(grad.arange(3)).tolist() == [0, 1, 2]
+    with pytest.raises(RuntimeError, match="not possible"):
+        Tensor(2, -1)
+
+
+def test_names_of_types() -> None:
+    x = Tensor([1.5])
+    assert x.type() == "torch.FloatTensor" and x.type("torch.LongTensor").dtype is dtypes.int64
+    assert x.type(dtypes.bool).dtype is dtypes.bool
+    with pytest.raises(ValueError, match="no type"):
+        x.type("torch.WordTensor")
 
 
 def test_from_tensors() -> None:
@@ -59,7 +87,8 @@ def test_from_tensors() -> None:
     [
         ([[1, 2], [3]], ValueError, "ragged"), ([1, [2]], ValueError, "ragged"),
         ("abc", TypeError, "str"),
-        (["a"], TypeError, "strings"), ({}, TypeError, "dict"), ([None], TypeError, "NoneType"),
+        (None, TypeError, "NoneType"), (["a"], TypeError, "strings"),
+        ({}, TypeError, "dict"), ([None], TypeError, "NoneType"),
         ([1j], TypeError, "complex"), ([2**70], TypeError, "fit"), (object(), TypeError, "object"),
     ],
     ids=lambda value: type(value).__name__ if type(value) is object else str(value),

@@ -13,6 +13,7 @@ from typing import Any
 
 import grad
 from grad import cuda
+from grad.nn import batch_normalization, convolution, dropout, loss
 
 Answers = dict[str, Any]
 
@@ -90,7 +91,7 @@ class TypedTensor:
 
     def __call__(self, *data: Any) -> grad.Tensor:
         sizes = all(isinstance(size, int) for size in data)
-        if sizes:
+        if sizes or isinstance(data[0], grad.Size):
             return grad.empty(*data or (0,), dtype=self.dtype)
         return grad.tensor(*data, dtype=self.dtype)
 
@@ -130,6 +131,30 @@ TYPED: Answers = {
     }.items()
 }  # fmt: skip
 
+
+def set_default_tensor_type(t: str | TypedTensor) -> None:
+    """``torch.set_default_tensor_type``: what `set_default_dtype` was, by a name or a class.
+
+    Raises:
+        TypeError: there is no such type. DTypeError: it is not floating.
+    """
+    found = TYPED.get(t.removeprefix("torch.")) if isinstance(t, str) else t
+    if not isinstance(found, TypedTensor):
+        raise TypeError(f"set_default_tensor_type: there is no type {t!r} of tensors here")
+    grad.set_default_dtype(found.dtype)
+
+
+# Classes that programs derive from, or ask whether a module is one, by the file that has them.
+BASES: dict[str, Answers] = {
+    "batchnorm": {"_BatchNorm": batch_normalization._BatchNorm,
+                  "_NormBase": batch_normalization._ChannelNorm},
+    "conv": {"_ConvNd": convolution._Filters},
+    "dropout": {"_DropoutNd": dropout._Dropout},
+    "instancenorm": {"_InstanceNorm": batch_normalization._InstanceNorm,
+                     "_NormBase": batch_normalization._ChannelNorm},
+    "loss": {"_Loss": loss._Loss, "_WeightedLoss": loss._WeightedLoss},
+}  # fmt: skip
+
 # For annotations.
 TYPES: Answers = dict.fromkeys(
     ("Device", "Number", "Storage", "_TensorOrTensors", "_bool", "_device", "_dtype", "_float",
@@ -140,6 +165,7 @@ TYPES: Answers = dict.fromkeys(
 TORCH: Answers = {
     **TYPED,
     "__version__": VERSION["__version__"],
+    "set_default_tensor_type": set_default_tensor_type,
     "set_float32_matmul_precision": NOTHING,
     "get_float32_matmul_precision": always("highest"),
     "use_deterministic_algorithms": NOTHING,

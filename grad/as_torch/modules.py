@@ -54,6 +54,7 @@ TABLE: dict[str, Served] = {
     "torch.autograd.functional": Served("grad.autograd.functional"),
     "torch.autograd.graph": Served("grad.autograd.graph"),
     "torch.nn.modules": Served("grad.nn"),
+    **{f"torch.nn.modules.{file}": Served("grad.nn", row) for file, row in answers.BASES.items()},
     "torch.nn.modules.utils": Served(None, answers.NUMBERS),
     "torch.nn.parallel": Served(None, None, ONE_PROCESS),
     "torch.optim.optimizer": Served("grad.optim.optimizer"),

@@ -70,8 +70,6 @@ def node_of_data(data: Any, dtype: DType | None) -> Node:
     Raises:
         ShapeError: a nested list is ragged. DTypeError: it holds something that is no number.
     """
-    if data is None:
-        return constant(0, dtype or default_dtype())
     if isinstance(data, Variable):
         # A fresh copy: whoever writes to it does not write to `data`.
         return cast(data.node, dtype or data.dtype)

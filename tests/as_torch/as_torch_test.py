@@ -157,3 +157,26 @@ def test_functions_with_the_name_of_a_module_stay_functions(tmp_path: Path) -> N
     names, same = printed(tmp_path, body, head="import torch\nimport torch.nn as nn\n")
     assert "'weight_u'" in names and names.endswith("WeightNorm torch.utils.checkpoint")
     assert same == "True"
+
+
+def test_old_programs(tmp_path: Path) -> None:
+    body = """
+    from torch.nn.modules.batchnorm import _BatchNorm
+    from torch.nn.modules.loss import _WeightedLoss
+
+    class Focal(_WeightedLoss):
+        def forward(self, x, y):
+            return F.nll_loss(F.log_softmax(x, -1), y, self.weight, reduction=self.reduction)
+
+    torch.set_default_tensor_type("torch.DoubleTensor")
+    print(torch.ones(1).dtype, torch.ones(1).type(torch.LongTensor).dtype)
+    torch.set_default_tensor_type(torch.FloatTensor)
+    print(torch.Tensor(2, 3).shape, torch.FloatTensor(torch.ones(2, 1).size()).shape)
+    print(Focal(torch.ones(3))(torch.zeros(1, 3), torch.tensor([1])))
+    print(isinstance(nn.BatchNorm2d(1), _BatchNorm), isinstance(nn.Conv2d(1, 1, 1), _BatchNorm))
+    print(isinstance(nn.Conv1d(1, 1, 1), nn.modules.conv._ConvNd))
+    """
+    types, shapes, loss, norms, filters = printed(tmp_path, body)
+    assert types.split() == ["grad.float64", "grad.int64"]
+    assert shapes == "torch.Size([2, 3]) torch.Size([2, 1])" and loss == "tensor(1.0986)"
+    assert norms == "True False" and filters == "True"
