@@ -64,6 +64,14 @@ def test_data_are_no_sizes() -> None:
         Tensor(2, -1)
 
 
+def test_whole_numbers_are_never_rounded() -> None:
+    for options in ({}, {"dtype": dtypes.int64}, {"dtype": dtypes.uint64}):
+        with pytest.raises(TypeError, match="fits no type"):
+            grad.tensor([[2**63, -1]], **options)
+    assert grad.tensor([2**63, -1], dtype=dtypes.float64).tolist() == [2.0**63, -1]
+    assert grad.tensor([1e20, -1]).dtype is dtypes.float32
+
+
 def test_names_of_types() -> None:
     x = Tensor([1.5])
     assert x.type() == "torch.FloatTensor" and x.type("torch.LongTensor").dtype is dtypes.int64

@@ -7,6 +7,7 @@ from typing import Any
 
 from grad.distributions import constraints
 from grad.distributions.distribution import Distribution
+from grad.ops.creators import CREATORS
 from grad.ops.random_gamma import StandardGamma
 from grad.tensor import Tensor
 from grad.utils.size import Size
@@ -48,6 +49,7 @@ class Gamma(Distribution):
         return StandardGamma.apply(self.concentration.expand(shape)) / self.rate
 
     def log_prob(self, value: Tensor) -> Tensor:
+        value = CREATORS["as_tensor"](value, dtype=self.rate.dtype)
         if self._validate_args:
             self._validate_sample(value)
         return (

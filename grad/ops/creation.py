@@ -8,7 +8,7 @@ in `random.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,18 +144,34 @@ def _array(plain: Any, data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
                 f"{low if low < limits.min else high} does not fit {dtype.name} ({limits.min} to "
                 f"{limits.max}); use a larger dtype."
             )
+    if array.dtype == np.float64 and array.size and (dtype is None or dtype.kind in "iu"):
+        # NumPy makes floats of whole numbers that no type of its holds all of.
+        largest = np.abs(array).max()
+        if largest >= 2**63 and not any(map(_is_fraction, _leaves(plain))):
+            raise DTypeError(f"{int(largest)} beside negative numbers fits no type; use floats.")
     if dtype is None and array.dtype == np.uint64:
         raise DTypeError(f"{int(array.max())} does not fit int64; pass dtype=dtypes.uint64.")
     return array
 
 
-def _not_numbers(plain: Any) -> Exception:
+def _is_fraction(entry: Any) -> bool:
+    return isinstance(entry, float | np.floating)
+
+
+def _leaves(plain: Any) -> Iterator[Any]:
+    """What nested lists hold, in order."""
     stack = [plain]
     while stack:
         entry = stack.pop()
         if isinstance(entry, list):
             stack.extend(reversed(entry))
-        elif isinstance(entry, int) and not isinstance(entry, bool):
+        else:
+            yield entry
+
+
+def _not_numbers(plain: Any) -> Exception:
+    for entry in _leaves(plain):
+        if isinstance(entry, int) and not isinstance(entry, bool):
             if not -(2**63) <= entry < 2**64:
                 return DTypeError(f"{entry} does not fit any integer type; use a float.")
         elif not isinstance(entry, bool | float | np.generic):

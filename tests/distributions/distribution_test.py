@@ -134,6 +134,8 @@ def test_numbers_are_parameters() -> None:
         "Normal(loc: torch.Size([2]), scale: torch.Size([2]))"
     )
     assert D.Normal(t(0.0).double(), 1).sample().dtype is grad.float64
+    # Of a gamma distribution, in PyTorch, values may be numbers, too.
+    assert D.Gamma(1.0, 2.0).log_prob(0.5).item() == D.Gamma(1.0, 2.0).log_prob(t(0.5)).item()
 
 
 INVALID: dict[str, tuple[Callable[[], Any], str]] = {
