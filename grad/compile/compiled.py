@@ -332,6 +332,7 @@ class Compiled:
             why = "it may read what users have written to an argument, as attributes"
         if why is not None:
             entry.hopeless = tape.abandoned is None
+            self._reason = why
             self._say(f"not recorded: {why}")
             abandon(tape)
             return result

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
+from grad.engine.recording import recording
 from grad.nn.hooks import RemovableHandle
 from grad.nn.state import realize_tensors, zero_gradients
 from grad.optim.hooks import (
@@ -92,13 +93,24 @@ class Optimizer:
             )
         self.defaults = defaults
         self._hooks = Hooks()
-        self.state: defaultdict[Any, State] = defaultdict(dict)
+        self.state = defaultdict(dict)
         self.param_groups: list[Group] = []
         given = list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
+
+    @property
+    def state(self) -> defaultdict[Any, State]:
+        # A replay counts its steps, but does not run the Python that looks at the counts.
+        if self._counts and recording.recorder is not None:
+            recording.recorder.give_up("it reads the state of an optimiser, which counts steps")
+        return self.__dict__["state"]
+
+    @state.setter
+    def state(self, state: defaultdict[Any, State]) -> None:
+        self.__dict__["state"] = state
 
     def add_param_group(self, param_group: Group) -> None:
         """Take on more parameters, with settings of their own (to unfreeze a layer, say).

@@ -10,6 +10,7 @@ nothing, also in `grad.compile`. `step` first, then `_counted`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -79,6 +80,11 @@ class RuleOptimizer(Optimizer):
         super().__setstate__(state)
         self._prepare()
 
+    @property
+    def _states(self) -> defaultdict[Any, State]:
+        """`state`, for the optimiser itself: its steps may be recorded."""
+        return self.__dict__["state"]
+
     # -- what a subclass says ----------------------------------------------------------------------
     def _new_state(self, parameter: Tensor, group: Group) -> State:
         """What to remember of a parameter that is met for the first time."""
@@ -132,10 +138,10 @@ class RuleOptimizer(Optimizer):
             changed: list[Tensor] = []
             choices, switches = self._choices, self._switches
             known = {id(g): self._updates.of(g, choices, switches) for g in self.param_groups}
-            rule = self._new_value
+            rule, states = self._new_value, self._states
             for position, (parameter, group) in enumerate(work):
                 gradient = parameter._grad
-                state = self.state[parameter]
+                state = states[parameter]
                 number = numbers.of(position, _wide(gradient.dtype))
                 updates = known[id(group)]
                 self._updates.apply(rule, parameter, gradient, state, group, updates, number)
@@ -173,7 +179,7 @@ class RuleOptimizer(Optimizer):
                 )
         with enable_grad():
             for position, (parameter, group) in enumerate(work):
-                gradient, state = parameter._grad, self.state[parameter]
+                gradient, state = parameter._grad, self._states[parameter]
                 number = numbers.of(position, _wide(gradient.dtype))
                 parameter.copy_(self._new_value(parameter, gradient, state, group, number))
 
@@ -182,8 +188,9 @@ class RuleOptimizer(Optimizer):
         replay.
         """
         values: list[dict[str, float]] = []
+        states_of = self._states
         groups = [
-            (group, [self.state[parameter] for parameter, own in work if own is group])
+            (group, [states_of[parameter] for parameter, own in work if own is group])
             for group in self.param_groups
         ]
         more_counts = self._counts[1:]
@@ -231,13 +238,14 @@ class RuleOptimizer(Optimizer):
         the backward pass finds in memory: the first step would be unlike all others.
         """
         fresh: list[Tensor] = []
+        states = self._states
         for parameter, group in work:
-            state = self.state.get(parameter)
+            state = states.get(parameter)
             if state is None or (not state and self._always_has_state):
                 if recording.recorder is not None:
                     recording.recorder.give_up("an optimiser meets a parameter for the first time")
                 wide = master_of(parameter) if has_master(parameter, group) else parameter
-                state = self.state[parameter] = self._new_state(wide, group)
+                state = states[parameter] = self._new_state(wide, group)
                 fresh.extend(value for value in state.values() if isinstance(value, Tensor))
             if MASTER not in state and has_master(parameter, group):
                 if recording.recorder is not None:
@@ -250,7 +258,7 @@ class RuleOptimizer(Optimizer):
         """What a recorded step takes for granted (compile/guards.py): everything but numbers and
         counts.
         """
-        guards.lengths.append((guards.item(self.__dict__, "state"), len(self.state)))
+        guards.lengths.append((guards.item(self.__dict__, "state"), len(self._states)))
         guards.sequence(guards.item(self.__dict__, "param_groups"))
         if type(self).step is not RuleOptimizer.step:
             raise Unguarded(f"{type(self).__name__} has a step of its own")
@@ -271,10 +279,11 @@ class RuleOptimizer(Optimizer):
         """
         found: list[Any] = []
         first: dict[Any, int] = {}
+        states = self._states
         for group in self.param_groups:
             for parameter in group["params"]:
                 found.append(id(parameter._storage))
-                state = self.state.get(parameter)
+                state = states.get(parameter)
                 if state:
                     counts = tuple([state.get(name) for name in self._counts])
                     found += id(state), first.setdefault(counts, len(found))

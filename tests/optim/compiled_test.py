@@ -305,3 +305,25 @@ def test_a_replayed_step_sees_what_became_of_its_state(change: Any) -> None:
             step()
         values.append([parameter.tolist() for parameter in parameters])
     assert values[0] == values[1]
+
+
+READS: dict[str, Callable[[Any], Any]] = {
+    "state": lambda optimizer: next(iter(optimizer.state.values()))["step"],
+    "by name": lambda optimizer: next(iter(getattr(optimizer, "st" + "ate").values()))["step"],
+    "state dict": lambda optimizer: optimizer.state_dict()["state"][0]["step"],
+}
+
+
+@pytest.mark.filterwarnings("ignore:grad.compile")
+@pytest.mark.parametrize("how", READS)
+@pytest.mark.parametrize("kind", [optim.Adam, optim.NAdam, optim.ASGD])
+def test_a_count_of_steps_that_the_compiled_function_reads(kind: Any, how: str) -> None:
+    def step(training: Training) -> Tensor:
+        return training.step() * READS[how](training.optimizer)
+
+    losses = []
+    for compile_it in (False, True):
+        training = Training(kind, {"lr": 0.1})
+        function = grad.compile(step) if compile_it else step
+        losses.append([function(training).item() for _ in range(40)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
