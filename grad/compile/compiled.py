@@ -17,13 +17,15 @@ import sys
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import is_
 from typing import Any, NamedTuple
 
 from grad.autograd.anomaly import anomaly
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable
 from grad.buffer import clear_buffer_cache
+from grad.compile.containers import containers, others_have_one, standing
 from grad.compile.finish import abandon, finish
 from grad.compile.guards import Guards, Unguarded
 from grad.compile.reach import collect
@@ -155,7 +157,7 @@ class Shortcut(NamedTuple):
 
 def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
     """The shortcut for calls like this one, if there is one."""
-    if len(args) != len(tensors):
+    if len(args) != len(tensors) or not all(map(is_, args, tensors)):
         return None
     # Where arguments shared memory, a recording reads it by way of the first; and whether they do
     # matters when they are written to.
@@ -164,6 +166,31 @@ def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
         return None
     kinds = [(t._shape, t.dtype, t._requires_grad, t._edge is None, _view(t)) for t in tensors]
     return Shortcut(tuple(kinds), _environment(), record)
+
+
+def _with_containers(record: Record, tensors: list[Any], args: Any, kwargs: Any) -> list[Any]:
+    """What a replay is given: the tensors, and containers of the arguments that it gives back."""
+    if not record.runner.replay.gives_back:
+        return tensors
+    return [*tensors, *containers((*args, *kwargs.values()))]
+
+
+def _obstacle(
+    same: bool, guards: Guards, tensors: Sequence[Any], made: list[Any], before: Mapping[int, Any]
+) -> str | None:
+    """Why a function cannot be replayed whose run was recorded, if that is so.
+
+    Args:
+        same: whether its arguments are as they were. made: nothing but its result.
+        before: what stands for containers that there were before (containers.py).
+    """
+    if not same:
+        return "it changes a setting of the library, or the containers that it is given"
+    if any(guards.names & tensor.__dict__.keys() for tensor in tensors):
+        return "it may read what users have written to an argument, as attributes"
+    if others_have_one(made, before):
+        return "it returns a container that others have as well"
+    return None
 
 
 class Compiled:
@@ -217,7 +244,8 @@ class Compiled:
             self._is_last(None)
             return self.function(*args, **kwargs)
         for record in records:
-            result, used = self._replayed(record, tensors)
+            given = _with_containers(record, tensors, args, kwargs)
+            result, used = self._replayed(record, given)
             if used is not None:
                 if used is not records[0]:
                     with self._lock:
@@ -317,26 +345,27 @@ class Compiled:
         except Unguarded as reason:
             self._lose_hope(str(reason))
             return self.function(*args, **kwargs)
-        tape, before = Tape(), self._key(args, kwargs, [], [])
+        tape, key = Tape(), self._key(args, kwargs, [], [])
         try:
             with watching(tape):
-                result = self.function(*args, **kwargs)
+                made = [self.function(*args, **kwargs)]
         finally:
             tape.put_back()
+        given = containers((*args, *kwargs.values()))
+        before = standing(given, len(tensors), guards.containers)
         after: list[Any] = []
-        same_key = self._key(args, kwargs, after, []) == before
-        why = tape.abandoned
-        if why is None and not (same_key and [*map(id, after)] == [*map(id, tensors)]):
-            why = "it changes a setting of the library, or the containers that it is given"
-        if why is None and any(guards.names & tensor.__dict__.keys() for tensor in tensors):
-            why = "it may read what users have written to an argument, as attributes"
+        same = self._key(args, kwargs, after, []) == key and all(map(is_, after, tensors))
+        why = tape.abandoned or _obstacle(same, guards, tensors, made, before)
+        (result,) = made
+        del made
         if why is not None:
             entry.hopeless = tape.abandoned is None
             self._reason = why
             self._say(f"not recorded: {why}")
             abandon(tape)
             return result
-        replay = finish(tape, tensors, result, [known.tensor for known in guards.tensors])
+        known = [known.tensor for known in guards.tensors]
+        replay = finish(tape, tensors, result, known, before)
         if replay is None:
             entry.hopeless = True
             self._say("not recorded: it reads or returns what cannot be found again")

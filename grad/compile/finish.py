@@ -15,7 +15,7 @@ from grad.compile.gradient import GradientPlan, is_spent, record_gradient
 from grad.compile.in_place import compute_apart, in_place, plan_in_place
 from grad.compile.recorder import Tape
 from grad.compile.replay import GradWrite, Handle, Pin, Replay, Source, Write, require
-from grad.compile.tree import can_be_given_again, with_places
+from grad.compile.tree import can_be_given_again, has_given, with_places
 from grad.compile.watch import node_slot
 from grad.engine.plan import Plan
 from grad.engine.realize import nobody_computing, realize
@@ -26,15 +26,20 @@ from grad.schedule.program import Walk, walk
 
 
 def finish(
-    tape: Tape, arguments: Sequence[Any], result: Any, known: Sequence[Any]
+    tape: Tape,
+    arguments: Sequence[Any],
+    result: Any,
+    known: Sequence[Any],
+    before: Mapping[int, Any],
 ) -> Replay | None:
     """Compute what `tape` left pending, and write the replay; None when there can be none.
 
     Args:
         arguments: the tensors that the function was given. result: what it returned.
         known: tensors that the function reaches without its arguments.
+        before: what stands for containers that there were before (containers.py).
     """
-    return _Finish(tape, arguments, result, known).replay()
+    return _Finish(tape, arguments, result, known, before).replay()
 
 
 def abandon(tape: Tape) -> None:
@@ -57,7 +62,12 @@ class _Finish:
     """Puts one replay together."""
 
     def __init__(
-        self, tape: Tape, arguments: Sequence[Any], result: Any, known: Sequence[Any]
+        self,
+        tape: Tape,
+        arguments: Sequence[Any],
+        result: Any,
+        known: Sequence[Any],
+        before: Mapping[int, Any],
     ) -> None:
         self.tape = tape
         self.known = known
@@ -66,7 +76,7 @@ class _Finish:
             id(tensor._storage): number for number, tensor in reversed(list(enumerate(arguments)))
         }
         self.results: list[Any] = []
-        self.result = with_places(result, self.results)
+        self.result = with_places(result, self.results, before)
         self.own_results = len(self.results)
         self.grad_writes = [self.grad_write(g.tensor) for g in tape.grads.values() if g.written]
 
@@ -150,6 +160,7 @@ class _Finish:
             spent=tuple(spent),
             written=frozenset(id(write.storage) for write in writes if write.argument < 0),
             unwritten=self.unwritten(writes),
+            gives_back=has_given(self.result),
             pure=self.pure(made, writes, grads, handles, checks, gradient, spent),
         )
 

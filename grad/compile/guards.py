@@ -44,6 +44,7 @@ class Guards:
         aspects: (dictionary, key, aspect, what the aspect was).
         lengths: (container, length). tensors: those within reach.
         snapshots: (function, what it gave). names: what code within reach mentions.
+        containers: within reach.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Guards:
         "_made",
         "aspects",
         "cells",
+        "containers",
         "entries",
         "items",
         "lengths",
@@ -69,6 +71,7 @@ class Guards:
         self.lengths: list[tuple[Any, int]] = []
         self.tensors: list[KnownTensor] = []
         self.names: frozenset[str] = frozenset()
+        self.containers: list[Any] = []
         self.snapshots: list[tuple[Callable[[], Any], Any]] = []
 
     def broken(self) -> str | None:

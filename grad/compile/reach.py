@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.variable import Variable
+from grad.compile.containers import is_container
 from grad.compile.guards import Guards, Unguarded
 from grad.compile.tree import CONSTANTS, constant_key
 from grad.ops.generator import Generator
@@ -109,6 +110,7 @@ class _Collector:
                 raise Unguarded(f"more than {LIMIT} objects are in its reach")
             self.seen[id(value)] = value
             self.look_at(value)
+        self.guards.containers = [*filter(is_container, self.seen.values())]
         functions = self.functions
         self.guards.snapshots.append((functools.partial(_bodies, functions), _bodies(functions)))
         if self.ordered:

@@ -101,6 +101,7 @@ class Replay(NamedTuple):
         gradient: how results that require a gradient get it; None if there are none.
         spent: results whose gradients the function has computed already.
         pure: the only result of a function that does nothing else.
+        gives_back: whether containers among the arguments are part of the result.
         written: identities of the storages from outside that are written; arguments number
             `unwritten` were not on any of them.
     """
@@ -122,6 +123,7 @@ class Replay(NamedTuple):
     gradient: GradientPlan | None
     spent: tuple[int, ...]
     pure: Fresh | None
+    gives_back: bool
     written: frozenset[int]
     unwritten: tuple[int, ...]
 

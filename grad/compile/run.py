@@ -126,7 +126,8 @@ class Runner:
 
     # -- running -----------------------------------------------------------------------------------
     def run(self, arguments: Sequence[Any]) -> Any:
-        """Run with the tensors `arguments`; gives the result, or `STALE` when a storage or a
+        """Run with the tensors `arguments` (and containers behind them, if the function gives back
+        what it was given); gives the result, or `STALE` when a storage or a
         gradient is no longer what it was.
 
         Raises:
@@ -236,7 +237,7 @@ class Runner:
             replay.gradient.link(tensors, arguments, made.buffers, made.nodes, leaves, words)
         for number in replay.spent:
             link_spent(tensors[number])
-        return put_together(replay.result, tensors)
+        return put_together(replay.result, tensors, arguments)
 
     # -- before ------------------------------------------------------------------------------------
     def _reads_the_same(self) -> bool:
