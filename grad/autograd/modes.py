@@ -24,6 +24,8 @@ class Mode(threading.local):
         autocast: the type that products take, or None; see ops/autocast.py.
         recomputing: a function runs again for its saved values alone; what it leaves behind, such
             as running statistics, is there from the first time.
+        levels: so many functions of transforms run (func/level.py), whose derivatives may be of any
+            order, and mapped over.
     """
 
     enabled = True
@@ -31,6 +33,7 @@ class Mode(threading.local):
     saved_hooks: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None
     autocast: DType | None = None
     recomputing = False
+    levels = 0
 
 
 mode = Mode()

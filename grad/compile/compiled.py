@@ -223,6 +223,8 @@ class Compiled:
         if mode.saved_hooks is not None or mode.recomputing or anomaly.enabled:
             # What it saves is asked for, or where its operations were called.
             return self.function(*args, **kwargs)
+        if mode.levels:
+            return self.function(*args, **kwargs)  # a replay has first derivatives only
         shortcut = self._shortcut
         if shortcut is not None and not kwargs and shortcut.fits(args):
             guards, runner = shortcut.record

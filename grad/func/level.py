@@ -62,10 +62,12 @@ class Level:
     def running(self) -> Iterator[None]:
         """Inside, the function of the level runs, and is recorded."""
         self.mark.running = True
+        mode.levels += 1
         try:
             with enable_grad():
                 yield
         finally:
+            mode.levels -= 1
             self.mark.running = False
         if any(x._storage.version for x in self.entered):
             raise InplaceError(

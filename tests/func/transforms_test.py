@@ -200,6 +200,32 @@ def test_inside_a_compiled_function() -> None:
     assert compiled.recordings == 1
 
 
+OF_COMPILED: dict[str, Callable[[Any, Any], Any]] = {
+    "jvp": lambda f, x: func.jvp(f, (x,), (x.cos(),))[1],
+    "linearize": lambda f, x: func.linearize(f, x)[1](x.cos()),
+    "jacfwd": lambda f, x: func.jacfwd(f)(x),
+    "jacrev": lambda f, x: func.jacrev(f)(x),
+    "hessian": lambda f, x: func.hessian(f)(x),
+    "grad": lambda f, x: func.grad(lambda x: f(x).sum())(x),
+    "twice": lambda f, x: func.grad(lambda x: func.grad(lambda y: f(y).sum())(x).sum())(x),
+    "mapped": lambda f, x: func.vmap(func.vjp(f, x)[1])(grad.stack([x, x.cos()]))[0],
+    "functional": lambda f, x: grad.autograd.functional.hvp(lambda y: f(y).sum(), x, x)[1],
+}
+
+
+@pytest.mark.parametrize("transform", OF_COMPILED)
+def test_of_a_compiled_function(transform: str) -> None:
+    weight = numbers(3).requires_grad_()
+    function = lambda x: (x * weight).sin() * x  # noqa: E731
+    compiled = grad.compile(function)
+    for _ in range(3):
+        compiled(numbers(3))
+        compiled(numbers(3).requires_grad_())
+    for _ in range(3):
+        x = numbers(3)
+        close(OF_COMPILED[transform](compiled, x), OF_COMPILED[transform](function, x))
+
+
 # -- modules ---------------------------------------------------------------------------------------
 def test_an_ensemble_of_modules() -> None:
     models = [
