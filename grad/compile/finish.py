@@ -124,6 +124,8 @@ class _Finish:
             return None
         if any(tape.is_made_here(t) and t._grad is not None for t in self.results):
             return None  # a replay makes another handle, which has no gradient
+        if any(tape.is_made_here(t) and self.is_older(t) and t._needs_grad for t in self.results):
+            return None  # nor the history of a view of what was there
         if alive and any(context._retained for context in tape.contexts):
             return None  # nor one that will be kept
         if sources is None or any(node not in outputs for node in roots):
@@ -192,12 +194,16 @@ class _Finish:
         )
         return found, found is not None
 
+    def is_older(self, tensor: Any) -> bool:
+        """Whether the memory of a result was there before."""
+        return not self.tape.is_born(tensor._storage)
+
     def with_history(self) -> dict[int, Any]:
         """The results that require a gradient because of what was recorded."""
         return {
             number: tensor
             for number, tensor in enumerate(self.results)
-            if tensor._needs_grad and self.tape.is_born(tensor._storage)
+            if tensor._needs_grad and not self.is_older(tensor)
         }
 
     def sources(self, found: Walk) -> tuple[Source, ...] | None:
@@ -282,5 +288,6 @@ class _Finish:
                 return Handle(-1, number, None, (), tensor._shape, None)
         number = self.argument_of.get(id(tensor._storage), -1)
         kept = None if number >= 0 else tensor._storage
-        whole = tensor if kept is not None else None
+        # Each replay gives a new view, as the function does, and the same tensor if that does.
+        whole = tensor if kept is not None and not self.tape.is_made_here(tensor) else None
         return Handle(-1, number, kept, tensor._path, tensor._shape, tensor.layout, whole)

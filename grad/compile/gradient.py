@@ -20,20 +20,22 @@ from grad.compile.fresh import Fresh, Nodes, fresh
 from grad.engine.plan import Plan
 from grad.engine.realize import cache, nobody_computing, realize
 from grad.errors import GradientError
+from grad.graph.arrays import is_table
 from grad.graph.node import Node, from_buffer
-from grad.schedule.program import walk
+from grad.schedule.program import Walk, walk
 
 
 class Place(NamedTuple):
     """Where a leaf of the backward plan is, from `offset` on (in bytes): in the value `fresh` that
-    the forward plan makes; else in leaf number `leaf` of that plan; else in gradient number
-    `gradient` of those that arrive.
+    the forward plan makes; else in leaf number `leaf` of that plan; else in `table`, which only the
+    backward pass reads; else in gradient number `gradient` of those that arrive.
     """
 
     offset: int
     fresh: Fresh | None = None
     leaf: int = -1
     gradient: int = -1
+    table: Node | None = None
 
 
 def address(node: Node) -> int:
@@ -94,12 +96,14 @@ class GradientPlan(NamedTuple):
         context.needs_input_grad = tuple([edge is not None for edge in context.edges])
         context.outputs = self.infos
         kept: list[Any] = []
-        for offset, value, leaf, gradient in self.places:
+        for offset, value, leaf, gradient, table in self.places:
             if value is not None:
                 kept.append((value.node(buffers, nodes), offset))
             elif leaf >= 0:
                 node, start = leaves[leaf]
                 kept.append((node, start + offset))
+            elif table is not None:
+                kept.append((table, offset))
             else:
                 kept.append((gradient, offset))
         words = self.words
@@ -186,17 +190,13 @@ def record_gradient(
     where = {seed: Place(0, gradient=number) for number, seed in enumerate(seeds)}
     where |= {node: Place(-start, leaf=number) for node, (number, start) in leaves.items()}
     where |= {node: Place(0, fresh=fresh(outputs, node)) for node in outputs}
-    places = []
-    for leaf in walked.leaves:
-        place = where.get(leaf.source)
-        if place is None:
-            return None
-        start = leaf.offset * leaf.node.dtype.itemsize
-        places.append(place._replace(offset=place.offset + start))
+    places = _places(walked, where)
+    if places is None:
+        return None
     numbers = {walked.nodes[number]: i for i, number in enumerate(walked.outputs)}
     return GradientPlan(
         plan,
-        tuple(places),
+        places,
         plan.words(numbers_now),
         tuple((i, scalars[node]) for i, node in enumerate(walked.arguments) if node in scalars),
         tuple(OutputInfo(t._shape, t.dtype) for t in results.values()),
@@ -204,6 +204,21 @@ def record_gradient(
         targets,
         tuple(None if node is None else fresh(numbers, node) for node in nodes),
     )
+
+
+def _places(walked: Walk, where: Mapping[Node, Place]) -> tuple[Place, ...] | None:
+    """Of the leaves of a backward plan; None if one of them is nobody's."""
+    places = []
+    for leaf in walked.leaves:
+        source = leaf.source
+        place = where.get(source)
+        if place is None and is_table(source):
+            place = Place(0, table=source)
+        if place is None:
+            return None
+        start = leaf.offset * leaf.node.dtype.itemsize
+        places.append(place._replace(offset=place.offset + start))
+    return tuple(places)
 
 
 def is_spent(tensor: Any, contexts: Any) -> bool:

@@ -1,0 +1,101 @@
+"""Tensors that a compiled function gives back: their gradients, and whether they are new.
+
+Each function is called compiled and as it is; both must give the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import grad
+from grad import nn
+
+WEIGHT = grad.arange(6.0).reshape(3, 2).clone()
+TRAINED = (WEIGHT * 2).requires_grad_()
+
+VIEWS: dict[str, Callable[[Any], Any]] = {
+    "row": lambda x: x[1],
+    "transposed": lambda x: x.T,
+    "expanded": lambda x: x.expand(2, 3, 2),
+    "of a parameter": lambda x: x * TRAINED[1],
+    "a parameter's": lambda x: TRAINED.T,
+    "beside another": lambda x: (x * 2, x.T),
+    "cut off": lambda x: (x * 2, x.detach()),
+    "a leaf again": lambda x: x.detach().requires_grad_(),
+    "itself": lambda x: x,
+}
+
+
+def gradients(function: Callable[[Any], Any], x: Any) -> list[Any]:
+    """Of the argument and the parameter, for a sum over all results; which of these have any."""
+    x.grad = TRAINED.grad = None
+    results = function(x)
+    results = results if isinstance(results, tuple) else (results,)
+    wanted = [result.requires_grad for result in results]
+    total = x.sum()
+    for result in results:
+        total = total + result.sin().sum()
+    total.backward()
+    found = [None if t.grad is None else t.grad.numpy().copy() for t in (x, TRAINED)]
+    return [wanted, *found]
+
+
+@pytest.mark.parametrize("leaf", [True, False])
+@pytest.mark.parametrize("view", VIEWS)
+def test_gradients_of_views(view: str, leaf: bool) -> None:
+    compiled = grad.compile(VIEWS[view])
+    for number in range(5):
+        found = []
+        for function in (VIEWS[view], compiled):
+            x = (WEIGHT.detach() + number).requires_grad_()
+            if leaf:
+                found.append(gradients(function, x))
+            else:
+                found.append(gradients(lambda x, f=function: f(x * 3), x))
+        np.testing.assert_equal(found[1], found[0])
+
+
+OUTER: dict[str, Callable[[Any], Any]] = {
+    "row": lambda x: WEIGHT[1],
+    "transposed": lambda x: WEIGHT.T,
+    "all": lambda x: WEIGHT,
+}
+
+
+@pytest.mark.parametrize("view", OUTER)
+def test_a_view_is_another_tensor_each_time(view: str) -> None:
+    function = OUTER[view]
+    compiled = grad.compile(function)
+    results = [compiled(grad.ones(1)) for _ in range(4)]
+    assert (results[2] is results[3]) == (function(WEIGHT) is function(WEIGHT))
+    if view != "all":
+        results[3].unsqueeze_(0)  # is nothing to the next one
+    assert compiled(grad.ones(1)).shape == function(WEIGHT).shape
+    assert compiled.recordings == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"scale_factor": 2, "mode": "bilinear"},
+        {"size": (3, 5), "mode": "bicubic", "align_corners": True},
+        {"scale_factor": 0.5, "mode": "bilinear", "antialias": True},
+    ],
+)
+def test_a_gradient_that_reads_what_shapes_tell(settings: Any) -> None:
+    def function(x: Any) -> Any:
+        return nn.functional.interpolate(x, **settings) * 2
+
+    compiled = grad.compile(function)
+    for number in range(4):
+        found = []
+        for run in (function, compiled):
+            x = (grad.arange(16.0).reshape(1, 1, 4, 4) + number).requires_grad_()
+            (run(x) ** 2).sum().backward()
+            found.append(x.grad.numpy())
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+    assert "Replayed" in repr(compiled(grad.ones(1, 1, 4, 4).requires_grad_()).grad_fn)
