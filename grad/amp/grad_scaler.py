@@ -1,7 +1,8 @@
 """`GradScaler`: scales losses, so that small gradients of float16 do not become 0.
 
 Before a step gradients are divided by it again. A step whose gradients are not finite is left out
-and the scale made smaller; after `growth_interval` good steps it grows.
+and the scale made smaller; after `growth_interval` good steps it grows. In what `grad.compile`
+records nobody knows yet whether they are finite: recorded_step.py has what is done there.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
+from grad.amp.recorded_step import can_be_taken_back, step_unless, tape
 from grad.dtype import dtypes
+from grad.engine.recording import Recorder
 from grad.errors import ArgumentError
+from grad.graph.node import argument
 from grad.ops.creation import tensor
 from grad.tensor import Tensor
 
@@ -61,14 +65,17 @@ class GradScaler:
         self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
         self._growth_interval = growth_interval
         self._stages: dict[int, Stage] = {}
-        self._bad: dict[int, bool] = {}
+        # Whether gradients were not finite; a tensor in what is recorded.
+        self._bad: dict[int, Any] = {}
+        # Who has recorded an update, which is yet to be made.
+        self._updated: Recorder | None = None
 
     def scale(self, outputs: Any) -> Any:
         """`outputs`, a tensor or lists of them, times the scale; differentiable."""
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            return outputs * tensor(self._scale, dtype=dtypes.float32)
+            return outputs * self._number(lambda: self._scale)
         if isinstance(outputs, Iterable):
             kind: Any = list if not isinstance(outputs, list | tuple) else type(outputs)
             return kind(self.scale(output) for output in outputs)
@@ -87,7 +94,7 @@ class GradScaler:
         if stage is not Stage.READY:
             after = "step()" if stage is Stage.STEPPED else "the last update()"
             raise ArgumentError(f"unscale_() is being called after {after}, or a second time.")
-        inverse = 1.0 / self._scale
+        inverse = self._number(lambda: 1.0 / self._scale)
         gradients = [
             parameter.grad
             for group in optimizer.param_groups
@@ -100,14 +107,40 @@ class GradScaler:
         for gradient in gradients:
             if gradient.dtype.name == "float16":
                 raise ValueError("Attempting to unscale FP16 gradients.")
-            gradient.detach().mul_(inverse)
+            unscaled = gradient.detach()
+            wide = unscaled if gradient.dtype.itemsize >= 4 else unscaled.float()
+            unscaled.copy_(wide * inverse)
             # 0 times a finite number is 0, and NaN otherwise; sums of zeros cannot overflow.
             sums.append((gradient.detach() * 0).sum().float())
         total = sums[0]
         for other in sums[1:]:
             total = total + other
-        self._bad[id(optimizer)] = not math.isfinite(total.item())
+        self._has_unscaled(optimizer, ~total.isfinite())
+
+    def _has_unscaled(self, optimizer: Any, bad: Tensor) -> None:
+        recorder = tape()
+        self._bad[id(optimizer)] = bad.item() if recorder is None else bad
         self._stages[id(optimizer)] = Stage.UNSCALED
+        if recorder is None:
+            return
+
+        def end(values: Any) -> None:
+            (self._bad[id(optimizer)],) = values
+            self._stages[id(optimizer)] = Stage.UNSCALED
+
+        recorder.afterwards(end, [bad.node])
+
+    def _number(self, value: Any) -> Tensor:
+        """``value()``, which depends on the scale, as a tensor; each replay computes it anew."""
+        recorder = tape()
+        if recorder is not None and self._updated is recorder:
+            recorder.give_up("it uses the scale of a GradScaler that it has updated")
+            recorder = None
+        if recorder is None:
+            return tensor(value(), dtype=dtypes.float32)
+        node = argument(value(), dtypes.float32)
+        recorder.argument(node, value)
+        return Tensor._wrap(node)
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """Unscale, unless that is done, and call ``optimizer.step(*args, **kwargs)`` if all
@@ -126,7 +159,16 @@ class GradScaler:
         if stage is Stage.READY:
             self.unscale_(optimizer)
         self._stages[id(optimizer)] = Stage.STEPPED
-        return None if self._bad[id(optimizer)] else optimizer.step()
+        recorder = tape()
+        bad = self._bad[id(optimizer)]
+        if recorder is not None and isinstance(bad, Tensor):
+            recorder.afterwards(lambda _: self._stages.update({id(optimizer): Stage.STEPPED}), [])
+            if can_be_taken_back(optimizer):
+                step_unless(bad, optimizer, recorder)
+                return None
+            recorder.give_up("the step of an optimiser that a GradScaler may leave out is unknown")
+            bad = self._bad[id(optimizer)]
+        return None if bad else optimizer.step()
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """End of a step: a smaller scale if gradients were not finite, a larger one after many good
@@ -134,10 +176,22 @@ class GradScaler:
         """
         if not self._enabled:
             return
+        if new_scale is None and not self._bad:
+            raise AssertionError("No inf checks were recorded prior to update.")
+        recorder = tape()
+        if recorder is None:
+            self._update(new_scale)
+            return
+        recorder.afterwards(lambda _: self._update(new_scale), [])
+        self._updated = recorder
+        self._stages.clear()
+        self._bad.clear()
+
+    def _update(self, new_scale: float | Tensor | None) -> None:
+        """As `update`, where it is known whether gradients were finite."""
+        self._updated = None
         if new_scale is not None:
             self._scale = float(new_scale)
-        elif not self._bad:
-            raise AssertionError("No inf checks were recorded prior to update.")
         elif any(self._bad.values()):
             self._scale *= self._backoff_factor
             self._growth_tracker = 0
@@ -152,14 +206,21 @@ class GradScaler:
 
     def _compile_guards(self, guards: Any) -> None:
         """What a recorded function takes for granted of it (compile/guards.py)."""
-        for name in list(self.__dict__):
-            guards.item(self.__dict__, name)
+        guards.item(self.__dict__, "_enabled")
+        guards.snapshots.append((self._progress, self._progress()))
+
+    def _progress(self) -> list[Any]:
+        """How far each optimiser is in this step."""
+        return [dict(self._stages), {key: bool(bad) for key, bad in self._bad.items()}]
 
     def is_enabled(self) -> bool:
         return self._enabled
 
     def get_scale(self) -> float:
         """The scale; 1 when it is not enabled."""
+        recorder = tape()
+        if recorder is not None and self._enabled:
+            recorder.give_up("it asks for the scale of a GradScaler")
         return self._scale if self._enabled else 1.0
 
     def get_growth_factor(self) -> float:

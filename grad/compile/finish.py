@@ -46,6 +46,7 @@ def abandon(tape: Tape) -> None:
     """There will be no replay: see to the checks, which the recorded run has put off."""
     realize([node for check in tape.checks for node in (check.smallest, check.largest)])
     require_checks(tape)
+    tape.end()
 
 
 def require_checks(tape: Tape) -> None:
@@ -102,6 +103,8 @@ class _Finish:
             found.append(node)
         for check in tape.checks:
             found += [check.smallest, check.largest]
+        for ending in tape.endings:
+            found += ending.nodes
         return found
 
     def replay(self) -> Replay | None:
@@ -120,12 +123,10 @@ class _Finish:
             outputs = {found.nodes[n]: i for i, n in enumerate(found.outputs)}
             compute_apart(found, plan, scalars)
         require_checks(tape)
-        if not can_be_given_again(self.result):
+        endings = self.endings(outputs)
+        tape.end()
+        if not self.results_can_be_made():
             return None
-        if any(tape.is_made_here(t) and t._grad is not None for t in self.results):
-            return None  # a replay makes another handle, which has no gradient
-        if any(tape.is_made_here(t) and self.is_older(t) and t._needs_grad for t in self.results):
-            return None  # nor the history of a view of what was there
         if alive and any(context._retained for context in tape.contexts):
             return None  # nor one that will be kept
         if sources is None or any(node not in outputs for node in roots):
@@ -156,6 +157,7 @@ class _Finish:
             own=self.own_results,
             result=self.result,
             checks=tuple(checks),
+            endings=endings,
             pins=self.pins(),
             held=tuple((n, t) for n, t in enumerate(self.arguments) if id(t) in tape.grads),
             gradient=gradient,
@@ -163,7 +165,25 @@ class _Finish:
             written=frozenset(id(write.storage) for write in writes if write.argument < 0),
             unwritten=self.unwritten(writes),
             gives_back=has_given(self.result),
-            pure=self.pure(made, writes, grads, handles, checks, gradient, spent),
+            pure=self.pure(made, writes, grads, handles, checks, endings, gradient, spent),
+        )
+
+    def results_can_be_made(self) -> bool:
+        """Whether a replay can make all that the function gave."""
+        made = [tensor for tensor in self.results if self.tape.is_made_here(tensor)]
+        return (
+            can_be_given_again(self.result)
+            # A replay makes another handle, which has no gradient,
+            and all(tensor._grad is None for tensor in made)
+            # nor the history of a view of what was there.
+            and not any(tensor._needs_grad and self.is_older(tensor) for tensor in made)
+        )
+
+    def endings(self, outputs: Mapping[Node, int]) -> tuple[Any, ...]:
+        """What is done afterwards, with the outputs that it is told."""
+        return tuple(
+            (action, tuple((outputs[node], node.dtype) for node in nodes if node in outputs))
+            for action, nodes in self.tape.endings
         )
 
     def pure(

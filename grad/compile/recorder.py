@@ -21,6 +21,7 @@ import numpy as np
 
 from grad.autograd.variable import Variable
 from grad.compile.watch import grad_slot, node_slot
+from grad.dtype import DType
 from grad.engine.realize import realize
 from grad.engine.recording import Number, Recorder, recording
 from grad.errors import CaptureError
@@ -83,12 +84,19 @@ class Check(NamedTuple):
     events: int
 
 
+class Afterwards(NamedTuple):
+    """What is done with numbers that a run has computed, when it is over."""
+
+    action: Callable[[Sequence[Any]], None]
+    nodes: tuple[Node, ...]
+
+
 @dataclass(slots=True)
 class Tape(Recorder):
     """The record of one run.
 
     Attributes:
-        storages, grads: by identity. events, checks: in order.
+        storages, grads: by identity. events, checks, endings: in order.
         contexts: functions of the gradient graph that were made.
         abandoned: why there will be no replay, or None.
     """
@@ -97,6 +105,7 @@ class Tape(Recorder):
     grads: dict[int, OuterGrad] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    endings: list[Afterwards] = field(default_factory=list)
     abandoned: str | None = None
     contexts: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
     _held: dict[tuple[Node, int, int], Node] = field(default_factory=dict)
@@ -240,6 +249,16 @@ class Tape(Recorder):
     ) -> None:
         self.events.append(Event(number, node, counts, undo))
 
+    def afterwards(self, action: Callable[[Sequence[Any]], None], nodes: Sequence[Node]) -> None:
+        self.endings.append(Afterwards(action, tuple(nodes)))
+
+    def end(self) -> None:
+        """Do what is done afterwards; all that is pending for it is computed."""
+        endings, self.endings = self.endings, []
+        realize([node for ending in endings for node in ending.nodes])
+        for action, nodes in endings:
+            action([number_in(node.buffer, node.dtype) for node in nodes])
+
     def bounded(self, node: Node, low: int, high: int, error: Callable[[int], Exception]) -> Node:
         # What is only arranged anew, or repeated, has the same values: look at each once.
         path: list[Move] = []
@@ -281,6 +300,12 @@ class Tape(Recorder):
         """From here on the function simply runs."""
         self.abandoned = reason
         recording.recorder = None
+        self.end()
+
+
+def number_in(buffer: Any, dtype: DType) -> Any:
+    """The number that is all of a buffer."""
+    return buffer.numpy(dtype.numpy, (), (), 0).item()
 
 
 def _where() -> str:

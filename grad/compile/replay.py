@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from grad.autograd.variable import Variable
 from grad.compile.fresh import Fresh, Nodes
 from grad.compile.gradient import GradientPlan
-from grad.compile.recorder import Check
+from grad.compile.recorder import Check, number_in
 from grad.dtype import DType
 from grad.engine.plan import Plan
 from grad.graph.movement import Layout, Shape
@@ -96,6 +96,7 @@ class Replay(NamedTuple):
         handles: the tensors of the result, of which there are `own`, and then the gradients;
             `result` is the result with places for them.
         checks: (smallest, largest as outputs, what they must be, what to call if they are not).
+        endings: (what is done afterwards, the numbers that it is told: outputs and types).
         pins: arguments that must be where they were. held: those that must be the very same, since
             their gradients are read or set.
         gradient: how results that require a gradient get it; None if there are none.
@@ -118,6 +119,7 @@ class Replay(NamedTuple):
     own: int
     result: Any
     checks: tuple[tuple[int, int, Check, tuple[Callable[[], Any], ...]], ...]
+    endings: tuple[tuple[Callable[[Sequence[Any]], None], tuple[tuple[int, DType], ...]], ...]
     pins: tuple[Pin, ...]
     held: tuple[tuple[int, Any], ...]
     gradient: GradientPlan | None
@@ -197,6 +199,11 @@ class Replay(NamedTuple):
                 words[number] = packers[number](value)
         return words
 
+    def end(self, buffers: Sequence[Any]) -> None:
+        """Do what is done afterwards, with the outputs of the plan in `buffers`."""
+        for action, numbers in self.endings:
+            action([number_in(buffers[output], dtype) for output, dtype in numbers])
+
     def gradient_outputs(self) -> list[int]:
         """The outputs of the plan that the gradients are which are set; none unless each of them is
         a whole value that nothing else is on.
@@ -270,13 +277,9 @@ class Made:
         return base
 
 
-def _number(buffer: Any, dtype: DType) -> int:
-    return int(buffer.numpy(dtype.numpy, (), (), 0))
-
-
 def require(check: Check, smallest: Any, largest: Any) -> None:
     """Raise the error of a check whose limits, in these buffers, are outside."""
     dtype = check.smallest.dtype
-    low, high = _number(smallest, dtype), _number(largest, dtype)
+    low, high = number_in(smallest, dtype), number_in(largest, dtype)
     if low < check.low or high >= check.high:
         raise check.error(low if low < check.low else high)

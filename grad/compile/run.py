@@ -224,6 +224,7 @@ class Runner:
             with interrupts_held():
                 self._write(arguments, made, spares)
                 bring_up_to_date(apart)
+        replay.end(made.buffers)
         if replay.pure is not None:
             return Variable._wrap(made.node(replay.pure))
         count = replay.own if again else len(replay.handles)

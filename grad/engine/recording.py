@@ -49,6 +49,11 @@ class Recorder:
         takes the last call back when an index that came before it turns out to be outside.
         """
 
+    def afterwards(self, action: Callable[[Sequence[Any]], None], nodes: Sequence[Node]) -> None:
+        """`action` is to be called with the numbers `nodes` once they are computed, now and at each
+        replay, in the order of these calls.
+        """
+
     def bounded(self, node: Node, low: int, high: int, error: Callable[[int], Exception]) -> Node:
         """The integers of `node`, held to ``low <= i < high``; a replay raises `error` of the
         first found outside.
