@@ -146,6 +146,7 @@ def _ends(value: Any) -> Iterator[Any]:
             parts.extend(part.parts)
         elif isinstance(part, tuple) or kind is list:
             parts.extend(part)
+            parts.extend(getattr(part, "__dict__", {}).values())
         elif kind is dict or kind is OrderedDict:
             parts.extend(part.values())
             parts.extend(part)
@@ -187,7 +188,11 @@ def _mapped(value: Any, function: Any) -> Any:
     """A container of the same kind with `function` of each item; anything else as it is."""
     kind = type(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return kind(*[function(item) for item in value])
+        # Not by its constructor, which may do something.
+        made = tuple.__new__(kind, [function(item) for item in value])
+        for name, part in getattr(value, "__dict__", {}).items():
+            object.__setattr__(made, name, function(part))
+        return made
     if kind is tuple or kind is list:
         return kind([function(item) for item in value])
     if isinstance(value, dict) and (kind is dict or kind is OrderedDict):

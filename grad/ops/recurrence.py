@@ -16,9 +16,10 @@ import numpy as np
 from grad.autograd.engine import gradients
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import enable_grad, mode
+from grad.dtype import dtypes
 from grad.engine.recording import recording
+from grad.graph.arrays import table_of
 from grad.graph.recurrence import Recur, gradient_nodes, recurrence_nodes
-from grad.ops.creation import tensor
 from grad.ops.promotion import accumulation_dtype, wrap, zeros_like
 from grad.ops.recurrence_definition import Step, walk
 from grad.ops.registry import REGISTRY
@@ -122,7 +123,7 @@ def _starts(rows: Rows) -> np.ndarray[Any, Any]:
 
 
 def _numbers(values: Any) -> Any:
-    return tensor(np.asarray(values, np.int64))
+    return wrap(table_of(np.asarray(values, np.int64), dtypes.int64))
 
 
 def _before(first: Any, sequence: Any, backwards: bool, rows: Rows | None) -> Any:

@@ -10,7 +10,6 @@ import pytest
 
 import grad
 from grad import nn
-from grad.errors import CaptureError
 from grad.nn.utils.rnn import (
     PackedSequence,
     invert_permutation,
@@ -118,17 +117,31 @@ def test_compiled_training_gives_the_same_numbers(kind, packed):
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
-def test_lengths_inside_a_recording_are_refused():
+@pytest.mark.filterwarnings("ignore:grad.compile")
+def test_lengths_inside_a_recording():
     layer = nn.LSTM(4, 6)
 
-    @grad.compile
     def run(data, lengths):
-        return layer(pack_padded_sequence(data, lengths))[0].data
+        return pad_packed_sequence(layer(pack_padded_sequence(data, lengths))[0])[0]
 
-    data, lengths = grad.randn(5, 3, 4), grad.tensor([5, 3, 2])
-    run(data, lengths)
-    with pytest.raises(CaptureError):
-        run(data, lengths)
+    compiled = grad.compile(run)
+    for number in range(6):
+        data = grad.randn(5, 3, 4)
+        lengths = [5, 3, 2] if number < 3 else [5, 4, 1]
+        for given in (lengths, grad.tensor(lengths)):
+            expected = run(data, given).detach().numpy()
+            np.testing.assert_allclose(compiled(data, given).detach().numpy(), expected, rtol=1e-6)
+    assert "Replayed" in repr(compiled(data, lengths).grad_fn)
+
+
+def test_packed_sequences_of_other_lengths_are_other_calls():
+    layer = nn.GRU(4, 6)
+    compiled = grad.compile(lambda packed: layer(packed)[0])
+    for lengths in ([3, 2, 1], [3, 2, 1], [3, 2, 1], [2, 2, 2]):
+        packed = pack_padded_sequence(grad.randn(3, 3, 4), lengths)
+        found, expected = compiled(packed), layer(packed)[0]
+        assert found.rows() == expected.rows()
+        np.testing.assert_allclose(found.data.detach().numpy(), expected.data.detach().numpy())
 
 
 def test_dropout_between_layers():

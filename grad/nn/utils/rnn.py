@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from grad.dtype import DType, dtypes
+from grad.engine.recording import recording
+from grad.graph.arrays import table_of
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 
@@ -63,7 +65,7 @@ class PackedSequence(_Fields):
         # Kept, since a tensor cannot be read while grad.compile records.
         found = self.__dict__.get("_rows")
         if found is None:
-            found = self.__dict__["_rows"] = tuple(self.batch_sizes.tolist())
+            found = self.__dict__["_rows"] = tuple(_numbers(self.batch_sizes).tolist())
         return found
 
     def with_data(self, data: Tensor) -> PackedSequence:
@@ -138,11 +140,15 @@ def _packed(data: Tensor, rows: np.ndarray[Any, Any], order: Any) -> PackedSeque
     return found
 
 
-def _tensor(numbers: Any) -> Tensor:
-    return Tensor(np.asarray(numbers, np.int64), dtype=dtypes.int64)
+def _tensor(numbers: Any, dtype: DType = dtypes.int64) -> Tensor:
+    """What follows from lengths alone, which a recording knows (`_numbers`)."""
+    return Tensor._wrap(table_of(np.asarray(numbers, dtype.numpy), dtype))
 
 
 def _numbers(lengths: Any) -> np.ndarray[Any, Any]:
+    recorder = recording.recorder
+    if isinstance(lengths, Tensor) and recorder is not None and not recorder.stands_in:
+        recorder.give_up("it packs or unpacks sequences whose lengths are in a tensor")
     values = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
     return np.asarray([int(value) for value in values], np.int64)
 
@@ -166,7 +172,8 @@ def pack_padded_sequence(
     batch_first: bool = False,
     enforce_sorted: bool = True,
 ) -> PackedSequence:
-    """Leave the padding out of `input`. This looks at the values of `lengths`.
+    """Leave the padding out of `input`. This looks at the values of `lengths`: in `grad.compile`
+    give a list, as a function whose lengths are a tensor runs uncompiled.
 
     Args:
         input: ``(longest, batch, ...)``, or ``(batch, longest, ...)`` if `batch_first`.
@@ -248,7 +255,7 @@ def pad_packed_sequence(
     padded = data.index_select(0, _tensor(places.reshape(-1)))
     padded = padded.reshape(*places.shape, *data.shape[1:])
     if not valid.all():
-        kept = Tensor(np.ascontiguousarray(valid), dtype=dtypes.bool)
+        kept = _tensor(valid, dtypes.bool)
         kept = kept.reshape(*valid.shape, *[1] * (len(data.shape) - 1))
         padded = padded.where(kept, padding_value)
     if sequence.unsorted_indices is not None:
