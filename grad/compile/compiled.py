@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 from grad.autograd.anomaly import anomaly
 from grad.autograd.modes import mode
-from grad.autograd.variable import Variable
 from grad.buffer import clear_buffer_cache
 from grad.compile.containers import containers, others_have_one, standing
 from grad.compile.finish import abandon, finish
@@ -134,7 +133,7 @@ def _has_hooks(tensor: Any) -> bool:
 class Shortcut(NamedTuple):
     """The last record that was used, if it was with tensors alone: most calls are like it."""
 
-    kinds: tuple[tuple[Any, DType, bool, bool, tuple[Any, ...]], ...]
+    kinds: tuple[tuple[type, Any, DType, bool, bool, tuple[Any, ...]], ...]
     environment: tuple[Any, ...]
     record: Record
 
@@ -142,9 +141,9 @@ class Shortcut(NamedTuple):
         """Whether a call with `args` is of the same kind."""
         if len(args) != len(self.kinds):
             return False
-        for tensor, (shape, dtype, requires_grad, leaf, view) in zip(args, self.kinds):
+        for tensor, (kind, shape, dtype, requires_grad, leaf, view) in zip(args, self.kinds):
             if (
-                not isinstance(tensor, Variable)
+                type(tensor) is not kind
                 or tensor._shape != shape
                 or tensor.dtype is not dtype
                 or tensor._requires_grad is not requires_grad
@@ -164,7 +163,9 @@ def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
     shared = len({id(tensor._storage) for tensor in tensors}) < len(tensors)
     if shared or any(write.argument >= 0 for write in record.runner.replay.writes):
         return None
-    kinds = [(t._shape, t.dtype, t._requires_grad, t._edge is None, _view(t)) for t in tensors]
+    kinds = [
+        (type(t), t._shape, t.dtype, t._requires_grad, t._edge is None, _view(t)) for t in tensors
+    ]
     return Shortcut(tuple(kinds), _environment(), record)
 
 
@@ -318,7 +319,7 @@ class Compiled:
         kinds: list[Any] = []
         for tensor in tensors:
             leaf = tensor._requires_grad and tensor._edge is None
-            kinds += (tensor._shape, tensor.dtype, tensor._requires_grad, leaf)
+            kinds += (type(tensor), tensor._shape, tensor.dtype, tensor._requires_grad, leaf)
             if tensor._path:
                 kinds += _view(tensor)
         kinds += _shared(tensors)

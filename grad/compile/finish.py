@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grad.compile.fresh import Fresh, fresh
-from grad.compile.gradient import GradientPlan, is_spent, record_gradient
+from grad.compile.gradient import GradientPlan, is_spent, record_gradient, separate
 from grad.compile.in_place import compute_apart, in_place, plan_in_place
 from grad.compile.recorder import Tape
 from grad.compile.replay import GradWrite, Handle, Pin, Replay, Source, Write, require
@@ -139,8 +139,8 @@ class _Finish:
             if known.leaf in leaves:
                 leaves[known.before] = leaves[known.leaf]
         numbers = {node: number for number, node in enumerate(found.arguments)}
-        gradient, possible = self.gradient(alive, outputs, leaves, numbers)
-        if not possible:
+        gradients = self.gradients(alive, outputs, leaves, numbers)
+        if gradients is None:
             return None
         made, writes, grads, handles = self.places(outputs, plan)
         checks = [(outputs[c.smallest], outputs[c.largest], c, tape.undos(c)) for c in tape.checks]
@@ -160,12 +160,12 @@ class _Finish:
             endings=endings,
             pins=self.pins(),
             held=tuple((n, t) for n, t in enumerate(self.arguments) if id(t) in tape.grads),
-            gradient=gradient,
+            gradients=gradients,
             spent=tuple(spent),
             written=frozenset(id(write.storage) for write in writes if write.argument < 0),
             unwritten=self.unwritten(writes),
             gives_back=has_given(self.result),
-            pure=self.pure(made, writes, grads, handles, checks, endings, gradient, spent),
+            pure=self.pure(made, writes, grads, handles, checks, endings, gradients, spent),
         )
 
     def results_can_be_made(self) -> bool:
@@ -194,25 +194,26 @@ class _Finish:
             return None
         return None if handles[0].path else made[0]
 
-    def gradient(
+    def gradients(
         self,
         wanted: Mapping[int, Any],
         outputs: dict[Node, int],
         leaves: dict[Any, tuple[int, int]],
         numbers: Mapping[Node, int],
-    ) -> tuple[GradientPlan | None, bool]:
-        """The plan for the gradients of `wanted`, if any; and whether that was possible.
+    ) -> tuple[GradientPlan, ...] | None:
+        """The plans for the gradients of `wanted`; None if there is one that cannot be made.
 
         `numbers` are those of the scalars that are arguments.
         """
-        if not wanted:
-            return None, True
-        if max(wanted) >= self.own_results:
-            return None, False  # a .grad that has a history itself
-        found = record_gradient(
-            self.tape.contexts, self.arguments, self.known, wanted, outputs, leaves, numbers
-        )
-        return found, found is not None
+        if wanted and max(wanted) >= self.own_results:
+            return None  # a .grad that has a history itself
+        contexts = self.tape.contexts
+        found = [
+            record_gradient(contexts, self.arguments, self.known, part, outputs, leaves, numbers)
+            for part in separate(wanted, contexts)
+        ]
+        plans = [plan for plan in found if plan is not None]
+        return tuple(plans) if len(plans) == len(found) else None
 
     def is_older(self, tensor: Any) -> bool:
         """Whether the memory of a result was there before."""

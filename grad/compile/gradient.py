@@ -21,7 +21,7 @@ from grad.engine.plan import Plan
 from grad.engine.realize import cache, nobody_computing, realize
 from grad.errors import GradientError
 from grad.graph.arrays import is_table
-from grad.graph.node import Node, from_buffer
+from grad.graph.node import Node, constant, expand, from_buffer
 from grad.schedule.program import Walk, walk
 
 
@@ -61,7 +61,9 @@ class GradientPlan(NamedTuple):
         shared: (number of a scalar, its number in the forward plan), where both plans have it:
             the key of random numbers that are drawn again, say.
         infos: shape and type of each result that has a gradient; results: their numbers.
-        targets: where gradients go. outputs: for each target the gradient, or None.
+        targets: where gradients go. outputs: for each target the gradient, or the number of the
+            one that arrives which it is, or None.
+        depends: for each target the numbers of gradients that may arrive on which it depends.
     """
 
     plan: Plan
@@ -71,7 +73,8 @@ class GradientPlan(NamedTuple):
     infos: tuple[OutputInfo, ...]
     results: tuple[int, ...]
     targets: tuple[Target, ...]
-    outputs: tuple[Fresh | None, ...]
+    outputs: tuple[Fresh | int | None, ...]
+    depends: tuple[frozenset[int], ...]
 
     def link(
         self,
@@ -95,6 +98,7 @@ class GradientPlan(NamedTuple):
         context.edges = tuple([target.edge(arguments) for target in self.targets])
         context.needs_input_grad = tuple([edge is not None for edge in context.edges])
         context.outputs = self.infos
+        context.set_materialize_grads(False)
         kept: list[Any] = []
         for offset, value, leaf, gradient, table in self.places:
             if value is not None:
@@ -119,8 +123,12 @@ class GradientPlan(NamedTuple):
             tensor._edge_version = tensor._storage.version
 
     def run(self, words: Sequence[int], kept: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
-        """The gradients for the targets, of those of the results."""
-        nodes = [gradient.node for gradient in gradients]
+        """The gradients for the targets, of those of the results (None: nothing has arrived)."""
+        arrived = {number for number, gradient in enumerate(gradients) if gradient is not None}
+        nodes = [
+            expand(constant(0, info.dtype), info.shape) if gradient is None else gradient.node
+            for gradient, info in zip(gradients, self.infos, strict=True)
+        ]
         whole = [Variable._wrap(node).contiguous().node for node in nodes]
         realize(whole)
         with nobody_computing():
@@ -132,9 +140,13 @@ class GradientPlan(NamedTuple):
             cache.kernels += self.plan.kernel_count
         made: Nodes = {}
         results: list[Any] = []
-        for output in self.outputs:
-            node = None if output is None else output.node(buffers, made)
-            results.append(None if node is None else Variable._wrap(node))
+        for output, depends in zip(self.outputs, self.depends, strict=True):
+            if output is None or depends.isdisjoint(arrived):
+                results.append(None)
+            elif isinstance(output, int):
+                results.append(Variable._wrap(whole[output]))
+            else:
+                results.append(Variable._wrap(output.node(buffers, made)))
         return results
 
 
@@ -171,7 +183,8 @@ def record_gradient(
             in: number and offset there, in bytes. scalars: arguments of the forward plan.
     """
     edges = {number: gradient_edge(tensor) for number, tensor in results.items()}
-    boundary = _boundary([edge for edge in edges.values() if edge is not None], contexts)
+    reached = [_boundary(edge, contexts)[0] for edge in edges.values()]
+    boundary = [*dict.fromkeys(edge for found in reached for edge in found)]
     targets = _targets(boundary, arguments, known)
     if targets is None:
         return None
@@ -182,8 +195,8 @@ def record_gradient(
     found = run(roots, True, False, dict.fromkeys(boundary), ends)  # type: ignore[arg-type]
     nodes = [None if value is None else value.node for value in found.values()]
     pending = [node for node in dict.fromkeys(nodes) if node is not None and node.buffer is None]
-    if any(node is not None and node.buffer is not None for node in nodes):
-        return None  # a gradient that is just what arrived, or was there before
+    if not pending or any(n is not None and n.buffer is not None and n not in seeds for n in nodes):
+        return None  # gradients that are just what arrived, or one that was there before
     with nobody_computing():
         walked = walk(pending)
         plan, numbers_now = cache.find(walked)
@@ -202,7 +215,14 @@ def record_gradient(
         tuple(OutputInfo(t._shape, t.dtype) for t in results.values()),
         tuple(results),
         targets,
-        tuple(None if node is None else fresh(numbers, node) for node in nodes),
+        tuple(
+            None if node is None else seeds.index(node) if node in seeds else fresh(numbers, node)
+            for node in nodes
+        ),
+        tuple(
+            frozenset(number for number, found in enumerate(reached) if edge in found)
+            for edge in boundary
+        ),
     )
 
 
@@ -250,11 +270,31 @@ def _nbytes(tensor: Any) -> int:
     return tensor.numel() * tensor.dtype.itemsize
 
 
-def _boundary(roots: Sequence[Edge], contexts: Any) -> list[Edge]:
-    """The edges that lead out of the recorded part of the graph."""
+def separate(results: Mapping[int, Any], contexts: Any) -> list[dict[int, Any]]:
+    """Results in groups that have no recorded function in common: each may be gone backward from
+    without the others.
+    """
+    groups: list[tuple[dict[int, Any], set[Any]]] = []
+    for number, tensor in results.items():
+        _, inside = _boundary(gradient_edge(tensor), contexts)
+        joined = {number: tensor}
+        apart = []
+        for members, functions in groups:
+            if functions.isdisjoint(inside):
+                apart.append((members, functions))
+            else:
+                joined = members | joined
+                inside |= functions
+        groups = [*apart, (joined, inside)]
+    return [dict(sorted(members.items())) for members, _ in groups]
+
+
+def _boundary(root: Edge | None, contexts: Any) -> tuple[dict[Edge, None], set[Any]]:
+    """The edges that lead out of the recorded part of the graph, and the functions before."""
     found: dict[Edge, None] = {}
+    inside: set[Any] = set()
     seen = set()
-    stack = list(roots)
+    stack = [] if root is None else [root]
     while stack:
         edge = stack.pop()
         if edge in seen:
@@ -264,8 +304,9 @@ def _boundary(roots: Sequence[Edge], contexts: Any) -> list[Edge]:
         if isinstance(target, Variable) or target not in contexts:
             found[edge] = None
         else:
+            inside.add(target)
             stack.extend(further for further in target.edges if further is not None)
-    return list(found)
+    return found, inside
 
 
 def _targets(

@@ -12,6 +12,7 @@ import contextvars
 import dis
 import functools
 import gc
+import os
 import sys
 import threading
 import types
@@ -34,7 +35,10 @@ SMALL_ARRAY_BYTES = 1 << 16
 _TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
 _OWN = frozenset(("grad", "numpy", "ml_dtypes"))
 _ALWAYS_CALLED = frozenset(("forward", "__call__"))
-_UNSTEADY_MODULES = frozenset(("random", "secrets", "time"))
+_UNSTEADY_MODULES = frozenset(("random", "secrets", "time", "uuid"))
+# What says how late it is, of the module `datetime`; and what reads variables of the environment.
+_NOW = frozenset(("now", "today", "utcnow"))
+_ENVIRONMENT = frozenset(("environ", "getenv"))
 _WRITES = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL"))
 _READS = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"))
 # Whoever mentions these reads attributes whose names are texts: those within reach count as names,
@@ -97,6 +101,8 @@ class _Collector:
 
     def run(self, roots: Iterable[Any]) -> None:
         self.waiting.extend(roots)
+        if not _ENVIRONMENT.isdisjoint(self.known):
+            self.waiting.append(os.environ)
         while self.waiting:
             value = self.waiting.popleft()
             if isinstance(value, CONSTANTS):
@@ -143,6 +149,7 @@ class _Collector:
         elif isinstance(value, np.ndarray):
             self.look_at_array(value)
         elif isinstance(value, type):
+            self.require_timeless(value.__module__)
             self.look_at_class(value, made=True)
         elif isinstance(value, types.ModuleType):
             self.look_at_module(value)
@@ -222,8 +229,13 @@ class _Collector:
         _require_steady(module.__name__)
         if module.__name__ == "numpy" and "random" in self.known:
             raise Unguarded("it may use NumPy's random numbers; use those of grad")
+        self.require_timeless(module.__name__)
         if not _is_trusted(module.__name__):
             self.look_at_items(module.__dict__, self.known)
+
+    def require_timeless(self, module: str) -> None:
+        if module == "datetime" and not _NOW.isdisjoint(self.known):
+            raise Unguarded("it may ask how late it is")
 
     def look_at_class(self, kind: type, made: bool = False) -> None:
         """The methods and class attributes that code mentions, or that Python calls by itself, of

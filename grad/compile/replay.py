@@ -99,7 +99,7 @@ class Replay(NamedTuple):
         endings: (what is done afterwards, the numbers that it is told: outputs and types).
         pins: arguments that must be where they were. held: those that must be the very same, since
             their gradients are read or set.
-        gradient: how results that require a gradient get it; None if there are none.
+        gradients: how results that require a gradient get it.
         spent: results whose gradients the function has computed already.
         pure: the only result of a function that does nothing else.
         gives_back: whether containers among the arguments are part of the result.
@@ -122,7 +122,7 @@ class Replay(NamedTuple):
     endings: tuple[tuple[Callable[[Sequence[Any]], None], tuple[tuple[int, DType], ...]], ...]
     pins: tuple[Pin, ...]
     held: tuple[tuple[int, Any], ...]
-    gradient: GradientPlan | None
+    gradients: tuple[GradientPlan, ...]
     spent: tuple[int, ...]
     pure: Fresh | None
     gives_back: bool

@@ -166,7 +166,7 @@ class Runner:
         words = replay.words
         if replay.events:
             words = slots[self._words] = replay.words_now()
-        leaves = replay.leaves(arguments) if replay.gradient is not None else []
+        leaves = replay.leaves(arguments) if replay.gradients else []
         made = Made(self._compute(slots, lambda: buffers))
         return self._finished(arguments, made, leaves, words, True, spares)
 
@@ -189,7 +189,7 @@ class Runner:
             spares = self._spares(arguments)
             words = replay.words_now() if replay.events else replay.words
             slots = plan.slots(self._leaves, words, memory)
-            leaves = replay.leaves(arguments) if replay.gradient is not None else []
+            leaves = replay.leaves(arguments) if replay.gradients else []
             made = Made(self._compute(slots, lambda: plan.results(slots, memory)))
         except BaseException:
             # An interrupt may come when everything has its new value.
@@ -234,8 +234,8 @@ class Runner:
                 tensor._grad = None if number < 0 else tensors[number]
             if self._may_reuse:
                 self._gradients.remember()
-        if replay.gradient is not None:
-            replay.gradient.link(tensors, arguments, made.buffers, made.nodes, leaves, words)
+        for gradient in replay.gradients:
+            gradient.link(tensors, arguments, made.buffers, made.nodes, leaves, words)
         for number in replay.spent:
             link_spent(tensors[number])
         return put_together(replay.result, tensors, arguments)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import collections
 import contextvars
+import datetime
 import functools
+import os
 import threading
 import types
+import uuid
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -475,6 +478,44 @@ def test_checks_of_a_call_that_is_not_recorded() -> None:
                 grad.set_default_dtype(grad.float32)
         finally:
             grad.set_default_dtype(grad.float32)
+
+
+# -- where and when the program runs ---------------------------------------------------------------
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: os.environ["OF_A_TEST"],
+        lambda: os.environ.get("OF_A_TEST", ""),
+        lambda: os.getenv("OF_A_TEST", ""),
+    ],
+)
+def test_a_variable_of_the_environment(
+    read: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = grad.compile(lambda x: x * float(read()))
+    for number in range(6):
+        monkeypatch.setenv("OF_A_TEST", str(1 + number // 3))
+        assert compiled(vector()).tolist() == (vector() * (1 + number // 3)).tolist()
+
+
+@pytest.mark.parametrize(
+    "number",
+    [lambda: datetime.datetime.now().microsecond, lambda: uuid.uuid4().int % 1_000_003],
+)
+def test_what_is_another_number_each_time(number: Callable[[], int]) -> None:
+    compiled = grad.compile(lambda x: x * number())
+    with pytest.warns(UserWarning, match="uncompiled"):
+        assert len({compiled(vector())[0].item() for _ in range(8)}) > 2
+
+
+def test_a_parameter_and_a_tensor_are_other_calls() -> None:
+    compiled = grad.compile(lambda x: x * 2 if isinstance(x, nn.Parameter) else x * 3)
+    parameter, tensor = nn.Parameter(vector()), vector().requires_grad_()
+    for _ in range(3):
+        for _ in range(3):
+            assert compiled(parameter).tolist() == [2.0, 4.0]
+        for _ in range(3):
+            assert compiled(tensor).tolist() == [3.0, 6.0]
 
 
 # -- saved tensors ---------------------------------------------------------------------------------

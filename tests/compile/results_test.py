@@ -99,3 +99,54 @@ def test_a_gradient_that_reads_what_shapes_tell(settings: Any) -> None:
             found.append(x.grad.numpy())
         np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
     assert "Replayed" in repr(compiled(grad.ones(1, 1, 4, 4).requires_grad_()).grad_fn)
+
+
+# -- several results -------------------------------------------------------------------------------
+def _apart(x: Any, y: Any) -> tuple[Any, Any]:
+    return x.sin() * 2, y.cos() * x.detach()
+
+
+def _together(x: Any, y: Any) -> tuple[Any, Any]:
+    hidden = (x * 3).tanh()
+    return hidden.sin(), hidden * y.exp()
+
+
+@pytest.mark.parametrize("function", [_apart, _together])
+@pytest.mark.parametrize("used", [(0,), (1,), (0, 1)])
+def test_what_is_not_gone_backward_from_gives_no_gradient(function: Any, used: Any) -> None:
+    compiled = grad.compile(function)
+    for number in range(5):
+        found = []
+        for run in (function, compiled):
+            x, y = [(WEIGHT[:, 0] + number + n).requires_grad_() for n in range(2)]
+            results = run(x, y)
+            sum((results[n] * (n + 1) for n in used), start=grad.zeros(3)).sum().backward()
+            found.append([None if t.grad is None else t.grad.numpy() for t in (x, y)])
+        np.testing.assert_equal([g is None for g in found[1]], [g is None for g in found[0]])
+        for mine, its in zip(*found, strict=True):
+            if its is not None:
+                np.testing.assert_allclose(mine, its, rtol=1e-5)
+    assert compiled.recordings == 1
+
+
+def test_results_that_share_nothing_are_gone_backward_from_one_after_the_other() -> None:
+    compiled = grad.compile(_apart)
+    for number in range(5):
+        found = []
+        for run in (_apart, compiled):
+            x, y = [(WEIGHT[:, 0] + number + n).requires_grad_() for n in range(2)]
+            for result in run(x, y):
+                result.sum().backward()
+            found.append([x.grad.numpy(), y.grad.numpy()])
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+
+
+def test_a_gradient_that_is_what_arrives() -> None:
+    compiled = grad.compile(lambda x, y: x * 3 + y)
+    for number in range(5):
+        x, y = [(WEIGHT + n).requires_grad_() for n in range(2)]
+        (compiled(x, y) * number).sum().backward()
+        assert (x.grad == 3 * number).all() and (y.grad == number).all()
+        y.grad.add_(1)
+        assert (x.grad == 3 * number).all()
+    assert "Replayed" in repr(compiled(x, y).grad_fn)
