@@ -8,16 +8,20 @@ to change, the data in its objects is not. guards.py compares what is found here
 
 from __future__ import annotations
 
+import builtins
 import contextvars
 import dis
 import functools
 import gc
+import operator
 import os
 import sys
 import threading
 import types
+import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -58,6 +62,12 @@ _MAKING = frozenset(("__init__", "__new__", "__post_init__"))
 # Attributes that methods of this library give; and what only optimisers themselves read.
 _BEHIND = {"get_last_lr": "_last_lr"}
 _SET_BY_STEPS = frozenset(("state",))
+_PARTIAL = (functools.partial, functools.partialmethod)
+_GETTERS = (operator.attrgetter, operator.methodcaller)
+# What shows a dictionary.
+_PROXIES = (types.MappingProxyType, type({}.keys()), type({}.values()), type({}.items()))
+# Functions that read globals whose names are texts.
+_READING_ALL = frozenset(("globals", "eval", "exec"))
 _METHODS = (types.FunctionType, staticmethod, classmethod)
 _FOLLOWED = (Variable, list, tuple, dict, types.FunctionType, types.MethodType)
 _OF_A_THREAD = (threading.local, contextvars.ContextVar)
@@ -105,7 +115,7 @@ class _Collector:
             self.waiting.append(os.environ)
         while self.waiting:
             value = self.waiting.popleft()
-            if isinstance(value, CONSTANTS):
+            if isinstance(value, CONSTANTS) and not isinstance(value, Enum):
                 if self.by_name and isinstance(value, str) and value.isidentifier():
                     self.names.add(value)
                     self.names_written.add(value)  # there may be no such attribute yet
@@ -133,8 +143,16 @@ class _Collector:
             self.look_at_function(value)
         elif isinstance(value, types.MethodType):
             self.waiting.extend((value.__self__, value.__func__))
-        elif isinstance(value, functools.partial):
+        elif isinstance(value, _PARTIAL):
             self.waiting.extend((value.func, *value.args, *value.keywords.values()))
+        elif isinstance(value, _GETTERS):
+            for name in value.__reduce__()[1]:  # type: ignore[index]
+                self.names.update(str(name).split("."))
+        elif isinstance(value, _PROXIES):
+            self.waiting.extend(gc.get_referents(value))
+        elif isinstance(value, weakref.ref):
+            self.guards.snapshots.append((lambda: id(value()), id(value())))
+            self.waiting.append(value())
         elif isinstance(value, list | tuple | deque):
             self.guards.sequence(value)
             self.waiting.extend(value)
@@ -178,8 +196,8 @@ class _Collector:
             # The object may yet get one of its own.
             if name in self.written or hasattr(type(value), name):
                 self.guards.items.append((attributes, name, MISSING))
+        self.guards.lengths.append((attributes, len(attributes)))  # it may yet get others
         if self.all_attributes:
-            self.guards.lengths.append((attributes, len(attributes)))
             for name in attributes.keys() - self.known:
                 found = self.guards.item(attributes, name)
                 if isinstance(found, _FOLLOWED):
@@ -194,8 +212,11 @@ class _Collector:
                 self.waiting.append(function.__wrapped__)
             return
         self.functions.append(function)
-        global_names = self.look_at_code(function.__code__)
+        global_names = self.look_at_code(function.__code__, function.__globals__)
         self.look_at_items(function.__globals__, sorted(global_names))
+        for name in global_names - function.__globals__.keys():
+            if not hasattr(builtins, name):  # it may yet be defined
+                self.guards.items.append((function.__globals__, name, MISSING))
         for cell in function.__closure__ or ():
             value = content(cell)
             self.guards.cells.append((cell, value))
@@ -203,8 +224,9 @@ class _Collector:
         self.waiting.extend(function.__defaults__ or ())
         self.waiting.extend((function.__kwdefaults__ or {}).values())
         self.look_at_items(function.__dict__, self.known & function.__dict__.keys())
+        self.waiting.append(function.__dict__.get("registry"))  # of functools.singledispatch
 
-    def look_at_code(self, code: types.CodeType) -> set[str]:
+    def look_at_code(self, code: types.CodeType, scope: dict[str, Any]) -> set[str]:
         """Note what `code`, and code inside of it, mentions; gives the names of its globals."""
         global_names: set[str] = set()
         codes = [code]
@@ -217,6 +239,10 @@ class _Collector:
                     self.names_written.add(instruction.argval)
                 if instruction.opname in _READS:
                     global_names.add(instruction.argval)
+                    if instruction.argval in _READING_ALL:
+                        raise Unguarded(f"it calls {instruction.argval}")
+                if instruction.opname == "IMPORT_NAME":
+                    self.waiting.extend(_modules(instruction.argval, scope))
                 texts = texts or instruction.opname in _TEXTS
             codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
             if not _BY_NAME.isdisjoint(code.co_names):
@@ -244,6 +270,8 @@ class _Collector:
         if (kind, made) in self.classes:
             return
         self.classes.add((kind, made))
+        if type(kind) is not type:
+            self.look_at_class(type(kind))
         bases = [base for base in kind.__mro__ if not _is_trusted(base.__module__)]
         names: set[str] = set()
         for base in bases:
@@ -261,6 +289,8 @@ class _Collector:
                     value = value.fget
                 elif isinstance(value, functools.cached_property):
                     value = value.func
+                elif isinstance(value, functools.singledispatchmethod):
+                    value = value.dispatcher
                 if value is not MISSING:
                     self.waiting.append(value)
 
@@ -324,6 +354,15 @@ def _bodies(functions: Iterable[types.FunctionType]) -> list[Any]:
 def _orders(dictionaries: Iterable[dict[Any, Any]]) -> list[list[int]]:
     """Which key of each dictionary comes first."""
     return [[*map(id, dictionary)] for dictionary in dictionaries]
+
+
+def _modules(name: str, scope: dict[str, Any]) -> list[types.ModuleType]:
+    """What ``import name`` may mean in a module with the globals `scope`."""
+    package = str(scope.get("__package__") or "").split(".")
+    inside = [".".join([*package[:end], name]) for end in range(1, len(package) + 1)]
+    own = name.split(".")
+    wanted = [*inside, *(".".join(own[:end]) for end in range(1, len(own) + 1))]
+    return [sys.modules[module] for module in wanted if sys.modules.get(module) is not None]
 
 
 def _is_called(name: str, value: Any) -> bool:

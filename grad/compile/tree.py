@@ -83,6 +83,8 @@ def take_apart(value: Any, tensors: list[Any], others: list[Any]) -> Any:
         tensors.append(value)
         return None
     if isinstance(value, CONSTANTS):
+        if isinstance(value, Enum):
+            others.append(value)  # it may have attributes
         return constant_key(value)
     kind = type(value)
     if kind in _PLAIN:

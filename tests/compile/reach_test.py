@@ -10,12 +10,16 @@ import argparse
 import collections
 import contextvars
 import datetime
+import enum
 import functools
+import operator
 import os
+import sys
 import threading
 import types
 import uuid
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -37,6 +41,158 @@ def case(make: Callable[[], Case]) -> Callable[[], Case]:
 
 def vector(first: float = 1.0) -> Any:
     return grad.tensor([first, 2.0])
+
+
+# -- by detours ------------------------------------------------------------------------------------
+class Changing:
+    """Something whose factor changes."""
+
+    factor = 2.0
+
+    def get(self) -> float:
+        return self.factor
+
+
+@case
+def behind_a_weak_reference() -> Case:
+    held = Changing()
+    reference: Any = weakref.ref(held)
+    # The change keeps the object.
+    return lambda x: x * reference().factor, lambda: setattr(held, "factor", 3.0)
+
+
+@case
+def behind_an_attrgetter() -> Case:
+    outer = types.SimpleNamespace(inner=Changing())
+    get = operator.attrgetter("inner.factor")
+    return lambda x: x * get(outer), lambda: setattr(outer.inner, "factor", 3.0)
+
+
+@case
+def behind_a_methodcaller() -> Case:
+    changing, call = Changing(), operator.methodcaller("get")
+    return lambda x: x * call(changing), lambda: setattr(changing, "factor", 3.0)
+
+
+@case
+def behind_a_proxy() -> Case:
+    values = {"factor": 2.0}
+    proxy = types.MappingProxyType(values)
+    return lambda x: x * proxy["factor"], lambda: values.update(factor=3.0)
+
+
+@case
+def behind_a_view_of_a_dictionary() -> Case:
+    values = {"factor": 2.0, "other": 1.0}
+    view = values.values()
+    return lambda x: x * sum(view), lambda: values.update(factor=3.0)
+
+
+@case
+def a_partial_method() -> Case:
+    class Scaled:
+        factor = 2.0
+
+        def scaled(self, x: Any, more: float) -> Any:
+            return x * self.factor * more
+
+        doubled = functools.partialmethod(scaled, more=2.0)
+
+    scaled = Scaled()
+    return lambda x: scaled.doubled(x), lambda: setattr(Scaled, "factor", 3.0)
+
+
+@case
+def a_function_that_is_chosen_by_type() -> Case:
+    factors = [2.0]
+
+    @functools.singledispatch
+    def scaled(x: Any) -> Any:
+        raise TypeError
+
+    @scaled.register(grad.Tensor)
+    def _(x: Any) -> Any:
+        return x * factors[0]
+
+    return lambda x: scaled(x), lambda: factors.__setitem__(0, 3.0)
+
+
+@case
+def a_property_of_a_metaclass() -> Case:
+    class Meta(type):
+        hidden: float
+
+        @property
+        def factor(cls) -> float:
+            return cls.hidden
+
+    class Settings(metaclass=Meta):
+        hidden = 2.0
+
+    return lambda x: x * Settings.factor, lambda: setattr(Settings, "hidden", 3.0)
+
+
+@case
+def an_attribute_of_a_member_of_an_enumeration() -> Case:
+    class Kind(enum.Enum):
+        LARGE = 1
+
+    Kind.LARGE.factor = 2.0  # type: ignore[attr-defined]
+
+    def function(x: Any, kind: Any = Kind.LARGE) -> Any:
+        return x * kind.factor
+
+    return function, lambda: setattr(Kind.LARGE, "factor", 3.0)
+
+
+@case
+def a_module_that_is_imported_inside() -> Case:
+    module: Any = types.ModuleType("of_a_test")
+    module.factor = 2.0
+
+    code = """
+def function(x):
+    from of_a_test import factor
+    return x * factor
+"""
+    scope: dict[str, Any] = {"__name__": __name__}
+    exec(code, scope)
+    sys.modules["of_a_test"] = module
+    return scope["function"], lambda: setattr(module, "factor", 3.0)
+
+
+@case
+def an_attribute_that_is_missing_at_first() -> Case:
+    changing: Any = types.SimpleNamespace()
+
+    def function(x: Any) -> Any:
+        try:
+            return x * changing.factor
+        except AttributeError:
+            return x
+
+    return function, lambda: setattr(changing, "factor", 3.0)
+
+
+@case
+def a_global_that_is_missing_at_first() -> Case:
+    scope: dict[str, Any] = {"__name__": __name__}
+    code = """
+def function(x):
+    try:
+        return x * factor
+    except NameError:
+        return x
+"""
+    exec(code, scope)
+    return scope["function"], lambda: scope.update(factor=3.0)
+
+
+@case
+def a_global_that_is_read_by_name() -> Case:
+    scope: dict[str, Any] = {"__name__": __name__, "factor": 2.0}
+    exec("def function(x): return x * globals()['factor']", scope)
+    return scope["function"], lambda: scope.update(factor=3.0)
 
 
 # -- classes ---------------------------------------------------------------------------------------
