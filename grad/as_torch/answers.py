@@ -13,7 +13,7 @@ from typing import Any
 
 import grad
 from grad import cuda
-from grad.nn import batch_normalization, convolution, dropout, loss
+from grad.nn import batch_normalization, convolution, dropout, loss_modules
 
 Answers = dict[str, Any]
 
@@ -152,7 +152,7 @@ BASES: dict[str, Answers] = {
     "dropout": {"_DropoutNd": dropout._Dropout},
     "instancenorm": {"_InstanceNorm": batch_normalization._InstanceNorm,
                      "_NormBase": batch_normalization._ChannelNorm},
-    "loss": {"_Loss": loss._Loss, "_WeightedLoss": loss._WeightedLoss},
+    "loss": {"_Loss": loss_modules._Loss, "_WeightedLoss": loss_modules._WeightedLoss},
 }  # fmt: skip
 
 # For annotations.

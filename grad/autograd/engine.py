@@ -3,7 +3,8 @@
 `backward` adds to the `.grad` of leaves, `gradients` (public as ``autograd.grad``) returns them.
 Both call `run`: it counts how many gradients each function waits for (order.py), then works off
 what is ready with a list, so the depth of a graph costs memory and no recursion. `conform.py` fits
-a gradient to its tensor; `remembered.py` has the gradients of calls that were seen before.
+a gradient to its tensor, `leaves.py` stores it there; `remembered.py` has the gradients of calls
+that were seen before.
 
 Gradients are computed by Tensor methods on the tensors given, under the recording mode of
 `create_graph`, so that gradients have gradients. Those of calls that were seen before are nodes of
@@ -13,12 +14,13 @@ and contexts (function.py) only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from grad.autograd.anomaly import anomaly, refuse_nan, watched
 from grad.autograd.conform import conform
 from grad.autograd.function import Context, OutputInfo
+from grad.autograd.leaves import accumulate, finish_leaf, tensor_of, through_hooks
 from grad.autograd.modes import mode
 from grad.autograd.order import count_arrivals, leading_to
 from grad.autograd.variable import Edge, Variable, gradient_edge
@@ -166,7 +168,7 @@ def _work_off(
             continue
         if isinstance(target, Variable):
             if arrived is not None:
-                _finish_leaf(target, arrived[0], captured, create_graph)
+                finish_leaf(target, arrived[0], captured, create_graph)
             continue
         results: Sequence[Any] = ()
         if arrived is not None:
@@ -207,40 +209,25 @@ def _deposit(pending: Gradients, target: Any, index: int, gradient: Any) -> None
         count = 1 if isinstance(target, Variable) else len(target.outputs)
         slots = pending[target] = [None] * count
     before = slots[index]
-    slots[index] = gradient if before is None else _tensor(before) + _tensor(gradient)
-
-
-def _tensor(gradient: Any) -> Any:
-    """A gradient that arrived, as a tensor."""
-    return Variable._wrap(gradient) if isinstance(gradient, Node) else gradient
+    slots[index] = gradient if before is None else tensor_of(before) + tensor_of(gradient)
 
 
 def _tensors(arrived: Sequence[Any]) -> list[Any]:
     """All gradients that arrived, as tensors."""
-    return [_tensor(gradient) for gradient in arrived]
+    return [tensor_of(gradient) for gradient in arrived]
 
 
 def _hooked(context: Context, arrived: list[Any]) -> list[Any]:
     """The gradients after the hooks of the outputs, of which some keep theirs."""
     if context._tensor_hooks:
         for index, hooks in context._tensor_hooks.items():
-            arrived[index] = _through_hooks(hooks, arrived[index])
+            arrived[index] = through_hooks(hooks, arrived[index])
     if context._retained:
         for index, holder in context._retained.items():
             tensor = holder()
             if tensor is not None and arrived[index] is not None:
                 accumulate(tensor, arrived[index], mode.enabled)
     return arrived
-
-
-def _through_hooks(hooks: dict[int, Callable[..., Any]], gradient: Any) -> Any:
-    if gradient is None:
-        return None
-    for hook in list(hooks.values()):
-        replaced = hook(gradient)
-        if replaced is not None:
-            gradient = replaced
-    return gradient
 
 
 def _differentiate(context: Context, arrived: list[Any], create_graph: bool) -> Sequence[Any]:
@@ -312,41 +299,6 @@ def _info_of(edge: Edge) -> OutputInfo:
 
 def _zeros(info: OutputInfo) -> Any:
     return Variable._wrap(expand(constant(0, info.dtype), info.shape))
-
-
-# -- the ends --------------------------------------------------------------------------------------
-def _finish_leaf(leaf: Any, gradient: Any, captured: dict[Edge, Any], create_graph: bool) -> None:
-    hooks = leaf._hooks or {}
-    if hooks or captured:
-        gradient = _through_hooks(hooks.get("tensor", {}), _tensor(gradient))
-    if captured:
-        if (leaf, 0) in captured:
-            captured[leaf, 0] = gradient
-        return
-    accumulate(leaf, gradient, create_graph)
-    for hook in list(hooks.get("accumulated", {}).values()):
-        hook(leaf)
-
-
-def accumulate(tensor: Any, gradient: Any, create_graph: bool) -> None:
-    """Add `gradient`, a tensor or a node, to ``tensor.grad``, in place where there is one already,
-    as PyTorch does.
-    """
-    held = tensor._grad
-    if held is None and isinstance(gradient, Node):
-        tensor._grad = Variable._wrap(gradient)
-        return
-    gradient = _tensor(gradient)
-    if held is None:
-        # A handle of its own, since functions may hand one gradient to several tensors.
-        own = Variable._wrap(gradient.node)
-        if create_graph and gradient._needs_grad:
-            own._edge, own._requires_grad = gradient_edge(gradient), True
-        tensor._grad = own
-    elif create_graph:
-        tensor._grad = held + gradient
-    else:
-        held.add_(gradient)
 
 
 def _sequence(value: Any) -> tuple[Any, ...]:

@@ -116,9 +116,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """``parameter[index] = value`` where all `guards` hold; one that `streams` may go past the
-    caches, line by line.
-    """
+    """``parameter[index] = value`` where `guards` hold; what `streams` may go past the caches."""
 
     parameter: int
     index: Index

@@ -38,6 +38,7 @@ from grad.kernel.ir_convolution import (
     image_variables,
     weight_variables,
 )
+from grad.kernel.walk import indices_of
 
 
 def verify(kernel: Kernel) -> None:
@@ -177,9 +178,8 @@ class _Checker:
                     self.index(guard.index)
                 self.define(s.value, s.dtype)
             case Load():
-                self.index(s.index)
-                for guard in s.guards:
-                    self.index(guard.index)
+                for index in indices_of(s):
+                    self.index(index)
                 known = not s.guards and not s.index.dynamics()
                 if known and s.index.low < 0 and not _is_never(s.index):
                     self.fail(f"v{s.value} reads before the buffer, at {s.index}")
@@ -187,9 +187,8 @@ class _Checker:
                     self.fail(f"v{s.value} reads another type than its buffer has")
                 self.define(s.value, s.dtype)
             case Store():
-                self.index(s.index)
-                for guard in s.guards:
-                    self.index(guard.index)
+                for index in indices_of(s):
+                    self.index(index)
                 parameter = self.parameters[s.parameter]
                 if not parameter.written or self.use(s.value) is not parameter.dtype:
                     self.fail(

@@ -2,11 +2,10 @@
 
 `phase_text` writes one phase of a kernel as a function ``void name(ptr args, i64 begin, i64 end,
 i64 worker)`` over the items begin..end of its parallel loop. The IR is written for one element;
-here a loop marked
-`vector` is widened: values that depend on its variable become vectors, everything else stays scalar
-(or is computed outside, since the IR puts it there). A vector is several registers long where the
-body is short, so that enough operations are under way; the rest of a loop that is no multiple runs
-under a mask. Read `addresses.py` for how indices become pointers, `instructions.py` for arithmetic.
+here a loop marked `vector` is widened: values that depend on its variable become vectors, all else
+stays scalar (or is computed outside, since the IR puts it there). A vector is several registers
+long where the body is short, so that enough operations are under way; the rest of a loop runs under
+a mask. Read `addresses.py` for how indices become pointers, `instructions.py` for arithmetic.
 """
 
 from __future__ import annotations
@@ -219,17 +218,15 @@ class Emitter:
         return wide if lanes.mask is None else self.b.binary("and", wide, lanes.mask)
 
     def store(self, s: Store) -> None:
-        dtype = self.types[s.value]
-        storage, b, lanes = STORAGE[dtype], self.b, self.lanes
-        size = max(dtype.itemsize, 1)
+        dtype, b, lanes = self.types[s.value], self.b, self.lanes
+        storage, size = STORAGE[dtype], max(dtype.itemsize, 1)
         raw = to_memory(b, self.values[s.value], dtype)
-        place = self.addresses.place(s.parameter, s.index, storage, lanes)
         guard = self.condition(s.guards) if s.guards else None
+        place = self.addresses.place(s.parameter, s.index, storage, lanes)
         if lanes is None or not place.varies:
             if lanes_of(raw.type) > 1:
                 raw = b.emit(storage, f"extractelement {raw.type} {raw.text}, i32 0")
-            pointer = place.pointer if guard is None else spare(b, place.pointer, guard, storage)
-            b.store(raw, pointer, size)
+            b.store(raw, spare(b, place.pointer, guard, storage), size)
             return
         raw, mask = b.splat(raw, lanes.count), self._mask(guard)
         if place.backwards:

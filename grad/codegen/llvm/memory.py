@@ -57,11 +57,11 @@ def gather(b: Builder, pointers: Value, type_name: str, size: int, mask: Value |
     )
 
 
-def spare(b: Builder, pointer: Value, held: Value, storage: str) -> Value:
-    """`pointer` where `held`, else that of memory nobody reads: storing there takes less time than
-    a jump around the store that cannot be foreseen.
+def spare(b: Builder, pointer: Value, held: Value | None, storage: str) -> Value:
+    """`pointer` where `held` (None: always), else that of memory nobody reads: storing there takes
+    less time than a jump around the store that cannot be foreseen.
     """
-    return b.select(held, pointer, _nobodys(b, storage))
+    return pointer if held is None else b.select(held, pointer, _nobodys(b, storage))
 
 
 def _nobodys(b: Builder, storage: str) -> Value:
