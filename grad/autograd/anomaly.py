@@ -11,12 +11,12 @@ The mode belongs to the whole process, as in PyTorch.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from grad.autograd.variable import Variable
@@ -24,10 +24,10 @@ from grad.engine.recording import recording
 from grad.errors import GradientError
 from grad.graph.node import Node
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-_LIBRARY = (str(_PACKAGE), contextlib.__file__)
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_LIBRARY = (_PACKAGE, contextlib.__file__)
 # What an operation consists of, which says nothing about where it was called.
-_INNER = tuple(str(_PACKAGE / name) for name in ("autograd", "ops", "tensor.py"))
+_INNER = tuple(os.path.join(_PACKAGE, name) for name in ("autograd", "ops", "tensor.py"))
 
 
 class _Anomaly:
