@@ -2,8 +2,9 @@
 
 The cost of a product is the number of its multiplications: the product of the sizes of all labels
 in it. Up to `EXACT` operands the cheapest order of all is found over subsets (as for a chain of
-matrices, but for any labels); for more, the pair whose result is smallest next to what it replaces
-goes first.
+matrices, but for any labels); of orders that cost the same, that with the smallest sums on the way,
+since products of which nothing is summed can be part of the kernel that reads them. For more
+operands, the pair whose result is smallest next to what it replaces goes first.
 """
 
 from __future__ import annotations
@@ -44,24 +45,30 @@ def _cheapest(
         inside[subset] = inside[subset ^ lowest] | terms[lowest.bit_length() - 1]
     # What is left of a product of a subset: what the others or the result need.
     left = [inside[s] & (output | inside[everything ^ s]) for s in range(everything + 1)]
-    best: dict[int, tuple[int, int]] = {1 << n: (0, 0) for n in range(count)}
+    # The price of each subset (multiplications, elements of sums on the way), and its best split.
+    best: dict[int, tuple[tuple[int, int], int]] = {1 << n: ((0, 0), 0) for n in range(count)}
     for subset in sorted(range(1, everything + 1), key=int.bit_count):
         if subset in best:
             continue
         part = (subset - 1) & subset
-        found = (-1, 0)
+        found: tuple[tuple[int, int], int] | None = None
         while part:
             rest = subset ^ part
             if part > rest:  # each split once
-                price = best[part][0] + best[rest][0] + cost(left[part] | left[rest], sizes)
-                if found[0] < 0 or price < found[0]:
-                    found = (price, part)
+                labels = left[part] | left[rest]
+                products = best[part][0][0] + best[rest][0][0] + cost(labels, sizes)
+                sums = best[part][0][1] + best[rest][0][1]
+                if labels != left[subset]:
+                    sums += cost(left[subset], sizes)
+                if found is None or (products, sums) < found[0]:
+                    found = ((products, sums), part)
             part = (part - 1) & subset
+        assert found is not None
         best[subset] = found
     return _pairs(best, count)
 
 
-def _pairs(best: Mapping[int, tuple[int, int]], count: int) -> list[Pair]:
+def _pairs(best: Mapping[int, tuple[tuple[int, int], int]], count: int) -> list[Pair]:
     """The splits of `best` from the whole down, as pairs from the operands up."""
     whole = (1 << count) - 1
     splits = [whole]

@@ -215,3 +215,9 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
 def test_errors(call: Callable[[], Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         call()
+
+
+def test_of_orders_that_cost_the_same_sums_come_last() -> None:
+    terms = [frozenset(term) for term in ("bn", "anm", "bm")]
+    sizes = dict.fromkeys("abmn", 8)
+    assert order_of(terms, frozenset("ba"), sizes)[0] == (0, 2)  # nothing is summed yet
