@@ -42,6 +42,9 @@ class Remainder(NamedTuple):
     sign: str = "%"
 
 
+# Elements further apart are read one by one: the rows that hold them all would be too many.
+LONGEST_STEP = 4
+
 Atom = Union[Variable, Dynamic, Quotient, Remainder]  # noqa: UP007  (forward references)
 
 
@@ -133,6 +136,16 @@ def repetition(index: Index, lanes: Variable) -> Quotient | None:
     if not is_fixed(atom.divisor) or atom.divisor not in (2, 4, 8):
         return None
     return atom if atom.index.terms == ((lanes, 1),) else None
+
+
+def short_step(index: Index, lanes: Variable) -> int | None:
+    """How far apart neighbours along `lanes` read, if that is a few elements everywhere: 2 to
+    `LONGEST_STEP`.
+    """
+    if index.dynamics():
+        return None
+    step = index.coefficient(lanes)
+    return step if step is not None and is_fixed(step) and 2 <= step <= LONGEST_STEP else None
 
 
 def atom_range(atom: Atom) -> tuple[int, int]:

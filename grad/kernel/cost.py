@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from grad.graph.index import Index, Quotient, Remainder, Variable, repetition
+from grad.graph.index import Index, Quotient, Remainder, Variable, repetition, short_step
 from grad.graph.positions import Guard
 from grad.graph.sizes import hint
 from grad.kernel.ir import (
@@ -41,6 +41,7 @@ NEAR = 0.5  # one whose cache line is still there from the step before
 REVERSED = 2.0  # a vector read backwards
 RUNNING = 12.0  # the running sums of the lanes of a vector
 TRANSPOSED = 6.0  # a vector that comes out of a transposed square
+STRIDED = 2.0  # each row of which a vector takes elements a few apart
 REPEATED = 4.0  # a vector in which neighbouring lanes are the same
 SCATTER = 1.7  # a scatter next to a gather
 NEAR_LINES = 256  # so many lines stay in the first-level cache
@@ -49,8 +50,10 @@ DIVISION = 8.0  # of such lanes
 LOOP = 3.0  # starting a loop
 
 
-def access_cost(index: Index, lanes: Variable | None, around: Loop | None = None) -> float:
-    """One load or store of a vector along `lanes`, in the loop `around` the one in lanes."""
+def access_cost(
+    index: Index, lanes: Variable | None, around: Loop | None = None, stores: bool = False
+) -> float:
+    """One load (or store) of a vector along `lanes`, in the loop `around` the one in lanes."""
     divisions = sum(isinstance(atom, Quotient | Remainder) for atom, _ in index.terms)
     if lanes is None:
         return 1.0 + divisions
@@ -62,6 +65,9 @@ def access_cost(index: Index, lanes: Variable | None, around: Loop | None = None
     step = None if around is None else index.coefficient(around.variable)
     if step == 1 and around is not None and around.squares:
         return TRANSPOSED
+    apart = None if stores else short_step(index, lanes)
+    if apart is not None:
+        return STRIDED * apart + divisions
     if coefficient is None:
         if repetition(index, lanes) is not None:
             return REPEATED
@@ -87,7 +93,7 @@ def statement_cost(statement: Statement, lanes: Variable | None, around: Loop | 
     if isinstance(statement, Test):
         return 0.5 + guards_cost(statement.guards, lanes)
     if isinstance(statement, Load | Store):
-        price = access_cost(statement.index, lanes, around)
+        price = access_cost(statement.index, lanes, around, isinstance(statement, Store))
         price += guards_cost(statement.guards, lanes)
         return price * SCATTER if isinstance(statement, Store) and price >= LANES * NEAR else price
     if isinstance(statement, Count):

@@ -58,7 +58,11 @@ for size in (0, 1, 3, 16, 17, 63, 64, 65, 130, 1000):
     check(lent(x) + 1, x + 1)
     check(lent(x).flip(1), x[:, ::-1])
     check(lent(x).T.contiguous(), x.T)
-    check(lent(x)[:, 1::2] * 2, x[:, 1::2] * 2)
+    for step in (2, 3, 4, 5):
+        check(lent(x)[:, step - 1::step] * 2, x[:, step - 1::step] * 2)
+        ends = x[:, :size - 1 - (size - 1) % step + 1] if size else x
+        for dtype in (grad.float32, grad.float64, grad.int8):
+            check(lent(ends, dtype)[:, ::step] * 2, ends.astype(dtype.numpy)[:, ::step] * 2)
     repeated = lent(x).reshape(3, size, 1).expand(3, size, 2).reshape(3, 2 * size)
     check(repeated * 2, np.repeat(x, 2, 1) * 2)
     padded = np.pad(np.repeat(x, 2, 1), ((0, 0), (1, 1)))
@@ -110,6 +114,20 @@ for channels, height, width, filters, size, stride, groups, precision in (
     g = random.standard_normal(result.shape).astype(np.float32)
     result.backward(lent(g))
     assert np.isfinite(image.grad.numpy()).all() and np.isfinite(weight.grad.numpy()).all()
+
+for height, width, size, stride, padding in (
+    (5, 6, 3, 2, 1), (9, 13, 3, 2, 0), (6, 35, 2, 2, 0), (26, 26, 3, 2, 0), (7, 67, 3, 2, 1),
+    (9, 18, 5, 3, 2), (9, 33, 3, 1, 1), (8, 17, 2, 3, 0), (9, 21, 5, 4, 1),
+):
+    x = random.standard_normal((1, 2, height, width)).astype(np.float32)
+    for pool in (grad.nn.functional.max_pool2d, grad.nn.functional.avg_pool2d):
+        image, other = lent(x).requires_grad_(), grad.tensor(x, requires_grad=True)
+        result, expected = pool(image, size, stride, padding), pool(other, size, stride, padding)
+        check(result.detach(), expected.detach().numpy())
+        g = random.standard_normal(result.shape).astype(np.float32)
+        result.backward(lent(g))
+        expected.backward(grad.tensor(g))
+        check(image.grad, other.grad.numpy())
 
 shapes = [(1, 5, 7), (3, 17, 33), (4, 16, 16), (5, 3, 1), (7, 1, 9), (13, 40, 50), (2, 600, 3),
           (33, 65, 129), (70, 520, 47), (6, 0, 4), (64, 64, 64)]

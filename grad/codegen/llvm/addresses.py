@@ -35,6 +35,13 @@ class Lanes:
         """0, 1, 2 ... one a lane."""
         return b.vector("i64", range(self.count))
 
+    def alive(self, b: Builder, guard: Value | None) -> Value | None:
+        """The lanes that are in the mask and for which `guard` holds; None for all."""
+        if guard is None:
+            return self.mask
+        wide = b.splat(guard, self.count)
+        return wide if self.mask is None else b.binary("and", wide, self.mask)
+
     def keep(self, b: Builder, begin: Value | None, stop: Value) -> None:
         """Mask all lanes but those of the turns from `begin` (None: any) up to `stop`."""
         left = b.splat(b.sub(stop, self.first), self.count)

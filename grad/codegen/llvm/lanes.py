@@ -1,12 +1,13 @@
 """The lanes of one vector among themselves: all combined, each with those before it, backwards.
 
 `loops.py` calls these at the end of a reduction in lanes, for running sums, and for accesses that
-go through memory backwards. `lanes_below` is the mask of a vector that is not full.
+go through memory backwards. `lanes_below` is the mask of a vector that is not full, `moved_mask`
+that of a load whose elements are for other lanes, `side_by_side` makes one vector of several.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of
 
@@ -54,3 +55,23 @@ def lanes_below(b: Builder, count: Value, lanes: int) -> Value:
     """A mask of the lanes whose number is less than `count` (i64, may be negative)."""
     numbers = b.vector("i64", range(lanes))
     return b.icmp("slt", numbers, b.splat(count, lanes))
+
+
+def moved_mask(b: Builder, mask: Value, order: Sequence[int | None]) -> Value:
+    """A mask whose lane i is lane ``order[i]`` of `mask`, false for None.
+
+    Lanes of whole numbers are moved: a processor moves single bits of a mask one by one.
+    """
+    lanes = lanes_of(mask.type)
+    wide = b.convert("sext", mask, "i32")
+    nowhere = Value("zeroinitializer", wide.type)
+    moved = b.shuffle(wide, nowhere, [lanes if lane is None else lane for lane in order])
+    return b.icmp("slt", moved, 0)
+
+
+def side_by_side(b: Builder, parts: Sequence[Value]) -> Value:
+    """The lanes of all `parts`, a power of two of vectors of one type, in one vector."""
+    while len(parts) > 1:
+        width = 2 * lanes_of(parts[0].type)
+        parts = [b.shuffle(x, y, range(width)) for x, y in zip(parts[::2], parts[1::2])]
+    return parts[0]

@@ -18,20 +18,11 @@ from grad.codegen.llvm.builder import Builder, Value, attributes, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
-from grad.codegen.llvm.memory import (
-    end_streams,
-    gather,
-    row_load,
-    scalar_load,
-    scatter,
-    spare,
-    stream_store,
-    where_held,
-)
+from grad.codegen.llvm.loads import load_value
+from grad.codegen.llvm.memory import end_streams, scatter, spare, stream_store
 from grad.codegen.llvm.named_rows import foresee, look_ahead
 from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
-from grad.codegen.llvm.repeats import find_repeat, load_repeat
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, past_a_line, stage
 from grad.codegen.llvm.widths import accumulated, lane_count, registers
 from grad.dtype import DType, dtypes
@@ -178,44 +169,9 @@ class Emitter:
             raw = load_staged(self.b, self.staged[s.value], self.addresses, self.lanes)
             self.define(s.value, from_memory(self.b, raw, s.dtype), s.dtype)
             return
-        storage = STORAGE[s.dtype]
         guard = self.condition(s.guards) if s.guards else None
-        b, lanes = self.b, self.lanes
-        size = max(s.dtype.itemsize, 1)
-        repeat = find_repeat(self.addresses, s.parameter, s.index, storage, lanes)
-        if repeat is not None:
-            raw = load_repeat(b, repeat, storage, size, self._mask(guard))
-            self.define(s.value, from_memory(b, raw, s.dtype), s.dtype)
-            return
-        place = self.addresses.place(s.parameter, s.index, storage, lanes)
-        if not place.varies and (guard is None or lanes_of(guard.type) == 1):
-            raw = scalar_load(b, place.pointer, storage, size, guard)
-        else:
-            assert lanes is not None
-            width = lanes.count
-            type_name = f"<{width} x {storage}>"
-            pointer = place.pointer
-            if guard is not None and lanes_of(guard.type) == 1 and place.jumps is None:
-                pointer, guard = where_held(b, pointer, guard, width * size), None
-            mask = self._mask(guard)
-            if place.jumps is not None:
-                raw = gather(b, place.jumps, type_name, size, mask)
-            elif not place.varies:
-                assert guard is not None
-                any_lane = b.call("i1", f"llvm.vector.reduce.or.v{width}i1", guard)
-                raw = b.splat(scalar_load(b, place.pointer, storage, size, any_lane), width)
-            else:
-                raw = row_load(b, pointer, type_name, size, mask, place.backwards)
-        self.define(s.value, from_memory(b, raw, s.dtype), s.dtype)
-
-    def _mask(self, guard: Value | None) -> Value | None:
-        """The lanes that are alive and guarded, or None for all."""
-        lanes = self.lanes
-        assert lanes is not None
-        if guard is None:
-            return lanes.mask
-        wide = self.b.splat(guard, lanes.count)
-        return wide if lanes.mask is None else self.b.binary("and", wide, lanes.mask)
+        raw = load_value(self.addresses, s, guard, self.lanes)
+        self.define(s.value, from_memory(self.b, raw, s.dtype), s.dtype)
 
     def store(self, s: Store) -> None:
         dtype, b, lanes = self.types[s.value], self.b, self.lanes
@@ -228,7 +184,7 @@ class Emitter:
                 raw = b.emit(storage, f"extractelement {raw.type} {raw.text}, i32 0")
             b.store(raw, spare(b, place.pointer, guard, storage), size)
             return
-        raw, mask = b.splat(raw, lanes.count), self._mask(guard)
+        raw, mask = b.splat(raw, lanes.count), lanes.alive(b, guard)
         if place.backwards:
             raw, mask = reverse(b, raw), None if mask is None else reverse(b, mask)
         if place.jumps is not None:

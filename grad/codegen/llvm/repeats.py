@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from grad.codegen.llvm.addresses import Addresses, Lanes
 from grad.codegen.llvm.builder import Builder, Value
+from grad.codegen.llvm.lanes import moved_mask
 from grad.graph.index import Index, repetition
 
 
@@ -24,11 +25,11 @@ class Repeat:
 
 
 def find_repeat(
-    addresses: Addresses, parameter: int, index: Index, storage: str, lanes: Lanes | None
+    addresses: Addresses, parameter: int, index: Index, storage: str, lanes: Lanes
 ) -> Repeat | None:
     """The load of ``parameter[index]`` as a repetition, if it is one."""
-    found = repetition(index, lanes.variable) if lanes is not None and lanes.aligned else None
-    if found is None or lanes is None or lanes.count % found.divisor:
+    found = repetition(index, lanes.variable) if lanes.aligned else None
+    if found is None or lanes.count % found.divisor:
         return None
     rest = Index(tuple(term for term in index.terms if term[0] != found), index.constant)
     b, divisor, shift = addresses.b, found.divisor, found.index.constant
@@ -61,11 +62,10 @@ def _alive(b: Builder, mask: Value, elements: tuple[int, ...], width: int) -> Va
     """For each element whether one of its lanes is alive."""
     lanes = len(elements)
     readers = [[n for n in range(lanes) if elements[n] == number] for number in range(width)]
-    nobody = Value("zeroinitializer", mask.type)
     result: Value | None = None
     for turn in range(max(map(len, readers))):
-        chosen = [own[turn] if turn < len(own) else lanes for own in readers]
-        part = b.shuffle(mask, nobody, chosen)
+        chosen = [own[turn] if turn < len(own) else None for own in readers]
+        part = moved_mask(b, mask, chosen)
         result = part if result is None else b.binary("or", result, part)
     assert result is not None
     return result
