@@ -23,6 +23,7 @@ from grad.graph.primitives import ADD, DIV, SUM, WHERE
 from grad.ops.padding import padded
 from grad.ops.promotion import accumulation_dtype, number, require_floating
 from grad.ops.sliding import (
+    LARGE_WINDOW,
     Pooling,
     blocks,
     combined_windows,
@@ -32,6 +33,7 @@ from grad.ops.sliding import (
     require_at_least,
     require_image,
     spread,
+    with_all_windows,
 )
 
 Shape = tuple[int, ...]
@@ -80,8 +82,8 @@ def _window_sums(node: Node, geometry: Pooling) -> Node:
 def _shares(node: Node, geometry: Pooling) -> Node:
     """The sum, for each element of the image, of the values of the windows it is in."""
     if any(count > 1 for count in geometry.covering):
-        node = contiguous(node)  # read for every element of every window
-    many = math.prod(geometry.covering) > 8
+        node, geometry = with_all_windows(node, geometry, 0)
+    many = math.prod(geometry.covering) > LARGE_WINDOW
     for axis in range(-geometry.rank, 0):
         kernel, step = geometry.kernel[axis], geometry.stride[axis]
         parts = [

@@ -48,7 +48,15 @@ from grad.graph.primitives import (
 from grad.ops.average_pooling import Stretches, adaptive_sizes, equal_blocks
 from grad.ops.padding import padded
 from grad.ops.promotion import number
-from grad.ops.sliding import Pooling, blocks, combined_windows, joined, pooling, spread
+from grad.ops.sliding import (
+    Pooling,
+    blocks,
+    combined_windows,
+    joined,
+    pooling,
+    spread,
+    with_all_windows,
+)
 
 # An element that is in more windows than this gets its gradient by scattering.
 MANY_WINDOWS = 16
@@ -187,6 +195,9 @@ def _gathered(values: Node, positions: Node, geometry: Pooling) -> Node:
         own = term if own is None else pointwise(ADD, own, term)
     assert own is not None
     nothing = number(0, values.dtype)
+    if any(count > 1 for count in geometry.covering):
+        positions, _ = with_all_windows(positions, geometry, -1)
+        values, geometry = with_all_windows(values, geometry, 0)
     parts = []
     for windows in itertools.product(*map(range, geometry.covering)):
         value, chosen = values, positions

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from grad.errors import ArgumentError, DTypeError, ShapeError
@@ -244,6 +244,24 @@ def blocks(node: Node, geometry: Pooling) -> tuple[Node, tuple[int, ...]]:
         shape += [count, size]
     axes = tuple(len(lead) + 2 * axis + 1 for axis in range(geometry.rank))
     return reshape(node, tuple(shape)), axes
+
+
+def with_all_windows(node: Node, geometry: Pooling, nothing: int) -> tuple[Node, Pooling]:
+    """The values of all windows, stored, with windows of value `nothing` around them so that every
+    element of the image is in `covering` windows along each axis; and the geometry of these.
+
+    Then `spread` asks nothing of where there are windows.
+    """
+    amounts = [(0, 0)] * (len(node.shape) - geometry.rank)
+    for size, count, step, around, covering in zip(
+        geometry.sizes, geometry.outputs, geometry.stride, geometry.padding, geometry.covering
+    ):
+        first, last = around // step - (covering - 1), (size - 1 + around) // step
+        amounts.append((max(-first, 0), max(last + 1 - count, 0)))
+    node = contiguous(padded(node, amounts, nothing))
+    added = amounts[-geometry.rank :]
+    around = tuple(p + b * s for p, s, (b, _) in zip(geometry.padding, geometry.stride, added))
+    return node, replace(geometry, outputs=node.shape[-geometry.rank :], padding=around)
 
 
 def spread(node: Node, geometry: Pooling, axis: int, number: int, used: int) -> Node:

@@ -120,3 +120,15 @@ def test_refused_with_the_same_exception(name: str, shape: Any, arguments: Any) 
         getattr(torch.nn.functional, name)(torch.ones(shape), *arguments)
     with pytest.raises(theirs.type):
         getattr(F, name)(grad.ones(shape), *arguments)
+
+
+@pytest.mark.parametrize("sizes", [(7, 13), (11, 26), (9, 37)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [2, 3, 5])
+def test_windows_that_overlap_or_leave_gaps(kernel: int, stride: int, sizes: Any) -> None:
+    """Vectors that are not full, borders inside them, elements in no window and in many."""
+    array = RANDOM.normal(size=(2, 3, *sizes))
+    for padding, ceil_mode in itertools.product([0, 1], [False, True]):
+        settings = {"kernel_size": kernel, "stride": stride, "padding": padding}
+        for name in ("max_pool2d", "avg_pool2d"):
+            both_gradients(name, array, **settings, ceil_mode=ceil_mode)

@@ -19,6 +19,11 @@ from grad.graph.sizes import is_fixed
 from grad.kernel.ir import Load, Loop, Statement, Store
 
 
+def is_constant(value: Value) -> bool:
+    """Whether `value` is a whole number, not negative, that is known now."""
+    return value.text.isdigit()
+
+
 @dataclass(slots=True)
 class Lanes:
     """The vector loop being written: its variable, the scalar value of lane 0, the lane count, the
@@ -44,6 +49,10 @@ class Lanes:
 
     def keep(self, b: Builder, begin: Value | None, stop: Value) -> None:
         """Mask all lanes but those of the turns from `begin` (None: any) up to `stop`."""
+        if begin is None and is_constant(self.first) and is_constant(stop):
+            left = int(stop.text) - int(self.first.text)
+            self.mask = b.vector("i1", [number < left for number in range(self.count)])
+            return
         left = b.splat(b.sub(stop, self.first), self.count)
         self.mask = b.icmp("slt", self.numbers(b), left)
         if begin is not None:
@@ -164,7 +173,14 @@ class Addresses:
             return self.b.add(self.b.splat(lanes.first, lanes.count), lanes.numbers(self.b))
         if isinstance(atom, Dynamic):
             return self.as_i64(atom.value)
-        return self.divided(atom, self.number(atom.index, lanes))
+        steps = _steps(atom, lanes)
+        if steps is None:
+            return self.divided(atom, self.number(atom.index, lanes))
+        offsets = self.b.vector("i64", steps)
+        if isinstance(atom, Remainder):
+            return offsets
+        first = self.b.binary("sdiv", lanes.first, atom.divisor)
+        return self.b.add(self.b.splat(first, lanes.count), offsets)
 
     def as_i64(self, number: int) -> Value:
         """An integer that the kernel has computed."""
@@ -265,6 +281,21 @@ class Addresses:
         innermost = next(reversed(self.variables), None)
         kept = tuple(t for t in fixed.terms if not _mentions(t[0], innermost))
         return Index(kept, index.constant)
+
+
+def _steps(atom: Quotient | Remainder, lanes: Lanes) -> list[int] | None:
+    """What `atom` is in each lane, a quotient as far as it is more than that of lane 0 without its
+    constant; None where that differs from vector to vector.
+    """
+    index, divisor = atom.index, atom.divisor
+    if index.terms != ((lanes.variable, 1),) or not lanes.aligned:
+        return None
+    if not (is_fixed(divisor) and is_fixed(index.constant)) or lanes.count % divisor:
+        return None
+    numbers = range(index.constant, index.constant + lanes.count)
+    if isinstance(atom, Remainder):
+        return [number % divisor for number in numbers]
+    return [number // divisor for number in numbers]
 
 
 def _divided_open(b: Builder, dividend: Value, divisor: int) -> Value:

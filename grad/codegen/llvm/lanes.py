@@ -57,6 +57,13 @@ def lanes_below(b: Builder, count: Value, lanes: int) -> Value:
     return b.icmp("slt", numbers, b.splat(count, lanes))
 
 
+def known_mask(mask: Value) -> list[bool] | None:
+    """What a mask that is written as a constant holds; None for others."""
+    if mask.text[0] != "<":
+        return None
+    return ["true" in word for word in mask.text.split(",")]
+
+
 def moved_mask(b: Builder, mask: Value, order: Sequence[int | None]) -> Value:
     """A mask whose lane i is lane ``order[i]`` of `mask`, false for None.
 

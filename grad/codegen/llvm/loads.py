@@ -25,7 +25,8 @@ def load_value(addresses: Addresses, s: Load, guard: Value | None, lanes: Lanes 
     if lanes is not None:
         repeat = find_repeat(addresses, s.parameter, s.index, storage, lanes)
         if repeat is not None:
-            return load_repeat(b, repeat, storage, size, lanes.alive(b, guard))
+            pointer, guard = _held(b, repeat.pointer, guard, repeat.width * size)
+            return load_repeat(b, repeat, pointer, storage, size, lanes.alive(b, guard))
         stride = find_stride(addresses, s.parameter, s.index, storage, lanes)
         if stride is not None:
             pointer, guard = _held(b, stride.pointer, guard, stride.step * lanes.count * size)

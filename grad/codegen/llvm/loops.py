@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from grad.codegen.llvm.addresses import Addresses, Lanes
+from grad.codegen.llvm.addresses import Addresses, Lanes, is_constant
 from grad.codegen.llvm.builder import Builder, Value, attributes, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
 from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
 from grad.codegen.llvm.loads import load_value
-from grad.codegen.llvm.memory import end_streams, scatter, spare, stream_store
+from grad.codegen.llvm.memory import end_streams, row_store, scatter, spare, stream_store
 from grad.codegen.llvm.named_rows import foresee, look_ahead
 from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
@@ -48,6 +48,7 @@ from grad.kernel.ir import (
     scratch_layout,
     used_parameters,
 )
+from grad.kernel.walk import statements_in
 
 SIGNATURE = "ptr noalias %args, i64 %begin, i64 %end, i64 %worker"
 
@@ -185,15 +186,13 @@ class Emitter:
             b.store(raw, spare(b, place.pointer, guard, storage), size)
             return
         raw, mask = b.splat(raw, lanes.count), lanes.alive(b, guard)
-        if place.backwards:
-            raw, mask = reverse(b, raw), None if mask is None else reverse(b, mask)
         if place.jumps is not None:
             scatter(b, raw, place.jumps, size, mask)
-        elif mask is None:
-            put = stream_store if s.streams else Builder.store
-            put(b, raw, place.pointer, size)
+        elif mask is not None:
+            row_store(b, raw, place.pointer, size, mask, place.backwards)
         else:
-            b.masked_store(raw, place.pointer, size, mask)
+            put = stream_store if s.streams else Builder.store
+            put(b, reverse(b, raw) if place.backwards else raw, place.pointer, size)
 
     # -- accumulators ------------------------------------------------------------------------------
     def declare(self, s: Declare) -> None:
@@ -293,12 +292,13 @@ class Emitter:
         aligned = self.aligned(loop, start, narrow)
         if aligned is not None:
             self.pass_over(loop, aligned, stop, narrow, True, totals, start)
-        elif not static or size >= wide:
-            whole = b.sub(stop, start)
-            whole = b.binary("and", whole, -wide)
-            middle = b.add(start, whole)
-            self.pass_over(loop, start, middle, wide, False, totals)
-            rest = middle
+        elif static:
+            rest = Value(str(size - size % wide), "i64")
+            self.pass_over(loop, start, rest, wide, False, totals)
+        else:
+            whole = b.binary("and", b.sub(stop, start), -wide)
+            rest = b.add(start, whole)
+            self.pass_over(loop, start, rest, wide, False, totals)
         if aligned is None and (not static or size % wide):
             self.pass_over(loop, rest, stop, narrow, True, totals)
         for accumulator in carried:
@@ -311,6 +311,18 @@ class Emitter:
         past = past_a_line(self.b, self.addresses, self.parameters, loop, start, lanes)
         return None if past is None else self.b.sub(start, past)
 
+    @staticmethod
+    def is_one_turn(loop: Loop, start: Value, stop: Value, width: int) -> bool:
+        """Whether vectors of `width` are known to pass from `start` to `stop` in one turn.
+
+        Not where stores have guards: with a constant mask, one of these may leave a single lane,
+        which `row_store` could not know.
+        """
+        if any(isinstance(s, Store) and s.guards for s in statements_in(loop.body)):
+            return False
+        known = is_constant(start) and is_constant(stop)
+        return known and int(stop.text) - int(start.text) <= width
+
     def pass_over(
         self,
         loop: Loop,
@@ -321,7 +333,12 @@ class Emitter:
         totals: dict[int, Value],
         begin: Value | None = None,
     ) -> None:
-        """One loop over vectors of `width`; folds its partial accumulators into `totals`."""
+        """One loop over vectors of `width`; folds its partial accumulators into `totals`.
+
+        A single turn needs no loop: all that follows from its number is constant then.
+        """
+        if (start.text, start.type) == (stop.text, stop.type):
+            return
         b = self.b
         carried = list(totals)
         in_order = {s.accumulator for s in loop.body if isinstance(s, Running)}
@@ -346,7 +363,10 @@ class Emitter:
             self.lanes = None
             return [self.values[a] for a in carried]
 
-        results = b.loop(start, stop, width, body, initial)
+        if self.is_one_turn(loop, start, stop, width):
+            results = body(start, initial)
+        else:
+            results = b.loop(start, stop, width, body, initial)
         for accumulator, result in zip(carried, results, strict=True):
             dtype, op = self.types[accumulator], self.reductions[accumulator]
             if accumulator in in_order:

@@ -9,7 +9,7 @@ that follow them, and the thread pool tells others that a chunk is done with an 
 from __future__ import annotations
 
 from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of, mangled
-from grad.codegen.llvm.lanes import lane, reverse
+from grad.codegen.llvm.lanes import known_mask, lane, reverse
 
 LINE_BYTES = 64
 _MARK = "!{i32 1}"
@@ -42,6 +42,25 @@ def row_load(
         alive = reverse(b, mask) if backwards else mask
         row = b.masked_load(type_name, pointer, size, alive, Value("zeroinitializer", type_name))
     return reverse(b, row) if backwards else row
+
+
+def row_store(
+    b: Builder, value: Value, pointer: Value, size: int, mask: Value, backwards: bool
+) -> None:
+    """Store elements side by side where `mask` holds, from the last lane's on if `backwards`.
+
+    A single lane that is known is stored as a scalar: of a value that has been made narrower, LLVM
+    22 would store all of the wide one.
+    """
+    known = known_mask(mask)
+    if known is not None and sum(known) == 1:
+        number = known.index(True)
+        place = len(known) - 1 - number if backwards else number
+        b.store(lane(b, value, number), b.gep(element_of(value.type), pointer, place), size)
+    elif backwards:
+        b.masked_store(reverse(b, value), pointer, size, reverse(b, mask))
+    else:
+        b.masked_store(value, pointer, size, mask)
 
 
 def gather(b: Builder, pointers: Value, type_name: str, size: int, mask: Value | None) -> Value:

@@ -23,6 +23,11 @@ class Repeat:
     pointer: Value
     elements: tuple[int, ...]
 
+    @property
+    def width(self) -> int:
+        """How many elements are loaded: a power of two, and a vector of one is none to builders."""
+        return max(1 << self.elements[-1].bit_length(), 2)
+
 
 def find_repeat(
     addresses: Addresses, parameter: int, index: Index, storage: str, lanes: Lanes
@@ -40,20 +45,19 @@ def find_repeat(
     return Repeat(b.gep(storage, base, steps), elements)
 
 
-def load_repeat(b: Builder, repeat: Repeat, storage: str, size: int, mask: Value | None) -> Value:
-    """One element a lane, zero where `mask` does not hold."""
-    elements = repeat.elements
-    count, width = elements[-1] + 1, 2  # a vector of one is no vector to the builder
-    while width < count:
-        width *= 2
+def load_repeat(
+    b: Builder, repeat: Repeat, pointer: Value, storage: str, size: int, mask: Value | None
+) -> Value:
+    """One element a lane from `pointer` on, zero where `mask` does not hold."""
+    elements, count, width = repeat.elements, repeat.elements[-1] + 1, repeat.width
     loaded, result = f"<{width} x {storage}>", f"<{len(elements)} x {storage}>"
     if mask is None and width == count:
-        return b.shuffle(b.load(loaded, repeat.pointer, size), None, elements)
+        return b.shuffle(b.load(loaded, pointer, size), None, elements)
     wanted = b.vector("i1", [number < count for number in range(width)])
     if mask is not None:
         wanted = _alive(b, mask, elements, width)
     zero = Value("zeroinitializer", loaded)
-    few = b.masked_load(loaded, repeat.pointer, size, wanted, zero)
+    few = b.masked_load(loaded, pointer, size, wanted, zero)
     every = b.shuffle(few, None, elements)
     return every if mask is None else b.select(mask, every, Value("zeroinitializer", result))
 
