@@ -54,32 +54,67 @@ def load_stride(
     for first in range(0, stride.lanes, width):
         own = None if mask is None else b.shuffle(mask, None, range(first, first + width))
         begin = b.gep(storage, pointer, first * stride.step)
-        parts.append(_load_register(b, begin, stride.step, vector_type(storage, width), size, own))
+        is_last = first + width == stride.lanes
+        rows = _rows(b, width, stride.step, size, mask is None and is_last)
+        parts.append(_load_register(b, begin, stride.step, vector_type(storage, width), rows, own))
     return side_by_side(b, parts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Elements side by side that are loaded together.
+
+    Attributes:
+        start: the first one, from that of lane 0 on.
+        count: so many may be read.
+        size: bytes of each.
+    """
+
+    start: int
+    count: int
+    size: int
+
+
+def _rows(b: Builder, width: int, step: int, size: int, is_end: bool) -> list[_Row]:
+    """The rows in which the lanes of one register lie. At the end of what is read (`is_end`) the
+    last row is cut off, or, where a processor cannot do that, begins earlier; elsewhere rows do not
+    overlap, so that most of them lie in one line of the cache if the first does.
+    """
+    behind = step * (width - 1) + 1 if is_end else step * width
+    cuts = ("avx512bw" if size < 4 else "avx2") in b.features
+    rows = []
+    for start in range(0, step * (width - 1) + 1, width):
+        count = min(behind - start, width)
+        place = start if cuts else min(start, behind - width)
+        rows.append(_Row(place, count if cuts else width, size))
+    return rows
+
+
 def _load_register(
-    b: Builder, pointer: Value, step: int, type_name: str, size: int, mask: Value | None
+    b: Builder, pointer: Value, step: int, type_name: str, rows: list[_Row], mask: Value | None
 ) -> Value:
-    """The lanes of one register, of at most `step` loads; the last one ends with the last lane."""
+    """The lanes of one register out of `rows`."""
     width, storage = lanes_of(type_name), element_of(type_name)
     result, places, known = None, [0] * width, 0  # where the first `known` lanes are in `result`
-    for number in range(step):
-        start = min(number * width, step * (width - 1) + 1 - width)
-        elements = range(start, start + width)
-        stop = elements[-1] // step + 1
+    for row in rows:
+        stop = min((row.start + row.count - 1) // step + 1, width)
         if stop == known:
             continue
+        elements = range(row.start, row.start + width)
         wanted = None
         if mask is not None:
-            wanted = moved_mask(b, mask, [None if e % step else e // step for e in elements])
-        row = row_load(b, b.gep(storage, pointer, start), type_name, size, wanted, False)
+            lanes = [e // step if e % step == 0 and e // step < width else None for e in elements]
+            wanted = moved_mask(b, mask, lanes)
+        elif row.count < width:
+            wanted = b.vector("i1", [number < row.count for number in range(width)])
+        place = b.gep(storage, pointer, row.start)
+        loaded = row_load(b, place, type_name, row.size, wanted, False)
         before = 0 if result is None else width
-        places[known:stop] = [before + lane * step - start for lane in range(known, stop)]
+        places[known:stop] = [before + lane * step - row.start for lane in range(known, stop)]
         if result is None:
-            result = row
+            result = loaded
         else:
-            result, places = b.shuffle(result, row, places), [*range(width)]
+            result, places = b.shuffle(result, loaded, places), [*range(width)]
         known = stop
     assert result is not None
     return result
