@@ -75,9 +75,8 @@ def _require_smaller(name: str, index: Shape, limit: Shape, free_axis: int | Non
     for axis, (size, most) in enumerate(zip(index, limit, strict=False)):
         if size > most and axis != free_axis:
             raise ShapeError(
-                f"{name}: the index has shape {index}, which reaches outside {limit} on axis "
-                f"{axis}; "
-                f"use an index of at most {most} there."
+                f"{name}: the index has shape {tuple(index)}, which reaches outside "
+                f"{tuple(limit)} on axis {axis}; use an index of at most {most} there."
             )
 
 
@@ -252,6 +251,12 @@ class IndexAdd(Function):
     def forward(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
         axis = normal_axis("index_add", dim, len(x.shape))
         whole = along("index_add", source.shape, axis, index)
+        slices = (*x.shape[:axis], index.numel(), *x.shape[axis + 1 :]) if x.shape else ()
+        if source.shape != slices:
+            raise ShapeError(
+                f"index_add: the source has shape {tuple(source.shape)}, needs {slices}: that of "
+                f"the tensor with one slice for each index."
+            )
         return ScatterAdd.apply(x, axis, whole, source if alpha == 1 else source * alpha)
 
 
@@ -382,7 +387,7 @@ class OneHot(Function):
                     "one_hot: an empty tensor does not say how many classes there are; give "
                     "num_classes."
                 )
-            num_classes = index_range(x)[1] + 1
+            num_classes = max(index_range(x)[1] + 1, 1)
         numbers = checked("one_hot", x, num_classes)
         labels = reshape(cast(numbers, dtypes.int64), (*x.shape, 1))
         return x._wrap(cast(pointwise(EQ, labels, iota(num_classes)), dtypes.int64))
