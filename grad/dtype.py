@@ -13,7 +13,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from grad.errors import DTypeError
+from grad.errors import DTypeError, a_kind_of
 
 
 class DType:
@@ -176,7 +176,7 @@ def scalar_dtype(value: bool | int | float) -> DType:
         return dtypes.int64
     if isinstance(value, float | np.floating):
         return default_dtype()
-    raise DTypeError(f"a {type(value).__name__} is not a number; use a bool, an int or a float.")
+    raise DTypeError(f"{a_kind_of(value)} is not a number; use a bool, an int or a float.")
 
 
 def combine(strong: DType | None, weak: DType | None) -> DType | None:

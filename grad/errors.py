@@ -90,3 +90,11 @@ class TruncatedFileError(FileFormatError, EOFError):
 
 class UnsafeFileError(FileFormatError, pickle.UnpicklingError):
     """A file that names code, which is never run; or an instruction that state dicts don't need."""
+
+
+def a_kind_of(value: object) -> str:
+    """The type of `value` for a message, with its article: "an int", "a list", "None"."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name.startswith(('nd', *'aeioAEIO')) else 'a'} {name}"

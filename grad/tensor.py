@@ -28,7 +28,14 @@ from grad.device import CPU, Device, check_device, open_array_namespace
 from grad.dtype import ALL_DTYPES, DType, as_dtype, default_dtype, dtypes
 from grad.engine import realize
 from grad.engine.recording import tell_of_hooks
-from grad.errors import ArgumentError, DTypeError, GradientError, InplaceError, ShapeError
+from grad.errors import (
+    ArgumentError,
+    DTypeError,
+    GradientError,
+    InplaceError,
+    ShapeError,
+    a_kind_of,
+)
 from grad.graph.movement import Layout, is_contiguous
 from grad.graph.node import contiguous
 from grad.ops.axes import normal_axis
@@ -171,6 +178,8 @@ class Tensor(Variable):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data must be a Tensor, not {a_kind_of(value)}.")
         if value.dtype is not self.dtype and self._edge is not None:
             raise DTypeError("data: the type of a tensor inside a graph cannot change.")
         self._storage, self._path, self._layout = value._storage, value._path, value._layout

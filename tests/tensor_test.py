@@ -95,8 +95,8 @@ def test_from_tensors() -> None:
     [
         ([[1, 2], [3]], ValueError, "ragged"), ([1, [2]], ValueError, "ragged"),
         ("abc", TypeError, "str"),
-        (None, TypeError, "NoneType"), (["a"], TypeError, "strings"),
-        ({}, TypeError, "dict"), ([None], TypeError, "NoneType"),
+        (None, TypeError, "None"), (["a"], TypeError, "strings"),
+        ({}, TypeError, "dict"), ([None], TypeError, "None"),
         ([1j], TypeError, "complex"), ([2**70], TypeError, "fit"), (object(), TypeError, "object"),
     ],
     ids=lambda value: type(value).__name__ if type(value) is object else str(value),

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from grad.dtype import DType, combine, promote_types, scalar_dtype
-from grad.errors import DTypeError
+from grad.errors import DTypeError, a_kind_of
 from grad.ops.creation import full
 from grad.ops.promotion import is_number
 from grad.tensor import Tensor
@@ -25,7 +25,7 @@ def require_tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     raise DTypeError(
-        f"{name}: got a {type(value).__name__}, needs a Tensor; use asarray(value) to make one."
+        f"{name}: got {a_kind_of(value)}, needs a Tensor; use asarray(value) to make one."
     )
 
 
@@ -38,7 +38,7 @@ def beside(name: str, value: Any, dtype: DType) -> Tensor:
     """The Python number `value` as a tensor beside one of `dtype`."""
     if not is_number(value):
         raise DTypeError(
-            f"{name}: got a {type(value).__name__}, needs a Tensor or a number; use asarray(value) "
+            f"{name}: got {a_kind_of(value)}, needs a Tensor or a number; use asarray(value) "
             f"to make a tensor of an array of another library."
         )
     return full((), value, dtype=type_beside(dtype, value))

@@ -10,7 +10,7 @@ from typing import Any
 
 from grad.autograd.function import OutputInfo
 from grad.autograd.variable import Variable
-from grad.errors import GradientError
+from grad.errors import GradientError, a_kind_of
 
 
 def conform(gradient: Any, info: OutputInfo, source: Any) -> Any:
@@ -18,7 +18,7 @@ def conform(gradient: Any, info: OutputInfo, source: Any) -> Any:
     shape, dtype = info
     if not isinstance(gradient, Variable):
         raise GradientError(
-            f"{source!r}: backward returned a {type(gradient).__name__}; return tensors or None."
+            f"{source!r}: backward returned {a_kind_of(gradient)}; return tensors or None."
         )
     if gradient._shape != shape:
         gradient = sum_to_shape(gradient, shape, source)

@@ -26,7 +26,7 @@ from grad.autograd.order import count_arrivals, leading_to
 from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.engine import compute_soon, settle
 from grad.engine.recording import recording
-from grad.errors import GradientError
+from grad.errors import GradientError, a_kind_of
 from grad.graph.node import PENDING_LIMIT, Node, constant, expand
 
 # Of each function and leaf, what has arrived for each output: a tensor, a node, or nothing yet.
@@ -312,6 +312,8 @@ def _sequence(value: Any) -> tuple[Any, ...]:
 
 
 def _input_edge(tensor: Any) -> Edge:
+    if not isinstance(tensor, Variable):
+        raise TypeError(f"inputs must be Tensors, not {a_kind_of(tensor)}.")
     edge = gradient_edge(tensor)
     if edge is None:
         raise GradientError(
@@ -328,6 +330,8 @@ def _roots(tensors: Sequence[Any], seeds: Sequence[Any], name: str) -> list[tupl
         )
     roots = []
     for position, tensor in enumerate(tensors):
+        if not isinstance(tensor, Variable):
+            raise TypeError(f"{name}: output {position} must be a Tensor, not {a_kind_of(tensor)}.")
         edge = gradient_edge(tensor)
         if edge is None:
             raise GradientError(
@@ -348,6 +352,11 @@ def _seed(tensor: Any, seed: Any, name: str) -> Any:
                 "x.backward(grad.ones_like(x))."
             )
         return Variable._wrap(expand(constant(1, tensor.dtype), tensor._shape))
+    if not isinstance(seed, Variable):
+        raise TypeError(
+            f"{name}: a gradient must be a Tensor or None, not {a_kind_of(seed)}; use "
+            f"grad.full_like(output, value)."
+        )
     if seed._shape != tensor._shape:
         raise GradientError(
             f"{name}: the gradient given has shape {seed._shape}, the output {tensor._shape}; they "

@@ -123,8 +123,8 @@ class Context:
         saved = self._saved
         if saved is None:
             raise GradientError(
-                f"{type(self).__name__}: going backward through the graph a second time, after its "
-                "saved values were freed. Say backward(retain_graph=True) the first time."
+                f"{type(self).__name__}: trying to backward through the graph a second time, after "
+                "its saved values were freed. Say backward(retain_graph=True) the first time."
             )
         return tuple([unpacked(entry, self) for entry in saved])
 

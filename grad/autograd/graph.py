@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from grad.autograd.modes import mode
 from grad.autograd.variable import Edge, Variable
-from grad.errors import GradientError
+from grad.errors import GradientError, a_kind_of
 from grad.graph.node import Node
 
 
@@ -99,7 +99,7 @@ def unpacked(entry: Any, context: Any) -> Any:
         found = unpack(value)
         if not isinstance(found, Variable):
             raise GradientError(
-                f"saved_tensors_hooks: unpack_hook returned a {type(found).__name__}; it must "
+                f"saved_tensors_hooks: unpack_hook returned {a_kind_of(found)}; it must "
                 f"return the tensor that pack_hook was given, or one equal to it."
             )
         node = found.node

@@ -116,6 +116,8 @@ def _caller(function: Callable[..., Any]) -> Callable[..., Any]:
                 parts.extend(kwargs)
                 _describe(kwargs.values(), parts, nodes)
         except Unknown:
+            parts.clear()
+        if not parts:  # outside of the handler: an error is not one that came of another
             return function(*args, **kwargs)
         key = tuple(parts)
         found = calls.get(key, False)

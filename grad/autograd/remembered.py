@@ -165,6 +165,8 @@ def remembered(function: Definition) -> Definition:
             for name, value in kwargs.items():
                 parts += (name, described(value))
         except Unknown:
+            parts.clear()
+        if not parts:  # outside of the handler: an error is not one that came of another
             return record_call(cls, args, kwargs)
         key = tuple(parts)
         found = calls.get(key, False)

@@ -15,7 +15,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-from grad.errors import ArgumentError, FileFormatError, UnsafeFileError
+from grad.errors import ArgumentError, FileFormatError, UnsafeFileError, a_kind_of
 from grad.io.atomic import ENDING
 from grad.io.files import load, save
 from grad.io.random_state import get_random_state, set_random_state
@@ -62,7 +62,7 @@ class Checkpoint:
         for name, part in parts.items():
             if not (_has_state(part) or isinstance(part, Generator | MutableMapping)):
                 raise ArgumentError(
-                    f"Checkpoint: {name} is a {type(part).__name__}; a part has state_dict and "
+                    f"Checkpoint: {name} is {a_kind_of(part)}; a part has state_dict and "
                     "load_state_dict, or is a random generator or a dictionary of plain values."
                 )
         self.folder = Path(folder)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from grad.dtype import DType, by_name
-from grad.errors import FileFormatError
+from grad.errors import FileFormatError, a_kind_of
 from grad.tensor import Tensor
 from grad.utils.size import Size
 
@@ -63,7 +63,7 @@ def _encoded(obj: Any, where: str, tensors: dict[str, Tensor]) -> Any:
         for key, value in obj.items():
             if type(key) not in _PLAIN:
                 raise FileFormatError(
-                    f"save: a key in {where or 'the object'} is a {type(key).__name__}; "
+                    f"save: a key in {where or 'the object'} is {a_kind_of(key)}; "
                     "keys must be strings, numbers or None."
                 )
             pairs.append([key, _encoded(value, joined(where, key), tensors)])
@@ -116,7 +116,7 @@ def _decoded(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     """The opposite of `_encoded`."""
     if not isinstance(value, dict):
         if type(value) not in _PLAIN:
-            raise TypeError(f"a {type(value).__name__}")
+            raise TypeError(f"{a_kind_of(value)}")
         return value
     ((kind, content),) = value.items()
     return _DECODERS[kind](content, tensors)

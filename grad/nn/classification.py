@@ -21,7 +21,7 @@ from grad.nn.loss_functions import check_reduction, chosen_reduction, reduced
 from grad.ops.autocast import autocasts
 from grad.ops.bounds import extremes
 from grad.ops.convert import array_view
-from grad.ops.promotion import accumulation_dtype
+from grad.ops.promotion import accumulation_dtype, require_tensors
 from grad.tensor import Tensor
 
 
@@ -159,6 +159,7 @@ def cross_entropy(
     reduction = chosen_reduction(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    require_tensors("cross_entropy", input=input, target=target)
     _check_input("cross_entropy", input, weight)
     axis = _class_axis(input)
     if target.dtype.is_floating_point:
@@ -206,6 +207,7 @@ def nll_loss(
 ) -> Tensor:
     """``-input`` of the target's class for log-probabilities; arguments as `cross_entropy`."""
     reduction = chosen_reduction(size_average, reduce, reduction)
+    require_tensors("nll_loss", input=input, target=target)
     _check_input("nll_loss", input, weight)
     ignored = _checked("nll_loss", input, target, ignore_index)
     check_reduction(reduction)

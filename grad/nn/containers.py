@@ -12,7 +12,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
-from grad.nn.module import Module
+from grad.nn.module import Module, no_module
 
 
 def position_in(index: Any, count: int) -> int:
@@ -77,7 +77,7 @@ class _Numbered(Module):
 
 def _module(value: Any) -> Module:
     if not isinstance(value, Module):
-        raise TypeError(f"{type(value).__name__} is not a Module subclass")
+        raise no_module(value)
     return value
 
 

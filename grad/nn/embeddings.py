@@ -16,7 +16,7 @@ from grad.ops.bounds import within
 from grad.ops.gather import checked
 from grad.ops.index import Put
 from grad.ops.max_pooling import PickPositions
-from grad.ops.promotion import accumulation_dtype
+from grad.ops.promotion import accumulation_dtype, require_tensors
 from grad.tensor import Tensor
 
 
@@ -67,6 +67,7 @@ def _sums(values: Tensor, bags: Node, count: int) -> Tensor:
 
 
 def _check(name: str, input: Tensor, weight: Tensor) -> None:
+    require_tensors(name, input=input, weight=weight)
     if len(weight.shape) != 2:
         raise ShapeError(
             f"{name}: the weight has shape {tuple(weight.shape)}, needs (count, size); use "

@@ -13,6 +13,7 @@ from grad.autograd.function import Function
 from grad.autograd.rebuilt import rebuilt, warn
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.autocast import autocasts
+from grad.ops.promotion import require_tensors
 from grad.tensor import Tensor
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -55,6 +56,7 @@ def chosen_reduction(size_average: bool | None, reduce: bool | None, reduction: 
 # -- regression ------------------------------------------------------------------------------------
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     """``input - target``; warns when they broadcast, which is nearly always a mistake."""
+    require_tensors(name, input=input, target=target)
     if input._shape != target._shape:
         warn(
             f"{name}: using a target size {tuple(target.shape)} that is different to the input "

@@ -194,7 +194,7 @@ class Module:
     def add_module(self, name: str, module: Module | None) -> None:
         """File a sub-module under `name`, which need not be a Python identifier (``"0"``)."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+            raise no_module(module)
         self._check_name(name, "module", "_modules")
         if module is not None:
             module = registered(EVERYWHERE.module, self, name, module)
@@ -579,6 +579,18 @@ class Module:
         if not children and len(lines) <= 1:
             return f"{name}({extra})"
         return f"{name}(\n  " + "\n  ".join(lines + children) + "\n)"
+
+
+def no_module(value: object) -> TypeError:
+    """The error for a `value` that was given for a module."""
+    hint = ""
+    if isinstance(value, type):
+        hint = f"; make an object of the class: {value.__name__}(...)"
+    elif isinstance(value, list | tuple):
+        hint = "; give the modules one by one: Sequential(*modules)"
+    elif callable(value):
+        hint = "; functions have modules, as relu has nn.ReLU(), or a Module of yours may call them"
+    return TypeError(f"{type(value).__name__} is not a Module subclass{hint}")
 
 
 def _indented(text: str) -> str:

@@ -19,7 +19,7 @@ from grad.buffer import Buffer
 from grad.device import Device, check_device
 from grad.dtype import ALL_DTYPES, DTYPE_NAMES, DType, as_dtype, dtypes
 from grad.engine import realize
-from grad.errors import DTypeError, GradientError
+from grad.errors import DTypeError, GradientError, a_kind_of
 from grad.graph.arrays import array_of, node_of
 from grad.graph.movement import Move, contiguous_layout, contiguous_strides
 from grad.graph.node import bitcast, cast, from_buffer
@@ -175,7 +175,7 @@ def from_numpy(array: Array) -> Any:
     An array of another byte order, or whose strides are no multiple of its elements, is copied.
     """
     if not isinstance(array, np.ndarray):
-        raise DTypeError(f"from_numpy: needs a NumPy array, got a {type(array).__name__}.")
+        raise DTypeError(f"from_numpy: needs a NumPy array, got {a_kind_of(array)}.")
     dtype = as_dtype(array.dtype)
     size = dtype.itemsize
     if not array.dtype.isnative or any(step % size for step in array.strides):

@@ -16,7 +16,7 @@ import numpy as np
 from grad.autograd.variable import Variable
 from grad.device import check_device
 from grad.dtype import DType, as_dtype, default_dtype, dtypes
-from grad.errors import DTypeError, ShapeError
+from grad.errors import DTypeError, ShapeError, a_kind_of
 from grad.graph.arrays import node_of
 from grad.graph.movement import Shape
 from grad.graph.node import Node, argument, cast, constant, expand, iota, pointwise, reshape
@@ -84,7 +84,7 @@ def node_of_data(data: Any, dtype: DType | None) -> Node:
         array = np.asarray(data)
     else:
         raise DTypeError(
-            f"a tensor cannot be made of a {type(data).__name__}; pass numbers, nested lists of "
+            f"a tensor cannot be made of {a_kind_of(data)}; pass numbers, nested lists of "
             f"numbers, a NumPy array or a tensor."
         )
     if dtype is None:
@@ -176,7 +176,7 @@ def _not_numbers(plain: Any) -> Exception:
                 return DTypeError(f"{entry} does not fit any integer type; use a float.")
         elif not isinstance(entry, bool | float | np.generic):
             return DTypeError(
-                f"a tensor cannot hold a {type(entry).__name__}; pass numbers, nested lists of "
+                f"a tensor cannot hold {a_kind_of(entry)}; pass numbers, nested lists of "
                 f"numbers, a NumPy array or a tensor."
             )
     return DTypeError("the numbers have no common type; pass a NumPy array.")

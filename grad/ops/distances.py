@@ -156,7 +156,7 @@ class EuclideanByProduct(Function):
 
 
 def _check_all_with_all(x1: Any, x2: Any, p: float, compute_mode: str) -> None:
-    require_matching("cdist", x1, x2)
+    require_matching("cdist", x1=x1, x2=x2)
     if min(len(x1.shape), len(x2.shape)) < 2 or x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(
             f"cdist: needs at least two dimensions and the same number of columns for X1 and X2, "
@@ -298,7 +298,8 @@ class Bilinear(Function):
     @staticmethod
     @rebuilt
     def forward(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
-        require_matching("bilinear", *(t for t in (input1, input2, weight, bias) if t is not None))
+        given = {"input1": input1, "input2": input2, "weight": weight}
+        require_matching("bilinear", **given, **({} if bias is None else {"bias": bias}))
         given = f"{tuple(input1.shape)}, {tuple(input2.shape)} and weight {tuple(weight.shape)}"
         if input1.shape[:-1] != input2.shape[:-1]:
             raise ShapeError(f"bilinear: input batch dimensions do not match, got {given}.")

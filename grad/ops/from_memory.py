@@ -9,7 +9,7 @@ import numpy as np
 from grad.autograd.variable import Variable
 from grad.device import check_device
 from grad.dtype import as_dtype, dtypes
-from grad.errors import ArgumentError, DTypeError
+from grad.errors import ArgumentError, DTypeError, a_kind_of
 from grad.ops.convert import from_dlpack, from_numpy
 from grad.ops.creation import creator, finished, node_of_data
 
@@ -45,7 +45,7 @@ def asarray(
         shared = frombuffer(obj, dtype=kind or dtypes.float32)
     else:
         if copy is False:
-            raise ArgumentError(f"asarray: can't alias data of a {type(obj).__name__}.")
+            raise ArgumentError(f"asarray: can't alias data of {a_kind_of(obj)}.")
         return finished(node_of_data(obj, kind), requires_grad)
     changes = kind is not None and kind is not shared.dtype
     if changes and copy is False:

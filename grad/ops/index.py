@@ -20,7 +20,7 @@ from grad.autograd.rebuilt import rebuilt
 from grad.autograd.variable import Variable
 from grad.dtype import as_dtype, dtypes
 from grad.engine.recording import recording
-from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError
+from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError, a_kind_of
 from grad.graph.arrays import node_of
 from grad.graph.movement import SHAPES_REMEMBERED, Move, Shape
 from grad.graph.node import Node, broadcast_shapes, constant, expand, reshape, scatter, take
@@ -165,7 +165,7 @@ def value_like(x: Any, value: Any) -> Any:
     array = np.asarray(value)
     if array.dtype.kind not in "biufV":
         raise DTypeError(
-            f"__setitem__: a {type(value).__name__} cannot be assigned; use a tensor or a number."
+            f"__setitem__: {a_kind_of(value)} cannot be assigned; use a tensor or a number."
         )
     return x._wrap(node_of(array, as_dtype(array.dtype)))
 

@@ -16,7 +16,7 @@ import numpy as np
 from grad.autograd.variable import Variable
 from grad.dtype import dtypes
 from grad.engine.recording import recording
-from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError
+from grad.errors import BroadcastError, DTypeError, IndexOutOfRangeError, a_kind_of
 from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape
 from grad.graph.node import Node, broadcast_shapes, cast, constant, expand, pointwise, reshape
@@ -163,7 +163,7 @@ def _parts(item: Any) -> list[Any]:
         return _array_parts(array)
     raise IndexOutOfRangeError(
         "an index must be an int, a slice, None, ..., an integer or bool tensor, or a list of "
-        f"ints; got a {type(item).__name__}."
+        f"ints; got {a_kind_of(item)}."
     )
 
 

@@ -135,9 +135,8 @@ class Cat:
                 a != b for i, (a, b) in enumerate(zip(shape, first)) if i != axis
             ):
                 raise ShapeError(
-                    f"cat: shapes {first} and {shape} do not fit along axis {dim}; all sizes but "
-                    "that "
-                    f"one must agree."
+                    f"cat: shapes {tuple(first)} and {tuple(shape)} do not fit along axis {dim}; "
+                    f"the number of axes and all sizes but that one must agree."
                 )
         return Concatenate.apply(axis, *[tensor.to(dtype) for tensor in parts])
 
@@ -153,8 +152,11 @@ class Stack:
         first = listed[0].shape
         for tensor in listed:
             if tensor.shape != first:
+                position = next(i for i, one in enumerate(listed) if one is tensor)
                 raise ShapeError(
-                    f"stack: shapes {first} and {tensor._shape} differ; all must be equal."
+                    f"stack: tensor 0 has shape {tuple(first)} and tensor {position} "
+                    f"{tensor._shape}; all must be equal. Use grad.cat to join along an axis that "
+                    f"is there, pad_sequence of nn.utils.rnn for sequences."
                 )
         axis = normal_axis("stack", dim, len(first) + 1)
         return Cat.forward([tensor.unsqueeze(axis) for tensor in listed], axis)

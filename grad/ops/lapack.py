@@ -39,7 +39,7 @@ def require_matrices(name: str, x: Any, square: bool = False) -> None:
         )
     if square and x.shape[-1] != x.shape[-2]:
         raise ShapeError(
-            f"linalg.{name}: must be batches of square matrices, but they are "
+            f"linalg.{name}: A must be batches of square matrices, but they are "
             f"{x.shape[-2]} by {x.shape[-1]} matrices."
         )
 
@@ -88,11 +88,11 @@ def cholesky_factors(result: Array, matrices: Array, upper: bool) -> None:
     below = np.swapaxes(matrices, -1, -2) if upper else matrices
     try:
         factors = np.linalg.cholesky(below)
-    except np.linalg.LinAlgError as error:
+    except np.linalg.LinAlgError:
         raise LinAlgError(
             "linalg.cholesky: The factorization could not be completed because the input is not "
             "positive-definite."
-        ) from error
+        ) from None
     result[...] = np.swapaxes(factors, -1, -2) if upper else factors
 
 
@@ -114,11 +114,11 @@ def singular_factors(result: Array, matrices: Array, full: bool) -> None:
     """U, the singular values in descending order, and V transposed."""
     try:
         pack(result, *np.linalg.svd(matrices, full))
-    except np.linalg.LinAlgError as error:
+    except np.linalg.LinAlgError:
         raise LinAlgError(
             "linalg.svd: The algorithm failed to converge because the input matrix contained "
             "non-finite values."
-        ) from error
+        ) from None
 
 
 @hosted
@@ -160,10 +160,10 @@ def solutions(result: Array, matrices: Array, right: Array, name: str) -> None:
     """X of ``matrices @ X = right``."""
     try:
         result[...] = np.linalg.solve(matrices, right)
-    except np.linalg.LinAlgError as error:
+    except np.linalg.LinAlgError:
         raise LinAlgError(
             f"linalg.{name}: The solver failed because the input matrix is singular."
-        ) from error
+        ) from None
 
 
 @hosted
@@ -171,11 +171,11 @@ def inverses(result: Array, matrices: Array) -> None:
     """Inverse matrices."""
     try:
         result[...] = np.linalg.inv(matrices)
-    except np.linalg.LinAlgError as error:
+    except np.linalg.LinAlgError:
         raise LinAlgError(
             "linalg.inv: The diagonal element is zero, the inversion could not be completed "
             "because the input matrix is singular."
-        ) from error
+        ) from None
 
 
 @hosted

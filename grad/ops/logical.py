@@ -34,12 +34,19 @@ class Bitwise(Function):
         return wrap(pointwise(cls.primitive, a, b))
 
 
+# What else may have been meant.
+_LOGICAL = {
+    primitive: f", or x.logical_{primitive.name}(y) to ask whether elements are nonzero"
+    for primitive in (AND, OR, XOR)
+}
+
+
 def _whole(primitive: Primitive, x: Operand, y: Operand) -> tuple[Node, Node]:
     a, b = pair(primitive.name, x, y)
     if a.dtype.is_floating_point:
         raise DTypeError(
             f"{primitive.name}: needs integers or bool, the operands combine to {a.dtype.name}; "
-            f"use x.int(), or x.logical_{primitive.name}(y) to ask whether elements are nonzero."
+            f"use x.int(){_LOGICAL.get(primitive, '')}."
         )
     return a, b
 

@@ -16,8 +16,8 @@ import numpy as np
 from grad.autograd.function import Context, Function
 from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
-from grad.dtype import dtypes
-from grad.errors import DTypeError, ShapeError
+from grad.dtype import dtypes, promote_types
+from grad.errors import BroadcastError, DTypeError, ShapeError
 from grad.graph.node import (
     Node,
     broadcast_shapes,
@@ -29,23 +29,26 @@ from grad.graph.node import (
     reshape,
 )
 from grad.graph.primitives import ADD
-from grad.ops.promotion import accumulation_dtype, is_tensor, unsupported
+from grad.ops.promotion import accumulation_dtype, is_tensor, require_tensors, unsupported
 from grad.ops.registry import NUMERIC, Failure, op
 from grad.ops.samples import operands
 
 Shape = tuple[int, ...]
 
 
-def require_matching(name: str, *tensors: Any) -> None:
+def require_matching(name: str, **tensors: Any) -> None:
     """All are tensors of one type that is not bool."""
-    for tensor in tensors:
-        if not is_tensor(tensor):
-            raise unsupported(name, tensor)
-    kinds = {tensor.dtype for tensor in tensors}
-    if len(kinds) > 1:
-        given = " and ".join(tensor.dtype.name for tensor in tensors)
-        raise DTypeError(f"{name}: operands are {given}, needs one dtype; use y.to(x.dtype).")
-    if tensors[0].dtype.kind == "b":
+    require_tensors(name, **tensors)
+    (first, tensor), *others = tensors.items()
+    for other, value in others:
+        if value.dtype is not tensor.dtype:
+            wider = promote_types(tensor.dtype, value.dtype) is tensor.dtype
+            low, high = (other, first) if wider else (first, other)
+            raise DTypeError(
+                f"{name}: {first} is {tensor.dtype.name} and {other} {value.dtype.name}, needs one "
+                f"dtype; use {low}.to({high}.dtype)."
+            )
+    if tensor.dtype.kind == "b":
         raise DTypeError(f"{name}: not defined for bool tensors; use x.int() or x.float().")
 
 
@@ -77,7 +80,7 @@ def matrix_product(x: Node, y: Node) -> Node:
         folded = reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) if lead else a
         result = product(folded, b)
     else:
-        lead = broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2])
+        lead = _leading(a.shape, b.shape)
         result = product(expand(a, (*lead, *a.shape[-2:])), expand(b, (*lead, *b.shape[-2:])))
     shape = (
         *lead,
@@ -87,18 +90,30 @@ def matrix_product(x: Node, y: Node) -> Node:
     return reshape(result, shape)
 
 
-def _check_shapes(x: Shape, y: Shape) -> None:
+def _leading(x: Shape, y: Shape) -> Shape:
+    """The axes before the matrices, broadcast."""
+    try:
+        return broadcast_shapes("matmul", x[:-2], y[:-2])
+    except BroadcastError:
+        raise BroadcastError(
+            f"matmul: the leading axes of {tuple(x)} and {tuple(y)}, {tuple(x[:-2])} and "
+            f"{tuple(y[:-2])}, do not broadcast; use x.unsqueeze(...) or x.reshape(...) to line "
+            f"them up."
+        ) from None
+
+
+def _check_shapes(name: str, x: Shape, y: Shape) -> None:
     if not x or not y:
         raise ShapeError(
-            f"matmul: got shapes {x} and {y}, needs at least 1 dimension each; use x * y."
+            f"{name}: got shapes {tuple(x)} and {tuple(y)}, needs at least 1 dimension each; "
+            f"use x * y."
         )
     (last,), (inner, *_) = x[-1:], y[-2:]
     if last != inner:
         raise ShapeError(
-            f"matmul: shapes {x} and {y} do not fit: the last size of the first, {last}, must "
-            f"be the "
-            f"{'last but one' if len(y) > 1 else 'only'} size of the second, {inner}. "
-            f"Use x.T or y.mT to turn one of them."
+            f"{name}: shapes {tuple(x)} and {tuple(y)} do not fit: the last size of the first, "
+            f"{last}, must be the {'last but one' if len(y) > 1 else 'only'} size of the second, "
+            f"{inner}. Use x.T or y.mT to turn one of them."
         )
 
 
@@ -141,8 +156,8 @@ class MatMul(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, y: Any) -> Any:
-        require_matching("matmul", x, y)
-        _check_shapes(x.shape, y.shape)
+        require_matching("matmul", x=x, y=y)
+        _check_shapes("matmul", x.shape, y.shape)
         ctx.save_for_backward(x, y)
         return x._wrap(matrix_product(x.node, y.node))
 
@@ -225,7 +240,7 @@ class IntMm(Function):
                 f"_int_mm: operands are {x.dtype.name} and {mat2.dtype.name}, needs int8 for both; "
                 f"use x @ mat2 for a product in their own type."
             )
-        _check_shapes(x.shape, mat2.shape)
+        _check_shapes("_int_mm", x.shape, mat2.shape)
         return x._wrap(contract(cast(x.node, dtypes.int32), cast(mat2.node, dtypes.int32)))
 
 
@@ -285,8 +300,8 @@ class Dot(Function):
     @staticmethod
     def forward(x: Any, tensor: Any) -> Any:
         require_ranks("dot", (1, 1), x, tensor)
-        require_matching("dot", x, tensor)
-        _check_shapes(x.shape, tensor.shape)
+        require_matching("dot", x=x, tensor=tensor)
+        _check_shapes("dot", x.shape, tensor.shape)
         # No contraction: long vectors are summed in chunks, by all threads.
         return (x * tensor).sum(dtype=x.dtype)
 
@@ -306,6 +321,17 @@ class Outer(Function):
     def forward(x: Any, vec2: Any) -> Any:
         require_ranks("outer", (1, 1), x, vec2)
         return x.unsqueeze(-1) * vec2
+
+
+def _features(given: Shape, weight: Shape) -> str:
+    """Where the sizes of a linear map do not fit, if it is a matter of sizes."""
+    if not given or len(weight) != 2:
+        return ""
+    turned = "; use input @ weight if the weight lies the other way"
+    return (
+        f": the last size of the input is {given[-1]}, in_features {weight[1]}"
+        f"{turned if given[-1] == weight[0] else ''}"
+    )
 
 
 @op(
@@ -331,13 +357,15 @@ class Linear(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Any, weight: Any, bias: Any = None) -> Any:
-        require_matching("linear", *(t for t in (x, weight, bias) if t is not None))
+        if bias is None:
+            require_matching("linear", input=x, weight=weight)
+        else:
+            require_matching("linear", input=x, weight=weight, bias=bias)
         if len(weight.shape) != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
             raise ShapeError(
-                f"linear: got x {tuple(x.shape)} and weight {tuple(weight.shape)}, needs x "
-                f"(..., in_features) "
-                f"and weight (out_features, in_features). Use x @ weight if the weight lies "
-                f"the other way."
+                f"linear: got input {tuple(x.shape)} and weight {tuple(weight.shape)}, needs input "
+                f"(..., in_features) and weight (out_features, in_features)"
+                f"{_features(x.shape, weight.shape)}."
             )
         ctx.save_for_backward(x, weight)
         node = matrix_product(x.node, _transposed(weight.node))

@@ -100,7 +100,7 @@ class Addmm(Function):
 
     @staticmethod
     def forward(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-        require_matching("addmm", x, mat1, mat2)
+        require_matching("addmm", input=x, mat1=mat1, mat2=mat2)
         require_ranks("addmm", (2, 2), mat1, mat2)
         return _sum_of("addmm", x, MatMul.apply(mat1, mat2), beta, alpha)
 
@@ -126,7 +126,7 @@ class Baddbmm(Function):
 
     @staticmethod
     def forward(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-        require_matching("baddbmm", x, batch1, batch2)
+        require_matching("baddbmm", input=x, batch1=batch1, batch2=batch2)
         return _sum_of("baddbmm", x, Bmm.forward(batch1, batch2), beta, alpha)
 
 
@@ -151,7 +151,7 @@ class Addbmm(Function):
 
     @staticmethod
     def forward(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-        require_matching("addbmm", x, batch1, batch2)
+        require_matching("addbmm", input=x, batch1=batch1, batch2=batch2)
         require_ranks("addbmm", (3, 3), batch1, batch2)
         batch, rows, inner = batch1.shape
         if batch2.shape[:2] != (batch, inner):
@@ -182,7 +182,7 @@ class Addmv(Function):
 
     @staticmethod
     def forward(x: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-        require_matching("addmv", x, mat, vec)
+        require_matching("addmv", input=x, mat=mat, vec=vec)
         require_ranks("addmv", (2, 1), mat, vec)
         return _sum_of("addmv", x, MatMul.apply(mat, vec), beta, alpha)
 

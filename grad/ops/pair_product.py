@@ -187,7 +187,7 @@ class PairProduct(Function):
         a, b = how.first.of(a), how.second.of(b)
         if how.kind == "multiply":
             return x._wrap(pointwise(AND if x.dtype is dtypes.bool else MUL, a, b))
-        require_matching("einsum", x, y)
+        require_matching("einsum", x=x, y=y)
         if how.kind == "contract":
             node = product(a, b) if how.shape is None else reshape(product(a, b), how.shape)
             order = order_of_axes(how.labels, equation[equation.index(">") + 1 :])

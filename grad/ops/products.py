@@ -77,7 +77,7 @@ class Inner(Function):
                 raise unsupported("inner", tensor)
         if not x.shape or not other.shape:
             return x * other
-        require_matching("inner", x, other)
+        require_matching("inner", input=x, other=other)
         if x.shape[-1] != other.shape[-1]:
             raise ShapeError(
                 f"inner: the last dimension must match on both input tensors but got shapes "
@@ -153,7 +153,7 @@ class Tensordot(Function):
 
     @staticmethod
     def forward(a: Any, b: Any, dims: Any = 2) -> Any:
-        require_matching("tensordot", a, b)
+        require_matching("tensordot", a=a, b=b)
         first, second = _axes_of(a, b, dims)
         for axis, other in zip(first, second):
             sizes = a.shape[axis], b.shape[other]
@@ -198,7 +198,7 @@ class Kron(Function):
 # -- three dimensions ------------------------------------------------------------------------------
 def cross_product(name: str, x: Any, other: Any, dim: int) -> Any:
     """The cross product along `dim`; other axes broadcast."""
-    require_matching(name, x, other)
+    require_matching(name, input=x, other=other)
     if len(x.shape) != len(other.shape):
         raise ShapeError(
             f"{name}: inputs must have the same number of dimensions, got {tuple(x.shape)} and "

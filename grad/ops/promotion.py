@@ -15,7 +15,7 @@ import numpy as np
 
 from grad.autograd.variable import Variable
 from grad.dtype import DType, as_dtype, combine, default_dtype, dtypes, promote_types, scalar_dtype
-from grad.errors import DTypeError
+from grad.errors import DTypeError, a_kind_of
 from grad.graph.arrays import node_of
 from grad.graph.node import Node, cast, constant, expand, pointwise
 from grad.graph.primitives import ADD, AND, MAXIMUM, MINIMUM, MUL, OR, Primitive
@@ -108,10 +108,27 @@ def as_elements(name: str, value: Operand, dtype: DType) -> Node:
 
 
 def unsupported(name: str, value: Any) -> DTypeError:
+    # A number is refused only where numbers will not do.
+    needed = "a Tensor" if is_number(value) else "a Tensor or a number"
     return DTypeError(
-        f"{name}: got a {type(value).__name__}, needs a Tensor or a number. "
+        f"{name}: got {a_kind_of(value)}, needs {needed}. "
         f"Use grad.tensor(value) to make a tensor of an array or a list."
     )
+
+
+def no_tensor(name: str, parameter: str, value: Any) -> DTypeError:
+    """The error for a `value` that is no tensor, where a number will not do either."""
+    return DTypeError(
+        f"{name}: {parameter} must be a Tensor, not {a_kind_of(value)}. "
+        f"Use grad.tensor(value) to make a tensor of numbers, an array or a list."
+    )
+
+
+def require_tensors(name: str, **given: Any) -> None:
+    """Raise DTypeError, naming the parameter, unless all that is `given` are tensors."""
+    for parameter, value in given.items():
+        if not isinstance(value, Variable):
+            raise no_tensor(name, parameter, value)
 
 
 def result_type(*values: Operand) -> DType:

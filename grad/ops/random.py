@@ -52,6 +52,15 @@ def delivered(name: str, out: Any, result: Any) -> Any:
     return result if out is None else put_into(name, out, result)
 
 
+def _one_size(name: str, sizes: tuple[Any, ...], size: Any) -> tuple[Any, ...]:
+    """The sizes given one by one, or by name."""
+    if size is None:
+        return sizes
+    if sizes:
+        raise TypeError(f"{name}: got the sizes {sizes} and size={size}; give one of them.")
+    return (size,)
+
+
 @creator
 def rand(
     *sizes: Any,
@@ -73,9 +82,8 @@ def rand(
         torch.Size([2, 3])
     """
     kind = kind_of("rand", dtype, out)
-    node = uniform_node(
-        checked_shape("rand", sizes if size is None else (size,), kind), kind, generator
-    )
+    shape = checked_shape("rand", _one_size("rand", sizes, size), kind)
+    node = uniform_node(shape, kind, generator)
     return delivered("rand", out, finished(node, requires_grad, device))
 
 
@@ -99,9 +107,8 @@ def randn(
         torch.Size([2, 3])
     """
     kind = kind_of("randn", dtype, out)
-    node = normal_node(
-        checked_shape("randn", sizes if size is None else (size,), kind), kind, generator
-    )
+    shape = checked_shape("randn", _one_size("randn", sizes, size), kind)
+    node = normal_node(shape, kind, generator)
     return delivered("randn", out, finished(node, requires_grad, device))
 
 

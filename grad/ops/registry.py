@@ -21,6 +21,7 @@ import numpy as np
 from grad.dtype import ALL_DTYPES, DType, dtypes
 from grad.errors import ShapeError
 from grad.ops.autocast import autocasts
+from grad.ops.calls import explain_call
 from grad.ops.out import put_into, refuse_gradients
 
 Array = np.ndarray[Any, Any]
@@ -292,7 +293,11 @@ def callable_of(
             if out is not None:
                 refuse_gradients(name, (*args, *kwargs.values()))
                 return put_into(name, out, target(*args, **kwargs))
-        return target(*args, **kwargs)
+        try:
+            return target(*args, **kwargs)
+        except (TypeError, AttributeError) as error:
+            explain_call(name, definition.forward, not composite, args, kwargs, error)
+            raise
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = definition.__doc__

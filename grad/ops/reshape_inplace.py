@@ -16,7 +16,7 @@ from typing import Any
 from grad.autograd.modes import enable_grad, mode
 from grad.autograd.variable import Variable
 from grad.engine.recording import recording
-from grad.errors import DTypeError, GradientError, InplaceError, ShapeError
+from grad.errors import DTypeError, GradientError, InplaceError, ShapeError, a_kind_of
 from grad.graph.movement import contiguous_strides
 from grad.graph.node import constant, expand, pad, reshape
 from grad.graph.storage import Storage
@@ -155,7 +155,7 @@ class SetIn:
         if source is None:
             source = x._wrap(expand(constant(0, x.dtype), (0,)))
         if not isinstance(source, Variable):
-            raise DTypeError(f"set_: needs a tensor, got a {type(source).__name__}.")
+            raise DTypeError(f"set_: needs a tensor, got {a_kind_of(source)}.")
         if source.dtype is not x.dtype:
             raise DTypeError(f"set_: a tensor of {x.dtype.name} cannot show {source.dtype.name}.")
         _require_plain("set_", x)

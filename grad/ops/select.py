@@ -65,6 +65,11 @@ class Where(Function):
     def forward(ctx: Context, condition: Any, input: Operand = None, other: Operand = None) -> Any:
         if input is None and other is None:
             return condition.nonzero(as_tuple=True)
+        if input is None or other is None:
+            raise TypeError(
+                "where: give two values, where(condition, x, y), or the condition alone for the "
+                "indices of its true elements."
+            )
         mask = _mask_node("where", condition)
         dtype = result_type(input, other)
         ctx.save_for_backward(condition)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from grad.errors import ArgumentError, DTypeError, ShapeError
+from grad.errors import ArgumentError, DTypeError, ShapeError, a_kind_of
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _LETTERS = frozenset(LETTERS)
@@ -123,7 +123,7 @@ def from_lists(args: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
 def _lettered(numbers: Any) -> str:
     if not isinstance(numbers, Sequence) or isinstance(numbers, str):
         raise DTypeError(
-            f"einsum: got a {type(numbers).__name__} where a list of subscripts was expected; "
+            f"einsum: got {a_kind_of(numbers)} where a list of subscripts was expected; "
             f"write einsum('ij,jk', x, y) or einsum(x, [0, 1], y, [1, 2])."
         )
     return "".join([_letter(number) for number in numbers])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from grad.engine.recording import recording
+from grad.errors import a_kind_of
 from grad.nn.hooks import RemovableHandle
 from grad.nn.state import realize_tensors, zero_gradients
 from grad.optim.hooks import (
@@ -90,6 +91,12 @@ class Optimizer:
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
                 "but got a Tensor; write [parameter]."
+            )
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"params argument given to the optimizer should be an iterable of Tensors or "
+                f"dicts, but got {a_kind_of(params)}, which is not iterable; write "
+                f"model.parameters()."
             )
         self.defaults = defaults
         self._hooks = Hooks()

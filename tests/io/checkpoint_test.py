@@ -131,7 +131,7 @@ def test_parts_must_be_the_same(tmp_path):
     assert Checkpoint(tmp_path, model=model).restore(strict=False) == 3
     with pytest.raises(FileNotFoundError):
         Checkpoint(tmp_path, model=model).restore(4)
-    with pytest.raises(ValueError, match="number is a int"):
+    with pytest.raises(ValueError, match="number is an int"):
         Checkpoint(tmp_path, number=3)
     with pytest.raises(ValueError, match="keep"):
         Checkpoint(tmp_path, keep=0)

@@ -368,5 +368,5 @@ def test_an_unpack_hook_must_return_a_tensor() -> None:
     x = grad.ones(2, requires_grad=True)
     with saved_tensors_hooks(lambda t: None, lambda t: None):
         y = x.exp()
-    with pytest.raises(grad.errors.GradientError, match="returned a NoneType"):
+    with pytest.raises(grad.errors.GradientError, match="returned None"):
         y.sum().backward()

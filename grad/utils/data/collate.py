@@ -15,6 +15,7 @@ import numpy as np
 from grad.buffer import Buffer
 from grad.dtype import dtypes
 from grad.engine.recording import recording
+from grad.errors import ShapeError
 from grad.graph.movement import contiguous_strides
 from grad.graph.node import from_buffer
 from grad.ops.convert import array_view
@@ -127,7 +128,13 @@ def _tensors(batch: Sequence[Tensor], *, collate_fn_map: CollateMap | None = Non
         for tensor in batch
     )
     if not plain:
-        return REGISTRY["stack"](tuple(batch))
+        try:
+            return REGISTRY["stack"](tuple(batch))
+        except ShapeError as error:
+            raise ShapeError(
+                f"default_collate: {error} A collate_fn of your own, given to DataLoader, may pad "
+                f"them."
+            ) from None
     # A kernel for each number of samples would have to be compiled.
     stacked, memory = empty_tensor((len(batch), *shape), first)
     for place, tensor in enumerate(batch):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.context import BaseContext
 from typing import Any
 
+from grad.errors import a_kind_of
 from grad.ops.generator import Generator
 from grad.utils.data.collate import default_collate, default_convert
 from grad.utils.data.dataset import IterableDataset
@@ -93,7 +94,7 @@ class DataLoader:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         if not isinstance(generator, Generator | None):
             raise TypeError(
-                f"DataLoader: generator is a {type(generator).__name__}; it should be a Generator."
+                f"DataLoader: generator is {a_kind_of(generator)}; it should be a Generator."
             )
         stream = isinstance(dataset, IterableDataset)
         _check_order(stream, batch_size, shuffle, sampler, batch_sampler, drop_last)

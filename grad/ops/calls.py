@@ -1,0 +1,45 @@
+"""What was wrong with a call, said in the names that its caller knows.
+
+An operation that is called with an argument too few, or with a list where a tensor belongs, fails
+somewhere inside with words about `forward` and private attributes. `explain_call` looks at the call
+once it has failed; calls that work cost nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grad.autograd.variable import Variable
+from grad.ops.promotion import no_tensor
+
+
+def explain_call(
+    name: str,
+    forward: Callable[..., Any],
+    has_context: bool,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    error: Exception,
+) -> None:
+    """Raise TypeError in the place of `error` if the arguments do not fit `forward`, or if the
+    error is that one of them is no tensor; else do nothing.
+    """
+    signature = _signature(forward, has_context)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as misfit:
+        raise TypeError(f"{name}(): {misfit}; it takes {signature}.") from None
+    if not isinstance(error, AttributeError):
+        return
+    for parameter, value in bound.arguments.items():
+        if value is error.obj and not isinstance(value, Variable):
+            raise no_tensor(name, parameter, value) from None
+
+
+def _signature(forward: Callable[..., Any], has_context: bool) -> inspect.Signature:
+    """Names and defaults of what users give, without types."""
+    parameters = list(inspect.signature(forward).parameters.values())[has_context:]
+    empty = inspect.Parameter.empty
+    return inspect.Signature([parameter.replace(annotation=empty) for parameter in parameters])
