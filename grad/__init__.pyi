@@ -4,7 +4,7 @@ from builtins import bool as _bool
 from builtins import float as _float
 from builtins import int as _int
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -62,11 +62,7 @@ from grad.memory_format import (
     contiguous_format as contiguous_format,
     preserve_format as preserve_format,
 )
-from grad.ops.convert import (
-    from_dlpack as from_dlpack,
-    from_numpy as from_numpy,
-    to_dlpack as to_dlpack,
-)
+from grad.ops.convert import to_dlpack as to_dlpack
 from grad.ops.creators import CREATORS as CREATORS
 from grad.ops.generator import (
     Generator as Generator,
@@ -170,7 +166,26 @@ from grad import serialization as serialization
 from grad import special as special
 from grad import testing as testing
 from grad.func import vmap as vmap
+from grad.tensor import (
+    AminmaxResult,
+    CumulativeResult,
+    FrexpResult,
+    GeqrfResult,
+    HistogramResult,
+    KthvalueResult,
+    LuUnpackResult,
+    MaxResult,
+    MedianResult,
+    MinResult,
+    ModeResult,
+    NanmedianResult,
+    SortResult,
+    SvdResult,
+    TopkResult,
+)
 
+def from_numpy(source: Any) -> Tensor: ...
+def from_dlpack(source: Any) -> Tensor: ...
 def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
     """A new tensor that holds a copy of `data`; ints give int64, floats the default floating type."""
 
@@ -853,7 +868,7 @@ def histc(input: Any, bins: _int = ..., min: _float = ..., max: _float = ...) ->
 
 def histogram(
     input: Any, bins: Any, *, range: Any = ..., weight: Any = ..., density: _bool = ...
-) -> Tensor:
+) -> HistogramResult:
     """The sums of `weight` (or counts) of the elements in each bin, and the edges of the bins."""
 
 def unique(
@@ -863,7 +878,7 @@ def unique(
     return_counts: _bool = ...,
     dim: _int | None = ...,
     **numpy_names: Any,
-) -> Tensor:
+) -> Any:
     """The different elements of `input`, or its different slices along `dim`, in order; computes it."""
 
 def unique_consecutive(
@@ -872,7 +887,7 @@ def unique_consecutive(
     return_counts: _bool = ...,
     dim: _int | None = ...,
     **numpy_names: Any,
-) -> Tensor:
+) -> Any:
     """`input` without the elements that repeat the one before, or without such slices along `dim`; computes it."""
 
 def cov(x: Any, *, correction: _int = ..., fweights: Any = ..., aweights: Any = ...) -> Tensor:
@@ -922,7 +937,7 @@ def var_mean(
     *,
     correction: Any = ...,
     **numpy_names: Any,
-) -> Tensor:
+) -> tuple[Tensor, ...]:
     """The pair of `var` and `mean` over `dim`."""
 
 def std_mean(
@@ -933,7 +948,7 @@ def std_mean(
     *,
     correction: Any = ...,
     **numpy_names: Any,
-) -> Tensor:
+) -> tuple[Tensor, ...]:
     """The pair of `std` and `mean` over `dim`."""
 
 def diff(
@@ -1040,13 +1055,33 @@ def argmax(x: Any, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: 
 def argmin(x: Any, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
     """Index of the smallest element along `dim` (in the flattened tensor without it); the first of equals."""
 
-def max(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+@overload
+def max(input: Tensor, dim: _int, keepdim: _bool = ...) -> MaxResult:
     """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
 
-def min(x: Any, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+@overload
+def max(input: Tensor, *, axis: _int, keepdims: _bool = ...) -> MaxResult:
+    """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
+
+@overload
+def max(input: Tensor, other: Tensor = ..., /) -> Tensor:
+    """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
+
+@overload
+def min(input: Tensor, dim: _int, keepdim: _bool = ...) -> MinResult:
     """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
 
-def aminmax(x: Any, *, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+@overload
+def min(input: Tensor, *, axis: _int, keepdims: _bool = ...) -> MinResult:
+    """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+
+@overload
+def min(input: Tensor, other: Tensor = ..., /) -> Tensor:
+    """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+
+def aminmax(
+    x: Any, *, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any
+) -> AminmaxResult:
     """The smallest and the largest element, of all or along `dim`."""
 
 def is_signed(x: Any) -> _bool:
@@ -1112,7 +1147,7 @@ def nextafter(x: Any, other: Any) -> Tensor:
 def ldexp(x: Any, other: Any) -> Tensor:
     """``x * 2 ** other``. With an integer `other` it keeps the type of a floating x, and the power may be out of range where the product is not."""
 
-def frexp(x: Any) -> Tensor:
+def frexp(x: Any) -> FrexpResult:
     """x as ``mantissa * 2 ** exponent``, with the mantissa's size in [1/2, 1)."""
 
 def lgamma(x: Any, *settings: Any) -> Tensor:
@@ -1176,7 +1211,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 def combinations(x: Any, r: _int = ..., with_replacement: _bool = ...) -> Tensor:
     """All ways to choose `r` elements of a vector, as rows, in the order of the vector."""
 
-def geqrf(x: Any) -> Tensor:
+def geqrf(x: Any) -> GeqrfResult:
     """R of ``x = Q @ R`` on and above the diagonal of `a`, and the reflections that make Q below it and in `tau`; see `orgqr`. It has no gradient: use `linalg.qr`."""
 
 def orgqr(x: Any, tau: Any) -> Tensor:
@@ -1270,7 +1305,7 @@ def randint_like(
 
 def lu_unpack(
     LU_data: Any, LU_pivots: Any, unpack_data: _bool = ..., unpack_pivots: _bool = ...
-) -> Tensor:
+) -> LuUnpackResult:
     """P, L and U of ``A = P @ L @ U`` from the result of `linalg.lu_factor`."""
 
 def svd_lowrank(A: Any, q: _int | None = ..., niter: _int | None = ..., M: Any = ...) -> Tensor:
@@ -1309,7 +1344,7 @@ def cholesky_inverse(x: Any, upper: _bool = ...) -> Tensor:
 def qr(x: Any, some: _bool = ...) -> Tensor:
     """``x = Q @ R``; `some` is ``mode="reduced"`` of `linalg.qr`, else "complete"."""
 
-def svd(x: Any, some: _bool = ..., compute_uv: _bool = ...) -> Tensor:
+def svd(x: Any, some: _bool = ..., compute_uv: _bool = ...) -> SvdResult:
     """``x = U @ diag(S) @ V.mT``; unlike `linalg.svd` it gives V, and reduced matrices if `some`."""
 
 def addmm(x: Any, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
@@ -1334,7 +1369,7 @@ def multinomial(
 
 def gradient(
     input: Any, *, spacing: Any = ..., dim: Any = ..., edge_order: _int = ..., **numpy_names: Any
-) -> Tensor:
+) -> tuple[Tensor, ...]:
     """The derivatives of the function whose values are the elements, along each axis of `dim`."""
 
 def permute(x: Any, *dims: Any) -> Tensor:
@@ -1470,7 +1505,7 @@ def trace(x: Any) -> Tensor:
 
 def sort(
     x: Any, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
-) -> Tensor:
+) -> SortResult:
     """Values along `dim` from the smallest to the largest, and the indices they had."""
 
 def argsort(
@@ -1483,19 +1518,39 @@ def msort(x: Any) -> Tensor:
 
 def topk(
     x: Any, k: _int, dim: _int = ..., largest: _bool = ..., sorted: _bool = ..., **numpy_names: Any
-) -> Tensor:
+) -> TopkResult:
     """The `k` largest (or smallest) elements along `dim`, and their indices."""
 
-def kthvalue(x: Any, k: _int, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+def kthvalue(
+    x: Any, k: _int, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any
+) -> KthvalueResult:
     """The `k`-th smallest element along `dim` (the first for 1), and its index."""
 
-def median(x: Any, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+@overload
+def median(input: Tensor, dim: _int, keepdim: _bool = ...) -> MedianResult:
     """The median of all elements; with `dim`, ``(values, indices)`` along it."""
 
-def nanmedian(x: Any, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+@overload
+def median(input: Tensor, *, axis: _int, keepdims: _bool = ...) -> MedianResult:
+    """The median of all elements; with `dim`, ``(values, indices)`` along it."""
+
+@overload
+def median(input: Tensor) -> Tensor:
+    """The median of all elements; with `dim`, ``(values, indices)`` along it."""
+
+@overload
+def nanmedian(input: Tensor, dim: _int, keepdim: _bool = ...) -> NanmedianResult:
     """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
 
-def mode(x: Any, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+@overload
+def nanmedian(input: Tensor, *, axis: _int, keepdims: _bool = ...) -> NanmedianResult:
+    """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
+
+@overload
+def nanmedian(input: Tensor) -> Tensor:
+    """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
+
+def mode(x: Any, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any) -> ModeResult:
     """The most frequent element along `dim`, the smallest of several, and the last index it has."""
 
 def quantile(
@@ -1675,10 +1730,10 @@ def cumsum(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor
 def cumprod(x: Any, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
     """Products of the elements up to each along `dim`; of integers and bool in int64."""
 
-def cummax(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
+def cummax(x: Any, dim: _int, **numpy_names: Any) -> CumulativeResult:
     """The largest element so far along `dim`, and its index: ``(values, indices)``."""
 
-def cummin(x: Any, dim: _int, **numpy_names: Any) -> Tensor:
+def cummin(x: Any, dim: _int, **numpy_names: Any) -> CumulativeResult:
     """The smallest element so far along `dim`, and its index: ``(values, indices)``."""
 
 def scatter_reduce(

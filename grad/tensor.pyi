@@ -4,7 +4,7 @@ from builtins import bool as _bool
 from builtins import float as _float
 from builtins import int as _int
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -560,7 +560,7 @@ class Tensor(Variable):
         """How many elements fall into each of `bins` equal parts of the range from `min` to `max`."""
     def histogram(
         self, bins: Any, *, range: Any = ..., weight: Any = ..., density: _bool = ...
-    ) -> Tensor:
+    ) -> HistogramResult:
         """The sums of `weight` (or counts) of the elements in each bin, and the edges of the bins."""
     def unique(
         self,
@@ -569,7 +569,7 @@ class Tensor(Variable):
         return_counts: _bool = ...,
         dim: _int | None = ...,
         **numpy_names: Any,
-    ) -> Tensor:
+    ) -> Any:
         """The different elements of `input`, or its different slices along `dim`, in order; computes it."""
     def unique_consecutive(
         self,
@@ -577,7 +577,7 @@ class Tensor(Variable):
         return_counts: _bool = ...,
         dim: _int | None = ...,
         **numpy_names: Any,
-    ) -> Tensor:
+    ) -> Any:
         """`input` without the elements that repeat the one before, or without such slices along `dim`; computes it."""
     def cov(self, *, correction: _int = ..., fweights: Any = ..., aweights: Any = ...) -> Tensor:
         """The covariances of variables, the rows of x, over observations, its columns."""
@@ -611,7 +611,7 @@ class Tensor(Variable):
         *,
         correction: Any = ...,
         **numpy_names: Any,
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """The pair of `var` and `mean` over `dim`."""
     def std_mean(
         self,
@@ -621,7 +621,7 @@ class Tensor(Variable):
         *,
         correction: Any = ...,
         **numpy_names: Any,
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """The pair of `std` and `mean` over `dim`."""
     def diff(
         self,
@@ -664,13 +664,27 @@ class Tensor(Variable):
         """Index of the largest element along `dim` (in the flattened tensor without it); the first of equals."""
     def argmin(self, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
         """Index of the smallest element along `dim` (in the flattened tensor without it); the first of equals."""
-    def max(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    @overload
+    def max(self, dim: _int, keepdim: _bool = ...) -> MaxResult:
         """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
-    def min(self, dim: Any = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    @overload
+    def max(self, *, axis: _int, keepdims: _bool = ...) -> MaxResult:
+        """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
+    @overload
+    def max(self, other: Tensor = ..., /) -> Tensor:
+        """The largest element; with `dim`, ``(values, indices)`` along it; with another tensor, `maximum` of both."""
+    @overload
+    def min(self, dim: _int, keepdim: _bool = ...) -> MinResult:
+        """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+    @overload
+    def min(self, *, axis: _int, keepdims: _bool = ...) -> MinResult:
+        """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
+    @overload
+    def min(self, other: Tensor = ..., /) -> Tensor:
         """The smallest element; with `dim`, ``(values, indices)`` along it; with another tensor, `minimum` of both."""
     def aminmax(
         self, *, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any
-    ) -> Tensor:
+    ) -> AminmaxResult:
         """The smallest and the largest element, of all or along `dim`."""
     def is_signed(self) -> _bool:
         """Whether the type of `x` has negative numbers."""
@@ -748,7 +762,7 @@ class Tensor(Variable):
         """``x * 2 ** other``. With an integer `other` it keeps the type of a floating x, and the power may be out of range where the product is not."""
     def ldexp_(self, other: Any) -> Tensor:
         """`ldexp` in place."""
-    def frexp(self) -> Tensor:
+    def frexp(self) -> FrexpResult:
         """x as ``mantissa * 2 ** exponent``, with the mantissa's size in [1/2, 1)."""
     def lgamma(self, *settings: Any) -> Tensor:
         """Natural logarithm of the absolute value of the gamma function; infinite at 0, -1, -2 ..."""
@@ -820,7 +834,7 @@ class Tensor(Variable):
         """``x[index]`` for ``dim=0``: whole slices of x along `dim`; index has one dimension."""
     def take_along_dim(self, indices: Any, dim: _int | None = ..., **numpy_names: Any) -> Tensor:
         """`gather`, but the other axes of x and the index broadcast, and negative numbers count from the end; without `dim`, of both flattened."""
-    def geqrf(self) -> Tensor:
+    def geqrf(self) -> GeqrfResult:
         """R of ``x = Q @ R`` on and above the diagonal of `a`, and the reflections that make Q below it and in `tau`; see `orgqr`. It has no gradient: use `linalg.qr`."""
     def orgqr(self, tau: Any) -> Tensor:
         """The first columns of the product of reflections, as many as `x` has: Q of `geqrf`."""
@@ -957,7 +971,7 @@ class Tensor(Variable):
         """The inverse of ``L @ L.mT`` (or ``L.mT @ L`` if `upper`), given the factor L."""
     def qr(self, some: _bool = ...) -> Tensor:
         """``x = Q @ R``; `some` is ``mode="reduced"`` of `linalg.qr`, else "complete"."""
-    def svd(self, some: _bool = ..., compute_uv: _bool = ...) -> Tensor:
+    def svd(self, some: _bool = ..., compute_uv: _bool = ...) -> SvdResult:
         """``x = U @ diag(S) @ V.mT``; unlike `linalg.svd` it gives V, and reduced matrices if `some`."""
     def addmm(self, mat1: Any, mat2: Any, *, beta: _float = ..., alpha: _float = ...) -> Tensor:
         """``beta * x + alpha * (mat1 @ mat2)`` of matrices; x expands to the product."""
@@ -1038,7 +1052,7 @@ class Tensor(Variable):
         """The sum of the diagonal of a matrix; of integers in int64."""
     def sort(
         self, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
-    ) -> Tensor:
+    ) -> SortResult:
         """Values along `dim` from the smallest to the largest, and the indices they had."""
     def argsort(
         self, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ..., **numpy_names: Any
@@ -1053,17 +1067,31 @@ class Tensor(Variable):
         largest: _bool = ...,
         sorted: _bool = ...,
         **numpy_names: Any,
-    ) -> Tensor:
+    ) -> TopkResult:
         """The `k` largest (or smallest) elements along `dim`, and their indices."""
     def kthvalue(
         self, k: _int, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any
-    ) -> Tensor:
+    ) -> KthvalueResult:
         """The `k`-th smallest element along `dim` (the first for 1), and its index."""
-    def median(self, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    @overload
+    def median(self, dim: _int, keepdim: _bool = ...) -> MedianResult:
         """The median of all elements; with `dim`, ``(values, indices)`` along it."""
-    def nanmedian(self, dim: _int | None = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    @overload
+    def median(self, *, axis: _int, keepdims: _bool = ...) -> MedianResult:
+        """The median of all elements; with `dim`, ``(values, indices)`` along it."""
+    @overload
+    def median(self) -> Tensor:
+        """The median of all elements; with `dim`, ``(values, indices)`` along it."""
+    @overload
+    def nanmedian(self, dim: _int, keepdim: _bool = ...) -> NanmedianResult:
         """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
-    def mode(self, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any) -> Tensor:
+    @overload
+    def nanmedian(self, *, axis: _int, keepdims: _bool = ...) -> NanmedianResult:
+        """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
+    @overload
+    def nanmedian(self) -> Tensor:
+        """The median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
+    def mode(self, dim: _int = ..., keepdim: _bool = ..., **numpy_names: Any) -> ModeResult:
         """The most frequent element along `dim`, the smallest of several, and the last index it has."""
     def quantile(
         self,
@@ -1243,9 +1271,9 @@ class Tensor(Variable):
         """Products of the elements up to each along `dim`; of integers and bool in int64."""
     def cumprod_(self, dim: _int, *, dtype: Any = ..., **numpy_names: Any) -> Tensor:
         """`cumprod` in place."""
-    def cummax(self, dim: _int, **numpy_names: Any) -> Tensor:
+    def cummax(self, dim: _int, **numpy_names: Any) -> CumulativeResult:
         """The largest element so far along `dim`, and its index: ``(values, indices)``."""
-    def cummin(self, dim: _int, **numpy_names: Any) -> Tensor:
+    def cummin(self, dim: _int, **numpy_names: Any) -> CumulativeResult:
         """The smallest element so far along `dim`, and its index: ``(values, indices)``."""
     def scatter_reduce(
         self,
@@ -1784,6 +1812,68 @@ class Tensor(Variable):
     def is_xla(self) -> _bool: ...
     @property
     def is_xpu(self) -> _bool: ...
+
+class AminmaxResult(NamedTuple):
+    min: Tensor
+    max: Tensor
+
+class CumulativeResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class FrexpResult(NamedTuple):
+    mantissa: Tensor
+    exponent: Tensor
+
+class GeqrfResult(NamedTuple):
+    a: Tensor
+    tau: Tensor
+
+class HistogramResult(NamedTuple):
+    hist: Tensor
+    bin_edges: Tensor
+
+class KthvalueResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class LuUnpackResult(NamedTuple):
+    P: Tensor
+    L: Tensor
+    U: Tensor
+
+class MaxResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class MedianResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class MinResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class ModeResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class NanmedianResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class SortResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class SvdResult(NamedTuple):
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+class TopkResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
 
 def bind_all() -> None: ...
 def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:

@@ -2,10 +2,6 @@
 what to write instead, and names no exception that came before it.
 """
 
-# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
-# pyright: reportOperatorIssue=false, reportIndexIssue=false, reportUnusedExpression=false
-# The types find most of these mistakes as well.
-
 from __future__ import annotations
 
 from collections.abc import Callable

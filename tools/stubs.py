@@ -34,12 +34,14 @@ from builtins import bool as _bool
 from builtins import float as _float
 from builtins import int as _int
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 """
 # Names that a signature may use as they are; others are local aliases and become Any.
 KNOWN = {"int", "float", "bool", "str", "None", "tuple", "list", "dict", "Any", "Sequence"}
+# Functions of `ops`, which knows no Tensor, that give one.
+FROM_MEMORY = ("from_numpy", "from_dlpack")
 # What the methods of the class body would shadow: `def float` makes the name `float` mean that.
 SHADOWED = {"int": "_int", "float": "_float", "bool": "_bool"}
 
@@ -60,7 +62,46 @@ def result_text(definition: Any) -> str:
     text = str(inspect.signature(definition).return_annotation)
     if text.startswith("tuple"):
         return "tuple[Tensor, ...]"
+    if text.startswith("Any | "):  # it depends on the arguments; see `overloads`
+        return "Any"
+    if _named_tuple(definition):
+        return text
     return SHADOWED.get(text, "None" if text == "None" else "Tensor")
+
+
+def _named_tuple(definition: Any) -> Any:
+    """The class of named tuples that the annotation says is the result, maybe; None without one."""
+    text = str(inspect.signature(definition).return_annotation).removeprefix("Any | ")
+    found = getattr(inspect.getmodule(inspect.unwrap(definition)), text, None)
+    return found if isinstance(found, type) and hasattr(found, "_fields") else None
+
+
+def named_tuples() -> list[str]:
+    """The named tuples that operations give, with tensors in them."""
+    found = {
+        kind.__name__: kind
+        for kind in (_named_tuple(row.definition.forward) for row in registry())
+        if kind is not None
+    }
+    return [
+        f"class {name}(NamedTuple):\n" + "".join(f"    {field}: Tensor\n" for field in kind._fields)
+        for name, kind in sorted(found.items())
+    ]
+
+
+def overloads(row: Op, name: str, first: str, doc: str) -> list[str]:
+    """Both forms of what gives a tensor, or a named tuple along `dim`; [] for other operations."""
+    kind, result = _named_tuple(row.definition.forward), result_text(row.definition.forward)
+    if kind is None or result != "Any":
+        return []
+    forms = [
+        ([first, "dim: _int", "keepdim: _bool = ..."], kind.__name__),
+        ([first, "*", "axis: _int", "keepdims: _bool = ..."], kind.__name__),
+        ([first], "Tensor"),
+    ]
+    if any(p.name == "dim" and type_text(p.annotation) == "Any" for p in row.parameters):
+        forms[-1][0].extend(["other: Tensor = ...", "/"])  # of two tensors
+    return ["@overload\n" + definition(name, takes, gives, doc) for takes, gives in forms]
 
 
 def parameter_texts(parameters: Iterable[inspect.Parameter]) -> list[str]:
@@ -88,6 +129,9 @@ def definition(name: str, parameters: Iterable[str], result: str, doc: str = "")
 
 
 def op_method(row: Op, name: str, doc: str) -> str:
+    forms = overloads(row, name, "self", doc)
+    if forms:
+        return "\n".join(forms)
     parameters = ["self", *parameter_texts(row.parameters[1:])]
     # Axes and keepdim have NumPy's names too.
     if any(p.name in ("dim", "keepdim") for p in row.parameters):
@@ -144,7 +188,7 @@ def tensor_stub() -> str:
     for name, create in CREATORS.items():
         if name not in ("tensor", "as_tensor"):
             members.append("@staticmethod\n" + creator_text(name, create))
-    for name in ("from_numpy", "from_dlpack"):
+    for name in FROM_MEMORY:
         members.append("@staticmethod\n" + definition(name, ["source: Any"], "Tensor"))
     members += [f"@property\n{definition(name, ['self'], 'Tensor')}" for name in ("T", "mT")]
     members += [f"@property\n{definition(name, ['self'], '_bool')}" for name in FLAGS]
@@ -157,7 +201,8 @@ def tensor_stub() -> str:
     return (
         f"{HEADER}{IMPORTS}\n{imports}\nclass Tensor(Variable):\n"
         f"    _shape: tuple[_int, ...]\n    dtype: DType\n{body}\n\n"
-        f"def bind_all() -> None: ...\n{creator_text('tensor', CREATORS['tensor'])}\n"
+        + "\n".join(named_tuples())
+        + f"\n\ndef bind_all() -> None: ...\n{creator_text('tensor', CREATORS['tensor'])}\n"
         f"CASTS: dict[str, DType]\n"
     )
 
@@ -174,7 +219,7 @@ def package_stub() -> str:
     texts = []
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            shown = [(a.name, a.asname or a.name) for a in node.names]
+            shown = [(a.name, a.asname or a.name) for a in node.names if a.name not in FROM_MEMORY]
             names = [f"{name} as {known}" for name, known in shown if not known.startswith("_")]
             if names:
                 texts.append(f"from {node.module} import {', '.join(names)}")
@@ -186,6 +231,9 @@ def package_stub() -> str:
     for name, place in vars(grad)["LATE"].items():
         module, _, member = place.rpartition(":" if ":" in place else ".")
         texts.append(f"from {module} import {member} as {name}")
+    kinds = sorted(set(re.findall(r"class (\w+)", "\n".join(named_tuples()))))
+    texts.append(f"from grad.tensor import {', '.join(kinds)}")
+    texts += [definition(name, ["source: Any"], "Tensor") for name in FROM_MEMORY]
     for name, create in CREATORS.items():
         texts.append(creator_text(name, create))
     for row in registry():
@@ -194,10 +242,9 @@ def package_stub() -> str:
             if any(p.name in ("dim", "keepdim") for p in row.parameters):
                 parameters.append("**numpy_names: Any")
             result = result_text(row.definition.forward)
-            texts += [
-                definition(name, parameters, result, row.doc)
-                for name in (row.function, *row.aliases)
-            ]
+            for name in (row.function, *row.aliases):
+                forms = overloads(row, name, "input: Tensor", row.doc)
+                texts += forms or [definition(name, parameters, result, row.doc)]
     texts += [
         definition(name, ["input: Tensor", "*arguments: Any", "**options: Any"], "Tensor")
         for name in grad.__all__

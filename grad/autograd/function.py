@@ -243,7 +243,7 @@ class Function:
         raise NotImplementedError("a Function needs a static method forward(ctx, *args).")
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
+    def backward(ctx: Any, *grads: Any, **_: Any) -> Any:  # `**_`: subclasses may name them
         """The gradient of each positional argument (or None), from those of the outputs."""
         raise GradientError(f"{type(ctx).__name__}: this operation has no gradient.")
 

@@ -10,9 +10,11 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self, TypeVar, overload
 
 from grad.dtype import DType
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Mode(threading.local):
@@ -72,7 +74,7 @@ class GradMode:
     def __exit__(self, *exception: Any) -> None:
         mode.enabled, mode.inference = self._before.pop()
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Decorated) -> Decorated:
         if inspect.isgeneratorfunction(function):
             return self._around_generator(function)
 
@@ -81,9 +83,9 @@ class GradMode:
             with self._again():
                 return function(*args, **kwargs)
 
-        return switched
+        return switched  # type: ignore[return-value]
 
-    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _around_generator(self, function: Any) -> Any:
         """The mode holds while the generator runs, and not while its user does."""
 
         @functools.wraps(function)
@@ -111,6 +113,10 @@ class no_grad(GradMode):
 
     enabled = False
 
+    @overload
+    def __new__(cls, function: None = None) -> Self: ...
+    @overload
+    def __new__(cls, function: Decorated) -> Decorated: ...
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         return object.__new__(cls) if function is None else cls()(function)
 
@@ -118,6 +124,10 @@ class no_grad(GradMode):
 class enable_grad(GradMode):
     """Operations inside are recorded, also within `no_grad`."""
 
+    @overload
+    def __new__(cls, function: None = None) -> Self: ...
+    @overload
+    def __new__(cls, function: Decorated) -> Decorated: ...
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         return object.__new__(cls) if function is None else cls()(function)
 
@@ -139,7 +149,7 @@ class set_grad_enabled(GradMode):
         mode.enabled = self.enabled
         return self
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Decorated) -> Decorated:
         mode.enabled, mode.inference = self._at_creation
         return super().__call__(function)
 
@@ -152,6 +162,10 @@ class inference_mode(GradMode):
         self._mode = mode
         self.enabled = not mode
 
+    @overload
+    def __new__(cls, mode: bool = True) -> Self: ...
+    @overload
+    def __new__(cls, mode: Decorated) -> Decorated: ...
     def __new__(cls, mode: Any = True) -> Any:
         return cls()(mode) if callable(mode) else object.__new__(cls)
 

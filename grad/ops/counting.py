@@ -180,7 +180,7 @@ class Histogram:
     @staticmethod
     def forward(
         input: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False
-    ) -> Any:
+    ) -> HistogramResult:
         if weight is not None and weight.shape != input.shape:
             raise ShapeError(
                 f"histogram: weight has shape {tuple(weight.shape)} and the input "
@@ -264,7 +264,7 @@ class Unique:
         return_inverse: bool = False,
         return_counts: bool = False,
         dim: int | None = None,
-    ) -> Any:
+    ) -> Any | tuple[Any, ...]:
         array = _comparable(input)
         axis = None if dim is None else normal_axis("unique", dim, len(input.shape))
         if axis is not None:
@@ -301,7 +301,7 @@ class UniqueConsecutive:
         return_inverse: bool = False,
         return_counts: bool = False,
         dim: int | None = None,
-    ) -> Any:
+    ) -> Any | tuple[Any, ...]:
         array = _comparable(input)
         if dim is None:
             lines = array.reshape(-1, 1)

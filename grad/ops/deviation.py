@@ -141,7 +141,7 @@ class VarMean(Function):
         keepdim: bool = False,
         *,
         correction: Any = None,
-    ) -> Any:
+    ) -> tuple[Any, Any]:
         if isinstance(dim, bool):
             dim, unbiased = None, dim
         spread = Var.apply(x, dim, unbiased, keepdim, correction=correction)
@@ -161,7 +161,7 @@ class StdMean(Function):
         keepdim: bool = False,
         *,
         correction: Any = None,
-    ) -> Any:
+    ) -> tuple[Any, Any]:
         if isinstance(dim, bool):
             dim, unbiased = None, dim
         spread = Std.apply(x, dim, unbiased, keepdim, correction=correction)

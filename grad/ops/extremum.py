@@ -260,7 +260,7 @@ class Max(Function):
     """
 
     @staticmethod
-    def forward(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    def forward(x: Any, dim: Any = None, keepdim: bool = False) -> Any | MaxResult:
         return _extremum(x, dim, keepdim, (Amax, MaxAlong, Maximum))
 
 
@@ -271,7 +271,7 @@ class Min(Function):
     """
 
     @staticmethod
-    def forward(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    def forward(x: Any, dim: Any = None, keepdim: bool = False) -> Any | MinResult:
         return _extremum(x, dim, keepdim, (Amin, MinAlong, Minimum))
 
 
@@ -293,7 +293,7 @@ class Aminmax(Function):
     """
 
     @staticmethod
-    def forward(x: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    def forward(x: Any, *, dim: int | None = None, keepdim: bool = False) -> AminmaxResult:
         if dim is not None:
             normal_axis("aminmax", dim, len(x.shape))
         return AminmaxResult(Amin.apply(x, dim, keepdim), Amax.apply(x, dim, keepdim))

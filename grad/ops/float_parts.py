@@ -205,7 +205,7 @@ class Frexp(Function):
     """
 
     @staticmethod
-    def forward(ctx: Context, x: Any) -> Any:
+    def forward(ctx: Context, x: Any) -> FrexpResult:
         require_floating("frexp", x.dtype)
         wide = x.node if x.dtype.itemsize > 2 else cast(x.node, dtypes.float32)
         mantissa, exponent = _parts(wide)

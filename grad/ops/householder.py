@@ -41,7 +41,7 @@ class Geqrf:
     """
 
     @staticmethod
-    def forward(x: Any) -> Any:
+    def forward(x: Any) -> GeqrfResult:
         require_matrices("geqrf", x)
         m, n = x.shape[-2:]
         k = min(m, n)

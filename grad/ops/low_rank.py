@@ -37,7 +37,7 @@ class LuUnpack:
     @staticmethod
     def forward(
         LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True
-    ) -> Any:
+    ) -> LuUnpackResult:
         require_matrices("lu_unpack", LU_data)
         m, n = LU_data.shape[-2:]
         k = min(m, n)

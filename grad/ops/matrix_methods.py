@@ -145,7 +145,7 @@ class SVD:
     """
 
     @staticmethod
-    def forward(x: Any, some: bool = True, compute_uv: bool = True) -> Any:
+    def forward(x: Any, some: bool = True, compute_uv: bool = True) -> SvdResult:
         if compute_uv:
             u, s, v = factorizations.svd(x, not some)
             return SvdResult(u, s, v.mT)

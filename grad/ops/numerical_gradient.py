@@ -84,7 +84,9 @@ class NumericalGradient:
     """
 
     @staticmethod
-    def forward(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> Any:
+    def forward(
+        input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1
+    ) -> tuple[Any, ...]:
         if edge_order not in (1, 2):
             raise ArgumentError(f"gradient: edge_order is 1 or 2, got {edge_order}.")
         axes = normal_axes("gradient", dim, len(input.shape))

@@ -118,7 +118,7 @@ class _RunningExtremum(Function):
     primitive: ClassVar[Primitive]
 
     @classmethod
-    def forward(cls, ctx: Context, x: Any, dim: int) -> Any:
+    def forward(cls, ctx: Context, x: Any, dim: int) -> CumulativeResult:
         axis = normal_axis(cls.__name__.lower(), dim, len(x.shape))
         node, shape = x.node, x.shape
         if not shape:

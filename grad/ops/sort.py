@@ -117,7 +117,9 @@ class Sort:
 
     @staticmethod
     @rebuilt
-    def forward(x: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
+    def forward(
+        x: Any, dim: int = -1, descending: bool = False, *, stable: bool = False
+    ) -> SortResult:
         lines, axis = lines_of("sort", x, dim)
         positions = in_order(lines, axis, descending)
         values = chosen(lines, axis, positions) if 0 not in x.shape else lines.clone()
@@ -184,7 +186,9 @@ class Topk:
 
     @staticmethod
     @rebuilt
-    def forward(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    def forward(
+        x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+    ) -> TopkResult:
         lines, axis = lines_of("topk", x, dim)
         size, k = lines.shape[axis], index(k)
         if not 0 <= k <= size:
@@ -215,7 +219,7 @@ class Kthvalue:
 
     @staticmethod
     @rebuilt
-    def forward(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    def forward(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> KthvalueResult:
         lines, axis = lines_of("kthvalue", x, dim)
         require_lines("kthvalue", lines, axis)
         size = lines.shape[axis]
@@ -263,7 +267,7 @@ class Median:
 
     @staticmethod
     @rebuilt
-    def forward(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    def forward(x: Any, dim: int | None = None, keepdim: bool = False) -> Any | MedianResult:
         return _median_of("median", MedianResult, _median, x, dim, keepdim)
 
 
@@ -273,7 +277,7 @@ class Nanmedian:
 
     @staticmethod
     @rebuilt
-    def forward(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    def forward(x: Any, dim: int | None = None, keepdim: bool = False) -> Any | NanmedianResult:
         find = _nanmedian if x.dtype.is_floating_point else _median
         return _median_of("nanmedian", NanmedianResult, find, x, dim, keepdim)
 
@@ -305,7 +309,7 @@ class Mode:
 
     @staticmethod
     @rebuilt
-    def forward(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
+    def forward(x: Any, dim: int = -1, keepdim: bool = False) -> ModeResult:
         lines, axis = lines_of("mode", x, dim)
         require_lines("mode", lines, axis)
         shape = _kept(x, axis, keepdim)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from operator import index as as_index
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, overload
 
 
 class Size(tuple[int, ...]):
@@ -37,6 +37,10 @@ class Size(tuple[int, ...]):
         """The number of elements of a tensor of these sizes."""
         return math.prod(self)
 
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Size: ...
     def __getitem__(self, index: Any) -> Any:
         found = _get(self, index)
         return _new(Size, found) if found.__class__ is tuple else found

@@ -11,8 +11,8 @@ import bisect
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -24,13 +24,19 @@ from grad.utils.data.sampler import permutation
 Sample = TypeVar("Sample", covariant=True)
 
 
+class Numbered(Protocol[Sample]):
+    """What may be used for a dataset: a `Dataset`, a list, a range."""
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
 class Dataset(Generic[Sample]):
     """Base: subclasses define ``__getitem__(number)`` and usually ``__len__``."""
 
     def __getitem__(self, index: int) -> Sample:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
-    def __add__(self, other: Dataset[Any]) -> ConcatDataset:
+    def __add__(self, other: Dataset[Any]) -> ConcatDataset[Any]:
         return ConcatDataset([self, other])
 
 
@@ -156,7 +162,7 @@ def samples_of(dataset: Any, indices: list[int]) -> list[Any]:
     return together(indices) if together else [dataset[index] for index in indices]
 
 
-class Subset(Dataset[Any]):
+class Subset(Dataset[Sample]):
     """Some samples of another dataset, by their numbers.
 
     Raises:
@@ -164,8 +170,8 @@ class Subset(Dataset[Any]):
             a loader asks.
     """
 
-    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: Numbered[Sample], indices: Sequence[int]) -> None:
+        self.dataset: Any = dataset
         self.indices = indices
         kind = type(self)
         alone = kind.__getitem__ is not Subset.__getitem__
@@ -178,7 +184,7 @@ class Subset(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> Sample:
         if isinstance(index, list):
             return self.dataset[[self.indices[number] for number in index]]
         return self.dataset[self.indices[index]]
@@ -187,15 +193,15 @@ class Subset(Dataset[Any]):
         return samples_of(self.dataset, [self.indices[number] for number in indices])
 
 
-class ConcatDataset(Dataset[Any]):
+class ConcatDataset(Dataset[Sample]):
     """Datasets one after the other.
 
     Raises:
         AssertionError: there is none, or one is a stream.
     """
 
-    def __init__(self, datasets: Iterable[Any]) -> None:
-        self.datasets = list(datasets)
+    def __init__(self, datasets: Iterable[Numbered[Sample]]) -> None:
+        self.datasets: list[Any] = list(datasets)
         if not self.datasets:
             raise AssertionError("datasets should not be an empty iterable")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
@@ -205,7 +211,7 @@ class ConcatDataset(Dataset[Any]):
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> Sample:
         if index < -len(self):
             raise ValueError("absolute value of index should not exceed dataset length")
         if index >= len(self):
@@ -240,8 +246,8 @@ class ChainDataset(IterableDataset[Any]):
 
 
 def random_split(
-    dataset: Any, lengths: Sequence[int | float], generator: Any = None
-) -> list[Subset]:
+    dataset: Numbered[Sample], lengths: Sequence[int | float], generator: Any = None
+) -> list[Subset[Sample]]:
     """Split at random into parts of the given sizes, or fractions that sum to 1.
 
     What fractions leave over goes to the first parts, one each, as in PyTorch.
@@ -253,13 +259,14 @@ def random_split(
         >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
         [8, 2]
     """
+    count = len(cast(Sized, dataset))
     sizes = list(lengths)
     if math.isclose(sum(sizes), 1) and sum(sizes) <= 1:
         for place, fraction in enumerate(sizes):
             if not 0 <= fraction <= 1:
                 raise ValueError(f"Fraction at index {place} is not between 0 and 1")
-        sizes = [math.floor(len(dataset) * fraction) for fraction in sizes]
-        for number in range(len(dataset) - sum(sizes)):
+        sizes = [math.floor(count * fraction) for fraction in sizes]
+        for number in range(count - sum(sizes)):
             sizes[number % len(sizes)] += 1
         for place, size in enumerate(sizes):
             if size == 0:
@@ -268,12 +275,12 @@ def random_split(
                     "This might result in an empty dataset.",
                     stacklevel=2,
                 )
-    if sum(sizes) != len(dataset):
+    if sum(sizes) != count:
         raise ValueError(
             f"Sum of input lengths {sum(sizes)} does not equal the length of the input dataset, "
-            f"{len(dataset)}!"
+            f"{count}!"
         )
-    order = permutation(len(dataset), generator).tolist()
+    order = permutation(count, generator).tolist()
     whole = [int(size) for size in sizes]
     ends = itertools.accumulate(whole)
     return [Subset(dataset, order[end - size : end]) for end, size in zip(ends, whole)]

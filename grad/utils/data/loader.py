@@ -13,12 +13,12 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.context import BaseContext
-from typing import Any
+from typing import Any, Generic
 
 from grad.errors import a_kind_of
 from grad.ops.generator import Generator
 from grad.utils.data.collate import default_collate, default_convert
-from grad.utils.data.dataset import IterableDataset
+from grad.utils.data.dataset import IterableDataset, Numbered, Sample
 from grad.utils.data.fetch import Recipe
 from grad.utils.data.iterators import (
     DirectIterator,
@@ -34,7 +34,7 @@ from grad.utils.data.worker import Setup
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
-class DataLoader:
+class DataLoader(Generic[Sample]):
     """Iterates over batches of `dataset`; each pass is a new order if `shuffle`.
 
     Args:
@@ -72,7 +72,7 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Numbered[Sample],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
         sampler: Iterable[Any] | None = None,
@@ -98,7 +98,7 @@ class DataLoader:
             )
         stream = isinstance(dataset, IterableDataset)
         _check_order(stream, batch_size, shuffle, sampler, batch_sampler, drop_last)
-        self.dataset = dataset
+        self.dataset: Any = dataset
         self.num_workers = num_workers
         self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.pin_memory = pin_memory
@@ -110,9 +110,9 @@ class DataLoader:
         self.persistent_workers = persistent_workers
         if sampler is None and not stream:
             sampler = (
-                RandomSampler(dataset, generator=generator)
+                RandomSampler(self.dataset, generator=generator)
                 if shuffle
-                else SequentialSampler(dataset)
+                else SequentialSampler(self.dataset)
             )
         if batch_sampler is not None:
             batch_size, drop_last = None, False
