@@ -6,7 +6,10 @@ index of docs, and the settings.
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,21 @@ def test_right_output_passes() -> None:
 def test_outputs_are_written_anew() -> None:
     text = "```python\nprint(1)\n```\n\n```text\n2\n```\n\n```python\nprint(3)\n```\n"
     assert refreshed(text, "sample.md") == text.replace("2", "1")
+
+
+def test_what_debugging_shows_is_what_is_printed() -> None:
+    page = (REPOSITORY / "docs" / "debugging.md").read_text(encoding="utf-8")
+    program, *shown = re.findall(
+        r"```(?:python|text)\n(.*?)```", page.split("## The ladder")[1], re.S
+    )
+    environment = {**os.environ, "GRAD_DEBUG": "4", "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", program]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    # Times differ, and the lines on numbers and sizes that vary are of other programs.
+    lines = [
+        line
+        for line in "".join(shown).splitlines()
+        if line.strip() != "..." and (line[:5] != "grad:" or "new graph" in line)
+    ]
+    assert len(lines) >= 20
+    assert not [line for line in lines if line not in printed.stderr.splitlines()]
