@@ -11,7 +11,7 @@ from typing import Any
 
 from grad.distributions import constraints
 from grad.distributions.odds import Odds
-from grad.distributions.transformed_distribution import TransformedDistribution
+from grad.distributions.relaxed import Relaxed
 from grad.distributions.transforms import SigmoidTransform
 from grad.distributions.utils import broadcast_all, clamp_probs
 from grad.ops.creators import CREATORS
@@ -51,7 +51,7 @@ class LogitRelaxedBernoulli(Odds):
         return temperature.log() + apart - 2 * apart.softplus()
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class RelaxedBernoulli(Relaxed):
     """Numbers between 0 and 1, nearer to these the lower the temperature is; of `probs` (or
     `logits`) in the limit.
 
@@ -65,28 +65,5 @@ class RelaxedBernoulli(TransformedDistribution):
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
     support: Any = constraints.unit_interval
-
-    def __init__(
-        self,
-        temperature: Any,
-        probs: Any = None,
-        logits: Any = None,
-        validate_args: bool | None = None,
-    ) -> None:
-        base = LogitRelaxedBernoulli(temperature, probs, logits, validate_args)
-        super().__init__(base, SigmoidTransform(), validate_args)
-
-    @property
-    def temperature(self) -> Any:
-        """How smooth it is."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of odds."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """Probabilities of 1."""
-        return self.base_dist.probs
+    noisy = LogitRelaxedBernoulli
+    transform = SigmoidTransform

@@ -12,7 +12,7 @@ from typing import Any
 from grad.distributions import constraints
 from grad.distributions.categorical import Categorical
 from grad.distributions.over_categorical import OverCategorical
-from grad.distributions.transformed_distribution import TransformedDistribution
+from grad.distributions.relaxed import Relaxed
 from grad.distributions.transforms import ExpTransform
 from grad.distributions.utils import broadcast_all, clamp_probs
 from grad.ops.creators import CREATORS
@@ -54,7 +54,7 @@ class ExpRelaxedCategorical(OverCategorical):
         return score + (math.lgamma(count) + (count - 1) * temperature.log())
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(Relaxed):
     """Vectors of numbers that add up to 1, nearer to a single 1 the lower the temperature is; of
     `probs` (or `logits`) in the limit.
 
@@ -68,28 +68,5 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support: Any = constraints.simplex
-
-    def __init__(
-        self,
-        temperature: Any,
-        probs: Any = None,
-        logits: Any = None,
-        validate_args: bool | None = None,
-    ) -> None:
-        base = ExpRelaxedCategorical(temperature, probs, logits, validate_args)
-        super().__init__(base, ExpTransform(), validate_args)
-
-    @property
-    def temperature(self) -> Any:
-        """How smooth it is."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of `probs`."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """Adding up to 1."""
-        return self.base_dist.probs
+    noisy = ExpRelaxedCategorical
+    transform = ExpTransform
