@@ -16,7 +16,7 @@ from grad.io.allowed import StorageKind
 from grad.io.locations import MapLocation, check_location
 from grad.io.safe_globals import find, is_safe
 from grad.io.source import Source
-from grad.io.tensors import Memory
+from grad.io.tensors import Memory, refuse_bare
 from grad.io.torch_file import storage_identity
 from grad.io.unpickler import Unpickler, World
 
@@ -48,10 +48,12 @@ class _Loader:
         known, known_count, memory = self._memories[key]
         if (known, known_count) != (kind, count):
             raise self._source.fail(f"the storage {key!r} is described in two ways.")
+        memory.references += 1
         return memory
 
     def fill(self, keys: Any, position: int) -> None:
         """Read the contents of all storages, which begin at `position`."""
+        refuse_bare(memory for _, _, memory in self._memories.values())
         if not (
             type(keys) is list
             and all(type(key) is str for key in keys)

@@ -8,7 +8,7 @@ tensor. All that a file may say is checked here before it reaches a tensor.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,11 +40,15 @@ class Memory:
 
     Args:
         buffer: the bytes. dtype: of its elements; None: whatever the first tensor on it says.
+
+    Attributes:
+        references: how often the file refers to it. views: tensors that were made on it.
     """
 
     def __init__(self, buffer: Buffer, dtype: DType | None) -> None:
         self.buffer = buffer
         self.dtype = dtype
+        self.references = self.views = 0
         self._storage: Storage | None = None
 
     def view(
@@ -64,6 +68,7 @@ class Memory:
         if self._storage is None:
             shape = layout.shape if whole else (count,)
             self._storage = Storage(from_buffer(self.buffer, shape, dtype))
+        self.views += 1
         storage = self._storage
         base = Variable._wrap(storage.node)
         base._storage = storage
@@ -75,6 +80,14 @@ class Memory:
         if requires_grad:
             tensor.requires_grad_()
         return tensor
+
+
+def refuse_bare(memories: Iterable[Memory]) -> None:
+    """Raise FileFormatError if a file refers to memory that it makes no tensor of."""
+    if any(memory.references > memory.views for memory in memories):
+        raise FileFormatError(
+            "it holds a storage by itself, and only tensors are loaded; save the tensor instead."
+        )
 
 
 def whole_tensor(buffer: Buffer, shape: Sequence[int], dtype: DType) -> Tensor:

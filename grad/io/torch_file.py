@@ -26,7 +26,7 @@ from grad.io.locations import MapLocation, check_location
 from grad.io.pickler import Pickler
 from grad.io.safe_globals import find, is_safe
 from grad.io.source import Source
-from grad.io.tensors import Described, Memory, described
+from grad.io.tensors import Described, Memory, described, refuse_bare
 from grad.io.unpickler import Unpickler, World
 from grad.nn.parameter import Parameter
 from grad.tensor import Tensor
@@ -159,7 +159,12 @@ class _Loader:
         known, known_count, memory = self._memories[key]
         if (known, known_count) != (kind, count):
             raise FileFormatError(f"the storage {key!r} is described in two ways.")
+        memory.references += 1
         return memory
+
+    def finish(self) -> None:
+        """Raise FileFormatError for storages that are there without a tensor."""
+        refuse_bare(memory for _, _, memory in self._memories.values())
 
     def _read(self, record: str, kind: StorageKind, count: int) -> Memory:
         # Elements of an untyped storage are of at most 8 bytes.
@@ -202,4 +207,6 @@ def read(source: Source, map_location: MapLocation) -> Any:
         raise archive.fail_for_script(source)
     data = records.read("data.pkl")
     loader = _Loader(source, records, map_location)
-    return Unpickler(BytesIO(data), len(data), World(find, loader.load, is_safe)).load()
+    found = Unpickler(BytesIO(data), len(data), World(find, loader.load, is_safe)).load()
+    loader.finish()
+    return found

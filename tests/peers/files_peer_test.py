@@ -246,6 +246,16 @@ def test_numpy_numbers_go_both_ways_when_they_are_declared(tmp_path):
             assert type(back) is np.float64 and back == 1.5
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_storages_by_themselves_are_refused(tmp_path, zipped):
+    file, tensor = tmp_path / "storage.pt", torch.arange(4.0)
+    storage = torch.ones(2).untyped_storage()
+    for alone in (storage, [tensor, tensor[1:], storage]):
+        torch.save(alone, file, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(grad.errors.FileFormatError, match="storage by itself"):
+            grad.load(file)
+
+
 def test_torch_reads_what_never_went_back(tmp_path):
     with gzip.open(tmp_path / "x.gz", "wb") as file:
         grad.save({"a": grad.arange(100)}, file)
