@@ -161,7 +161,7 @@ from grad.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from grad.nn.shape import Flatten, Unflatten
 from grad.nn.transformer import Transformer, TransformerDecoder, TransformerEncoder
 from grad.nn.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
-from grad.nn.unpool import (
+from grad.nn.unpooling import (
     FractionalMaxPool2d,
     FractionalMaxPool3d,
     LPPool1d,

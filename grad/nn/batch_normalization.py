@@ -1,7 +1,7 @@
 """Layers that scale channels to zero mean and unit variance: over a batch, an image, or in groups.
 
 `normalization.py` has those over the last axes. The arithmetic, and how running statistics are
-kept, is in `normalizations.py`; here are the parameters and the statistics as state.
+kept, is in `normalization_functions.py`; here are the parameters and the statistics as state.
 """
 
 from __future__ import annotations

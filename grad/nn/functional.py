@@ -1,15 +1,15 @@
 """Layers and losses as plain functions: what ``torch.nn.functional`` has.
 
 Most of them are tensor methods under the names that network code uses; the rest is composed here
-from such methods, so that gradients of any order and fusion come with them. Rarer activations are
-in `activations.py`, most losses in `loss_functions.py` and `classification.py`; the modules
-(`linear.py`, `activation.py`, `loss_modules.py` ...) only add parameters and settings.
+from such methods, so that gradients of any order and fusion come with them. Families of them have
+files of their own, named `*_functions.py`, and `classification.py`; the modules (`linear.py`,
+`activation.py`, `loss_modules.py` ...) only add parameters and settings.
 """
 
 from __future__ import annotations
 
 from grad.dtype import DType
-from grad.nn.activations import (
+from grad.nn.activation_functions import (
     celu,
     celu_,
     default_axis,
@@ -30,7 +30,7 @@ from grad.nn.activations import (
     threshold_,
 )
 from grad.nn.classification import cross_entropy, nll_loss
-from grad.nn.dropouts import (
+from grad.nn.dropout_functions import (
     alpha_dropout,
     dropout,
     dropout1d,
@@ -70,8 +70,8 @@ from grad.nn.margin_loss_functions import (
     triplet_margin_with_distance_loss,
 )
 from grad.nn.multi_head_attention import multi_head_attention_forward
-from grad.nn.normalizations import batch_norm, group_norm, instance_norm
-from grad.nn.row_normalizations import layer_norm, local_response_norm, normalize, rms_norm
+from grad.nn.normalization_functions import batch_norm, group_norm, instance_norm
+from grad.nn.row_normalization_functions import layer_norm, local_response_norm, normalize, rms_norm
 from grad.nn.sequence_losses import ctc_loss
 from grad.nn.spatial import (
     adaptive_avg_pool1d,
@@ -100,7 +100,7 @@ from grad.nn.spatial import (
     pixel_unshuffle,
     unfold,
 )
-from grad.nn.unpooling import (
+from grad.nn.unpooling_functions import (
     fractional_max_pool2d,
     fractional_max_pool3d,
     lp_pool1d,

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from grad.dtype import dtypes
-from grad.nn.dropouts import dropout
+from grad.nn.dropout_functions import dropout
 from grad.ops.registry import REGISTRY
 from grad.tensor import Tensor
 

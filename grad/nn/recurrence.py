@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from grad.nn.dropouts import dropout
+from grad.nn.dropout_functions import dropout
 from grad.ops.recurrence import recurrence
 from grad.ops.recurrence_definition import Step
 from grad.ops.registry import REGISTRY

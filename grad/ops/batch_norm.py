@@ -3,7 +3,7 @@
 Its gradient needs two sums for each channel, of the result's gradient and of that times the
 normalised value: they are the gradients of bias and weight as well, and come from one pass over
 memory. Mean and scale are outputs that can be differentiated, so that the gradient, which uses
-them, can be differentiated again. `nn/normalizations.py` makes batch, instance and group
+them, can be differentiated again. `nn/normalization_functions.py` makes batch, instance and group
 normalisation of it.
 """
 

@@ -2,7 +2,7 @@
 
 One draw of a mask, of the input's shape or of one number a channel, and two ways to fill in what is
 dropped: with 0, or (alpha) so that the mean and the variance of self-normalising networks stay. The
-functions here have the names of PyTorch's; nn/dropouts.py has those of `nn.functional`.
+functions here have the names of PyTorch's; nn/dropout_functions.py has those of `nn.functional`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Normalisation of rows and of neighbouring channels, as functions.
 
 `layer_norm` and `rms_norm` go over the last axes (standardize.py does the work), the others over
-one axis. What goes over a batch or over images is in normalizations.py.
+one axis. What goes over a batch or over images is in normalization_functions.py.
 """
 
 from __future__ import annotations
