@@ -13,7 +13,7 @@ from typing import Any
 
 import grad
 from grad import cuda
-from grad.nn import batch_normalization, convolution, dropout, loss_modules
+from grad.nn import channel_normalization, convolution, dropout, loss_modules
 
 Answers = dict[str, Any]
 
@@ -146,12 +146,12 @@ def set_default_tensor_type(t: str | TypedTensor) -> None:
 
 # Classes that programs derive from, or ask whether a module is one, by the file that has them.
 BASES: dict[str, Answers] = {
-    "batchnorm": {"_BatchNorm": batch_normalization._BatchNorm,
-                  "_NormBase": batch_normalization._ChannelNorm},
+    "batchnorm": {"_BatchNorm": channel_normalization._BatchNorm,
+                  "_NormBase": channel_normalization._ChannelNorm},
     "conv": {"_ConvNd": convolution._Filters},
     "dropout": {"_DropoutNd": dropout._Dropout},
-    "instancenorm": {"_InstanceNorm": batch_normalization._InstanceNorm,
-                     "_NormBase": batch_normalization._ChannelNorm},
+    "instancenorm": {"_InstanceNorm": channel_normalization._InstanceNorm,
+                     "_NormBase": channel_normalization._ChannelNorm},
     "loss": {"_Loss": loss_modules._Loss, "_WeightedLoss": loss_modules._WeightedLoss},
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 Read in this order: `parameter.py`, `module.py` (with `hooks.py`, `calling.py`, `state.py`
 and `loading.py`), `containers.py`, `parameter_containers.py`,
 `linear.py`, `convolution.py`, then `functional.py`, which the small modules (`activation.py`,
-`batch_normalization.py`, `distance.py`, `dropout.py`, `loss_modules.py`, `normalization.py`,
+`channel_normalization.py`, `distance.py`, `dropout.py`, `loss_modules.py`, `normalization.py`,
 `padding.py`, `pooling.py`, `rearranging.py`, `shape.py`) wrap, and `init.py`. Layers over time are
 `recurrent.py` and, of attention, `transformer.py`.
 """
@@ -43,7 +43,7 @@ from grad.nn.activation import (
 )
 from grad.nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from grad.nn.attention import MultiheadAttention
-from grad.nn.batch_normalization import (
+from grad.nn.channel_normalization import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from grad.autograd.modes import no_grad
 from grad.dtype import DType, dtypes
-from grad.nn.batch_normalization import (
+from grad.nn.channel_normalization import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from grad.autograd.modes import no_grad
 from grad.dtype import dtypes
 from grad.engine.recording import recording
-from grad.nn.batch_normalization import _BatchNorm
+from grad.nn.channel_normalization import _BatchNorm
 from grad.nn.module import Module
 from grad.nn.state import realize_tensors
 from grad.optim.lr_scheduler.scheduler import LRScheduler, Rates, per_group
