@@ -11,8 +11,8 @@ from grad.nn.loss_modules import _Loss, _WeightedLoss
 from grad.tensor import Tensor
 
 
-class MarginRankingLoss(_Loss):
-    """One input should be larger than the other, see `functional.margin_ranking_loss`."""
+class _MarginLoss(_Loss):
+    """A loss with a margin besides."""
 
     def __init__(
         self,
@@ -24,13 +24,17 @@ class MarginRankingLoss(_Loss):
         super().__init__(size_average, reduce, reduction)
         self.margin = margin
 
+
+class MarginRankingLoss(_MarginLoss):
+    """One input should be larger than the other, see `functional.margin_ranking_loss`."""
+
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return functional.margin_ranking_loss(
             input1, input2, target, self.margin, reduction=self.reduction
         )
 
 
-class HingeEmbeddingLoss(_Loss):
+class HingeEmbeddingLoss(_MarginLoss):
     """Distances of equal and different pairs, see `functional.hinge_embedding_loss`."""
 
     def __init__(
@@ -40,8 +44,7 @@ class HingeEmbeddingLoss(_Loss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
+        super().__init__(margin, size_average, reduce, reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return functional.hinge_embedding_loss(input, target, self.margin, reduction=self.reduction)
@@ -54,18 +57,8 @@ class SoftMarginLoss(_Loss):
         return functional.soft_margin_loss(input, target, reduction=self.reduction)
 
 
-class CosineEmbeddingLoss(_Loss):
+class CosineEmbeddingLoss(_MarginLoss):
     """Angles of equal and different pairs, see `functional.cosine_embedding_loss`."""
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return functional.cosine_embedding_loss(
