@@ -1,4 +1,8 @@
-"""Layers that scale their input to zero mean and unit variance, or to unit mean square."""
+"""Layers that scale the last axes to zero mean and unit variance (`LayerNorm`) or unit mean square
+(`RMSNorm`), and that divide by the squares of neighbouring channels (the local response norms).
+
+`channel_normalization.py` has those over a batch, an image or groups of channels.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from grad.tensor import Tensor
 
 
 class _Normalization(Module):
-    """What both have: the shape of the last axes, and weights over them."""
+    """What those over the last axes share: their shape, and weights over them."""
 
     def __init__(self, normalized_shape: int | Sequence[int], eps: Any) -> None:
         super().__init__()
