@@ -34,7 +34,10 @@ class Device:
             raise DeviceError(f"a device is named by a str such as 'cpu', not by {name!r}.")
         kind, _, number = name.partition(":")
         if kind not in _KINDS or (number and number != "0") or index not in (None, 0):
-            raise DeviceError(f"there is no device {name!r}; there is {', '.join(_KINDS)}.")
+            raise DeviceError(
+                f"there is no device {name!r}; there is {', '.join(_KINDS)}. Programs for several "
+                f"machines ask grad.cuda.is_available() first."
+            )
         self.type = kind
         self.index = int(number) if number else index
 

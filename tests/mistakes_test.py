@@ -76,6 +76,8 @@ MISTAKES: list[Mistake] = [
     (lambda: grad.stack([ones(2), ones(2), ones(3)]), RuntimeError, "tensor 2 (3,)"),
     (lambda: ones(2, 3).view(4, 2), RuntimeError, "shape (4, 2) is invalid"),
     (lambda: ones(2, 3).T.view(6), RuntimeError, "Use x.reshape(...)"),
+    (lambda: ones(4).view(grad.float64), RuntimeError, "view: float32 and float64 differ"),
+    (lambda: ones(2).to("cuda"), RuntimeError, "ask grad.cuda.is_available()"),
     (lambda: ones(2, 3).expand(4, 3), RuntimeError, "(2, 3) does not expand to (4, 3)"),
     (lambda: ones(2, 3)[2], IndexError, "index 2 is out of range for axis 0 of size 2"),
     (lambda: ones(2, 3)[1.0], IndexError, "got a float"),

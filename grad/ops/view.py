@@ -82,6 +82,11 @@ class View(Movement):
     @staticmethod
     def forward(ctx: Context, x: Any, *shape: Ints) -> Any:
         if len(shape) == 1 and isinstance(shape[0], DType):
+            if shape[0].itemsize != x.dtype.itemsize:
+                raise DTypeError(
+                    f"view: {x.dtype.name} and {shape[0].name} differ in size, and only types of "
+                    f"one size share their bits here; use x.to(...) for the same values."
+                )
             return x._wrap(bitcast(x.node, shape[0]))
         target = completed("view", x._shape, sizes_of("view", shape))
         result = x._view(_reshaping(target, x._shape))
