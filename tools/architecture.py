@@ -58,6 +58,7 @@ LAYERS: dict[str, int] = {
     "io": 10,
     "serialization": 10,
     "testing": 10,
+    "autograd.batched": 9,
     "autograd.functional": 9,
     "autograd.ops": 10,  # a façade for users: nothing in the library imports it
     "": 10,

@@ -28,9 +28,15 @@ from grad.engine import compute_soon, settle
 from grad.engine.recording import recording
 from grad.errors import GradientError, a_kind_of
 from grad.graph.node import PENDING_LIMIT, Node, constant, expand
+from grad.utils.late import late_names
 
 # Of each function and leaf, what has arrived for each output: a tensor, a node, or nothing yet.
 Gradients = dict[Any, list[Any]]
+
+# Batches of gradients are mapped over by what is built on this module.
+_later = late_names(
+    __name__, globals(), {"batched_gradients": "grad.autograd.batched:batched_gradients"}
+)
 
 
 def backward(
@@ -88,8 +94,8 @@ def gradients(
     """The gradient of (the sum of) `outputs` for each of `inputs`; `.grad` stays as it is.
 
     An input that `outputs` do not depend on is an error; with `allow_unused` its gradient is None,
-    with `materialize_grads` zeros. `only_inputs` is PyTorch's, without effect; batches of gradients
-    are the business of `func.vmap`.
+    with `materialize_grads` zeros. With `is_grads_batched` the gradients given, and those returned,
+    have a batch as their first axis. `only_inputs` is PyTorch's, without effect.
 
     Raises:
         ValueError: `materialize_grads` is asked for, and `allow_unused` refused.
@@ -97,15 +103,23 @@ def gradients(
     Example:
         >>> (slope,) = grad.autograd.grad(y.sum(), x, create_graph=True)
     """
-    if is_grads_batched:
-        raise GradientError("grad: is_grads_batched=True is not known here; use grad.func.vmap.")
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
             "allow_unused=False."
         )
-    inputs = _sequence(inputs)
-    roots = _roots(_sequence(outputs), _sequence(grad_outputs), "grad")
+    outputs, inputs, grad_outputs = _sequence(outputs), _sequence(inputs), _sequence(grad_outputs)
+    if is_grads_batched:
+        return _later("batched_gradients")(
+            outputs,
+            inputs,
+            grad_outputs,
+            retain_graph=retain_graph,
+            create_graph=create_graph,
+            allow_unused=allow_unused,
+            materialize_grads=materialize_grads,
+        )
+    roots = _roots(outputs, grad_outputs, "grad")
     edges = [_input_edge(tensor) for tensor in inputs]
     found = run(roots, retain_graph, create_graph, dict.fromkeys(edges))
     results = []

@@ -147,6 +147,25 @@ def test_unused_inputs() -> None:
     assert autograd.grad((x * 2).sum(), (x, y), materialize_grads=True)[1].tolist() == [0.0]
 
 
+def test_gradients_of_a_batch_of_gradients():
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    unused = Tensor([1.0], requires_grad=True)
+    y = x**2 * x.sum()
+    seeds = grad.eye(3)
+    rows, nothing = autograd.grad(
+        y, (x, unused), seeds, create_graph=True, is_grads_batched=True, allow_unused=True
+    )
+    assert nothing is None
+    one_by_one = [autograd.grad(y, x, seed, retain_graph=True)[0] for seed in seeds]
+    assert rows.tolist() == grad.stack(one_by_one).tolist()
+    assert rows.tolist() == autograd.functional.jacobian(lambda x: x**2 * x.sum(), x).tolist()
+    (second,) = autograd.grad((rows * rows).sum(), x, retain_graph=True)
+    (again,) = autograd.grad(
+        sum((autograd.grad(y, x, seed, create_graph=True)[0] ** 2).sum() for seed in seeds), x
+    )
+    assert grad.testing.assert_close(second, again) is None
+
+
 def test_arguments_are_those_of_pytorch():
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = Tensor([1.0], requires_grad=True)
@@ -156,8 +175,10 @@ def test_arguments_are_those_of_pytorch():
     assert autograd.grad(two, y, None, True, False, True, True) == (None,)
     with pytest.raises(ValueError, match="allow_unused=False"):
         autograd.grad(two, y, allow_unused=False, materialize_grads=True)
-    with pytest.raises(RuntimeError, match="vmap"):
+    with pytest.raises(RuntimeError, match="1 tensors and 0 gradients"):
         autograd.grad(two, x, is_grads_batched=True)
+    with pytest.raises(RuntimeError, match="first dimension of each grad_output"):
+        autograd.grad(x * 2, x, Tensor([1.0, 1.0]), is_grads_batched=True)
     autograd.backward([x * 3], grad_tensors=[Tensor([1.0, 2.0])])
     assert x.grad.tolist() == [3, 6]
     autograd.backward([x * 3], None, None, False, [Tensor([1.0, 0.0])], inputs=[x])
