@@ -56,10 +56,14 @@ from grad.memory_format import (
     MemoryFormat as memory_format,
 )
 from grad.memory_format import (
+    MemoryLayout as layout,
+)
+from grad.memory_format import (
     channels_last,
     channels_last_3d,
     contiguous_format,
     preserve_format,
+    strided,
 )
 from grad.ops.convert import from_dlpack, from_numpy, to_dlpack
 from grad.ops.creators import CREATORS
@@ -105,6 +109,17 @@ from grad.version import VERSION
 
 # Everything that tensors do without: importing the library takes little longer than NumPy.
 LATE = {
+    "BFloat16Tensor": "grad.former_names:BFloat16Tensor",
+    "BoolTensor": "grad.former_names:BoolTensor",
+    "ByteTensor": "grad.former_names:ByteTensor",
+    "CharTensor": "grad.former_names:CharTensor",
+    "DoubleTensor": "grad.former_names:DoubleTensor",
+    "FloatTensor": "grad.former_names:FloatTensor",
+    "GradScaler": "grad.amp:GradScaler",
+    "HalfTensor": "grad.former_names:HalfTensor",
+    "IntTensor": "grad.former_names:IntTensor",
+    "LongTensor": "grad.former_names:LongTensor",
+    "ShortTensor": "grad.former_names:ShortTensor",
     "amp": "grad.amp",
     "autocast": "grad.amp:autocast",
     "distributions": "grad.distributions",
@@ -122,8 +137,10 @@ LATE = {
     "optim": "grad.optim",
     "profiler": "grad.profiler",
     "random": "grad.random",
+    "range": "grad.former_names:range",
     "save": "grad.io:save",
     "serialization": "grad.serialization",
+    "set_default_tensor_type": "grad.former_names:set_default_tensor_type",
     "special": "grad.special",
     "testing": "grad.testing",
     "vmap": "grad.func:vmap",
@@ -136,7 +153,6 @@ device = Device
 dtype = DType
 get_default_dtype = default_dtype
 newaxis = None
-strided = "strided"
 
 bool = dtypes.bool
 int8 = dtypes.int8

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 newaxis: None
-strided: str
 __version__: str
 __all__: list[str]
 
@@ -55,12 +54,18 @@ from grad.engine.threads import (
     get_num_threads as get_num_threads,
     set_num_threads as set_num_threads,
 )
-from grad.memory_format import MemoryFormat as memory_format
+from grad.memory_format import MemoryFormat as _memory_format
+
+memory_format = _memory_format
+from grad.memory_format import MemoryLayout as _layout
+
+layout = _layout
 from grad.memory_format import (
     channels_last as channels_last,
     channels_last_3d as channels_last_3d,
     contiguous_format as contiguous_format,
     preserve_format as preserve_format,
+    strided as strided,
 )
 from grad.ops.convert import to_dlpack as to_dlpack
 from grad.ops.creators import CREATORS as CREATORS
@@ -144,6 +149,17 @@ def is_nonzero(input: Tensor) -> Any:
 def detach(input: Tensor) -> Tensor:
     """The same memory, outside the graph."""
 
+from grad.former_names import BFloat16Tensor as BFloat16Tensor
+from grad.former_names import BoolTensor as BoolTensor
+from grad.former_names import ByteTensor as ByteTensor
+from grad.former_names import CharTensor as CharTensor
+from grad.former_names import DoubleTensor as DoubleTensor
+from grad.former_names import FloatTensor as FloatTensor
+from grad.amp import GradScaler as GradScaler
+from grad.former_names import HalfTensor as HalfTensor
+from grad.former_names import IntTensor as IntTensor
+from grad.former_names import LongTensor as LongTensor
+from grad.former_names import ShortTensor as ShortTensor
 from grad import amp as amp
 from grad.amp import autocast as autocast
 from grad import distributions as distributions
@@ -161,8 +177,10 @@ from grad import nn as nn
 from grad import optim as optim
 from grad import profiler as profiler
 from grad import random as random
+from grad.former_names import range as range
 from grad.io import save as save
 from grad import serialization as serialization
+from grad.former_names import set_default_tensor_type as set_default_tensor_type
 from grad import special as special
 from grad import testing as testing
 from grad.func import vmap as vmap
@@ -186,39 +204,91 @@ from grad.tensor import (
 
 def from_numpy(source: Any) -> Tensor: ...
 def from_dlpack(source: Any) -> Tensor: ...
-def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+def tensor(
+    data: Any,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+) -> Tensor:
     """A new tensor that holds a copy of `data`; ints give int64, floats the default floating type."""
 
-def as_tensor(data: Any, dtype: Any = ..., device: Any = ...) -> Tensor:
+def as_tensor(
+    data: Any, dtype: Any = ..., device: Any = ..., *, layout: Any = ..., pin_memory: _bool = ...
+) -> Tensor:
     """`data` itself if it is such a tensor; memory shared with a NumPy array; else a copy."""
 
 def zeros(
-    *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+    *size: Any,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    memory_format: Any = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    out: Any = ...,
 ) -> Tensor:
     """A tensor of zeros of the given size."""
 
 def zeros_like(
-    input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+    input: Any,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **_: Any,
 ) -> Tensor:
     """A tensor of zeros of the given size, like `input`."""
 
 def ones(
-    *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+    *size: Any,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    memory_format: Any = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    out: Any = ...,
 ) -> Tensor:
     """A tensor of ones of the given size."""
 
 def ones_like(
-    input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+    input: Any,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **_: Any,
 ) -> Tensor:
     """A tensor of ones of the given size, like `input`."""
 
 def empty(
-    *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+    *size: Any,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    memory_format: Any = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    out: Any = ...,
 ) -> Tensor:
     """A tensor of the given size, to be written to."""
 
 def empty_like(
-    input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+    input: Any,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **_: Any,
 ) -> Tensor:
     """A tensor of the given size, to be written to, like `input`."""
 
@@ -229,11 +299,21 @@ def full(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
     out: Any = ...,
 ) -> Tensor:
     """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
 
-def full_like(input: Any, fill_value: Any, *, dtype: Any = ..., **options: Any) -> Tensor:
+def full_like(
+    input: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **options: Any,
+) -> Tensor:
     """A tensor of the size and type of `input` that holds `fill_value` everywhere."""
 
 def arange(
@@ -244,6 +324,8 @@ def arange(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
     out: Any = ...,
 ) -> Tensor:
     """`start`, `start + step` ... up to but without `end`; ``arange(end)`` starts from 0."""
@@ -256,6 +338,8 @@ def linspace(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
     out: Any = ...,
 ) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
@@ -267,11 +351,15 @@ def eye(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
     out: Any = ...,
 ) -> Tensor:
     """The identity matrix of `n` rows and `m` (default `n`) columns."""
 
-def scalar_tensor(value: Any, **options: Any) -> Tensor:
+def scalar_tensor(
+    value: Any, *, layout: Any = ..., pin_memory: _bool = ..., **options: Any
+) -> Tensor:
     """A tensor without dimensions, of the default floating type."""
 
 def empty_strided(
@@ -281,6 +369,8 @@ def empty_strided(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """A tensor of `size` whose elements lie `stride` apart, to be written to."""
 
@@ -291,6 +381,8 @@ def empty_permuted(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """A tensor of `size` whose axes lie in memory in the order of `physical_layout`."""
 
@@ -301,21 +393,44 @@ def asarray(
     device: Any = ...,
     copy: _bool | None = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """`obj` as a tensor, on the same memory where it has some."""
 
 def frombuffer(
-    buffer: Any, *, dtype: Any, count: _int = ..., offset: _int = ..., requires_grad: _bool = ...
+    buffer: Any,
+    *,
+    dtype: Any,
+    count: _int = ...,
+    offset: _int = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """A vector on the memory of `buffer` (bytes, a bytearray, an array ...), without copying."""
 
 def tril_indices(
-    row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
+    row: _int,
+    col: _int,
+    offset: _int = ...,
+    *,
+    dtype: Any = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **options: Any,
 ) -> Tensor:
     """Rows and columns, as ``(2, n)``, of the elements on and below a diagonal, row by row."""
 
 def triu_indices(
-    row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
+    row: _int,
+    col: _int,
+    offset: _int = ...,
+    *,
+    dtype: Any = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **options: Any,
 ) -> Tensor:
     """Rows and columns, as ``(2, n)``, of the elements on and above a diagonal, row by row."""
 
@@ -328,6 +443,8 @@ def logspace(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
     out: Any = ...,
 ) -> Tensor:
     """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
@@ -340,6 +457,8 @@ def rand(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """Numbers uniform in [0, 1), of shape `size`: multiples of the type's precision, each equally likely."""
 
@@ -351,6 +470,8 @@ def randn(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
 
@@ -364,6 +485,8 @@ def randint(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
 
@@ -375,6 +498,8 @@ def randperm(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """The numbers below `n` in random order; int64 unless told."""
 
@@ -388,10 +513,19 @@ def normal(
     dtype: Any = ...,
     device: Any = ...,
     requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
 ) -> Tensor:
     """Normally distributed numbers: of `size`, or where `mean` or `std` are tensors, of the shape that these broadcast to."""
 
-def hann_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+def hann_window(
+    window_length: _int,
+    periodic: _bool = ...,
+    *,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **options: Any,
+) -> Tensor:
     """Half of ``1 - cos``, of `window_length` elements."""
 
 def hamming_window(
@@ -399,18 +533,41 @@ def hamming_window(
     periodic: _bool = ...,
     alpha: _float = ...,
     beta: _float = ...,
+    *,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
     **options: Any,
 ) -> Tensor:
     """``alpha - beta * cos``, of `window_length` elements."""
 
-def blackman_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+def blackman_window(
+    window_length: _int,
+    periodic: _bool = ...,
+    *,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **options: Any,
+) -> Tensor:
     """``0.42 - 0.5 * cos + 0.08 * cos`` of twice that, of `window_length` elements."""
 
-def bartlett_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+def bartlett_window(
+    window_length: _int,
+    periodic: _bool = ...,
+    *,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **options: Any,
+) -> Tensor:
     """A triangle, of `window_length` elements."""
 
 def kaiser_window(
-    window_length: _int, periodic: _bool = ..., beta: _float = ..., **options: Any
+    window_length: _int,
+    periodic: _bool = ...,
+    beta: _float = ...,
+    *,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+    **options: Any,
 ) -> Tensor:
     """Kaiser's window, by Bessel functions of the shape parameter `beta`."""
 

@@ -8,6 +8,24 @@ from __future__ import annotations
 from grad.errors import ShapeError
 
 
+class MemoryLayout:
+    """How a tensor keeps its elements: by strides, each of them; there is no other way here."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"grad.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+strided = MemoryLayout("strided")
+
+
 class MemoryFormat:
     """An order of axes in memory, from the slowest to the fastest; None: the order they have."""
 

@@ -38,9 +38,10 @@ from grad.errors import (
 )
 from grad.graph.movement import Layout, is_contiguous
 from grad.graph.node import contiguous
+from grad.memory_format import MemoryLayout, strided
 from grad.ops.axes import normal_axis
 from grad.ops.convert import array_view, from_dlpack, from_numpy, lent_array, to_dlpack
-from grad.ops.creation import finished, full, node_of_data
+from grad.ops.creation import node_of_data
 from grad.ops.creators import CREATORS
 from grad.ops.facts import FLAGS
 from grad.ops.inplace import inplace_form
@@ -148,6 +149,11 @@ class Tensor(Variable):
     @property
     def device(self) -> Device:
         return CPU
+
+    @property
+    def layout(self) -> MemoryLayout:
+        """How elements are kept: ``grad.strided``, as those of every tensor here."""
+        return strided
 
     @property
     def ndim(self) -> int:
@@ -262,16 +268,16 @@ class Tensor(Variable):
 
     def stride(self, dim: int | None = None) -> Any:
         """Elements between neighbours in memory, along each axis or one."""
-        strides = self.layout.strides
+        strides = self.memory_layout.strides
         return strides if dim is None else strides[normal_axis("stride", dim, len(self._shape))]
 
     def storage_offset(self) -> int:
         """Where in its memory the tensor starts, in elements."""
-        return self.layout.offset
+        return self.memory_layout.offset
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """Whether elements lie in row-major order (or that of a format) without gaps."""
-        order, layout = None if memory_format is None else memory_format.order, self.layout
+        order, layout = None if memory_format is None else memory_format.order, self.memory_layout
         if order is not None:
             if len(order) != len(layout.shape):
                 return False
@@ -509,7 +515,7 @@ class Tensor(Variable):
     # -- new tensors like this one -----------------------------------------------------------------
     def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
         """A tensor of `size` and (unless given) this type that holds `fill_value` everywhere."""
-        return full(size, fill_value, dtype=dtype or self.dtype, **options)
+        return CREATORS["full"](size, fill_value, dtype=dtype or self.dtype, **options)
 
     def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         return CREATORS["zeros"](*size, dtype=dtype or self.dtype, **options)
@@ -520,8 +526,8 @@ class Tensor(Variable):
     def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         return CREATORS["empty"](*size, dtype=dtype or self.dtype, **options)
 
-    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-        return finished(node_of_data(data, dtype or self.dtype), requires_grad)
+    def new_tensor(self, data: Any, *, dtype: Any = None, **options: Any) -> Tensor:
+        return CREATORS["tensor"](data, dtype=dtype or self.dtype, **options)
 
     # -- copies ------------------------------------------------------------------------------------
     def __copy__(self) -> Tensor:

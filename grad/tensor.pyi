@@ -39,6 +39,9 @@ class Tensor(Variable):
     @property
     def device(self) -> Device: ...
     @property
+    def layout(self) -> MemoryLayout:
+        """How elements are kept: ``grad.strided``, as those of every tensor here."""
+    @property
     def ndim(self) -> _int: ...
     @property
     def itemsize(self) -> _int: ...
@@ -173,9 +176,7 @@ class Tensor(Variable):
     def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor: ...
     def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor: ...
     def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor: ...
-    def new_tensor(
-        self, data: Any, *, dtype: Any = None, requires_grad: _bool = False
-    ) -> Tensor: ...
+    def new_tensor(self, data: Any, *, dtype: Any = None, **options: Any) -> Tensor: ...
     def __copy__(self) -> Tensor: ...
     def alias(self) -> Tensor:
         """Another handle on the same memory, recorded as a view."""
@@ -1549,32 +1550,74 @@ class Tensor(Variable):
     def bool(self) -> Tensor: ...
     @staticmethod
     def zeros(
-        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+        *size: Any,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        memory_format: Any = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        out: Any = ...,
     ) -> Tensor:
         """A tensor of zeros of the given size."""
     @staticmethod
     def zeros_like(
-        input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+        input: Any,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **_: Any,
     ) -> Tensor:
         """A tensor of zeros of the given size, like `input`."""
     @staticmethod
     def ones(
-        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+        *size: Any,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        memory_format: Any = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        out: Any = ...,
     ) -> Tensor:
         """A tensor of ones of the given size."""
     @staticmethod
     def ones_like(
-        input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+        input: Any,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **_: Any,
     ) -> Tensor:
         """A tensor of ones of the given size, like `input`."""
     @staticmethod
     def empty(
-        *size: Any, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., out: Any = ...
+        *size: Any,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        memory_format: Any = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        out: Any = ...,
     ) -> Tensor:
         """A tensor of the given size, to be written to."""
     @staticmethod
     def empty_like(
-        input: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ..., **_: Any
+        input: Any,
+        *,
+        dtype: Any = ...,
+        device: Any = ...,
+        requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **_: Any,
     ) -> Tensor:
         """A tensor of the given size, to be written to, like `input`."""
     @staticmethod
@@ -1585,11 +1628,21 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
         out: Any = ...,
     ) -> Tensor:
         """A tensor of `size` that holds `fill_value` everywhere; its type is that of the value."""
     @staticmethod
-    def full_like(input: Any, fill_value: Any, *, dtype: Any = ..., **options: Any) -> Tensor:
+    def full_like(
+        input: Any,
+        fill_value: Any,
+        *,
+        dtype: Any = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **options: Any,
+    ) -> Tensor:
         """A tensor of the size and type of `input` that holds `fill_value` everywhere."""
     @staticmethod
     def arange(
@@ -1600,6 +1653,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
         out: Any = ...,
     ) -> Tensor:
         """`start`, `start + step` ... up to but without `end`; ``arange(end)`` starts from 0."""
@@ -1612,6 +1667,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
         out: Any = ...,
     ) -> Tensor:
         """`steps` numbers from `start` to `end`, both included, equally far apart."""
@@ -1623,11 +1680,15 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
         out: Any = ...,
     ) -> Tensor:
         """The identity matrix of `n` rows and `m` (default `n`) columns."""
     @staticmethod
-    def scalar_tensor(value: Any, **options: Any) -> Tensor:
+    def scalar_tensor(
+        value: Any, *, layout: Any = ..., pin_memory: _bool = ..., **options: Any
+    ) -> Tensor:
         """A tensor without dimensions, of the default floating type."""
     @staticmethod
     def empty_strided(
@@ -1637,6 +1698,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """A tensor of `size` whose elements lie `stride` apart, to be written to."""
     @staticmethod
@@ -1647,6 +1710,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """A tensor of `size` whose axes lie in memory in the order of `physical_layout`."""
     @staticmethod
@@ -1657,6 +1722,8 @@ class Tensor(Variable):
         device: Any = ...,
         copy: _bool | None = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """`obj` as a tensor, on the same memory where it has some."""
     @staticmethod
@@ -1667,16 +1734,32 @@ class Tensor(Variable):
         count: _int = ...,
         offset: _int = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """A vector on the memory of `buffer` (bytes, a bytearray, an array ...), without copying."""
     @staticmethod
     def tril_indices(
-        row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
+        row: _int,
+        col: _int,
+        offset: _int = ...,
+        *,
+        dtype: Any = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **options: Any,
     ) -> Tensor:
         """Rows and columns, as ``(2, n)``, of the elements on and below a diagonal, row by row."""
     @staticmethod
     def triu_indices(
-        row: _int, col: _int, offset: _int = ..., *, dtype: Any = ..., **options: Any
+        row: _int,
+        col: _int,
+        offset: _int = ...,
+        *,
+        dtype: Any = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **options: Any,
     ) -> Tensor:
         """Rows and columns, as ``(2, n)``, of the elements on and above a diagonal, row by row."""
     @staticmethod
@@ -1689,6 +1772,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
         out: Any = ...,
     ) -> Tensor:
         """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
@@ -1701,6 +1786,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """Numbers uniform in [0, 1), of shape `size`: multiples of the type's precision, each equally likely."""
     @staticmethod
@@ -1712,6 +1799,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """Normally distributed numbers of mean 0 and variance 1, of shape `size`."""
     @staticmethod
@@ -1725,6 +1814,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """Whole numbers in ``[low, high)``, int64 unless told; ``randint(high, size)`` begins at 0."""
     @staticmethod
@@ -1736,6 +1827,8 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """The numbers below `n` in random order; int64 unless told."""
     @staticmethod
@@ -1749,10 +1842,19 @@ class Tensor(Variable):
         dtype: Any = ...,
         device: Any = ...,
         requires_grad: _bool = ...,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
     ) -> Tensor:
         """Normally distributed numbers: of `size`, or where `mean` or `std` are tensors, of the shape that these broadcast to."""
     @staticmethod
-    def hann_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+    def hann_window(
+        window_length: _int,
+        periodic: _bool = ...,
+        *,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **options: Any,
+    ) -> Tensor:
         """Half of ``1 - cos``, of `window_length` elements."""
     @staticmethod
     def hamming_window(
@@ -1760,18 +1862,41 @@ class Tensor(Variable):
         periodic: _bool = ...,
         alpha: _float = ...,
         beta: _float = ...,
+        *,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
         **options: Any,
     ) -> Tensor:
         """``alpha - beta * cos``, of `window_length` elements."""
     @staticmethod
-    def blackman_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+    def blackman_window(
+        window_length: _int,
+        periodic: _bool = ...,
+        *,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **options: Any,
+    ) -> Tensor:
         """``0.42 - 0.5 * cos + 0.08 * cos`` of twice that, of `window_length` elements."""
     @staticmethod
-    def bartlett_window(window_length: _int, periodic: _bool = ..., **options: Any) -> Tensor:
+    def bartlett_window(
+        window_length: _int,
+        periodic: _bool = ...,
+        *,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **options: Any,
+    ) -> Tensor:
         """A triangle, of `window_length` elements."""
     @staticmethod
     def kaiser_window(
-        window_length: _int, periodic: _bool = ..., beta: _float = ..., **options: Any
+        window_length: _int,
+        periodic: _bool = ...,
+        beta: _float = ...,
+        *,
+        layout: Any = ...,
+        pin_memory: _bool = ...,
+        **options: Any,
     ) -> Tensor:
         """Kaiser's window, by Bessel functions of the shape parameter `beta`."""
     @staticmethod
@@ -1876,7 +2001,15 @@ class TopkResult(NamedTuple):
     indices: Tensor
 
 def bind_all() -> None: ...
-def tensor(data: Any, *, dtype: Any = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+def tensor(
+    data: Any,
+    *,
+    dtype: Any = ...,
+    device: Any = ...,
+    requires_grad: _bool = ...,
+    layout: Any = ...,
+    pin_memory: _bool = ...,
+) -> Tensor:
     """A new tensor that holds a copy of `data`; ints give int64, floats the default floating type."""
 
 CASTS: dict[str, DType]

@@ -51,6 +51,7 @@ LAYERS: dict[str, int] = {
     "linalg": 10,
     "special": 10,
     "drawing": 10,
+    "former_names": 10,
     "random": 10,
     "profiler": 10,
     "cuda": 10,

@@ -37,7 +37,7 @@ def reason(text: str, *patterns: str) -> Reason:
 # What is to come, by namespace.
 NOT_YET = {
     "torch": """
-        histogramdd layout lobpcg""",
+        histogramdd lobpcg""",
     "torch.func": """
         rearrange""",
     "torch.utils.checkpoint": """
@@ -80,11 +80,11 @@ REASONS: Sequence[Reason] = (
         r"torch(\.Tensor)?\.is_(ipu|maia|meta|mkldnn|mps|mtia|vulkan\w*|xla|xpu)",
         r"torch\.(get_device_module|AcceleratorError|has_(mkl|lapack|openmp|spectral))",
         r"torch\.(compiled_with_cxx11_abi|OutOfMemoryError)",
-        r"torch\.nn\.(DataParallel|SyncBatchNorm)",
+        r"torch\.nn\.SyncBatchNorm",
     ),
     reason(
         "inner names of automatic mixed precision, and other devices' ones; use `autocast`",
-        r"torch\.(\w*autocast\w*|GradScaler)",
+        r"torch\.\w*autocast\w*",
     ),
     reason(
         "a choice among implementations of attention, of which there is one here",
@@ -106,8 +106,8 @@ REASONS: Sequence[Reason] = (
         r"torch\.(Sym\w+|sym_\w+)",
     ),
     reason(
-        "storages as objects, and the types that were tensors and storages of one element type",
-        r"torch\.(\w*Storage(Base)?|\w+Tensor|is_storage|set_default_tensor_type)",
+        "storages as objects, and the types that they had",
+        r"torch\.(\w*Storage(Base)?|is_storage)",
         r"torch\.Tensor\.(storage|storage_type|untyped_storage|const_data_ptr)",
     ),
     reason(
@@ -170,8 +170,8 @@ REASONS: Sequence[Reason] = (
         r"torch\.Tensor\.(volatile|reinforce|resize|resize_as|new|name|eig)",
         r"torch\.nn\.init\.(constant|dirac|eye|kaiming_\w+l|kaiming_uniform|normal|orthogonal)",
         r"torch\.nn\.init\.(sparse|uniform|xavier_normal|xavier_uniform)",
-        r"torch\.nn\.(Container|NLLLoss2d)|torch\.nn\.utils\.clip_grad_norm|torch\.autograd\.Variable",
-        r"torch\.legacy_contiguous_format|torch\.range|torch\.testing\.assert_allclose",
+        r"torch\.nn\.(Container|NLLLoss2d)|torch\.nn\.utils\.clip_grad_norm",
+        r"torch\.legacy_contiguous_format|torch\.testing\.assert_allclose",
     ),
     reason(
         "data pipes, which PyTorch has given up",

@@ -220,9 +220,12 @@ def package_stub() -> str:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module != "__future__":
             shown = [(a.name, a.asname or a.name) for a in node.names if a.name not in FROM_MEMORY]
-            names = [f"{name} as {known}" for name, known in shown if not known.startswith("_")]
+            public = [(name, known) for name, known in shown if not known.startswith("_")]
+            # A stub shows what is imported by its own name only.
+            names = [f"{n} as {n if n == known else '_' + known}" for n, known in public]
             if names:
                 texts.append(f"from {node.module} import {', '.join(names)}")
+            texts += [f"{known} = _{known}" for name, known in public if name != known]
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute | ast.Name):
             texts += [f"{target.id} = {ast.unparse(node.value)}" for target in _names(node.targets)]
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
@@ -250,7 +253,7 @@ def package_stub() -> str:
         for name in grad.__all__
         if name.endswith("_") and not any(f"def {name}(" in text for text in texts)
     ]
-    plain = "newaxis: None\nstrided: str\n__version__: str\n__all__: list[str]\n"
+    plain = "newaxis: None\n__version__: str\n__all__: list[str]\n"
     return f"{HEADER}{IMPORTS}\n{plain}\n" + "\n".join(texts) + "\n"
 
 

@@ -83,35 +83,6 @@ VERSION: Answers = {
 }  # fmt: skip
 
 
-class TypedTensor:
-    """``torch.LongTensor`` and the like: makes tensors of a type, and knows them."""
-
-    def __init__(self, dtype: grad.dtype) -> None:
-        self.dtype = dtype
-
-    def __call__(self, *data: Any) -> grad.Tensor:
-        sizes = all(isinstance(size, int) for size in data)
-        if sizes or isinstance(data[0], grad.Size):
-            return grad.empty(*data or (0,), dtype=self.dtype)
-        return grad.tensor(*data, dtype=self.dtype)
-
-    def __instancecheck__(self, value: Any) -> bool:
-        return isinstance(value, grad.Tensor) and value.dtype is self.dtype
-
-
-class Variable:
-    """``torch.autograd.Variable``: what tensors that can be differentiated once were called."""
-
-    def __call__(self, data: grad.Tensor, requires_grad: bool = False) -> grad.Tensor:
-        return data.detach().requires_grad_(requires_grad)
-
-    def __instancecheck__(self, value: Any) -> bool:
-        return isinstance(value, grad.Tensor)
-
-
-AUTOGRAD: Answers = {"Variable": Variable()}
-
-
 def repeated(count: int) -> Callable[[Any], tuple[Any, ...]]:
     """A function that makes `count` numbers of one, or takes those it is given."""
     return lambda x: tuple(x) if isinstance(x, Iterable) else (x,) * count
@@ -121,28 +92,6 @@ NUMBERS: Answers = {
     "_ntuple": repeated, "_single": repeated(1), "_pair": repeated(2), "_triple": repeated(3),
     "_quadruple": repeated(4),
 }  # fmt: skip
-
-TYPED: Answers = {
-    f"{name}Tensor": TypedTensor(getattr(grad, dtype))
-    for name, dtype in {
-        "Bool": "bool", "Byte": "uint8", "Char": "int8", "Short": "int16", "Int": "int32",
-        "Long": "int64", "Half": "float16", "BFloat16": "bfloat16", "Float": "float32",
-        "Double": "float64",
-    }.items()
-}  # fmt: skip
-
-
-def set_default_tensor_type(t: str | TypedTensor) -> None:
-    """``torch.set_default_tensor_type``: what `set_default_dtype` was, by a name or a class.
-
-    Raises:
-        TypeError: there is no such type. DTypeError: it is not floating.
-    """
-    found = TYPED.get(t.removeprefix("torch.")) if isinstance(t, str) else t
-    if not isinstance(found, TypedTensor):
-        raise TypeError(f"set_default_tensor_type: there is no type {t!r} of tensors here")
-    grad.set_default_dtype(found.dtype)
-
 
 # Classes that programs derive from, or ask whether a module is one, by the file that has them.
 BASES: dict[str, Answers] = {
@@ -163,9 +112,7 @@ TYPES: Answers = dict.fromkeys(
 )  # fmt: skip
 
 TORCH: Answers = {
-    **TYPED,
     "__version__": VERSION["__version__"],
-    "set_default_tensor_type": set_default_tensor_type,
     "set_float32_matmul_precision": NOTHING,
     "get_float32_matmul_precision": always("highest"),
     "use_deterministic_algorithms": NOTHING,

@@ -27,8 +27,13 @@ from grad.utils.late import late_names
 
 if TYPE_CHECKING:
     from grad.autograd import functional as functional
+    from grad.former_names import Variable as Variable
 
-__getattr__ = late_names(__name__, globals(), {"functional": "grad.autograd.functional"})
+__getattr__ = late_names(
+    __name__,
+    globals(),
+    {"Variable": "grad.former_names:Variable", "functional": "grad.autograd.functional"},
+)
 
 __all__ = [
     "Function",

@@ -175,7 +175,7 @@ def _studied(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ca
         if (
             not isinstance(result, Variable)
             or result._storage in memory
-            or not is_contiguous(result.layout)
+            or not is_contiguous(result.memory_layout)
         ):
             return None
         memory.append(result._storage)

@@ -161,7 +161,7 @@ class Variable:
         return view
 
     def _layout_through(self, moves: Path) -> Layout | None:
-        layout: Layout | None = self.layout
+        layout: Layout | None = self.memory_layout
         for step in moves:
             if layout is not None:
                 layout = moved_strides(layout, step)
@@ -186,7 +186,7 @@ class Variable:
         return self._node
 
     @property
-    def layout(self) -> Layout:
+    def memory_layout(self) -> Layout:
         """Where the elements are in the storage's memory."""
         layout = self._layout
         if layout is None:

@@ -240,7 +240,7 @@ class _Finish:
             number = self.argument_of.get(id(storage), -1)
             start = leaf.offset
             if number >= 0 and self.arguments[number]._path:
-                start -= self.arguments[number].layout.offset
+                start -= self.arguments[number].memory_layout.offset
             offset = start * leaf.node.dtype.itemsize
             node = leaf.source
             kept = None if number >= 0 else storage
@@ -292,7 +292,9 @@ class _Finish:
             outer = self.tape.storages.get(id(storage))
             written = outer is not None and outer.written
             if id(storage) in known or (written and tensor._path):
-                found.append(Pin(number, storage, tensor.layout.offset if tensor._path else 0))
+                found.append(
+                    Pin(number, storage, tensor.memory_layout.offset if tensor._path else 0)
+                )
         return tuple(found)
 
     def unwritten(self, writes: Sequence[Write]) -> tuple[int, ...]:
@@ -311,4 +313,4 @@ class _Finish:
         kept = None if number >= 0 else tensor._storage
         # Each replay gives a new view, as the function does, and the same tensor if that does.
         whole = tensor if kept is not None and not self.tape.is_made_here(tensor) else None
-        return Handle(-1, number, kept, tensor._path, tensor._shape, tensor.layout, whole)
+        return Handle(-1, number, kept, tensor._path, tensor._shape, tensor.memory_layout, whole)

@@ -141,7 +141,9 @@ class Replay(NamedTuple):
                 return False
         for number, storage, offset in self.pins:
             tensor = arguments[number]
-            if tensor._storage is not storage or (tensor._path and tensor.layout.offset != offset):
+            if tensor._storage is not storage or (
+                tensor._path and tensor.memory_layout.offset != offset
+            ):
                 return False
         own = [arguments[number]._storage for number in self.unwritten]
         return self.written.isdisjoint(map(id, own))
@@ -185,7 +187,7 @@ class Replay(NamedTuple):
                 tensor = arguments[number]
                 storage = tensor._storage
                 if tensor._path:
-                    offset += tensor.layout.offset * dtype.itemsize
+                    offset += tensor.memory_layout.offset * dtype.itemsize
             found.append((storage.node, offset))
         return found
 

@@ -283,7 +283,7 @@ class Runner:
             if node.buffer is None:
                 realize((node,))
             if tensor._path:
-                offset += tensor.layout.offset * itemsize
+                offset += tensor.memory_layout.offset * itemsize
             leaves[leaf] = address(node) + offset
 
     def _memory(self, again: bool) -> Memory:

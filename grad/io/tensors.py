@@ -124,7 +124,7 @@ class Described(NamedTuple):
 def described(tensor: Tensor) -> Described:
     """Memory and layout of a tensor, computed first; of a copy where strides are negative."""
     values = array_view(tensor)
-    if min(tensor.layout.strides, default=0) < 0:
+    if min(tensor.memory_layout.strides, default=0) < 0:
         copy = np.ascontiguousarray(values).reshape(values.shape)
         return Described(contiguous_layout(values.shape), flat_bytes(copy), copy)
     storage = tensor._storage
@@ -132,7 +132,7 @@ def described(tensor: Tensor) -> Described:
     assert buffer is not None
     count = storage.node.size * tensor.dtype.itemsize
     memory = buffer.numpy(np.dtype(np.uint8), (count,), (1,), 0)
-    return Described(tensor.layout, memory, storage)
+    return Described(tensor.memory_layout, memory, storage)
 
 
 def contiguous_bytes(tensor: Tensor) -> Array:

@@ -133,6 +133,7 @@ from grad.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from grad.nn.parallel import DataParallel
 from grad.nn.parameter import (
     Buffer,
     Parameter,
@@ -187,6 +188,7 @@ __all__ = [
     "ParameterList",
     "ParameterDict",
     # layers
+    "DataParallel",
     "Linear",
     "Bilinear",
     "CosineSimilarity",

@@ -100,7 +100,7 @@ def array_view(tensor: Any) -> Array:
     """The values of `tensor` as an array on its memory, computed first. For reading only."""
     storage = tensor._storage
     realize((storage.node,))
-    return array_of(storage, tensor.layout, tensor.dtype)
+    return array_of(storage, tensor.memory_layout, tensor.dtype)
 
 
 def lent_array(tensor: Any) -> Array:
@@ -110,7 +110,7 @@ def lent_array(tensor: Any) -> Array:
     shared = storage.shared
     if shared is None or not shared.alive:
         _separate(storage)
-    array = array_of(storage, tensor.layout, tensor.dtype)
+    array = array_of(storage, tensor.memory_layout, tensor.dtype)
     if shared is None or not shared.alive:
         holder = array
         while isinstance(holder.base, np.ndarray):
@@ -142,7 +142,12 @@ def to_dlpack(tensor: Any, max_version: tuple[int, int] | None = None) -> Any:
         return array.__dlpack__(**options)
     address = array.__array_interface__["data"][0]
     return dlpack.export(
-        address, tensor.shape, tensor.layout.strides, dlpack.BFLOAT, 8 * dtype.itemsize, array
+        address,
+        tensor.shape,
+        tensor.memory_layout.strides,
+        dlpack.BFLOAT,
+        8 * dtype.itemsize,
+        array,
     )
 
 

@@ -227,10 +227,17 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
 # -- rules -----------------------------------------------------------------------------------------
 def _constant_creator(name: str, value: int, doc: str) -> None:
     def create(
-        *size: Size, dtype: Any = None, device: Any = None, requires_grad: bool = False
+        *size: Size,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        memory_format: Any = None,
     ) -> Any:
         kind = default_dtype() if dtype is None else as_dtype(dtype)
-        return finished(filled(value, checked_shape(name, size, kind), kind), requires_grad, device)
+        result = finished(filled(value, checked_shape(name, size, kind), kind), False, device)
+        if memory_format is not None:
+            result = result.contiguous(memory_format=memory_format)
+        return result.requires_grad_() if requires_grad else result
 
     def like(
         input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any

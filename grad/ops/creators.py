@@ -13,7 +13,8 @@ from typing import Any
 from grad.autograd.variable import Variable
 from grad.dtype import as_dtype
 from grad.errors import DTypeError
-from grad.ops.out import put_into, with_parameter
+from grad.memory_format import MemoryLayout
+from grad.ops.out import put_into, with_parameters
 
 CREATORS: dict[str, Callable[..., Any]] = {}
 
@@ -24,8 +25,29 @@ _WRITERS = frozenset(("arange", "empty", "eye", "full", "linspace", "logspace", 
 def creator(function: Callable[..., Any]) -> Callable[..., Any]:
     """Register a function that makes tensors of no tensors."""
     name = function.__name__
-    CREATORS[name] = _writer(name, function) if name in _WRITERS else function
+    create = _placed(name, function)
+    CREATORS[name] = _writer(name, create) if name in _WRITERS else create
     return CREATORS[name]
+
+
+def _placed(name: str, create: Callable[..., Any]) -> Callable[..., Any]:
+    """`create`, with what PyTorch asks about memory: ``layout=`` (there is one) and
+    ``pin_memory=`` (without effect: no other device reads it).
+    """
+
+    @functools.wraps(create)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            layout = kwargs.pop("layout", None)
+            if layout is not None and not isinstance(layout, MemoryLayout):
+                raise TypeError(
+                    f"{name}(): argument 'layout' must be grad.strided, not {layout!r}; every "
+                    "tensor here is dense."
+                )
+            kwargs.pop("pin_memory", None)
+        return create(*args, **kwargs)
+
+    return with_parameters(call, create, layout=None, pin_memory=False)
 
 
 def _writer(name: str, create: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,4 +67,4 @@ def _writer(name: str, create: Callable[..., Any]) -> Callable[..., Any]:
             )
         return put_into(name, out, create(*args, dtype=out.dtype, **kwargs))
 
-    return with_parameter(call, create)
+    return with_parameters(call, create, out=None)

@@ -120,7 +120,7 @@ class IsSetTo:
 
     @staticmethod
     def forward(x: Any, tensor: Any) -> bool:
-        return x._storage is tensor._storage and x.layout == tensor.layout
+        return x._storage is tensor._storage and x.memory_layout == tensor.memory_layout
 
 
 @op(method="dim_order", function=False, gradient=False, composite=True)
@@ -129,7 +129,7 @@ class DimOrder:
 
     @staticmethod
     def forward(x: Any) -> tuple:
-        strides = x.layout.strides
+        strides = x.memory_layout.strides
         return tuple(sorted(range(len(strides)), key=lambda axis: -strides[axis]))
 
 

@@ -75,16 +75,27 @@ def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
         refuse_gradients(function.__name__, (*args, *kwargs.values()))
         return put_into(function.__name__, out, function(*args, **kwargs))
 
-    return with_parameter(call, function)
+    return with_parameters(call, function, out=None)
 
 
-def with_parameter(call: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """`call`, which shows the parameters of `function` and ``out``."""
+def with_parameters(
+    call: Callable[..., Any], function: Callable[..., Any], **defaults: Any
+) -> Callable[..., Any]:
+    """`call`, which shows the parameters of `function` and those of `defaults`."""
     signature = inspect.signature(function)
-    out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="Any")
     parameters = [*signature.parameters.values()]
+    more = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation="bool" if isinstance(default, bool) else "Any",
+        )
+        for name, default in defaults.items()
+        if name not in signature.parameters
+    ]
     options = [p for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD]
     named = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    shown = signature.replace(parameters=[*named, out, *options])
+    shown = signature.replace(parameters=[*named, *more, *options])
     call.__signature__ = shown  # type: ignore[attr-defined]
     return call

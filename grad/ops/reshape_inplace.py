@@ -108,7 +108,7 @@ class ResizeIn:
         _check("resize_", x)
         if shape == x.shape:
             return x
-        start = x.layout.offset
+        start = x.memory_layout.offset
         needed = start + math.prod(shape)
         storage = x._storage
         if math.prod(shape) and needed > storage.node.size:

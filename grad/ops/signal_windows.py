@@ -26,8 +26,6 @@ def _window(
     dtype = options.pop("dtype", None)
     kind = default_dtype() if dtype is None else as_dtype(dtype)
     requires_grad, device = options.pop("requires_grad", False), options.pop("device", None)
-    options.pop("layout", None)
-    options.pop("pin_memory", None)
     if options:
         raise TypeError(f"{name}() got an unexpected argument {next(iter(options))!r}.")
     if kind.kind != "f":

@@ -28,7 +28,7 @@ Path = tuple[Move, ...]
 def _layout(name: str, x: Any, size: Any, stride: Any, offset: int | None) -> Layout:
     """The layout asked for, which lies inside the storage of `x`."""
     sizes, strides = sizes_of(name, (size,)), sizes_of(name, (stride,))
-    start = x.layout.offset if offset is None else offset
+    start = x.memory_layout.offset if offset is None else offset
     total = x._storage.node.size
     if len(sizes) != len(strides) or min((*sizes, *strides, start), default=0) < 0:
         raise ShapeError(
@@ -79,7 +79,7 @@ class AsStrided(Function):
         storage_offset: int | None = None,
     ) -> Any:
         layout = _layout("as_strided", x, size, stride, storage_offset)
-        ctx.shape, ctx.own, ctx.layout = x._shape, x.layout, layout
+        ctx.shape, ctx.own, ctx.layout = x._shape, x.memory_layout, layout
         total = ctx.total = x._storage.node.size
         base = x if x._base is None else x._base
         if base._path and base._requires_grad:

@@ -90,3 +90,22 @@ def test_switches_remember() -> None:
     with pytest.raises(DeviceError):
         grad.set_default_device("cuda")
     assert grad.get_default_device() == "cpu" and grad.get_num_interop_threads() == 1
+
+
+def test_where_and_how_new_tensors_lie():
+    assert isinstance(grad.strided, grad.layout)
+    assert grad.ones(2).layout is grad.strided
+    for made in (
+        grad.zeros(2, layout=grad.strided, pin_memory=False),
+        grad.empty(2, memory_format=grad.contiguous_format),
+        grad.rand(2, layout=grad.strided, device="cpu"),
+        grad.arange(2, layout=None),
+        grad.ones(3).new_tensor([1, 2], device="cpu", requires_grad=True),
+        grad.ones(3).new_full((2,), 1, layout=grad.strided),
+    ):
+        assert made.shape == (2,)
+    image = grad.empty(1, 2, 3, 4, memory_format=grad.channels_last, requires_grad=True)
+    assert image.stride() == (24, 1, 8, 2)
+    assert image.is_leaf
+    with pytest.raises(TypeError, match="layout"):
+        grad.zeros(2, layout="strided")
