@@ -1339,11 +1339,6 @@ def scatter(
 def scatter_add(x: Any, dim: _int, index: Any, src: Any, **numpy_names: Any) -> Tensor:
     """x with ``x[index[i][j]][j] += src[i][j]`` for ``dim=0``; the order of additions is always the same."""
 
-def index_add(
-    x: Any, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
-) -> Tensor:
-    """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
-
 def index_fill(x: Any, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
     """x with `value`, a number or a 0-dimensional tensor, at ``x[index]`` for ``dim=0``; index has one dimension, and negative numbers in it count from the end."""
 
@@ -1904,6 +1899,11 @@ def scatter_reduce(
     **numpy_names: Any,
 ) -> Tensor:
     """x with ``src[i][j]`` combined into ``x[index[i][j]][j]`` for ``dim=0``."""
+
+def index_add(
+    x: Any, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
+) -> Tensor:
+    """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
 
 def index_reduce(
     x: Any,

@@ -815,14 +815,6 @@ class Tensor(Variable):
         """x with ``x[index[i][j]][j] += src[i][j]`` for ``dim=0``; the order of additions is always the same."""
     def scatter_add_(self, dim: _int, index: Any, src: Any, **numpy_names: Any) -> Tensor:
         """`scatter_add` in place."""
-    def index_add(
-        self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
-    ) -> Tensor:
-        """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
-    def index_add_(
-        self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
-    ) -> Tensor:
-        """`index_add` in place."""
     def index_fill(self, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
         """x with `value`, a number or a 0-dimensional tensor, at ``x[index]`` for ``dim=0``; index has one dimension, and negative numbers in it count from the end."""
     def index_fill_(self, dim: _int, index: Any, value: Any, **numpy_names: Any) -> Tensor:
@@ -1298,6 +1290,14 @@ class Tensor(Variable):
         **numpy_names: Any,
     ) -> Tensor:
         """`scatter_reduce` in place."""
+    def index_add(
+        self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
+    ) -> Tensor:
+        """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
+    def index_add_(
+        self, dim: _int, index: Any, source: Any, *, alpha: _float = ..., **numpy_names: Any
+    ) -> Tensor:
+        """`index_add` in place."""
     def index_reduce(
         self,
         dim: _int,

@@ -243,23 +243,6 @@ class ScatterAdd(Function):
         return grad, None, None, source
 
 
-@op(method="index_add", inplace=True, dtypes=ALL, composite=True)
-class IndexAdd(Function):
-    """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension."""
-
-    @staticmethod
-    def forward(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
-        axis = normal_axis("index_add", dim, len(x.shape))
-        whole = along("index_add", source.shape, axis, index)
-        slices = (*x.shape[:axis], index.numel(), *x.shape[axis + 1 :]) if x.shape else ()
-        if source.shape != slices:
-            raise ShapeError(
-                f"index_add: the source has shape {tuple(source.shape)}, needs {slices}: that of "
-                f"the tensor with one slice for each index."
-            )
-        return ScatterAdd.apply(x, axis, whole, source if alpha == 1 else source * alpha)
-
-
 @op(method="index_fill", inplace=True, dtypes=ALL, composite=True)
 class IndexFill(Function):
     """x with `value`, a number or a 0-dimensional tensor, at ``x[index]`` for ``dim=0``; index has

@@ -161,6 +161,8 @@ def _parts(item: Any) -> list[Any]:
         if array.size == 0 and not isinstance(item, np.ndarray):
             array = array.astype(np.int64)
         return _array_parts(array)
+    if isinstance(item, str):
+        raise TypeError(f"a tensor has no names, as {item!r} would be one; index it by numbers.")
     raise IndexOutOfRangeError(
         "an index must be an int, a slice, None, ..., an integer or bool tensor, or a list of "
         f"ints; got {a_kind_of(item)}."

@@ -1,4 +1,5 @@
-"""Scatters that combine: `scatter_reduce` and `index_reduce` with all of PyTorch's reductions.
+"""Scatters that combine: `scatter_reduce` and `index_reduce` with all of PyTorch's reductions, and
+`index_add`.
 
 The value is a scatter into `x`, or, without `include_self`, into the reduction's neutral element
 where something arrives. The gradients are PyTorch's: a sum and a mean hand on what arrives, a
@@ -31,7 +32,7 @@ from grad.graph.primitives import (
 )
 from grad.ops.axes import normal_axis
 from grad.ops.bounds import within
-from grad.ops.gather import Scatter, along, checked_scatter, source_gradient
+from grad.ops.gather import Scatter, ScatterAdd, along, checked_scatter, source_gradient
 from grad.ops.promotion import accumulation_dtype, is_tensor, number, refuse_bool, unsupported
 from grad.ops.registry import ALL, op
 
@@ -230,6 +231,39 @@ _GRADIENTS: dict[str, Callable[..., Any]] = {
 _OF_SLICES = ("prod", "mean", "amax", "amin")
 
 
+def _of_slices(name: str, x: Any, axis: int, index: Any, source: Any) -> Any:
+    """The vector `index` for all elements of `source`, which has a slice of `x` for each number."""
+    count = index.shape[0] if index.shape else 1
+    expected = (*x.shape[:axis], count, *x.shape[axis + 1 :]) if x.shape else ()
+    if len(index.shape) < 2 and (source.shape != expected or (not x.shape and count != 1)):
+        raise ShapeError(
+            f"{name}: the source has shape {tuple(source.shape)}, needs {expected}: that of the "
+            f"tensor with one slice for each of the {count} indices."
+        )
+    if source.dtype is not x.dtype:
+        raise DTypeError(
+            f"{name}: the tensor is {x.dtype.name} and the source {source.dtype.name}; use "
+            f"source.to(x.dtype)."
+        )
+    return along(name, source.shape, axis, index)
+
+
+@op(method="index_add", inplace=True, dtypes=ALL, composite=True)
+class IndexAdd(Function):
+    """x with ``x[index[i]] += alpha * source[i]`` for ``dim=0``; index has one dimension.
+
+    Raises:
+        ShapeError: the source is not of the shape of x with one slice for each index.
+        DTypeError: nor of its type.
+    """
+
+    @staticmethod
+    def forward(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
+        axis = normal_axis("index_add", dim, len(x.shape))
+        whole = _of_slices("index_add", x, axis, index, source)
+        return ScatterAdd.apply(x, axis, whole, source if alpha == 1 else source * alpha)
+
+
 @op(method="index_reduce", inplace=True, dtypes=ALL, composite=True)
 class IndexReduce:
     """x with ``source[i]`` combined into ``x[index[i]]`` for ``dim=0``; index has one dimension.
@@ -243,15 +277,5 @@ class IndexReduce:
     ) -> Any:
         _require_reduction("index_reduce", reduce, _OF_SLICES)
         axis = normal_axis("index_reduce", dim, len(x.shape))
-        whole = along("index_reduce", source.shape, axis, index)
-        if whole.shape != source.shape:
-            raise ShapeError(
-                f"index_reduce: the index has {whole.shape[axis]} numbers and the source "
-                f"{source.shape[axis]} slices; there must be one for each."
-            )
-        if source.dtype is not x.dtype:
-            raise DTypeError(
-                f"index_reduce: the tensor is {x.dtype.name} and the source {source.dtype.name}; "
-                f"use source.to(x.dtype)."
-            )
+        whole = _of_slices("index_reduce", x, axis, index, source)
         return ScatterReduce.apply(x, axis, whole, source, reduce, include_self=include_self)

@@ -244,3 +244,23 @@ def test_a_place_filled_twice_counts_once_in_the_gradient() -> None:
     assert filled.tolist() == [5.0, 1.0, 5.0]
     (filled * grad.tensor([1.0, 2.0, 4.0])).sum().backward()
     assert value.grad.item() == 5 and x.grad.tolist() == [0.0, 2.0, 0.0]
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 1), (1,), (3, 2), (), (1, 3)])
+def test_slices_must_fit_the_tensor_and_the_index(shape: tuple[int, ...]):
+    x, one = grad.zeros(3, 2), grad.tensor([0])
+    with pytest.raises(RuntimeError, match=r"needs \(1, 2\)"):
+        x.index_add(0, one, grad.ones(shape))
+    with pytest.raises(RuntimeError, match=r"needs \(1, 2\)"):
+        x.index_reduce(0, one, grad.ones(shape), "amax")
+
+
+def test_slices_of_a_number():
+    assert grad.tensor(1.0).index_add(0, grad.tensor([0]), grad.tensor(2.0)).item() == 3
+    with pytest.raises(RuntimeError, match="2 indices"):
+        grad.tensor(1.0).index_add(0, grad.tensor([0, 0]), grad.tensor(2.0))
+
+
+def test_an_index_by_a_name_is_refused():
+    with pytest.raises(TypeError, match="no names"):
+        grad.zeros(3)["first"]
