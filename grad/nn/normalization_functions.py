@@ -178,6 +178,11 @@ def group_norm(
         )
     groups = input.shape[0] * num_groups
     size = math.prod(input.shape[1:]) // num_groups
+    if input.shape[0] * size == 1:
+        raise ArgumentError(
+            f"group_norm: expected more than 1 value per channel when training, got input size "
+            f"{tuple(input.shape)} in {num_groups} groups."
+        )
     # Every group of every image is a channel of one image.
     found = Normalize.apply(_wide(input).reshape(1, groups, size), None, None, eps)
     return _affine(found.result.reshape(input.shape), weight, bias, input)

@@ -38,10 +38,16 @@ def normal_axes(name: str, dim: Dims, rank: int) -> tuple[int, ...]:
         dim = (dim,)
     if not dim:
         return tuple(range(rank))
+    axes = distinct_axes(name, dim, rank)
+    return tuple(sorted(axes)) if rank else ()
+
+
+def distinct_axes(name: str, dim: Sequence[int], rank: int) -> list[int]:
+    """The axes `dim`, counted from the front, none of them twice."""
     axes = [normal_axis(name, d, rank) for d in dim]
     if len(set(axes)) != len(axes):
         raise ShapeError(f"{name}: dim {tuple(dim)} names an axis twice; name each axis once.")
-    return tuple(sorted(axes)) if rank else ()
+    return axes
 
 
 def kept_shape(shape: Shape, axes: Sequence[int]) -> Shape:

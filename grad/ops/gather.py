@@ -148,7 +148,7 @@ def checked_scatter(
                 f"src.to(x.dtype)."
             )
         _require_same_rank(name, values, index)
-        _require_smaller(name, index.shape, values.shape)
+        _require_smaller(name, index.shape or (1,), values.shape or (1,))
         source = _corner(_vector(values.node), _vector(index.node).shape)
     else:
         source = expand(as_elements(name, values, x.dtype), _vector(index.node).shape)

@@ -369,7 +369,15 @@ class Linear(Function):
             )
         ctx.save_for_backward(x, weight)
         node = matrix_product(x.node, _transposed(weight.node))
-        return x._wrap(node if bias is None else pointwise(ADD, node, bias.node))
+        if bias is None:
+            return x._wrap(node)
+        result = pointwise(ADD, node, bias.node)
+        if result.shape != node.shape:
+            raise ShapeError(
+                f"linear: got bias {tuple(bias.shape)} and weight {tuple(weight.shape)}, needs "
+                f"bias (out_features,)."
+            )
+        return x._wrap(result)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:

@@ -17,7 +17,7 @@ from grad.dtype import dtypes
 from grad.errors import AxisError, DTypeError, ShapeError
 from grad.graph.movement import Move
 from grad.graph.primitives import PERMUTE, SLICE
-from grad.ops.axes import normal_axis
+from grad.ops.axes import distinct_axes, normal_axis
 from grad.ops.movement import Movement, moved
 from grad.ops.registry import ALL, Failure, Sample, op
 from grad.ops.view import Ints, sizes_of
@@ -111,7 +111,7 @@ class Flip(Movement):
 
     @staticmethod
     def forward(ctx: Context, x: Any, *dims: Ints) -> Any:
-        axes = {normal_axis("flip", d, len(x._shape)) for d in sizes_of("flip", dims)}
+        axes = distinct_axes("flip", sizes_of("flip", dims), len(x._shape))
         ranges = [(s - 1, -1, s) if a in axes else (0, 1, s) for a, s in enumerate(x._shape)]
         return moved(ctx, x, (Move(SLICE, tuple(ranges)),), copy=True)
 

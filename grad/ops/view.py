@@ -21,7 +21,7 @@ from grad.graph.movement import Move, Shape
 from grad.graph.node import bitcast, broadcast_shapes, contiguous
 from grad.graph.primitives import EXPAND, RESHAPE
 from grad.memory_format import order_of
-from grad.ops.axes import normal_axis
+from grad.ops.axes import distinct_axes, normal_axis
 from grad.ops.movement import Movement, inverse_order, moved
 from grad.ops.registry import ALL, Failure, Sample, op
 from grad.utils.size import Size
@@ -178,7 +178,7 @@ class Squeeze(Movement):
         if not dim or dim == (None,):
             target = tuple([size for size in shape if size != 1])
         else:
-            axes = {normal_axis("squeeze", d, len(shape)) for d in sizes_of("squeeze", dim)}
+            axes = distinct_axes("squeeze", sizes_of("squeeze", dim), len(shape))
             target = tuple([s for axis, s in enumerate(shape) if s != 1 or axis not in axes])
         return moved(ctx, x, _reshaping(target, shape), sure=True)
 

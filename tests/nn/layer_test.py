@@ -262,3 +262,18 @@ def test_arguments_that_are_refused():
         nn.Hardtanh(1.0, -1.0)
     assert nn.Hardtanh(min_value=-2.0, max_value=3.0).max_val == 3.0
     assert repr(nn.ModuleDict(None)) == "ModuleDict()"
+
+
+def test_a_bias_adds_no_columns():
+    with pytest.raises(RuntimeError, match="out_features"):
+        F.linear(grad.ones(3, 3), grad.ones(1, 3), grad.ones(3))
+    with pytest.raises(RuntimeError, match="out_features"):
+        F.linear(grad.ones(3), grad.ones(2, 3), grad.ones(4, 2))
+    added = F.linear(grad.ones(2, 3), grad.ones(2, 3), grad.ones(1))
+    assert added.tolist() == [[4, 4], [4, 4]]
+
+
+def test_a_group_of_one_element_is_refused():
+    with pytest.raises(ValueError, match="more than 1 value"):
+        F.group_norm(grad.ones(1, 2), 2)
+    assert F.group_norm(grad.ones(2, 2), 2).tolist() == [[0, 0], [0, 0]]

@@ -264,3 +264,15 @@ def test_slices_of_a_number():
 def test_an_index_by_a_name_is_refused():
     with pytest.raises(TypeError, match="no names"):
         grad.zeros(3)["first"]
+
+
+def test_one_number_is_not_many_sources():
+    index = grad.tensor([0, 1, 2])
+    for scatter in (
+        lambda x, y: x.scatter(0, index, y),
+        lambda x, y: x.scatter_add(0, index, y),
+        lambda x, y: x.scatter_reduce(0, index, y, "amax"),
+    ):
+        with pytest.raises(RuntimeError, match="reaches outside"):
+            scatter(grad.zeros(3), grad.tensor(5.0))
+    assert grad.zeros(3).scatter(0, index[1], grad.tensor(5.0)).tolist() == [0, 5, 0]

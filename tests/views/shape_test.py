@@ -124,3 +124,11 @@ def test_every_view_op_says_so() -> None:
             if row.name == "t":
                 continue
             assert row(x)._storage is x._storage, row.name
+
+
+def test_axes_are_named_once():
+    x = grad.ones(1, 2)
+    with pytest.raises(RuntimeError, match="names an axis twice"):
+        x.flip(0, -2)
+    with pytest.raises(RuntimeError, match="names an axis twice"):
+        x.squeeze((0, -2))
