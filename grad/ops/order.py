@@ -137,6 +137,8 @@ class MoveDim(Movement):
                 f"movedim: source {source} and destination {destination} must name as many axes, "
                 f"each once."
             )
+        if not rank:  # whose axis 0 can be named
+            return moved(ctx, x, ())
         order = [axis for axis in range(rank) if axis not in sources]
         for place, axis in sorted(zip(places, sources)):
             order.insert(place, axis)

@@ -132,3 +132,8 @@ def test_axes_are_named_once():
         x.flip(0, -2)
     with pytest.raises(RuntimeError, match="names an axis twice"):
         x.squeeze((0, -2))
+
+
+def test_the_axis_of_a_number_stays():
+    assert grad.tensor(2.0).movedim(0, -1).item() == 2
+    assert grad.tensor(2.0).moveaxis((0,), (0,)).shape == ()
