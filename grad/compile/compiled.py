@@ -27,17 +27,15 @@ from grad.buffer import clear_buffer_cache
 from grad.compile.containers import containers, others_have_one, standing
 from grad.compile.finish import abandon, finish
 from grad.compile.guards import Guards, Unguarded
+from grad.compile.kinds import Identities, environment, has_hooks, repeated, shared, view_of
 from grad.compile.reach import collect
 from grad.compile.recorder import Tape
 from grad.compile.replay import STALE
 from grad.compile.run import Runner
 from grad.compile.tree import take_apart
 from grad.compile.watch import watching
-from grad.device import open_backend
-from grad.dtype import DType, default_dtype
+from grad.dtype import DType
 from grad.engine.recording import recording
-from grad.graph.movement import Move
-from grad.graph.primitives import SLICE
 from grad.settings import settings
 
 # So many recordings that replace others are enough to see that there is no end to them.
@@ -46,18 +44,14 @@ MOST_REPEATED = 32
 MOST_KINDS, MOST_RECORDS = 1024, 4
 
 
-def _without_start(move: Move) -> Any:
-    """A movement of a view, but for where slices start: that is a run-time offset."""
-    if move.primitive is SLICE:
-        return (SLICE, *[(step, size) for _, step, size in move.arg])
-    return move
-
-
 class Record(NamedTuple):
-    """A recording that can be replayed while its guards hold."""
+    """A recording that can be replayed while its guards hold, with arguments that the function
+    knows by the same other names.
+    """
 
     guards: Guards
     runner: Runner
+    identities: Identities
 
 
 class Entry:
@@ -78,63 +72,11 @@ class Entry:
         self.records: tuple[Record, ...] = ()
 
 
-def _environment() -> tuple[Any, ...]:
-    """Settings that decide what operations do."""
-    return (
-        mode.enabled,
-        mode.inference,
-        mode.autocast,
-        default_dtype(),
-        settings.backend,
-        settings.float32_convolution_precision,
-        open_backend(settings.backend).workers(),
-    )
-
-
-def _view(tensor: Any) -> tuple[Any, ...]:
-    """What a view is of and how, but for where it begins; () for all of a storage."""
-    if not tensor._path:
-        return ()
-    moves = [_without_start(move) for move in tensor._path]
-    return (tensor._needs_grad, tensor._storage.node.shape, *moves)
-
-
-def _shared(tensors: Sequence[Any]) -> list[Any]:
-    """Which of the arguments share memory, how far from each other they begin, and which are one
-    tensor.
-    """
-    first: dict[int, Any] = {}
-    for tensor in tensors:
-        first.setdefault(id(tensor._storage), tensor)
-    if len(first) == len(tensors):
-        return []
-    numbers = {key: number for number, key in enumerate(first)}
-    handles = {id(tensor): number for number, tensor in enumerate(tensors)}
-    found: list[Any] = []
-    for tensor in tensors:
-        key = id(tensor._storage)
-        apart = _start(tensor) - _start(first[key])
-        found += numbers[key], handles[id(tensor)], apart
-    return found
-
-
-def _start(tensor: Any) -> int:
-    """The element of its storage that a tensor begins with."""
-    return tensor.memory_layout.offset if tensor._path else 0
-
-
-def _has_hooks(tensor: Any) -> bool:
-    """Whether somebody wants to be called when the gradient of an argument is known."""
-    edge = tensor._edge
-    tables = tensor._hooks if edge is None else edge[0]._tensor_hooks
-    return bool(tables) and any(tables.values())
-
-
 class Shortcut(NamedTuple):
     """The last record that was used, if it was with tensors alone: most calls are like it."""
 
     kinds: tuple[tuple[type, Any, DType, bool, bool, tuple[Any, ...]], ...]
-    environment: tuple[Any, ...]
+    settings: tuple[Any, ...]
     record: Record
 
     def fits(self, args: tuple[Any, ...]) -> bool:
@@ -147,11 +89,11 @@ class Shortcut(NamedTuple):
                 or tensor._shape != shape
                 or tensor.dtype is not dtype
                 or tensor._requires_grad is not requires_grad
-                or ((tensor._path or view) and _view(tensor) != view)
-                or (requires_grad and ((tensor._edge is None) is not leaf or _has_hooks(tensor)))
+                or ((tensor._path or view) and view_of(tensor) != view)
+                or (requires_grad and ((tensor._edge is None) is not leaf or has_hooks(tensor)))
             ):
                 return False
-        return self.environment == _environment()
+        return self.settings == environment()
 
 
 def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
@@ -164,16 +106,9 @@ def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
     if shared or any(write.argument >= 0 for write in record.runner.replay.writes):
         return None
     kinds = [
-        (type(t), t._shape, t.dtype, t._requires_grad, t._edge is None, _view(t)) for t in tensors
+        (type(t), t._shape, t.dtype, t._requires_grad, t._edge is None, view_of(t)) for t in tensors
     ]
-    return Shortcut(tuple(kinds), _environment(), record)
-
-
-def _with_containers(record: Record, tensors: list[Any], args: Any, kwargs: Any) -> list[Any]:
-    """What a replay is given: the tensors, and containers of the arguments that it gives back."""
-    if not record.runner.replay.gives_back:
-        return tensors
-    return [*tensors, *containers((*args, *kwargs.values()))]
+    return Shortcut(tuple(kinds), environment(), record)
 
 
 def _obstacle(
@@ -228,15 +163,16 @@ class Compiled:
             return self.function(*args, **kwargs)  # a replay has first derivatives only
         shortcut = self._shortcut
         if shortcut is not None and not kwargs and shortcut.fits(args):
-            guards, runner = shortcut.record
-            if guards.broken() is None:
+            guards, runner, identities = shortcut.record
+            if identities.fit(args) and guards.broken() is None:
                 result = runner.run(args)
                 if result is not STALE:
                     return result
         tensors: list[Any] = []
         others: list[Any] = []
-        key = self._key(args, kwargs, tensors, others)
-        if any(tensor._requires_grad and _has_hooks(tensor) for tensor in tensors):
+        inside: list[Any] = []
+        key = self._key(args, kwargs, tensors, others, inside)
+        if any(tensor._requires_grad and has_hooks(tensor) for tensor in tensors):
             self._say("not recorded: an argument has hooks, which may be others at the next call")
             self._is_last(None)
             return self.function(*args, **kwargs)
@@ -246,8 +182,8 @@ class Compiled:
             entry.seen = True
             self._is_last(None)
             return self.function(*args, **kwargs)
+        given = [*tensors, *inside]
         for record in records:
-            given = _with_containers(record, tensors, args, kwargs)
             result, used = self._replayed(record, given)
             if used is not None:
                 if used is not records[0]:
@@ -258,20 +194,25 @@ class Compiled:
                 return result
         with self._lock:
             if entry.records is records:
-                return self._record(entry, args, kwargs, tensors, others)
+                return self._record(entry, args, kwargs, tensors, others, inside)
         return self(*args, **kwargs)  # another thread has recorded it meanwhile
 
-    def _replayed(self, record: Record, tensors: list[Any]) -> tuple[Any, Record | None]:
-        """The result of a replay, and the record that could be used, if it could."""
-        guards, runner = record
+    def _replayed(self, record: Record, given: list[Any]) -> tuple[Any, Record | None]:
+        """The result of a replay, and the record that could be used, if it could.
+
+        `given` has the tensors, and the containers among the arguments.
+        """
+        guards, runner, identities = record
         self._reason = guards.broken()
         if self._reason is None:
-            result = runner.run(tensors)
+            result = runner.run(given) if identities.fit(given) else STALE
             if result is STALE:
                 replay = runner.replay.on_gradients_now()
                 if replay is not None:
-                    record = Record(guards, Runner(replay))
-                    result = record.runner.run(tensors)
+                    identities = identities.among(guards.outer(replay.grads_read))
+                if replay is not None and identities.fit(given):
+                    record = Record(guards, Runner(replay), identities)
+                    result = record.runner.run(given)
             if result is not STALE:
                 self._is_last(record.runner)
                 return result, record
@@ -310,9 +251,16 @@ class Compiled:
             last.release()
 
     def _key(
-        self, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
+        self,
+        args: Any,
+        kwargs: Any,
+        tensors: list[Any],
+        others: list[Any],
+        inside: list[Any],
     ) -> tuple[Any, ...]:
-        """What must be equal for two calls to be of one kind."""
+        """What must be equal for two calls to be of one kind; `inside` gets the containers among
+        the arguments.
+        """
         structure = [take_apart(value, tensors, others) for value in args]
         if kwargs:
             structure.append(take_apart(kwargs, tensors, others))
@@ -321,16 +269,24 @@ class Compiled:
             leaf = tensor._requires_grad and tensor._edge is None
             kinds += (type(tensor), tensor._shape, tensor.dtype, tensor._requires_grad, leaf)
             if tensor._path:
-                kinds += _view(tensor)
-        kinds += _shared(tensors)
-        return (*_environment(), *structure, *kinds)
+                kinds += view_of(tensor)
+        kinds += shared(tensors)
+        inside += containers((*args, *kwargs.values()))
+        kinds += repeated(inside)
+        return (*environment(), *structure, *kinds)
 
     def _say(self, what: str) -> None:
         if settings.debug >= 1:
             print(f"grad: compile {self.function!r}: {what}", file=sys.stderr)
 
     def _record(
-        self, entry: Entry, args: Any, kwargs: Any, tensors: list[Any], others: list[Any]
+        self,
+        entry: Entry,
+        args: Any,
+        kwargs: Any,
+        tensors: list[Any],
+        others: list[Any],
+        inside: list[Any],
     ) -> Any:
         """Run the function once more, and keep a recording if there can be one."""
         kept = tuple(r for r in entry.records if r.guards.may_hold_again())[: MOST_RECORDS - 1]
@@ -348,16 +304,15 @@ class Compiled:
         except Unguarded as reason:
             self._lose_hope(str(reason))
             return self.function(*args, **kwargs)
-        tape, key = Tape(), self._key(args, kwargs, [], [])
+        tape, key = Tape(), self._key(args, kwargs, [], [], [])
         try:
             with watching(tape):
                 made = [self.function(*args, **kwargs)]
         finally:
             tape.put_back()
-        given = containers((*args, *kwargs.values()))
-        before = standing(given, len(tensors), guards.containers)
+        before = standing(inside, len(tensors), guards.containers)
         after: list[Any] = []
-        same = self._key(args, kwargs, after, []) == key and all(map(is_, after, tensors))
+        same = self._key(args, kwargs, after, [], []) == key and all(map(is_, after, tensors))
         why = tape.abandoned or _obstacle(same, guards, tensors, made, before)
         (result,) = made
         del made
@@ -373,7 +328,8 @@ class Compiled:
             entry.hopeless = True
             self._say("not recorded: it reads or returns what cannot be found again")
         else:
-            entry.records = (Record(guards, Runner(replay)), *kept)
+            identities = Identities.of([*tensors, *inside], guards.outer(replay.grads_read))
+            entry.records = (Record(guards, Runner(replay), identities), *kept)
             # Replays need less than the calls before: they write where the old values are.
             del tape
             clear_buffer_cache()

@@ -164,6 +164,8 @@ class _Finish:
             spent=tuple(spent),
             written=frozenset(id(write.storage) for write in writes if write.argument < 0),
             unwritten=self.unwritten(writes),
+            changed=tuple(write.argument for write in writes if write.argument >= 0),
+            beside=self.beside(),
             gives_back=has_given(self.result),
             pure=self.pure(made, writes, grads, handles, checks, endings, gradients, spent),
         )
@@ -303,6 +305,12 @@ class _Finish:
         if not written:
             return ()
         return tuple(n for n, t in enumerate(self.arguments) if id(t._storage) not in written)
+
+    def beside(self) -> frozenset[int]:
+        """The storages that the function knows, and that no argument is on."""
+        known = {id(tensor._storage) for tensor in self.known}
+        known |= {id(storage) for _, _, storage in self.tape.grads_read}
+        return frozenset((known | self.tape.storages.keys()) - self.argument_of.keys())
 
     def outer_handle(self, tensor: Any) -> Handle:
         """A result that is (a view of) something that was there before."""

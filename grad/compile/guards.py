@@ -10,7 +10,7 @@ among what it reads: one that counts its calls is never replayed.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from grad.compile.tree import CONSTANTS
@@ -44,12 +44,13 @@ class Guards:
         aspects: (dictionary, key, aspect, what the aspect was).
         lengths: (container, length). tensors: those within reach.
         snapshots: (function, what it gave). names: what code within reach mentions.
-        containers: within reach.
+        containers: within reach. asks_identities: whether code asks for identities (`id(x)`).
     """
 
     __slots__ = (
         "_first_difference",
         "_made",
+        "asks_identities",
         "aspects",
         "cells",
         "containers",
@@ -72,6 +73,7 @@ class Guards:
         self.tensors: list[KnownTensor] = []
         self.names: frozenset[str] = frozenset()
         self.containers: list[Any] = []
+        self.asks_identities = False
         self.snapshots: list[tuple[Callable[[], Any], Any]] = []
 
     def broken(self) -> str | None:
@@ -146,6 +148,16 @@ class Guards:
                 yield _Change("a tensor has got hooks", False)
             elif tensor._path is not path and tensor._path != path:
                 yield _Change("the shape of a tensor has changed", False)
+
+    def outer(self, gradients: Iterable[tuple[Any, Any, Any]]) -> frozenset[int] | None:
+        """Identities of the tensors and containers within reach, with those of `gradients` (tensor,
+        gradient, storage) that are read; None if code asks for any identity.
+        """
+        if self.asks_identities:
+            return None
+        known = [known.tensor for known in self.tensors]
+        read = [gradient for _, gradient, _ in gradients if gradient is not None]
+        return frozenset(map(id, (*known, *self.containers, *read)))
 
     def item(self, dictionary: dict[Any, Any], key: Any) -> Any:
         """Guard what `dictionary` has at `key`; gives it."""

@@ -8,7 +8,6 @@ to change, the data in its objects is not. guards.py compares what is found here
 
 from __future__ import annotations
 
-import builtins
 import contextvars
 import dis
 import functools
@@ -160,8 +159,9 @@ class _Collector:
             self.look_at_dictionary(value)
             if len(value) > 1:
                 self.ordered.append(value)
-        elif isinstance(value, set) and value:
+        elif isinstance(value, set | frozenset) and value:
             self.guards.snapshots.append((lambda: set(value), set(value)))
+            self.look_at_keys(value)
         elif isinstance(value, set):
             self.guards.lengths.append((value, 0))
         elif isinstance(value, np.ndarray):
@@ -172,6 +172,8 @@ class _Collector:
         elif isinstance(value, types.ModuleType):
             self.look_at_module(value)
         elif isinstance(value, types.BuiltinFunctionType):
+            if value is id or value is hash:
+                self.guards.asks_identities = True
             _require_steady(value.__module__)
             _require_steady_class(type(value.__self__))
         elif hasattr(type(value), "__next__"):
@@ -182,6 +184,14 @@ class _Collector:
     def look_at_dictionary(self, dictionary: dict[Any, Any]) -> None:
         self.guards.lengths.append((dictionary, len(dictionary)))
         self.look_at_items(dictionary, dictionary)
+        self.look_at_keys(dictionary)
+
+    def look_at_keys(self, keys: Iterable[Any]) -> None:
+        """Look at tensors that are found by their identity."""
+        for key in keys:
+            parts = key if isinstance(key, tuple) else (key,)
+            if any(isinstance(part, Variable) for part in parts):
+                self.waiting.append(key)
 
     def look_at_items(self, dictionary: dict[Any, Any], keys: Iterable[Any]) -> None:
         """Guard the entries of `dictionary` under `keys`, and look at their values."""
@@ -214,9 +224,10 @@ class _Collector:
         self.functions.append(function)
         global_names = self.look_at_code(function.__code__, function.__globals__)
         self.look_at_items(function.__globals__, sorted(global_names))
-        for name in global_names - function.__globals__.keys():
-            if not hasattr(builtins, name):  # it may yet be defined
-                self.guards.items.append((function.__globals__, name, MISSING))
+        others = global_names - function.__globals__.keys()
+        for name in sorted(others):  # each may yet be defined
+            self.guards.items.append((function.__globals__, name, MISSING))
+        self.look_at_items(function.__builtins__, sorted(others))
         for cell in function.__closure__ or ():
             value = content(cell)
             self.guards.cells.append((cell, value))

@@ -105,6 +105,8 @@ class Replay(NamedTuple):
         gives_back: whether containers among the arguments are part of the result.
         written: identities of the storages from outside that are written; arguments number
             `unwritten` were not on any of them.
+        changed: numbers of the arguments that are written, and were on none of the storages from
+            outside that the function knows besides, whose identities are `beside`.
     """
 
     plan: Plan
@@ -128,6 +130,8 @@ class Replay(NamedTuple):
     gives_back: bool
     written: frozenset[int]
     unwritten: tuple[int, ...]
+    changed: tuple[int, ...]
+    beside: frozenset[int]
 
     def applies(self, arguments: Sequence[Any]) -> bool:
         """Whether gradients are what they were, and arguments are on the storages they must be on
@@ -146,7 +150,8 @@ class Replay(NamedTuple):
             ):
                 return False
         own = [arguments[number]._storage for number in self.unwritten]
-        return self.written.isdisjoint(map(id, own))
+        changed = [arguments[number]._storage for number in self.changed]
+        return self.written.isdisjoint(map(id, own)) and self.beside.isdisjoint(map(id, changed))
 
     def on_gradients_now(self) -> Replay | None:
         """The replay for gradients that are other tensors than those it was recorded with, but like
@@ -177,6 +182,7 @@ class Replay(NamedTuple):
             writes=writes,
             grads_read=tuple(read),
             written=frozenset(id(write.storage) for write in writes if write.argument < 0),
+            beside=self.beside - replaced.keys() | new,
         )
 
     def leaves(self, arguments: Sequence[Any]) -> list[tuple[Node, int]]:

@@ -64,7 +64,7 @@ class Runner:
         self._steady: _Steady | None = None
         self._written = False  # whether the run has come to where storages are overwritten
         self._conditional = bool(
-            replay.grads_read or replay.pins or replay.held or replay.unwritten
+            replay.grads_read or replay.pins or replay.held or replay.unwritten or replay.changed
         )
         self._writes = [write for write in replay.writes if not write.in_place]
         in_place = [write for write in replay.writes if write.in_place]

@@ -195,6 +195,37 @@ def a_global_that_is_read_by_name() -> Case:
     return scope["function"], lambda: scope.update(factor=3.0)
 
 
+def shadowed(body: str) -> Case:
+    scope: dict[str, Any] = {"__name__": __name__}
+    exec(f"def function(x): return {body}", scope)
+    return scope["function"], lambda: scope.update(sum=lambda numbers: 7)
+
+
+@case
+def a_builtin_that_a_global_shadows() -> Case:
+    return shadowed("x * sum((1, 2))")
+
+
+@case
+def a_builtin_inside_of_a_function_that_a_global_shadows() -> Case:
+    return shadowed("(lambda: x * sum(number for number in (1, 2)))()")
+
+
+@case
+def a_builtin_that_is_no_longer_shadowed() -> Case:
+    function, _ = shadowed("x * sum((1, 2))")
+    scope = function.__globals__  # type: ignore[attr-defined]
+    scope["sum"] = lambda numbers: 7
+    return function, lambda: scope.pop("sum")
+
+
+@case
+def a_builtin_that_is_replaced() -> Case:
+    scope: dict[str, Any] = {"__builtins__": {"sum": sum}}
+    exec("def function(x): return x * sum((1, 2))", scope)
+    return scope["function"], lambda: scope["__builtins__"].update(sum=lambda numbers: 7)
+
+
 # -- classes ---------------------------------------------------------------------------------------
 @case
 def a_list_of_a_class() -> Case:
