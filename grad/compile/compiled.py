@@ -304,9 +304,9 @@ class Compiled:
         except Unguarded as reason:
             self._lose_hope(str(reason))
             return self.function(*args, **kwargs)
-        tape, key = Tape(), self._key(args, kwargs, [], [], [])
+        tape, key = Tape(names=guards.names), self._key(args, kwargs, [], [], [])
         try:
-            with watching(tape):
+            with watching(tape, guards.own):
                 made = [self.function(*args, **kwargs)]
         finally:
             tape.put_back()

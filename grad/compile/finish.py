@@ -131,13 +131,7 @@ class _Finish:
             return None  # nor one that will be kept
         if sources is None or any(node not in outputs for node in roots):
             return None
-        leaves = {
-            leaf.source: (number, leaf.offset * leaf.node.dtype.itemsize)
-            for number, leaf in enumerate(found.leaves)
-        }
-        for known in tape.storages.values():  # saved tensors lead to the storage's own node
-            if known.leaf in leaves:
-                leaves[known.before] = leaves[known.leaf]
+        leaves = self.leaves(found)
         numbers = {node: number for number, node in enumerate(found.arguments)}
         gradients = self.gradients(alive, outputs, leaves, numbers)
         if gradients is None:
@@ -169,6 +163,17 @@ class _Finish:
             gives_back=has_given(self.result),
             pure=self.pure(made, writes, grads, handles, checks, endings, gradients, spent),
         )
+
+    def leaves(self, found: Walk) -> dict[Any, tuple[int, int]]:
+        """The leaf that a node is in, and where in it in bytes."""
+        leaves = {
+            leaf.source: (number, leaf.offset * leaf.node.dtype.itemsize)
+            for number, leaf in enumerate(found.leaves)
+        }
+        for known in self.tape.storages.values():  # saved tensors lead to the storage's own node
+            if known.leaf in leaves:
+                leaves[known.before] = leaves[known.leaf]
+        return leaves
 
     def results_can_be_made(self) -> bool:
         """Whether a replay can make all that the function gave."""

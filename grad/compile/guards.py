@@ -44,7 +44,8 @@ class Guards:
         aspects: (dictionary, key, aspect, what the aspect was).
         lengths: (container, length). tensors: those within reach.
         snapshots: (function, what it gave). names: what code within reach mentions.
-        containers: within reach. asks_identities: whether code asks for identities (`id(x)`).
+        containers: within reach. own: classes within reach that have `_compile_guards`.
+        asks_identities: whether code asks for identities (`id(x)`).
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Guards:
         "items",
         "lengths",
         "names",
+        "own",
         "snapshots",
         "tensors",
     )
@@ -73,6 +75,7 @@ class Guards:
         self.tensors: list[KnownTensor] = []
         self.names: frozenset[str] = frozenset()
         self.containers: list[Any] = []
+        self.own: set[type] = set()
         self.asks_identities = False
         self.snapshots: list[tuple[Callable[[], Any], Any]] = []
 

@@ -9,7 +9,6 @@ to change, the data in its objects is not. guards.py compares what is found here
 from __future__ import annotations
 
 import contextvars
-import dis
 import functools
 import gc
 import operator
@@ -28,6 +27,7 @@ import numpy as np
 from grad.autograd.variable import Variable
 from grad.compile.containers import is_container
 from grad.compile.guards import Guards, Unguarded
+from grad.compile.mentions import ALL, BY_NAME, mentions
 from grad.compile.tree import CONSTANTS, constant_key
 from grad.ops.generator import Generator
 from grad.runtime.comparisons import MISSING, content
@@ -42,15 +42,7 @@ _UNSTEADY_MODULES = frozenset(("random", "secrets", "time", "uuid"))
 # What says how late it is, of the module `datetime`; and what reads variables of the environment.
 _NOW = frozenset(("now", "today", "utcnow"))
 _ENVIRONMENT = frozenset(("environ", "getenv"))
-_WRITES = frozenset(("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL"))
-_READS = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"))
-# Whoever mentions these reads attributes whose names are texts: those within reach count as names,
-# and all attributes where texts are made up as well.
-_BY_NAME = frozenset(("getattr", "hasattr", "setattr", "delattr", "attrgetter"))
-_MAKING_TEXTS = frozenset(("format", "join", "str"))
-_TEXTS = frozenset(("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "BUILD_STRING"))
-_ALL = "__dict__"
-_ALL_ATTRIBUTES = frozenset((_ALL, "vars", "asdict", "astuple", "fields"))
+_ALL_ATTRIBUTES = frozenset((ALL, "vars", "asdict", "astuple", "fields"))
 # Methods that Python calls without their name being in the code, but for those that make an object
 # or describe it.
 _NOT_CALLED = frozenset(
@@ -59,14 +51,12 @@ _NOT_CALLED = frozenset(
 )
 _MAKING = frozenset(("__init__", "__new__", "__post_init__"))
 # Attributes that methods of this library give; and what only optimisers themselves read.
-_BEHIND = {"get_last_lr": "_last_lr"}
+BEHIND = {"get_last_lr": "_last_lr"}
 _SET_BY_STEPS = frozenset(("state",))
 _PARTIAL = (functools.partial, functools.partialmethod)
 _GETTERS = (operator.attrgetter, operator.methodcaller)
 # What shows a dictionary.
 _PROXIES = (types.MappingProxyType, type({}.keys()), type({}.values()), type({}.items()))
-# Functions that read globals whose names are texts.
-_READING_ALL = frozenset(("globals", "eval", "exec"))
 _METHODS = (types.FunctionType, staticmethod, classmethod)
 _FOLLOWED = (Variable, list, tuple, dict, types.FunctionType, types.MethodType)
 _OF_A_THREAD = (threading.local, contextvars.ContextVar)
@@ -98,7 +88,7 @@ class _Collector:
     def __init__(self, names: frozenset[str], written: frozenset[str]) -> None:
         self.known, self.written = names, written
         self.names, self.names_written = set(names), set(written)
-        self.by_name = not names.isdisjoint(_BY_NAME)
+        self.by_name = not names.isdisjoint(BY_NAME)
         self.all_attributes = not names.isdisjoint(_ALL_ATTRIBUTES)
         self.guards = Guards()
         self.guards.names = names
@@ -202,16 +192,19 @@ class _Collector:
     def look_at_attributes(self, value: Any, attributes: dict[str, Any]) -> None:
         """Guard the attributes of an object that code mentions, or may get by their names."""
         self.look_at_items(attributes, self.known & attributes.keys())
-        for name in self.known - attributes.keys():
-            # The object may yet get one of its own.
-            if name in self.written or hasattr(type(value), name):
-                self.guards.items.append((attributes, name, MISSING))
-        self.guards.lengths.append((attributes, len(attributes)))  # it may yet get others
+        self.expect_no_others(value, attributes)
         if self.all_attributes:
             for name in attributes.keys() - self.known:
                 found = self.guards.item(attributes, name)
                 if isinstance(found, _FOLLOWED):
                     self.waiting.append(found)
+
+    def expect_no_others(self, value: Any, attributes: dict[str, Any]) -> None:
+        """Guard that an object does not get attributes, also those that its class has."""
+        for name in self.known - attributes.keys():
+            if name in self.written or hasattr(type(value), name):
+                self.guards.items.append((attributes, name, MISSING))
+        self.guards.lengths.append((attributes, len(attributes)))
 
     # -- code --------------------------------------------------------------------------------------
     def look_at_function(self, function: types.FunctionType) -> None:
@@ -237,30 +230,15 @@ class _Collector:
         self.look_at_items(function.__dict__, self.known & function.__dict__.keys())
         self.waiting.append(function.__dict__.get("registry"))  # of functools.singledispatch
 
-    def look_at_code(self, code: types.CodeType, scope: dict[str, Any]) -> set[str]:
-        """Note what `code`, and code inside of it, mentions; gives the names of its globals."""
-        global_names: set[str] = set()
-        codes = [code]
-        while codes:
-            code = codes.pop()
-            texts = not _MAKING_TEXTS.isdisjoint(code.co_names)
-            self.names.update(code.co_names)
-            for instruction in dis.get_instructions(code):
-                if instruction.opname in _WRITES:
-                    self.names_written.add(instruction.argval)
-                if instruction.opname in _READS:
-                    global_names.add(instruction.argval)
-                    if instruction.argval in _READING_ALL:
-                        raise Unguarded(f"it calls {instruction.argval}")
-                if instruction.opname == "IMPORT_NAME":
-                    self.waiting.extend(_modules(instruction.argval, scope))
-                texts = texts or instruction.opname in _TEXTS
-            codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
-            if not _BY_NAME.isdisjoint(code.co_names):
-                self.waiting.extend(c for c in code.co_consts if isinstance(c, str | tuple))
-                if texts:
-                    self.names.add(_ALL)
-        return global_names
+    def look_at_code(self, code: types.CodeType, scope: dict[str, Any]) -> frozenset[str]:
+        """Note what `code` mentions; gives the names of its globals."""
+        found = mentions(code)
+        self.names |= found.names
+        self.names_written |= found.written
+        self.waiting.extend(found.texts)
+        for name in found.imported:
+            self.waiting.extend(_modules(name, scope))
+        return found.global_names
 
     def look_at_module(self, module: types.ModuleType) -> None:
         _require_steady(module.__name__)
@@ -311,9 +289,9 @@ class _Collector:
         own_guards = getattr(kind, "_compile_guards", None)
         if own_guards is not None:
             own_guards(value, self.guards)
-            # Rates and counts are new at each replay, but not where the user's Python reads them.
-            read = {_BEHIND.get(name, name) for name in self.known} - _SET_BY_STEPS
-            self.look_at_items(value.__dict__, read & value.__dict__.keys())
+            self.guards.own.update(b for b in kind.__mro__ if "_compile_guards" in b.__dict__)
+            self.look_at_class(kind)
+            self.look_at_mentioned(value)
             return
         _require_steady_class(kind)
         if isinstance(value, _OF_A_THREAD) and kind.__module__.partition(".")[0] not in _OWN:
@@ -339,6 +317,18 @@ class _Collector:
         else:
             self.look_at_attributes(value, attributes)
             self.waiting.append(attributes.get("__wrapped__"))
+
+    def look_at_mentioned(self, value: Any) -> None:
+        """Attributes of an object that has guards of its own. Rates and counts are new at each
+        replay, but not where the user's Python reads them. It may read others by names that are
+        made up: recorder.py is told.
+        """
+        attributes = value.__dict__
+        # Where it counts steps, an optimiser gives up a recording in which its state is read.
+        unread = _SET_BY_STEPS if getattr(value, "_counts", ()) else frozenset()
+        read = {BEHIND.get(name, name) for name in self.known} - unread
+        self.look_at_items(attributes, read & attributes.keys())
+        self.expect_no_others(value, attributes)
 
     def look_at_slots(self, value: Any) -> None:
         """Attributes of an object without a dictionary."""

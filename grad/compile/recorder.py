@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from grad.autograd.variable import Variable
+from grad.compile.reach import BEHIND
 from grad.compile.watch import grad_slot, node_slot
 from grad.dtype import DType
 from grad.engine.realize import realize
@@ -30,7 +31,15 @@ from grad.graph.node import Node, constant, follow, from_buffer, pointwise, redu
 from grad.graph.primitives import EXPAND, MAX, MAXIMUM, MIN, MINIMUM, PERMUTE, RESHAPE
 from grad.graph.storage import Storage, copied
 
-_LIBRARY = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_COMPILE = os.path.dirname(os.path.realpath(__file__))
+_LIBRARY = os.path.dirname(_COMPILE)
+_CALLER = os.path.join(_COMPILE, "compiled.py")  # calls functions of users
+# What user's Python calls of an object that has guards of its own, without asking for its numbers:
+# a step of an optimiser (within `wrapper`), of a schedule, of a scaler; autocast.
+_ASKS_NOTHING = frozenset(
+    ("step", "wrapper", "zero_grad", "scale", "unscale_", "update", "is_enabled", "get_scale")
+    + ("__enter__", "__exit__", "__call__", "inside", "state")
+)
 
 
 @dataclass(slots=True)
@@ -98,6 +107,7 @@ class Tape(Recorder):
     Attributes:
         storages, grads: by identity. events, checks, endings: in order.
         contexts: functions of the gradient graph that were made.
+        names: what code within reach mentions.
         abandoned: why there will be no replay, or None.
     """
 
@@ -106,6 +116,7 @@ class Tape(Recorder):
     events: list[Event] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     endings: list[Afterwards] = field(default_factory=list)
+    names: frozenset[str] = frozenset()
     abandoned: str | None = None
     contexts: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
     _held: dict[tuple[Node, int, int], Node] = field(default_factory=dict)
@@ -236,6 +247,21 @@ class Tape(Recorder):
             f"part out of the compiled function."
         )
 
+    def read_attribute(self, value: Any, name: str) -> None:
+        """The attribute `name` of an object that has guards of its own is read. Those that code
+        mentions are guarded, if it reads them itself.
+        """
+        frame = sys._getframe(2)  # whoever reads
+        asked = ""
+        while _is_library(frame.f_code.co_filename) and frame.f_back is not None:
+            asked, frame = frame.f_code.co_name, frame.f_back
+        if asked in _ASKS_NOTHING:
+            return
+        known = not asked and name in self.names and name != "__dict__"
+        behind = BEHIND.get(asked) == name and asked in self.names
+        if not (known or behind or (name != "__dict__" and hasattr(type(value), name))):
+            self.give_up(f"{asked or 'it'} reads {name!r} of {type(value).__name__}, not by name")
+
     def again(self, effect: Callable[[], Any], undo: Callable[[], Any] | None = None) -> None:
         self.events.append(Event(effect, undo=undo))
 
@@ -301,6 +327,11 @@ class Tape(Recorder):
         self.abandoned = reason
         recording.recorder = None
         self.end()
+
+
+def _is_library(file: str) -> bool:
+    """Whether code in `file` is the library's, but for what calls the recorded function."""
+    return file.startswith(_LIBRARY) and file != _CALLER
 
 
 def number_in(buffer: Any, dtype: DType) -> Any:

@@ -2,13 +2,14 @@
 
 A tensor's value is the attribute `node` of its `Storage`, its gradient the attribute `_grad`.
 While somebody records, these two attributes are replaced, on their classes, by properties that
-tell the recorder of the thread; otherwise they cost what they always do. recorder.py is told.
+tell the recorder of the thread; otherwise they cost what they always do. So is every attribute of
+classes that say themselves what of them must not change. recorder.py is told.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ class Watcher(Protocol):
     def write_node(self, storage: Storage, node: Any) -> None: ...
     def read_grad(self, tensor: Variable) -> Any: ...
     def write_grad(self, tensor: Variable, value: Any) -> None: ...
+    def read_attribute(self, value: Any, name: str) -> None: ...
 
 
 def _read_node(storage: Storage) -> Any:
@@ -55,14 +57,25 @@ def _write_grad(tensor: Variable, value: Any) -> None:
         recorder.write_grad(tensor, value)
 
 
+def _read_attribute(value: Any, name: str) -> Any:
+    recorder: Any = recording.recorder
+    if recorder is not None:
+        recorder.read_attribute(value, name)
+    return object.__getattribute__(value, name)
+
+
 # One recording at a time: the attributes are put back when it is through.
 _one_recording = threading.RLock()
 
 
 @contextmanager
-def watching(recorder: Any) -> Iterator[None]:
-    """Have `recorder`, a `Recorder` and `Watcher`, see what this thread does in the block."""
+def watching(recorder: Any, kinds: Iterable[type] = ()) -> Iterator[None]:
+    """Have `recorder`, a `Recorder` and `Watcher`, see what this thread does in the block; it is
+    told of all attributes of `kinds` that are read.
+    """
     with _one_recording:
+        for kind in kinds:
+            setattr(kind, "__getattribute__", _read_attribute)  # noqa: B010
         setattr(Storage, "node", property(_read_node, _write_node))  # noqa: B010
         setattr(Variable, "_grad", property(_read_grad, _write_grad))  # noqa: B010
         recording.recorder = recorder
@@ -70,5 +83,7 @@ def watching(recorder: Any) -> Iterator[None]:
             yield
         finally:
             recording.recorder = None
+            for kind in kinds:
+                delattr(kind, "__getattribute__")
             setattr(Storage, "node", node_slot)  # noqa: B010
             setattr(Variable, "_grad", grad_slot)  # noqa: B010
