@@ -57,7 +57,8 @@ class GradientPlan(NamedTuple):
     """How the gradients of a replay's results are computed.
 
     Attributes:
-        plan: the computation. places: of its leaves. words: its scalars, as recorded.
+        plan: the computation; None where each gradient is one of those that arrive.
+        places: of its leaves. words: its scalars, as recorded.
         shared: (number of a scalar, its number in the forward plan), where both plans have it:
             the key of random numbers that are drawn again, say.
         infos: shape and type of each result that has a gradient; results: their numbers.
@@ -66,7 +67,7 @@ class GradientPlan(NamedTuple):
         depends: for each target the numbers of gradients that may arrive on which it depends.
     """
 
-    plan: Plan
+    plan: Plan | None
     places: tuple[Place, ...]
     words: tuple[int, ...]
     shared: tuple[tuple[int, int], ...]
@@ -131,13 +132,14 @@ class GradientPlan(NamedTuple):
         ]
         whole = [Variable._wrap(node).contiguous().node for node in nodes]
         realize(whole)
-        with nobody_computing():
-            memory = self.plan.reserve()
-            found = [(whole[n] if isinstance(n, int) else n, offset) for n, offset in kept]
-            buffers: Any = self.plan.execute(
-                [address(n) + offset for n, offset in found], words, memory
-            )
-            cache.kernels += self.plan.kernel_count
+        buffers: Any = ()
+        if self.plan is not None:
+            with nobody_computing():
+                memory = self.plan.reserve()
+                found = [(whole[n] if isinstance(n, int) else n, offset) for n, offset in kept]
+                addresses = [address(n) + offset for n, offset in found]
+                buffers = self.plan.execute(addresses, words, memory)
+                cache.kernels += self.plan.kernel_count
         made: Nodes = {}
         results: list[Any] = []
         for output, depends in zip(self.outputs, self.depends, strict=True):
@@ -195,8 +197,16 @@ def record_gradient(
     found = run(roots, True, False, dict.fromkeys(boundary), ends)  # type: ignore[arg-type]
     nodes = [None if value is None else value.node for value in found.values()]
     pending = [node for node in dict.fromkeys(nodes) if node is not None and node.buffer is None]
-    if not pending or any(n is not None and n.buffer is not None and n not in seeds for n in nodes):
-        return None  # gradients that are just what arrived, or one that was there before
+    if any(n is not None and n.buffer is not None and n not in seeds for n in nodes):
+        return None  # one that was there before
+    infos = tuple(OutputInfo(t._shape, t.dtype) for t in results.values())
+    depends = tuple(
+        frozenset(number for number, found in enumerate(reached) if edge in found)
+        for edge in boundary
+    )
+    if not pending:
+        given = tuple(None if node is None else seeds.index(node) for node in nodes)
+        return GradientPlan(None, (), (), (), infos, tuple(results), targets, given, depends)
     with nobody_computing():
         walked = walk(pending)
         plan, numbers_now = cache.find(walked)
@@ -212,17 +222,14 @@ def record_gradient(
         places,
         plan.words(numbers_now),
         tuple((i, scalars[node]) for i, node in enumerate(walked.arguments) if node in scalars),
-        tuple(OutputInfo(t._shape, t.dtype) for t in results.values()),
+        infos,
         tuple(results),
         targets,
         tuple(
             None if node is None else seeds.index(node) if node in seeds else fresh(numbers, node)
             for node in nodes
         ),
-        tuple(
-            frozenset(number for number, found in enumerate(reached) if edge in found)
-            for edge in boundary
-        ),
+        depends,
     )
 
 

@@ -141,6 +141,49 @@ def test_results_that_share_nothing_are_gone_backward_from_one_after_the_other()
         np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
 
 
+ARRIVING: dict[str, Any] = {
+    "clone": lambda x: x.clone(),
+    "shifted": lambda x: x + 2,
+    "two results": lambda x: (x + 1, x.clone()),
+    "through two": lambda x: (x + 1) + 2,
+    "to a part": lambda x: (x.clone(), x.detach() * 2),
+    "alias": lambda x: x.clone().view_as(x),
+}
+
+
+@pytest.mark.parametrize("name", ARRIVING)
+def test_gradients_that_are_all_what_arrives(name: str) -> None:
+    function = ARRIVING[name]
+    compiled = grad.compile(function)
+    for number in range(5):
+        found = []
+        for call in (function, compiled):
+            x = (WEIGHT + number).requires_grad_()
+            results = call(x)
+            parts = results if isinstance(results, tuple) else (results,)
+            slope = grad.ones(parts[0].shape) * number
+            sum((part * slope).sum() for part in parts if part.requires_grad).backward()
+            kept = x.grad.tolist()
+            slope.add_(1)
+            assert x.grad.tolist() == kept
+            found.append([kept, *(part.tolist() for part in parts)])
+        assert found[0] == found[1]
+    result = compiled(x)
+    result = result[0] if isinstance(result, tuple) else result
+    assert "Replayed" in repr(result.grad_fn)
+
+
+def test_a_sum_of_arriving_gradients_is_not_one_of_them() -> None:
+    compiled = grad.compile(lambda x: x.clone())
+    for _ in range(5):
+        x = WEIGHT.clone().requires_grad_()
+        result, slope = compiled(x), grad.ones(*WEIGHT.shape)
+        result.backward(slope)
+        result = compiled(x)
+        result.backward(slope)
+        assert (x.grad == 2).all() and (slope == 1).all()
+
+
 def test_a_gradient_that_is_what_arrives() -> None:
     compiled = grad.compile(lambda x, y: x * 3 + y)
     for number in range(5):
