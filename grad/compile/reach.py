@@ -8,6 +8,7 @@ to change, the data in its objects is not. guards.py compares what is found here
 
 from __future__ import annotations
 
+import array
 import contextvars
 import functools
 import gc
@@ -29,20 +30,18 @@ from grad.compile.containers import is_container
 from grad.compile.guards import Guards, Unguarded
 from grad.compile.mentions import ALL, BY_NAME, mentions
 from grad.compile.tree import CONSTANTS, constant_key
+from grad.compile.trust import OWN, is_trusted, require_steady, require_steady_class
 from grad.ops.generator import Generator
 from grad.runtime.comparisons import MISSING, content
 
 # More than this is no function that one replays.
 LIMIT = 50_000
 SMALL_ARRAY_BYTES = 1 << 16
-_TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
-_OWN = frozenset(("grad", "numpy", "ml_dtypes"))
 _ALWAYS_CALLED = frozenset(("forward", "__call__"))
-_UNSTEADY_MODULES = frozenset(("random", "secrets", "time", "uuid"))
 # What says how late it is, of the module `datetime`; and what reads variables of the environment.
 _NOW = frozenset(("now", "today", "utcnow"))
 _ENVIRONMENT = frozenset(("environ", "getenv"))
-_ALL_ATTRIBUTES = frozenset((ALL, "vars", "asdict", "astuple", "fields"))
+_ALL_ATTRIBUTES = frozenset((ALL, "vars", "dir", "asdict", "astuple", "fields", "getmembers"))
 # Methods that Python calls without their name being in the code, but for those that make an object
 # or describe it.
 _NOT_CALLED = frozenset(
@@ -58,7 +57,7 @@ _GETTERS = (operator.attrgetter, operator.methodcaller)
 # What shows a dictionary.
 _PROXIES = (types.MappingProxyType, type({}.keys()), type({}.values()), type({}.items()))
 _METHODS = (types.FunctionType, staticmethod, classmethod)
-_FOLLOWED = (Variable, list, tuple, dict, types.FunctionType, types.MethodType)
+_FOLLOWED = (Variable, list, tuple, dict)
 _OF_A_THREAD = (threading.local, contextvars.ContextVar)
 
 
@@ -133,7 +132,9 @@ class _Collector:
         elif isinstance(value, types.MethodType):
             self.waiting.extend((value.__self__, value.__func__))
         elif isinstance(value, _PARTIAL):
-            self.waiting.extend((value.func, *value.args, *value.keywords.values()))
+            parts = _parts(value)
+            self.guards.snapshots.append((lambda: [*map(id, _parts(value))], [*map(id, parts)]))
+            self.waiting.extend(parts)
         elif isinstance(value, _GETTERS):
             for name in value.__reduce__()[1]:  # type: ignore[index]
                 self.names.update(str(name).split("."))
@@ -156,6 +157,8 @@ class _Collector:
             self.guards.lengths.append((value, 0))
         elif isinstance(value, np.ndarray):
             self.look_at_array(value)
+        elif isinstance(value, bytearray | memoryview | array.array):
+            self.guards.snapshots.append((lambda: bytes(value), bytes(value)))
         elif isinstance(value, type):
             self.require_timeless(value.__module__)
             self.look_at_class(value, made=True)
@@ -164,8 +167,8 @@ class _Collector:
         elif isinstance(value, types.BuiltinFunctionType):
             if value is id or value is hash:
                 self.guards.asks_identities = True
-            _require_steady(value.__module__)
-            _require_steady_class(type(value.__self__))
+            require_steady(value.__module__)
+            require_steady_class(type(value.__self__))
         elif hasattr(type(value), "__next__"):
             raise Unguarded(f"it draws from an iterator, a {type(value).__name__}")
         elif not isinstance(value, Generator):
@@ -194,10 +197,15 @@ class _Collector:
         self.look_at_items(attributes, self.known & attributes.keys())
         self.expect_no_others(value, attributes)
         if self.all_attributes:
-            for name in attributes.keys() - self.known:
-                found = self.guards.item(attributes, name)
-                if isinstance(found, _FOLLOWED):
-                    self.waiting.append(found)
+            self.look_at_others(attributes)
+            self.waiting.extend(filter(_is_function, attributes.values()))
+
+    def look_at_others(self, attributes: dict[str, Any]) -> None:
+        """Guard the attributes that code does not mention, and look at the data among them."""
+        for name in attributes.keys() - self.known:
+            found = self.guards.item(attributes, name)
+            if isinstance(found, _FOLLOWED):
+                self.waiting.append(found)
 
     def expect_no_others(self, value: Any, attributes: dict[str, Any]) -> None:
         """Guard that an object does not get attributes, also those that its class has."""
@@ -208,8 +216,8 @@ class _Collector:
 
     # -- code --------------------------------------------------------------------------------------
     def look_at_function(self, function: types.FunctionType) -> None:
-        _require_steady(function.__module__)
-        if _is_trusted(function.__module__):
+        require_steady(function.__module__)
+        if is_trusted(function.__module__):
             # A decorator of the library around a function of the user's.
             if hasattr(function, "__wrapped__"):
                 self.waiting.append(function.__wrapped__)
@@ -241,12 +249,14 @@ class _Collector:
         return found.global_names
 
     def look_at_module(self, module: types.ModuleType) -> None:
-        _require_steady(module.__name__)
+        require_steady(module.__name__)
         if module.__name__ == "numpy" and "random" in self.known:
             raise Unguarded("it may use NumPy's random numbers; use those of grad")
         self.require_timeless(module.__name__)
-        if not _is_trusted(module.__name__):
+        if not is_trusted(module.__name__):
             self.look_at_items(module.__dict__, self.known)
+            if self.all_attributes:
+                self.look_at_others(module.__dict__)
 
     def require_timeless(self, module: str) -> None:
         if module == "datetime" and not _NOW.isdisjoint(self.known):
@@ -261,14 +271,18 @@ class _Collector:
         self.classes.add((kind, made))
         if type(kind) is not type:
             self.look_at_class(type(kind))
-        bases = [base for base in kind.__mro__ if not _is_trusted(base.__module__)]
+        bases = [base for base in kind.__mro__ if not is_trusted(base.__module__)]
         names: set[str] = set()
         for base in bases:
             names |= self.known & base.__dict__.keys()
             names |= {name for name, value in base.__dict__.items() if _is_called(name, value)}
             names |= _MAKING & base.__dict__.keys() if made else set()
+            if self.all_attributes:
+                names |= {name for name in base.__dict__ if not name.startswith("__")}
         for base in bases:
             (dictionary,) = gc.get_referents(base.__dict__)  # what is behind the proxy
+            if self.all_attributes:
+                self.guards.lengths.append((dictionary, len(dictionary)))
             for name in sorted(names):
                 value = self.guards.item(dictionary, name)
                 if isinstance(value, staticmethod | classmethod):
@@ -293,13 +307,13 @@ class _Collector:
             self.look_at_class(kind)
             self.look_at_mentioned(value)
             return
-        _require_steady_class(kind)
-        if isinstance(value, _OF_A_THREAD) and kind.__module__.partition(".")[0] not in _OWN:
+        require_steady_class(kind)
+        if isinstance(value, _OF_A_THREAD) and kind.__module__.partition(".")[0] not in OWN:
             raise Unguarded(f"it reads a {kind.__name__}, which each thread has for itself")
         self.look_at_class(kind)
         attributes = getattr(value, "__dict__", None)
         if attributes is None:
-            if not _is_trusted(kind.__module__):
+            if not is_trusted(kind.__module__):
                 self.look_at_slots(value)
         elif any(base.__module__.startswith("grad.nn") for base in kind.__mro__):
             self.look_at_dictionary(attributes)
@@ -309,10 +323,10 @@ class _Collector:
                     self.seen[id(own)] = own
                     self.look_at_dictionary(own)
             self.waiting.append(getattr(value, "_hooks_everywhere", None))
-        elif kind.__module__.partition(".")[0] in _OWN:
+        elif kind.__module__.partition(".")[0] in OWN:
             # A function of the user's that is compiled, say.
             self.waiting.append(attributes.get("__wrapped__"))
-        elif _is_trusted(kind.__module__) and isinstance(value, Mapping | Sequence | Set):
+        elif is_trusted(kind.__module__) and isinstance(value, Mapping | Sequence | Set):
             self.look_at_items(attributes, list(attributes))
         else:
             self.look_at_attributes(value, attributes)
@@ -366,23 +380,16 @@ def _modules(name: str, scope: dict[str, Any]) -> list[types.ModuleType]:
     return [sys.modules[module] for module in wanted if sys.modules.get(module) is not None]
 
 
+def _parts(partial: Any) -> tuple[Any, ...]:
+    """What a partial function calls, and with what."""
+    return partial.func, partial.args, partial.keywords
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, types.FunctionType | types.MethodType)
+
+
 def _is_called(name: str, value: Any) -> bool:
     """Whether an entry of a class is a method that Python calls by itself."""
     special = name.startswith("__") and name.endswith("__")
     return special and name not in _NOT_CALLED | _MAKING and isinstance(value, _METHODS)
-
-
-def _require_steady(module: str | None) -> None:
-    """Raise Unguarded for what belongs to a module whose functions give new values each time."""
-    name = module or ""
-    if name in _UNSTEADY_MODULES or name.startswith("numpy.random"):
-        raise Unguarded(f"it uses the {name} module, whose values change")
-
-
-def _require_steady_class(kind: type) -> None:
-    for base in kind.__mro__:
-        _require_steady(base.__module__)
-
-
-def _is_trusted(module: str | None) -> bool:
-    return (module or "").partition(".")[0] in _TRUSTED

@@ -7,6 +7,7 @@ compiled and as it is, and must give the same.
 from __future__ import annotations
 
 import argparse
+import array
 import collections
 import contextvars
 import datetime
@@ -100,6 +101,46 @@ def a_partial_method() -> Case:
 
     scaled = Scaled()
     return lambda x: scaled.doubled(x), lambda: setattr(Scaled, "factor", 3.0)
+
+
+def partial() -> Any:
+    return functools.partial(lambda x, more=1.0: x * more, more=2.0)
+
+
+@case
+def the_keywords_of_a_partial_function() -> Case:
+    scaled = partial()
+    return lambda x: scaled(x), lambda: scaled.keywords.update(more=3.0)
+
+
+@case
+def a_partial_function_that_is_compiled() -> Case:
+    scaled = partial()
+    return scaled, lambda: scaled.keywords.update(more=3.0)
+
+
+@case
+def a_partial_function_that_becomes_another() -> Case:
+    scaled = partial()
+    return lambda x: scaled(x), lambda: scaled.__setstate__((lambda x: x * 3, (), {}, {}))
+
+
+@case
+def a_buffer_of_bytes() -> Case:
+    factors = bytearray((2,))
+    return lambda x: x * factors[0], lambda: factors.__setitem__(0, 3)
+
+
+@case
+def a_buffer_of_bytes_that_grows() -> Case:
+    factors = bytearray((2,))
+    return lambda x: x * len(factors), lambda: factors.append(3)
+
+
+@case
+def an_array_of_the_standard_library() -> Case:
+    factors = array.array("f", (2.0,))
+    return lambda x: x * factors[0], lambda: factors.__setitem__(0, 3.0)
 
 
 @case
@@ -472,6 +513,82 @@ def test_attributes_that_are_not_read_may_change() -> None:
         settings.calls = calls
         assert compiled(vector()).tolist() == [2.0, 4.0]
     assert compiled.recordings == 1
+
+
+# -- by names that are made up ---------------------------------------------------------------------
+class Numbered:
+    """Has attributes and methods with numbers."""
+
+    factor1 = 2.0
+
+    def get1(self) -> float:
+        return self.inner  # type: ignore[attr-defined]
+
+
+def numbered() -> Any:
+    return type("Numbered", (Numbered,), {"inner": 2.0})
+
+
+@case
+def a_class_attribute_by_a_name_that_is_made_up() -> Case:
+    kind, number = numbered(), 1
+    return lambda x: x * getattr(kind, f"factor{number}"), lambda: setattr(kind, "factor1", 3.0)
+
+
+@case
+def an_attribute_of_a_class_by_a_name_that_is_made_up() -> Case:
+    kind, number = numbered(), 1
+    held = kind()
+    return lambda x: x * getattr(held, f"factor{number}"), lambda: setattr(kind, "factor1", 3.0)
+
+
+@case
+def a_method_by_a_name_that_is_made_up() -> Case:
+    kind, number = numbered(), 1
+    held = kind()
+    return lambda x: x * getattr(held, f"get{number}")(), lambda: setattr(kind, "inner", 3.0)
+
+
+@case
+def a_class_attribute_that_is_missing_at_first() -> Case:
+    kind, number = numbered(), 2
+    held = kind()
+    return (
+        lambda x: x * getattr(held, f"factor{number}", 1.0),
+        lambda: setattr(kind, "factor2", 3.0),
+    )
+
+
+@case
+def the_dictionary_of_a_class() -> Case:
+    kind = numbered()
+    return lambda x: x * kind.__dict__["inner"], lambda: setattr(kind, "inner", 3.0)
+
+
+@case
+def vars_of_a_class() -> Case:
+    kind = numbered()
+    return lambda x: x * vars(kind)["inner"], lambda: setattr(kind, "inner", 3.0)
+
+
+@case
+def the_names_of_a_class() -> Case:
+    kind = numbered()
+    return lambda x: x * len(dir(kind)), lambda: setattr(kind, "other", 3.0)
+
+
+@case
+def a_global_of_a_module_by_a_name_that_is_made_up() -> Case:
+    module, number = types.ModuleType("of_a_test"), 1
+    module.factor1 = 2.0  # type: ignore[attr-defined]
+    return lambda x: x * getattr(module, f"factor{number}"), lambda: setattr(module, "factor1", 3.0)
+
+
+@case
+def vars_of_a_module() -> Case:
+    module = types.ModuleType("of_a_test")
+    module.factor = 2.0  # type: ignore[attr-defined]
+    return lambda x: x * vars(module)["factor"], lambda: setattr(module, "factor", 3.0)
 
 
 # -- functions -------------------------------------------------------------------------------------
