@@ -27,7 +27,7 @@ from grad.autograd.variable import Variable, gradient_edge
 from grad.device import CPU, Device, check_device, open_array_namespace
 from grad.dtype import ALL_DTYPES, DType, as_dtype, default_dtype, dtypes
 from grad.engine import realize
-from grad.engine.recording import tell_of_hooks
+from grad.engine.recording import tell_of_description, tell_of_hooks, tell_of_place
 from grad.errors import (
     ArgumentError,
     DTypeError,
@@ -238,12 +238,14 @@ class Tensor(Variable):
 
     @property
     def retains_grad(self) -> bool:
+        tell_of_description(self, "retains_grad")
         edge = self._edge
         return edge is not None and edge[1] in (edge[0]._retained or {})
 
     @property
     def _version(self) -> int:
         """How often the memory was written to."""
+        tell_of_description(self, "_version")
         return self._storage.version
 
     def size(self, dim: int | None = None) -> Any:
@@ -273,6 +275,7 @@ class Tensor(Variable):
 
     def storage_offset(self) -> int:
         """Where in its memory the tensor starts, in elements."""
+        tell_of_place(self)
         return self.memory_layout.offset
 
     def is_contiguous(self, memory_format: Any = None) -> bool:

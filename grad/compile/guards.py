@@ -42,7 +42,7 @@ class Guards:
     Attributes:
         items: (dictionary, key, value). cells: (cell, value). entries: (sequence, index, value).
         aspects: (dictionary, key, aspect, what the aspect was).
-        lengths: (container, length). tensors: those within reach.
+        lengths: (container, length). kinds: (object, its class). tensors: those within reach.
         snapshots: (function, what it gave). names: what code within reach mentions.
         containers: within reach. own: classes within reach that have `_compile_guards`.
         asks_identities: whether code asks for identities (`id(x)`).
@@ -57,6 +57,7 @@ class Guards:
         "containers",
         "entries",
         "items",
+        "kinds",
         "lengths",
         "names",
         "own",
@@ -71,6 +72,7 @@ class Guards:
         self.aspects: list[tuple[dict[Any, Any], Any, Callable[[Any], Any], Any]] = []
         self.cells: list[tuple[Any, Any]] = []
         self.entries: list[tuple[Any, int, Any]] = []
+        self.kinds: list[tuple[Any, type]] = []
         self.lengths: list[tuple[Any, int]] = []
         self.tensors: list[KnownTensor] = []
         self.names: frozenset[str] = frozenset()
@@ -106,6 +108,8 @@ class Guards:
             yield Comparison(Sort.CELL, cell, None, content(cell))
         for container, length in self.lengths:
             yield Comparison(Sort.LENGTH, container, None, length)
+        for value, kind in self.kinds:
+            yield Comparison(Sort.ATTRIBUTE, value, "__class__", kind)
         for sequence, index, _ in self.entries:
             yield Comparison(Sort.ITEM, sequence, index, sequence[index])
         for tensor, storage, requires_grad, hooks, _ in self.tensors:
@@ -137,6 +141,9 @@ class Guards:
         for container, length in self.lengths:
             if len(container) != length:
                 yield _Change(f"the length of a {type(container).__name__} has changed", True)
+        for value, kind in self.kinds:
+            if value.__class__ is not kind:
+                yield _Change(f"a {kind.__name__} has become another object", False)
         for sequence, index, value in self.entries:
             now = sequence[index] if index < len(sequence) else MISSING
             if now is not value and not _same(now, value):

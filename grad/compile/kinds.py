@@ -67,7 +67,7 @@ def shared(tensors: Sequence[Any]) -> list[Any]:
 
 def _start(tensor: Any) -> int:
     """The element of its storage that a tensor begins with."""
-    return tensor.layout.offset if tensor._path else 0
+    return tensor.memory_layout.offset if tensor._path else 0
 
 
 def has_hooks(tensor: Any) -> bool:

@@ -14,9 +14,9 @@ import functools
 import gc
 import operator
 import os
-import sys
 import threading
 import types
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -29,6 +29,17 @@ from grad.autograd.variable import Variable
 from grad.compile.containers import is_container
 from grad.compile.guards import Guards, Unguarded
 from grad.compile.mentions import ALL, BY_NAME, mentions
+from grad.compile.parts import (
+    MAKING,
+    bodies,
+    cached,
+    holds,
+    is_called,
+    is_function,
+    modules,
+    orders,
+    parts,
+)
 from grad.compile.tree import CONSTANTS, constant_key
 from grad.compile.trust import OWN, is_trusted, require_steady, require_steady_class
 from grad.ops.generator import Generator
@@ -42,21 +53,14 @@ _ALWAYS_CALLED = frozenset(("forward", "__call__"))
 _NOW = frozenset(("now", "today", "utcnow"))
 _ENVIRONMENT = frozenset(("environ", "getenv"))
 _ALL_ATTRIBUTES = frozenset((ALL, "vars", "dir", "asdict", "astuple", "fields", "getmembers"))
-# Methods that Python calls without their name being in the code, but for those that make an object
-# or describe it.
-_NOT_CALLED = frozenset(
-    ("__init_subclass__", "__repr__", "__str__", "__del__", "__reduce__", "__reduce_ex__")
-    + ("__getstate__", "__setstate__", "__copy__", "__deepcopy__")
-)
-_MAKING = frozenset(("__init__", "__new__", "__post_init__"))
 # Attributes that methods of this library give; and what only optimisers themselves read.
 BEHIND = {"get_last_lr": "_last_lr"}
 _SET_BY_STEPS = frozenset(("state",))
 _PARTIAL = (functools.partial, functools.partialmethod)
+_CACHED = functools._lru_cache_wrapper
 _GETTERS = (operator.attrgetter, operator.methodcaller)
 # What shows a dictionary.
 _PROXIES = (types.MappingProxyType, type({}.keys()), type({}.values()), type({}.items()))
-_METHODS = (types.FunctionType, staticmethod, classmethod)
 _FOLLOWED = (Variable, list, tuple, dict)
 _OF_A_THREAD = (threading.local, contextvars.ContextVar)
 
@@ -116,10 +120,10 @@ class _Collector:
             self.look_at(value)
         self.guards.containers = [*filter(is_container, self.seen.values())]
         functions = self.functions
-        self.guards.snapshots.append((functools.partial(_bodies, functions), _bodies(functions)))
+        self.guards.snapshots.append((functools.partial(bodies, functions), bodies(functions)))
         if self.ordered:
             ordered = self.ordered
-            self.guards.snapshots.append((functools.partial(_orders, ordered), _orders(ordered)))
+            self.guards.snapshots.append((functools.partial(orders, ordered), orders(ordered)))
 
     def look_at(self, value: Any) -> None:
         if isinstance(value, Variable):
@@ -132,9 +136,13 @@ class _Collector:
         elif isinstance(value, types.MethodType):
             self.waiting.extend((value.__self__, value.__func__))
         elif isinstance(value, _PARTIAL):
-            parts = _parts(value)
-            self.guards.snapshots.append((lambda: [*map(id, _parts(value))], [*map(id, parts)]))
-            self.waiting.extend(parts)
+            self.guards.snapshots.append(
+                (lambda: [*map(id, parts(value))], [*map(id, parts(value))])
+            )
+            self.waiting.extend(parts(value))
+        elif isinstance(value, _CACHED):
+            self.guards.snapshots.append((functools.partial(holds, value, cached(value)), True))
+            self.waiting.append(value.__wrapped__)
         elif isinstance(value, _GETTERS):
             for name in value.__reduce__()[1]:  # type: ignore[index]
                 self.names.update(str(name).split("."))
@@ -167,6 +175,10 @@ class _Collector:
         elif isinstance(value, types.BuiltinFunctionType):
             if value is id or value is hash:
                 self.guards.asks_identities = True
+            if value is warnings.warn:
+                self.look_at_filters()
+            if value is open or value is input:
+                raise Unguarded(f"it may read with {value.__name__}")
             require_steady(value.__module__)
             require_steady_class(type(value.__self__))
         elif hasattr(type(value), "__next__"):
@@ -198,7 +210,7 @@ class _Collector:
         self.expect_no_others(value, attributes)
         if self.all_attributes:
             self.look_at_others(attributes)
-            self.waiting.extend(filter(_is_function, attributes.values()))
+            self.waiting.extend(filter(is_function, attributes.values()))
 
     def look_at_others(self, attributes: dict[str, Any]) -> None:
         """Guard the attributes that code does not mention, and look at the data among them."""
@@ -245,7 +257,7 @@ class _Collector:
         self.names_written |= found.written
         self.waiting.extend(found.texts)
         for name in found.imported:
-            self.waiting.extend(_modules(name, scope))
+            self.waiting.extend(modules(name, scope))
         return found.global_names
 
     def look_at_module(self, module: types.ModuleType) -> None:
@@ -253,10 +265,21 @@ class _Collector:
         if module.__name__ == "numpy" and "random" in self.known:
             raise Unguarded("it may use NumPy's random numbers; use those of grad")
         self.require_timeless(module.__name__)
-        if not is_trusted(module.__name__):
+        if module.__name__ == "warnings" and "warn" in self.known:
+            self.look_at_filters()
+        if is_trusted(module.__name__):
+            for name in self.known & module.__dict__.keys():
+                value = self.guards.item(module.__dict__, name)  # others may have replaced it
+                if isinstance(value, list | types.FunctionType | types.ModuleType):
+                    self.waiting.append(value)
+        else:
             self.look_at_items(module.__dict__, self.known)
             if self.all_attributes:
                 self.look_at_others(module.__dict__)
+
+    def look_at_filters(self) -> None:
+        """Guard which warnings are errors."""
+        self.guards.snapshots.append((lambda: [*warnings.filters], [*warnings.filters]))
 
     def require_timeless(self, module: str) -> None:
         if module == "datetime" and not _NOW.isdisjoint(self.known):
@@ -272,11 +295,13 @@ class _Collector:
         if type(kind) is not type:
             self.look_at_class(type(kind))
         bases = [base for base in kind.__mro__ if not is_trusted(base.__module__)]
+        if bases:
+            self.guards.snapshots.append((lambda: kind.__mro__, kind.__mro__))
         names: set[str] = set()
         for base in bases:
             names |= self.known & base.__dict__.keys()
-            names |= {name for name, value in base.__dict__.items() if _is_called(name, value)}
-            names |= _MAKING & base.__dict__.keys() if made else set()
+            names |= {name for name, value in base.__dict__.items() if is_called(name, value)}
+            names |= MAKING & base.__dict__.keys() if made else set()
             if self.all_attributes:
                 names |= {name for name in base.__dict__ if not name.startswith("__")}
         for base in bases:
@@ -301,6 +326,8 @@ class _Collector:
     def look_at_object(self, value: Any) -> None:
         kind = type(value)
         own_guards = getattr(kind, "_compile_guards", None)
+        if value.__class__ is kind:
+            self.guards.kinds.append((value, kind))
         if own_guards is not None:
             own_guards(value, self.guards)
             self.guards.own.update(b for b in kind.__mro__ if "_compile_guards" in b.__dict__)
@@ -359,37 +386,3 @@ class _Collector:
         if array.nbytes > SMALL_ARRAY_BYTES:
             raise Unguarded(f"it reads a NumPy array of {array.nbytes} bytes; use a tensor")
         self.guards.snapshots.append((array.tobytes, array.tobytes()))
-
-
-def _bodies(functions: Iterable[types.FunctionType]) -> list[Any]:
-    """What is run when the functions are called, compared by identity first."""
-    return [(f.__code__, f.__defaults__, f.__kwdefaults__) for f in functions]
-
-
-def _orders(dictionaries: Iterable[dict[Any, Any]]) -> list[list[int]]:
-    """Which key of each dictionary comes first."""
-    return [[*map(id, dictionary)] for dictionary in dictionaries]
-
-
-def _modules(name: str, scope: dict[str, Any]) -> list[types.ModuleType]:
-    """What ``import name`` may mean in a module with the globals `scope`."""
-    package = str(scope.get("__package__") or "").split(".")
-    inside = [".".join([*package[:end], name]) for end in range(1, len(package) + 1)]
-    own = name.split(".")
-    wanted = [*inside, *(".".join(own[:end]) for end in range(1, len(own) + 1))]
-    return [sys.modules[module] for module in wanted if sys.modules.get(module) is not None]
-
-
-def _parts(partial: Any) -> tuple[Any, ...]:
-    """What a partial function calls, and with what."""
-    return partial.func, partial.args, partial.keywords
-
-
-def _is_function(value: Any) -> bool:
-    return isinstance(value, types.FunctionType | types.MethodType)
-
-
-def _is_called(name: str, value: Any) -> bool:
-    """Whether an entry of a class is a method that Python calls by itself."""
-    special = name.startswith("__") and name.endswith("__")
-    return special and name not in _NOT_CALLED | _MAKING and isinstance(value, _METHODS)

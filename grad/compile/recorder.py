@@ -322,6 +322,15 @@ class Tape(Recorder):
         if not self.is_made_here(tensor):
             self.give_up("it changes the shape of a tensor from outside in place")
 
+    def placed(self, tensor: Any) -> None:
+        # A view may begin elsewhere at the next call; all of a storage begins at its start.
+        if tensor._path and tensor._storage not in self._born:
+            self.give_up("it asks where in its memory a view begins")
+
+    def described(self, tensor: Any, what: str) -> None:
+        if tensor._storage not in self._born or not self.is_made_here(tensor):
+            self.give_up(f"it asks for `{what}` of a tensor from outside")
+
     def give_up(self, reason: str) -> None:
         """From here on the function simply runs."""
         self.abandoned = reason

@@ -11,7 +11,11 @@ from grad.compile.guards import Unguarded
 
 _TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
 OWN = frozenset(("grad", "numpy", "ml_dtypes"))
-_UNSTEADY_MODULES = frozenset(("random", "secrets", "time", "uuid"))
+# What gives something new each time, or holds what cannot be compared.
+_UNSTEADY_MODULES = frozenset(
+    ("random", "secrets", "time", "uuid", "_ctypes", "_queue", "queue", "mmap", "sqlite3")
+    + ("multiprocessing.sharedctypes", "multiprocessing.queues")
+)
 
 
 def require_steady(module: str | None) -> None:

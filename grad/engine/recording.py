@@ -74,6 +74,12 @@ class Recorder:
     def shape_changed(self, tensor: Any) -> None:
         """An operation in place is about to change the shape of `tensor`, not its memory."""
 
+    def placed(self, tensor: Any) -> None:
+        """Somebody asks where in its memory `tensor` begins."""
+
+    def described(self, tensor: Any, what: str) -> None:
+        """Somebody asks of `tensor` what may be something else at each call: `what`."""
+
     def stored(self, storage: Any, node: Node) -> None:
         """An operation in place is about to have `storage` hold `node`."""
 
@@ -94,3 +100,15 @@ def tell_of_hooks(target: Any) -> None:
     """Hooks of a leaf, or of (the results of) a function of the gradient graph, are registered."""
     if recording.recorder is not None:
         recording.recorder.goes_back(target)
+
+
+def tell_of_place(tensor: Any) -> None:
+    """Where in its memory `tensor` begins is asked for."""
+    if recording.recorder is not None:
+        recording.recorder.placed(tensor)
+
+
+def tell_of_description(tensor: Any, what: str) -> None:
+    """`what` is asked of `tensor`, and is neither a value nor part of the kind of a call."""
+    if recording.recorder is not None:
+        recording.recorder.described(tensor, what)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.engine.recording import tell_of_place
 from grad.errors import InplaceError, ShapeError
 from grad.graph.movement import Layout, Move
 from grad.graph.node import follow
@@ -27,6 +28,7 @@ Path = tuple[Move, ...]
 
 def _layout(name: str, x: Any, size: Any, stride: Any, offset: int | None) -> Layout:
     """The layout asked for, which lies inside the storage of `x`."""
+    tell_of_place(x)
     sizes, strides = sizes_of(name, (size,)), sizes_of(name, (stride,))
     start = x.memory_layout.offset if offset is None else offset
     total = x._storage.node.size

@@ -10,12 +10,15 @@ import argparse
 import array
 import collections
 import contextvars
+import ctypes
 import datetime
 import enum
 import functools
 import operator
 import os
+import queue
 import sys
+import tempfile
 import threading
 import types
 import uuid
@@ -515,6 +518,86 @@ def test_attributes_that_are_not_read_may_change() -> None:
     assert compiled.recordings == 1
 
 
+@case
+def a_function_with_a_cache_that_is_cleared() -> Case:
+    factors = [2.0]
+
+    @functools.lru_cache
+    def factor(number: int) -> float:
+        return factors[0] * number
+
+    function = grad.compile(lambda x: x * factor(1))  # in both runs, for the calls before
+    function(vector())
+    factors[0] = 3.0
+    return lambda x: x * factor(1), factor.cache_clear
+
+
+@case
+def an_object_that_gets_another_class() -> Case:
+    held, other = numbered()(), numbered()
+    other.inner = 3.0
+    return lambda x: x * held.inner, lambda: setattr(held, "__class__", other)
+
+
+@case
+def a_module_that_gets_another_class() -> Case:
+    class Double(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 2
+
+    class Triple(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 3
+
+    module = Double()
+    return lambda x: module(x), lambda: setattr(module, "__class__", Triple)
+
+
+@case
+def a_class_that_gets_another_base() -> Case:
+    class Other:
+        inner = 3.0
+
+    kind = type("Kind", (type("Base", (), {"inner": 2.0}),), {})
+    held: Any = kind()
+    return lambda x: x * held.inner, lambda: setattr(kind, "__bases__", (Other,))
+
+
+@case
+def an_array_of_ctypes() -> Case:
+    factor = ctypes.c_float(2.0)
+    return lambda x: x * factor.value, lambda: setattr(factor, "value", 3.0)
+
+
+@case
+def a_queue() -> Case:
+    waiting: Any = queue.Queue()
+    return lambda x: x * waiting.qsize(), lambda: waiting.put(1)
+
+
+@case
+def a_list_of_a_module_of_the_standard_library() -> Case:
+    length = len(sys.path)
+    # The change is one for both runs.
+    return lambda x: x * (len(sys.path) - length), lambda: sys.path.append("of_a_test")
+
+
+@case
+def a_file_that_is_read() -> Case:
+    path = os.path.join(tempfile.mkdtemp(), "factor")
+
+    def write(factor: str) -> None:
+        with open(path, "w") as file:
+            file.write(factor)
+
+    def function(x: Any) -> Any:
+        with open(path) as file:
+            return x * float(file.read())
+
+    write("2")
+    return function, lambda: write("3")
+
+
 # -- by names that are made up ---------------------------------------------------------------------
 class Numbered:
     """Has attributes and methods with numbers."""
@@ -733,6 +816,66 @@ def test_a_rate_that_the_function_sets() -> None:
         return found
 
     assert train(grad.compile) == train(lambda function: function)
+
+
+def test_warnings_that_become_errors() -> None:
+    def function(x: Any) -> Any:
+        try:
+            warnings.warn("of a test", RuntimeWarning, stacklevel=2)
+        except RuntimeWarning:
+            return x * 2
+        return x
+
+    compiled = grad.compile(function)
+    for action in ("ignore", "error", "ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter(action)  # type: ignore[arg-type]
+            for _ in range(4):
+                assert compiled(vector()).tolist() == function(vector()).tolist()
+
+
+def test_a_function_of_the_library_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = grad.compile(lambda x: nn.functional.relu(x))
+    for _ in range(4):
+        assert compiled(vector()).tolist() == [1.0, 2.0]
+    monkeypatch.setattr(nn.functional, "relu", lambda x: x * 3)
+    for _ in range(4):
+        assert compiled(vector()).tolist() == [3.0, 6.0]
+
+
+# -- where tensors lie -----------------------------------------------------------------------------
+PLACES: dict[str, Callable[[Any], Any]] = {
+    "offset": lambda x: x + x.storage_offset(),
+    "of a view": lambda x: x + x[1:].storage_offset(),
+    "as_strided": lambda x: x.as_strided((2,), (1,), 1) * 1,
+    "written to": lambda x: x.mul_(1) * x._version,
+    "retained": lambda x: x * (2 if x.retains_grad else 3),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_is_no_value_and_differs_from_call_to_call(name: str) -> None:
+    function = PLACES[name]
+    found = []
+    for call in (grad.compile(function), function):
+        memory = grad.arange(8.0)
+        kept = grad.ones(2).requires_grad_() * 1
+        kept.retain_grad()
+        given = [memory[:2], memory[2:4], memory[4:6]]
+        if name == "retained":
+            given = [grad.ones(2).requires_grad_() * 1, kept]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found.append([call(x).tolist() for x in given for _ in range(4)])
+    assert found[0] == found[1]
+
+
+def test_a_view_that_would_leave_its_memory() -> None:
+    compiled, memory = grad.compile(lambda x: x.as_strided((4,), (1,)) * 1), grad.arange(8.0)
+    for _ in range(4):
+        assert compiled(memory[:2]).tolist() == [0.0, 1.0, 2.0, 3.0]
+    with pytest.raises(grad.errors.ShapeError):
+        compiled(memory[6:])
 
 
 # -- arguments -------------------------------------------------------------------------------------

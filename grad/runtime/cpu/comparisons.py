@@ -31,6 +31,7 @@ PYTHON_SYMBOLS = (
 )
 WORD_BYTES = 8
 COUNT_OFFSET = 0  # of an object's reference count, in CPython
+TYPE_OFFSET = 8  # of its class
 
 
 def _compile() -> Any:
@@ -53,8 +54,13 @@ def _counts_are_words() -> bool:
     return bool(more) and before[1] - before[0] == after[1] - after[0] and after[0] == before[0] + 7
 
 
+class _Probe:
+    """An object of a class of its own."""
+
+
 _definition = _compile()
 _supported = _counts_are_words()
+_types_are_words = _word(id(_Probe()) + TYPE_OFFSET) == id(_Probe)
 _offsets: dict[MemberDescriptorType, int | None] = {}
 
 
@@ -85,6 +91,8 @@ def _row(row: Comparison) -> tuple[int, int, int, int]:
         case Sort.CELL:
             return row.sort, id(row.subject), 0, _identity(row.expected)
         case Sort.ATTRIBUTE:
+            if row.key == "__class__" and _types_are_words:
+                return WORD, id(row.subject), TYPE_OFFSET, id(row.expected)
             offset = _slot(type(row.subject), row.key)
             if offset is not None:
                 return WORD, id(row.subject), offset, id(row.expected)
