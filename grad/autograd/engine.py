@@ -247,7 +247,7 @@ def _hooked(context: Context, arrived: list[Any]) -> list[Any]:
 def _differentiate(context: Context, arrived: list[Any], create_graph: bool) -> Sequence[Any]:
     """Call `backward` of one function, with its hooks around it."""
     if not create_graph and context.remembered is not None:
-        known = _known_gradients(context, arrived[0])
+        known = _known_gradients(context, arrived)
         if known is not None:
             return known
     arrived = _tensors(arrived)
@@ -288,20 +288,24 @@ def _watched(context: Context, arrived: list[Any], create_graph: bool) -> Sequen
         return results
 
 
-def _known_gradients(context: Context, arrived: Any) -> Sequence[Any] | None:
-    """The nodes of the gradients of a remembered call (remembered.py), where nobody looks on."""
+def _known_gradients(context: Context, arrived: Sequence[Any]) -> Sequence[Any] | None:
+    """The nodes of the gradients of a remembered call (remembered.py, composed.py), where nobody
+    looks on.
+    """
     if (
-        arrived is None
-        or context._saved is None
+        context._saved is None
         or context._pre_hooks
         or context._post_hooks
         or recording.recorder is not None
     ):
         return None
-    node = arrived if isinstance(arrived, Node) else arrived.node
-    if node.depth > PENDING_LIMIT:
-        settle((node,))
-    return context.remembered.gradients(context, node)
+    nodes: list[Node | None] = []
+    for gradient in arrived:
+        node = gradient if gradient is None or isinstance(gradient, Node) else gradient.node
+        if node is not None and node.depth > PENDING_LIMIT:
+            settle((node,))
+        nodes.append(node)
+    return context.remembered.gradients(context, nodes)
 
 
 def _info_of(edge: Edge) -> OutputInfo:

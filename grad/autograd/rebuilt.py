@@ -1,10 +1,10 @@
-"""Calls that nobody differentiates and that were seen before: their nodes are made at once.
+"""Calls of whole functions that were seen before: their nodes are made at once.
 
-`remembered.py` does this for single Functions whose gradient is wanted. Where none is, a function
-of tensors, however many operations it consists of, comes to the same nodes whenever it is given
-tensors of the same shapes and types and the same other arguments. From the second time on they are
-made from a template (graph/template.py). Results of values in memory only say so (`Node.origin`),
-and take the short way to their plan (engine/single.py).
+`remembered.py` does this for single Functions whose gradient is wanted. A function of tensors,
+however many operations it consists of, comes to the same nodes whenever it is given tensors of the
+same shapes and types and the same other arguments. From the second time on they are made from a
+template (graph/template.py). Results of values in memory only say so (`Node.origin`), and take the
+short way to their plan (engine/single.py). `composed.py` has the calls whose gradient is wanted.
 
 `rebuilt` is the decorator that says of a function that this is right: it gives new tensors and no
 views, and depends on nothing but its arguments, the default dtype, `autocast` and the precision of
@@ -19,10 +19,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from grad.autograd.anomaly import anomaly
+from grad.autograd.composed import Composition, studied
 from grad.autograd.function import Function, Light
 from grad.autograd.modes import mode
 from grad.autograd.remembered import CALLS_KEPT, Unknown, described
-from grad.autograd.variable import Variable
+from grad.autograd.variable import Edge, Variable, gradient_edge
 from grad.dtype import default_dtype
 from grad.engine.recording import recording
 from grad.graph.movement import is_contiguous
@@ -91,7 +93,7 @@ def plainly_rebuilt(function: Definition) -> Definition:
     def plain(*args: Any, **kwargs: Any) -> Any:
         return forward(Light(), *args, **kwargs)
 
-    recorded, built = function._call, _caller(plain)
+    recorded, built = function._call, _caller(plain, composed=False)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return (recorded if mode.enabled and any(map(_wanted, args)) else built)(*args, **kwargs)
@@ -100,60 +102,80 @@ def plainly_rebuilt(function: Definition) -> Definition:
     return function
 
 
-def _caller(function: Callable[..., Any]) -> Callable[..., Any]:
+def _caller(function: Callable[..., Any], composed: bool = True) -> Callable[..., Any]:
     # True: such a call was seen, and once is not worth a template. None: it cannot be kept.
-    calls: dict[Any, Call | bool | None] = {}
+    calls: dict[Any, Call | Composition | bool | None] = {}
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if recording.recorder is not None:
             return function(*args, **kwargs)
         precision = settings.float32_convolution_precision
         parts: list[Any] = [default_dtype(), precision, mode.autocast]
-        nodes: list[Node] = []
+        tensors: list[Any] = []
+        edges: list[Edge | None] = []
         try:
-            _describe(args, parts, nodes)
+            _describe(args, parts, tensors, edges)
             if kwargs:
                 parts.extend(kwargs)
-                _describe(kwargs.values(), parts, nodes)
+                _describe(kwargs.values(), parts, tensors, edges)
         except Unknown:
             parts.clear()
         if not parts:  # outside of the handler: an error is not one that came of another
             return function(*args, **kwargs)
+        wanted = any(edges)
+        if wanted and not (composed and _unwatched()):
+            return function(*args, **kwargs)
         key = tuple(parts)
         found = calls.get(key, False)
+        if found.__class__ is Composition:
+            nodes = [tensor.node for tensor in tensors]
+            return found.run(tensors, nodes, tuple(edges))  # type: ignore[union-attr]
         if found.__class__ is Call:
-            return found.run(nodes)  # type: ignore[union-attr]
+            return found.run([tensor.node for tensor in tensors])  # type: ignore[union-attr]
         result = function(*args, **kwargs)
         if found is False:
             if len(calls) >= CALLS_KEPT:
                 calls.clear()
             calls[key] = True
         elif found is True:
-            calls[key] = _studied(function, args, kwargs)
+            calls[key] = (
+                studied(function, args, kwargs, tensors, edges)
+                if wanted
+                else _studied(function, args, kwargs)
+            )
         return result
 
     return call
+
+
+def _unwatched() -> bool:
+    """Whether nobody wants to see the operations that a function consists of."""
+    return mode.saved_hooks is None and not mode.levels and not anomaly.enabled
 
 
 def _wanted(value: Any) -> bool:
     return isinstance(value, Variable) and value._needs_grad
 
 
-def _describe(values: Any, parts: list[Any], nodes: list[Node]) -> None:
-    """Append what a call is known by, and the nodes of its tensors; Unknown where a gradient is
-    wanted, or an argument is something else.
+def _describe(values: Any, parts: list[Any], tensors: list[Any], edges: list[Edge | None]) -> None:
+    """Append what a call is known by, its tensors, and where their gradients go; Unknown where an
+    argument is something else.
     """
     for value in values:
         if isinstance(value, Variable):
-            if mode.enabled and value._needs_grad:
-                raise Unknown
-            parts += value._shape, value.dtype
-            nodes.append(value.node)
+            edge = None
+            if mode.enabled:
+                edge = value._edge
+                if edge is None or value._base is not None:
+                    edge = gradient_edge(value)
+            parts += value._shape, value.dtype, edge is not None
+            tensors.append(value)
+            edges.append(edge)
         elif value is None:
             parts.append(None)
         elif isinstance(value, list | tuple):
             parts += value.__class__, len(value)
-            _describe(value, parts, nodes)
+            _describe(value, parts, tensors, edges)
         else:
             parts.append(described(value))
 

@@ -110,7 +110,9 @@ class Call:
         result._requires_grad = True
         return result
 
-    def gradients(self, context: Context, arrived: Node) -> list[Node | None] | None:
+    def gradients(
+        self, context: Context, arrived: Sequence[Node | None]
+    ) -> list[Node | None] | None:
         """The gradients of the arguments, fitted to them; None where they are not remembered.
 
         The context has not been released.
@@ -121,7 +123,8 @@ class Call:
         if not isinstance(rule, Template):
             return None
         sources = [entry.node for entry in context._saved or () if entry.__class__ is Saved]
-        return rule.build([arrived, *sources])
+        (gradient,) = arrived
+        return None if gradient is None else rule.build([gradient, *sources])
 
 
 def _taken(

@@ -8,7 +8,7 @@ dropped (`realized`). Shapes and types are checked here; values come later, from
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from grad.dtype import DType, dtypes
@@ -45,8 +45,7 @@ if TYPE_CHECKING:
     from grad.buffer import Buffer
     from grad.graph.template import Template
 
-# A value further than this from computed ones is computed when a tensor is made of it: it bounds
-# how much can be pending.
+# A value further than this from computed ones is computed when a tensor is made of it.
 PENDING_LIMIT = 1000
 
 
@@ -109,8 +108,8 @@ class Node:
         return f"Node({self.op.name}, {self.shape}, {self.dtype.name}, arg={self.arg!r})"
 
 
-def postorder(roots: Iterable[Node]) -> Iterator[Node]:
-    """Yield each node once, after its sources. Depth is bounded by memory, not by Python."""
+def postorder(roots: Iterable[Node], ends: Container[Node] = ()) -> Iterator[Node]:
+    """Yield each node once, after its sources; nothing below `ends`. Depth is bounded by memory."""
     seen: set[Node] = set()
     stack = [(node, False) for node in reversed(list(roots))]
     while stack:
@@ -120,7 +119,8 @@ def postorder(roots: Iterable[Node]) -> Iterator[Node]:
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((source, False) for source in reversed(node.src) if source not in seen)
+            if node not in ends:
+                stack.extend((source, False) for source in reversed(node.src) if source not in seen)
 
 
 # -- leaves ----------------------------------------------------------------------------------------

@@ -143,12 +143,12 @@ def placeholder(shape: Shape, dtype: DType) -> Node:
 def template_of(
     sources: Sequence[Node], results: Sequence[Node | None], with_arrays: bool = False
 ) -> Template | None:
-    """What was built on `sources` (placeholders), if it depends on nothing else: on no other value
-    in memory, and on no number that is new each time. `with_arrays`: values in memory are arrays
-    that are always the same, and become constants.
+    """What was built on `sources`, if it depends on nothing else: on no other value in memory, and
+    on no number that is new each time. `with_arrays`: values in memory are arrays that are always
+    the same, and become constants.
     """
     places = {source: place for place, source in enumerate(sources)}
-    found = list(postorder([result for result in results if result is not None]))
+    found = list(postorder([result for result in results if result is not None], ends=places))
     inner = [node for node in found if node not in places]
     chosen = {id(result) for result in results}
     constants = [

@@ -17,7 +17,7 @@ from grad.ops.registry import Op, Sample, registry
 CASES = [
     pytest.param(row, sample, id=f"{row.name}-{sample}")
     for row in registry()
-    if row.gradient and row.method and dtypes.float32 in row.dtypes
+    if row.gradient and (row.method or row.composite) and dtypes.float32 in row.dtypes
     for sample in row.samples
     if sample.gradient
 ]
