@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 
 from grad.autograd.modes import mode, no_grad
+from grad.autograd.rebuilt import rebuilt
 from grad.engine import compute_soon
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.batch_norm import Normalize
+from grad.ops.inplace import check_writable, fitting, write
 from grad.tensor import Tensor
 
 Axes = tuple[int, ...]
@@ -57,8 +59,38 @@ def _update(running: Tensor, new: Tensor, momentum: float | Tensor) -> None:
     if mode.recomputing:
         return
     with no_grad():
-        running += (new.detach().to(running.dtype) - running) * momentum
+        check_writable("batch_norm", running)
+        write(running, fitting("batch_norm", running, _moved(running, new, momentum)))
         compute_soon(running.node)
+
+
+@rebuilt
+def _moved(running: Tensor, new: Tensor, momentum: float | Tensor) -> Tensor:
+    return running + (new.to(running.dtype) - running) * momentum
+
+
+@rebuilt
+def _by_batch(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, correction: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`input` normalised by its own statistics; the mean, and the variance times `correction`."""
+    found = Normalize.apply(input, weight, bias, eps)
+    return found.result, found.mean.detach().reshape(-1), found.variance.reshape(-1) * correction
+
+
+@rebuilt
+def _by_running(
+    input: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+) -> Tensor:
+    """`input` normalised by statistics that are given."""
+    rank = len(input.shape)
+    scale = (_by_channel(variance, rank) + eps).rsqrt()
+    return _affine((_wide(input) - _by_channel(mean, rank)) * scale, weight, bias, input)
 
 
 def batch_norm(
@@ -90,29 +122,26 @@ def batch_norm(
             f"batch_norm eps must be {'positive during training' if training else 'non-negative'}, "
             f"but got {eps}"
         )
-    rank = len(input.shape)
     if not training:
         if running_mean is None or running_var is None:
             raise ArgumentError(
                 "batch_norm: running_mean and running_var must be defined in evaluation mode; give "
                 "them, or use training=True."
             )
-        centered = _wide(input) - _by_channel(running_mean, rank)
-        scale = (_by_channel(running_var, rank) + eps).rsqrt()
-        return _affine(centered * scale, weight, bias, input)
-    axes = (0, *range(2, rank))
-    count = math.prod(input.shape[axis] for axis in axes)
+        return _by_running(input, running_mean, running_var, weight, bias, eps)
+    count = math.prod((input.shape[0], *input.shape[2:]))
     if count == 1:
         raise ArgumentError(
             f"batch_norm: expected more than 1 value per channel when training, got input size "
             f"{tuple(input.shape)}; use a larger batch, or eval()."
         )
-    found = Normalize.apply(input, weight, bias, eps)
+    # The variance of a sample, where there is one.
+    result, mean, variance = _by_batch(input, weight, bias, eps, count / max(count - 1, 1))
     if count and running_mean is not None:
-        _update(running_mean, found.mean.reshape(-1), momentum)
+        _update(running_mean, mean, momentum)
     if count and running_var is not None:
-        _update(running_var, found.variance.reshape(-1) * (count / (count - 1)), momentum)
-    return found.result
+        _update(running_var, variance, momentum)
+    return result
 
 
 def instance_norm(
@@ -147,18 +176,29 @@ def instance_norm(
             f"{tuple(input.shape)}."
         )
     # Every channel of every image is a channel of one image.
+    correction = count / max(count - 1, 1)
+    result, mean, variance = _by_image(input, weight, bias, eps, correction)
+    if count and input.shape[0] and running_mean is not None:
+        _update(running_mean, mean, momentum)
+    if count and input.shape[0] and running_var is not None:
+        _update(running_var, variance, momentum)
+    return result
+
+
+@rebuilt
+def _by_image(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, correction: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_by_batch`, each image by its own statistics, which are averaged."""
     images, channels = input.shape[:2]
-    found = Normalize.apply(
-        _wide(input).reshape(1, images * channels, *input.shape[2:]), None, None, eps
-    )
-    if count and images and running_mean is not None:
-        _update(running_mean, found.mean.reshape(images, channels).mean(0), momentum)
-    if count and images and running_var is not None:
-        of_sample = found.variance.reshape(images, channels).mean(0) * (count / (count - 1))
-        _update(running_var, of_sample, momentum)
-    return _affine(found.result.reshape(input.shape), weight, bias, input)
+    whole = _wide(input).reshape(1, images * channels, *input.shape[2:])
+    found = Normalize.apply(whole, None, None, eps)
+    mean = found.mean.detach().reshape(images, channels).mean(0)
+    variance = found.variance.reshape(images, channels).mean(0) * correction
+    return _affine(found.result.reshape(input.shape), weight, bias, input), mean, variance
 
 
+@rebuilt
 def group_norm(
     input: Tensor,
     num_groups: int,

@@ -16,7 +16,7 @@ from grad.nn import functional as F
 from grad.tensor import Tensor
 
 CLASSES = grad.tensor([1, 0, 5, 2])
-LSTM = nn.LSTMCell(6, 6)
+LSTM = {dtype: nn.LSTMCell(6, 6).to(dtype) for dtype in (grad.float32, grad.float64)}
 TIMES = 4
 
 
@@ -25,8 +25,8 @@ def arrays() -> list[np.ndarray]:
     return [random.standard_normal((4, 6)).astype(np.float32) for _ in range(2)]
 
 
-def leaves() -> list[Tensor]:
-    return [grad.tensor(array, requires_grad=True) for array in arrays()]
+def leaves(dtype: Any = grad.float32) -> list[Tensor]:
+    return [grad.tensor(array, dtype=dtype, requires_grad=True) for array in arrays()]
 
 
 # Each is called with leaves and with results of operations.
@@ -37,7 +37,7 @@ CALLS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "instance_norm": lambda x, y: F.instance_norm(x.reshape(1, 4, 6), weight=y[:, 0]),
     "batch_norm": lambda x, y: F.batch_norm(x, None, None, y[0], y[1], True),
     "batch_norm in evaluation": lambda x, y: F.batch_norm(
-        x, grad.zeros(6), grad.ones(6), y[0], y[1]
+        x, x.new_zeros(6), x.new_ones(6), y[0], y[1]
     ),
     "cat": lambda x, y: grad.cat([x, y, x], 1),
     "einsum": lambda x, y: grad.einsum("ij,kj->ik", x, y),
@@ -53,16 +53,16 @@ CALLS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "cross_entropy": lambda x, y: F.cross_entropy(x, CLASSES, reduction="sum"),
     "nll_loss": lambda x, y: F.nll_loss(x * y, CLASSES),
     "one in two places": lambda x, y: F.mse_loss(x, x * y) + grad.cat([x, x]).sum(),
-    "lstm cell": lambda x, y: LSTM(x, (y, x)),
-    "lstm cell, state alone": lambda x, y: LSTM(x, (y, x))[0],
-    "lstm cell, cell alone": lambda x, y: LSTM(x, (y, x))[1],
+    "lstm cell": lambda x, y: LSTM[x.dtype](x, (y, x)),
+    "lstm cell, state alone": lambda x, y: LSTM[x.dtype](x, (y, x))[0],
+    "lstm cell, cell alone": lambda x, y: LSTM[x.dtype](x, (y, x))[1],
     "values of topk": lambda x, y: x.topk(2, 1)[0],
 }
 
 
 def total(found: Any) -> Tensor:
     parts = found if isinstance(found, tuple) else (found,)
-    return sum(((part * part).sum() for part in parts), grad.zeros(()))
+    return sum(((part * part).sum() for part in parts), parts[0].new_zeros(()))
 
 
 def outcome(function: Callable[[Tensor, Tensor], Any], inner: bool) -> list[np.ndarray]:
@@ -87,7 +87,7 @@ def test_values_and_gradients(name: str, inner: bool) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_gradients_of_gradients(name: str) -> None:
     def second() -> list[np.ndarray]:
-        x, y = leaves()
+        x, y = leaves(grad.float64)
         loss = total(CALLS[name](x * x, y * 2))
         first = grad.autograd.grad(loss, (x, y), create_graph=True, allow_unused=True)
         total(tuple(g for g in first if g is not None)).backward()
@@ -96,7 +96,7 @@ def test_gradients_of_gradients(name: str) -> None:
     first = second()
     for _ in range(TIMES):
         for before, now in zip(first, second(), strict=True):
-            np.testing.assert_allclose(now, before, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(now, before, rtol=1e-6, atol=1e-7)
 
 
 def counted(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[int]]:
