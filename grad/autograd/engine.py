@@ -24,7 +24,7 @@ from grad.autograd.leaves import accumulate, finish_leaf, tensor_of, through_hoo
 from grad.autograd.modes import mode
 from grad.autograd.order import count_arrivals, leading_to
 from grad.autograd.variable import Edge, Variable, gradient_edge
-from grad.engine import compute_soon, settle
+from grad.engine import bound, compute_soon
 from grad.engine.recording import recording
 from grad.errors import GradientError, a_kind_of
 from grad.graph.node import PENDING_LIMIT, Node, constant, expand
@@ -303,7 +303,7 @@ def _known_gradients(context: Context, arrived: Sequence[Any]) -> Sequence[Any] 
     for gradient in arrived:
         node = gradient if gradient is None or isinstance(gradient, Node) else gradient.node
         if node is not None and node.depth > PENDING_LIMIT:
-            settle((node,))
+            bound(node)
         nodes.append(node)
     return context.remembered.gradients(context, nodes)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from grad.autograd.modes import enable_grad
 from grad.dtype import DType
-from grad.engine import settle
+from grad.engine import bound
 from grad.errors import InplaceError
 from grad.graph.movement import (
     Layout,
@@ -93,7 +93,7 @@ class Variable:
     def _wrap(cls, node: Node) -> Any:
         """A new tensor of its own storage that holds `node`, outside any graph."""
         if node.depth > PENDING_LIMIT:
-            settle((node,))
+            bound(node)
         self = _new(Variable._plain)
         self._storage = Storage(node)
         self._path = ()

@@ -5,6 +5,6 @@ is put together), placement.py (in which order, and what takes the place of what
 temporaries live) and sizes.py (plans that hold for many sizes).
 """
 
-from grad.engine.realize import cache, compute_soon, kernel_count, realize, settle
+from grad.engine.realize import bound, cache, compute_soon, kernel_count, realize, settle
 
-__all__ = ["cache", "compute_soon", "kernel_count", "realize", "settle"]
+__all__ = ["bound", "cache", "compute_soon", "kernel_count", "realize", "settle"]

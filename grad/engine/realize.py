@@ -26,6 +26,7 @@ from grad.engine.reuse import Reuses
 from grad.engine.single import Single, single_key, single_of
 from grad.engine.sizes import Structures, fixed_of
 from grad.graph.node import Node
+from grad.graph.storage import read_now
 from grad.graph.template import NoTemplate, trial
 from grad.schedule.program import Key, Walk, program_of, walk
 from grad.schedule.recall import Trace, recalled, trace_of
@@ -299,6 +300,13 @@ def settle(nodes: Sequence[Node], alone: bool = False) -> None:
     """
     if recording.recorder is None:
         realize(nodes, alone)
+
+
+def bound(node: Node) -> None:
+    """Have `node`, which is deeper than `PENDING_LIMIT`, computed unless it can stay pending."""
+    if recording.recorder is None and not trial.running and read_now(node):
+        return
+    settle((node,))
 
 
 def compute(found: Walk, plan: Plan, scalars: Sequence[float | int | bool]) -> None:

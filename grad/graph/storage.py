@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ import numpy as np
 from grad.buffer import Buffer
 from grad.graph.movement import contiguous_strides
 from grad.graph.node import PENDING_LIMIT, Node, from_buffer
+
+# Larger shared memory is not copied: what reads it is computed at once.
+COPIED_BYTES = 256 * 1024
+
+# The storages of values in shared memory.
+_watched: weakref.WeakKeyDictionary[Node, weakref.ref[Storage]] = weakref.WeakKeyDictionary()
+_depth = attrgetter("depth")
 
 # References to a buffer node that a storage alone holds: the slot, the local name, getrefcount's
 # argument.
@@ -50,7 +58,7 @@ class Storage:
         """Somebody outside sees the memory of the (realised) value from now on."""
         self.shared = shared
         self.stamp += 1
-        shared.watch(self.node)
+        shared.watch(self)
 
 
 class Shared:
@@ -58,7 +66,8 @@ class Shared:
 
     Memory that we lent has a `holder`, held weakly: once it is gone, writes need not go there.
     As long as it is there, the holder may write at any time. So that a pending operation does not
-    see what is written after it, nothing that reads the memory is left pending (`watch`).
+    see what is written after it, nothing that reads the memory is left pending (`watch`): it is
+    computed at once, or reads a copy (`read_now`).
     """
 
     __slots__ = ("_holder", "_node", "buffer")
@@ -68,10 +77,14 @@ class Shared:
         self._node: weakref.ref[Node] | None = None
         self._holder = None if holder is None else weakref.ref(holder, self._released)
 
-    def watch(self, node: Node) -> None:
-        """Have everything that is computed of `node`, the value in the memory, computed at once."""
+    def watch(self, storage: Storage) -> None:
+        """Have nothing that is computed of the value in the memory, which `storage` holds, left
+        pending.
+        """
+        node = storage.node
         node.depth = PENDING_LIMIT
         self._node = weakref.ref(node)
+        _watched[node] = weakref.ref(storage)
 
     def _released(self, _: Any) -> None:
         node = None if self._node is None else self._node()
@@ -98,7 +111,59 @@ def write_through(storage: Storage, before: Node, spare: Buffer | None = None) -
         before.buffer = copied(shared.buffer, spare)
     _bytes(shared.buffer)[...] = _bytes(after.buffer)
     storage.node = from_buffer(shared.buffer, after.shape, after.dtype)
-    shared.watch(storage.node)
+    shared.watch(storage)
+
+
+def read_now(node: Node) -> bool:
+    """Have the pending `node`, and what it is made of, read copies of memory that others may write
+    to. Gives whether it can stay pending: there is no such memory below it any more, nor too many
+    operations.
+
+    Most batches of a training loop come from NumPy: computing what reads them at once would cut the
+    loop's step into pieces, each with values to store for the next.
+    """
+    above: list[Node] = []
+    memory: list[Node] = []
+    seen: set[Node] = set()
+    stack = [node]
+    while stack:
+        found = stack.pop()
+        if found.depth < PENDING_LIMIT or found in seen:
+            continue
+        seen.add(found)
+        if found.buffer is None:
+            above.append(found)
+            stack.extend(found.src if found.origin is None else found.origin[1])
+        elif found.buffer.nbytes > COPIED_BYTES:
+            return False
+        else:
+            memory.append(found)
+    for leaf in memory:
+        if not _set_apart(leaf):
+            return False
+    for made in sorted(above, key=_depth):
+        if made.origin is None:
+            below, height = made.src, 1
+        else:
+            below, height = made.origin[1], made.origin[0].rows[-1].depth
+        made.depth = height + max([source.depth for source in below], default=0)
+    return node.depth <= PENDING_LIMIT
+
+
+def _set_apart(leaf: Node) -> bool:
+    """Give `leaf`, the value in shared memory, memory of its own, and its storage a new node."""
+    reference = _watched.pop(leaf, None)
+    storage = None if reference is None else reference()
+    if storage is not None and storage.node is leaf and storage.shared is not None:
+        buffer = storage.shared.buffer
+        storage.node = from_buffer(buffer, leaf.shape, leaf.dtype)
+        storage.stamp += 1
+        storage.shared.watch(storage)
+    elif storage is not None or leaf.buffer is None:
+        return False
+    leaf.buffer = copied(leaf.buffer)  # type: ignore[arg-type]
+    leaf.depth = 0
+    return True
 
 
 def _bytes(buffer: Buffer) -> np.ndarray[Any, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
 from grad.autograd.variable import Variable, gradient_edge, path_from
-from grad.engine import realize, settle
+from grad.engine import bound, realize
 from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, InplaceError, ShapeError
 from grad.graph.movement import Move
@@ -130,7 +130,7 @@ def store(storage: Storage, after: Node) -> None:
         recording.recorder.stored(storage, after)
     storage.write(after)
     if after.depth > PENDING_LIMIT:
-        settle((after,))
+        bound(after)
     if storage.shared is not None and not storage.shared.alive:
         storage.shared = None
     if storage.shared is not None:

@@ -60,7 +60,7 @@ CALLS: dict[str, Callable[[Tensor, Tensor], Any]] = {
 }
 
 
-def total(found: Any) -> Tensor:
+def total(found: Any) -> Any:
     parts = found if isinstance(found, tuple) else (found,)
     return sum(((part * part).sum() for part in parts), parts[0].new_zeros(()))
 
