@@ -32,6 +32,8 @@ Definition = TypeVar("Definition", bound=type[Function])
 
 # How many different calls are kept of each Function.
 CALLS_KEPT = 1024
+# How many views are kept of each call.
+VIEWS_KEPT = 64
 
 # What a call is known by says of each tensor whether its gradient is wanted.
 _WANTED, _NOT_WANTED = "wanted", "not wanted"
@@ -76,11 +78,12 @@ class Call:
         arguments: shape and type of each argument that is a tensor, else None.
         context: the class of their contexts, which has all that is always the same.
         template: from the tensors to the output and to what is saved besides; None where the
-            output is a view, which is made anew.
+            output is a view.
         saved: where each saved value comes from.
+        views: the views that were made, by where in its memory the first argument was.
     """
 
-    __slots__ = ("_gradient", "arguments", "context", "saved", "template")
+    __slots__ = ("_gradient", "arguments", "context", "saved", "template", "views")
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class Call:
         self.context = context
         self.template = template
         self.saved = saved
+        self.views: dict[Any, tuple[Any, ...]] = {}
         # False until it is asked for.
         self._gradient: Template | bool | None = False
 
@@ -110,6 +114,34 @@ class Call:
         result._requires_grad = True
         return result
 
+    def view(self, args: tuple[Any, ...], edges: tuple[Edge | None, ...]) -> Any:
+        """As `record_call`, of a view that was made before; None of another."""
+        whole = args[0]
+        found = self.views.get((whole._path, whole._storage.node.shape))
+        if found is None or not _views_memory(whole):
+            return None
+        context = self.context()
+        context.edges = edges
+        result = whole._alias(*found)
+        result._base = whole if whole._base is None else whole._base
+        result._edge = (context, 0)
+        result._requires_grad = True
+        return result
+
+    def keep_view(self, args: tuple[Any, ...], result: Any) -> None:
+        """Have `view` know `result`, if it is a view of the first argument."""
+        whole = args[0]
+        if (
+            isinstance(whole, Variable)
+            and len(self.views) < VIEWS_KEPT
+            and result._storage is whole._storage
+            and result._base is (whole if whole._base is None else whole._base)
+            and not result._edge[0]._saved
+            and _views_memory(whole)
+        ):
+            place = whole._path, whole._storage.node.shape
+            self.views[place] = (result._path, result._shape, result._layout)
+
     def gradients(
         self, context: Context, arrived: Sequence[Node | None]
     ) -> list[Node | None] | None:
@@ -125,6 +157,11 @@ class Call:
         sources = [entry.node for entry in context._saved or () if entry.__class__ is Saved]
         (gradient,) = arrived
         return None if gradient is None else rule.build([gradient, *sources])
+
+
+def _views_memory(tensor: Any) -> bool:
+    """Whether the movements of a tensor are those from its memory on."""
+    return tensor._base is None or not tensor._base._path
 
 
 def _taken(
@@ -173,8 +210,13 @@ def remembered(function: Definition) -> Definition:
             return record_call(cls, args, kwargs)
         key = tuple(parts)
         found = calls.get(key, False)
-        if isinstance(found, Call) and found.template is not None:
+        known = isinstance(found, Call)
+        if known and found.template is not None:
             return found.run(found.template, args, tuple(edges))
+        if known and found.views:
+            view = found.view(args, tuple(edges))
+            if view is not None:
+                return view
         result = record_call(cls, args, kwargs)
         if found is None or result.__class__ is not Variable._plain or result._edge is None:
             return result
@@ -186,6 +228,8 @@ def remembered(function: Definition) -> Definition:
             found = calls[key] = _studied(cls, args, kwargs, edges)
         if isinstance(found, Call):
             result._edge[0].remembered = found
+            if found.template is None:
+                found.keep_view(args, result)
         return result
 
     function._call = staticmethod(function._caller(record))
@@ -275,8 +319,10 @@ def _gradient_of(call: Call, context: Context) -> Template | None:
     except NoTemplate:
         return None
     results = tuple(results) if isinstance(results, tuple | list) else (results,)
-    if len(results) != len(call.arguments):
+    left = len(call.arguments) - len(results)
+    if left < 0 or (left and any(like.needs_input_grad[-left:])):
         return None
+    results += (None,) * left
     gradients = [
         conform(result, info, like).node if result is not None and info and wanted else None
         for result, info, wanted in zip(results, call.arguments, like.needs_input_grad)
