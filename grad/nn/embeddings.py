@@ -21,7 +21,8 @@ from grad.tensor import Tensor
 
 
 class Rows(Function):
-    """The rows `index` of `weight`, in the shape of `index`; the row `padding` gets no gradient.
+    """The rows `index`, which has been checked, of `weight`, in the shape of `index`; the row
+    `padding` gets no gradient.
 
     Indexing would do, with more nodes: it has to understand all kinds of indices, and takes
     numbers that count from the end.
@@ -31,11 +32,11 @@ class Rows(Function):
     def forward(
         ctx: Any, weight: Tensor, index: Tensor, padding: int | None, by_frequency: bool
     ) -> Tensor:
-        count = weight.shape[0]
-        numbers = checked("embedding", index, count)
-        ctx.index = reshape(numbers, (math.prod(index.shape),))
+        ctx.index = reshape(index.node, (math.prod(index.shape),))
         ctx.padding, ctx.by_frequency, ctx.shape = padding, by_frequency, weight.shape
-        return _rows(weight, index if numbers is index.node else index._wrap(numbers))
+        numbers, width = math.prod(index.shape), weight.shape[1]
+        places = expand(reshape(index.node, (numbers, 1)), (numbers, width))
+        return weight._wrap(reshape(take(weight.node, (0,), (places,)), (*index.shape, width)))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
@@ -53,11 +54,15 @@ class Rows(Function):
 
 
 @rebuilt
-def _rows(weight: Tensor, index: Tensor) -> Tensor:
+def _rows(weight: Tensor, index: Tensor, padding: int | None, by_frequency: bool) -> Tensor:
     """The rows `index`, which has been checked, of `weight`."""
-    numbers, width = math.prod(index.shape), weight.shape[1]
-    places = expand(reshape(index.node, (numbers, 1)), (numbers, width))
-    return weight._wrap(reshape(take(weight.node, (0,), (places,)), (*index.shape, width)))
+    return Rows.apply(weight, index, padding, by_frequency)
+
+
+def _index(name: str, input: Tensor, weight: Tensor) -> Tensor:
+    """`input`, whose numbers are those of rows of `weight`."""
+    numbers = checked(name, input, weight.shape[0])
+    return input if numbers is input.node else input._wrap(numbers)
 
 
 def _sums(values: Tensor, bags: Node, count: int) -> Tensor:
@@ -121,7 +126,7 @@ def embedding(
     padding = _padding("embedding", padding_idx, weight.shape[0])
     if max_norm is not None:
         _limit("embedding", weight, input, max_norm, norm_type)
-    return Rows.apply(weight, input, padding, scale_grad_by_freq)
+    return _rows(weight, _index("embedding", input, weight), padding, scale_grad_by_freq)
 
 
 # -- bags ------------------------------------------------------------------------------------------
@@ -162,9 +167,10 @@ def embedding_bag(
     if max_norm is not None:
         _limit("embedding_bag", weight, input, max_norm, norm_type)
     try:
-        rows = Rows.apply(weight, input, padding, scale_grad_by_freq)
+        index = _index("embedding_bag", input, weight)
     except IndexError as error:
         raise ArgumentError(str(error)) from None
+    rows = _rows(weight, index, padding, scale_grad_by_freq)
     kept = None if padding is None else (input != padding).unsqueeze(-1)
     if per_sample_weights is not None:
         # Halves are rounded once, after the sum.

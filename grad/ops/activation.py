@@ -141,6 +141,7 @@ class Gelu(Function):
     samples=real(-4, 4),
     dtypes=FLOATING,
 )
+@remembered
 class Silu(Function):
     """``x * sigmoid(x)``."""
 
@@ -164,6 +165,7 @@ class Silu(Function):
     samples=(*real(-4, 4), *operands(((3, 4),), arguments=(2.0,))),
     dtypes=FLOATING,
 )
+@remembered
 class Softplus(Function):
     """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``."""
 
@@ -197,6 +199,7 @@ class Softplus(Function):
     samples=(*_AWAY_FROM_ZERO, *operands(((3, 4),), arguments=(0.2,))),
     dtypes=FLOATING,
 )
+@remembered
 class LeakyRelu(Function):
     """x where it is positive, ``negative_slope * x`` elsewhere."""
 
@@ -226,6 +229,7 @@ class LeakyRelu(Function):
     samples=(*_AWAY_FROM_ZERO, *operands(((3, 4),), arguments=(0.5,))),
     dtypes=FLOATING,
 )
+@remembered
 class Elu(Function):
     """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
 

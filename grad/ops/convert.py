@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.autograd.variable import Variable
 from grad.buffer import Buffer
 from grad.device import Device, check_device
@@ -40,6 +41,7 @@ _BY_DLPACK[dlpack.BFLOAT, 16] = dtypes.bfloat16
 _NUMPY_HAS_VERSIONS = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
 
 
+@remembered
 class To(Function):
     """`x` converted to another element type."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
+from grad.autograd.remembered import remembered
 from grad.autograd.variable import Variable, gradient_edge, path_from
 from grad.engine import bound, realize
 from grad.engine.recording import recording
@@ -156,6 +157,7 @@ def inplace_form(row: Op, name: str, call: Callable[..., Any] | None = None) -> 
     return method
 
 
+@remembered
 class Overwrite(Function):
     """The values of `value` with the history of a write to `target`, which gets no gradient."""
 

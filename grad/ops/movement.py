@@ -107,6 +107,7 @@ def inverse_order(order: Sequence[int]) -> tuple[int, ...]:
     return tuple(inverse)
 
 
+@remembered
 class Place(Function):
     """Zeros of `shape` with the slice `ranges` filled: a slice reversed, by movements alone."""
 
@@ -148,6 +149,7 @@ def _spread(node: Node, axis: int, step: int) -> Node:
     return slice_axes(joined, ranges)
 
 
+@remembered
 class PlaceStrided(Function):
     """Zeros of (1-d) `shape` with a strided view added in: the reverse of `as_strided`."""
 
@@ -161,6 +163,7 @@ class PlaceStrided(Function):
         return Through.apply(grad, (Move(AS_STRIDED, ctx.layout),))
 
 
+@remembered
 class PlaceAffine(Function):
     """Zeros of `shape` with what an affine movement shows added in."""
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import Node, constant, expand, pointwise, slice_axes
@@ -45,6 +46,7 @@ def padded(node: Node, amounts: Sequence[tuple[int, int]], value: float) -> Node
     return pointwise(WHERE, inside, result, number(value, node.dtype))
 
 
+@remembered
 class PadConstant(Function):
     """A number around a tensor."""
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from grad.autograd.function import Context, Function
+from grad.autograd.remembered import remembered
 from grad.dtype import DType
 from grad.errors import AxisError, BroadcastError, DTypeError, ShapeError
 from grad.graph.movement import Move, Shape
@@ -270,6 +271,7 @@ class ReshapeAs:
     reference=lambda x: x.copy(),
     samples=[Sample(((2, 3),))],
 )
+@remembered
 class Clone(Function):
     """A copy with memory of its own; the gradient goes through."""
 
