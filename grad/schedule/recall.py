@@ -153,12 +153,12 @@ def _met(trace: Trace, roots: Sequence[Node]) -> list[Node] | None:
         elif met[place] is not root:
             return None
     for node, (op, arg, shape, dtype, places) in zip(met, trace.rows):  # both grow to one length
-        if (
-            node.op is not op
-            or node.shape != shape
-            or node.dtype is not dtype
-            or (arg is not None and node.arg != arg)
-        ):
+        if node.op is not op or node.dtype is not dtype:
+            return None
+        # What comes from a template has the very shape and argument that it had before.
+        if node.shape is not shape and node.shape != shape:
+            return None
+        if arg is not None and node.arg is not arg and node.arg != arg:
             return None
         if places:
             sources = node.src
