@@ -12,6 +12,7 @@ from grad.autograd.function import RemovableHook
 from grad.autograd.variable import Variable
 from grad.device import Device
 from grad.dtype import DType
+from grad.memory_format import MemoryLayout
 
 class Tensor(Variable):
     _shape: tuple[_int, ...]

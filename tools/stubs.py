@@ -197,6 +197,7 @@ def tensor_stub() -> str:
         "from grad.autograd.function import RemovableHook\n"
         "from grad.autograd.variable import Variable\n"
         "from grad.device import Device\nfrom grad.dtype import DType\n"
+        "from grad.memory_format import MemoryLayout\n"
     )
     return (
         f"{HEADER}{IMPORTS}\n{imports}\nclass Tensor(Variable):\n"
