@@ -308,7 +308,7 @@ def studied(
             if (
                 not isinstance(result, Variable)
                 or result._storage in memory
-                or not is_contiguous(result.layout)
+                or not is_contiguous(result.memory_layout)
             ):
                 return None
             memory.append(result._storage)
