@@ -122,7 +122,7 @@ def test_accumulating() -> None:
         (2, IndexError), (-3, IndexError), ((0, 3), IndexError), ((0, 0, 0, 0), IndexError),
         ((..., ...), IndexError), ([5], IndexError), (np.array([0, -3]), IndexError),
         (1.5, IndexError),
-        ("a", IndexError), (np.array([0.5]), IndexError), (np.ones((2, 2), bool), IndexError),
+        ("a", TypeError), (np.array([0.5]), IndexError), (np.ones((2, 2), bool), IndexError),
         (([0, 1], [0, 1, 2]), IndexError), (slice(None, None, 0), (ValueError, IndexError)),
         (([0], [[1], [2, 3]]), IndexError),
     ],
