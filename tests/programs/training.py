@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import math
+import pathlib
 
 import numpy as np
 import torch
@@ -21,8 +22,14 @@ OPTIMIZERS = {
     "LBFGS": lambda p: torch.optim.LBFGS(p, lr=0.05, max_iter=2, history_size=5),
 }
 BATCHES = 5
-# LBFGS amplifies rounding: in float32 its losses soon tell of little else.
-PRECISION = {"LBFGS": torch.float64}
+# LBFGS amplifies rounding, and so do networks with many ReLU and poolings: an activation that is
+# zero but for rounding falls on the other side. In float32 their losses soon tell of little else.
+AMPLIFYING = {"LBFGS", "resnet18", "unet"}
+
+
+def precision(name, optimizer):
+    """What a program is trained in with an optimiser."""
+    return torch.float64 if {name, optimizer} & AMPLIFYING else torch.float32
 
 
 def initial_weights(model, seed=0):
@@ -78,7 +85,7 @@ def make_step(program, model, optimizer):
 
 def train(program, optimizer, steps=50, transform=lambda step: step, dtype=None):
     """The losses of `steps` steps; `transform` is torch.compile, or leaves the step as it is."""
-    dtype = dtype or PRECISION.get(optimizer, torch.float32)
+    dtype = dtype or precision(pathlib.Path(program.__file__).stem, optimizer)
     model, chosen, batches = start(program, optimizer, dtype)
     step = transform(make_step(program, model.train(), chosen))
     several = 1 if optimizer == "LBFGS" else BATCHES  # its history is of one function
