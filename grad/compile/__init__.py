@@ -10,12 +10,17 @@ with containers.py takes arguments and results apart.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from grad.compile.compiled import Compiled
+from grad.utils.late import late_names
+
+if TYPE_CHECKING:
+    from grad.compile.compiled import Compiled
 
 __all__ = ["Compiled", "compile", "wrap_compiled"]
 
+# Opened by the first function that is compiled.
+__getattr__ = late_names(__name__, globals(), {"Compiled": "grad.compile.compiled:Compiled"})
 
 Model = TypeVar("Model", bound=Callable[..., Any])
 
@@ -84,11 +89,12 @@ def compile(
     """
     if model is None:
         return lambda function: compile(function, disable=disable)
-    if disable or isinstance(model, Compiled):
+    compiled_type: type[Compiled] = __getattr__("Compiled")
+    if disable or isinstance(model, compiled_type):
         return model
     if not callable(model):
         raise TypeError(f"grad.compile: {model!r} is not callable; give a function or a module.")
-    compiled = Compiled(model)
+    compiled = compiled_type(model)
     for kind, wrapper in _WRAPPERS.items():
         if isinstance(model, kind):
             return wrapper(model, compiled)
