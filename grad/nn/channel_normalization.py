@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from grad.autograd.modes import mode, no_grad
 from grad.dtype import DType, dtypes
 from grad.engine import compute_soon
-from grad.nn import functional, init
+from grad.nn import functional
 from grad.nn.module import Module
+from grad.nn.normalization import begin_as_identity
 from grad.nn.parameter import Parameter
 from grad.tensor import Tensor
 
@@ -66,10 +67,7 @@ class _ChannelNorm(Module):
     def reset_parameters(self) -> None:
         """Weight 1, bias 0, and the running statistics from the start."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        begin_as_identity(self.weight, self.bias)
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *more: Any
@@ -246,10 +244,7 @@ class GroupNorm(Module):
 
     def reset_parameters(self) -> None:
         """Weight 1, bias 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        begin_as_identity(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)

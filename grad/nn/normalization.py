@@ -16,6 +16,14 @@ from grad.nn.parameter import Parameter
 from grad.tensor import Tensor
 
 
+def begin_as_identity(weight: Parameter | None, bias: Parameter | None) -> None:
+    """Set the weight of a normalisation to 1 and its bias to 0, where there are any."""
+    if weight is not None:
+        init.ones_(weight)
+    if bias is not None:
+        init.zeros_(bias)
+
+
 class _Normalization(Module):
     """What those over the last axes share: their shape, and weights over them."""
 
@@ -53,10 +61,7 @@ class LayerNorm(_Normalization):
 
     def reset_parameters(self) -> None:
         """Weight 1, bias 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        begin_as_identity(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
