@@ -392,9 +392,3 @@ def mangled(type_name: str) -> str:
     element = short.get(element, element)
     lanes = lanes_of(type_name)
     return element if lanes == 1 else f"v{lanes}{element}"
-
-
-def attributes(vector_bytes: int) -> str:
-    """The attribute group ``#0`` that every kernel function carries."""
-    width = f'"prefer-vector-width"="{vector_bytes * 8}"'
-    return f'attributes #0 = {{ nounwind {width} "no-builtins" "frame-pointer"="none" }}\n'

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from grad.codegen.llvm.addresses import Addresses, Lanes, is_constant
-from grad.codegen.llvm.builder import Builder, Value, attributes, lanes_of
+from grad.codegen.llvm.builder import Builder, Value, lanes_of
 from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
+from grad.codegen.llvm.functions import attributes
 from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
 from grad.codegen.llvm.loads import load_value

@@ -19,8 +19,9 @@ from grad.codegen.llvm.attention.exclusion import attempts
 from grad.codegen.llvm.attention.gradient import gradient_piece
 from grad.codegen.llvm.attention.heads import ROW_BLOCK, Heads
 from grad.codegen.llvm.attention.structure import Code
-from grad.codegen.llvm.builder import Builder, Value, attributes
+from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction.structure import Layout
+from grad.codegen.llvm.functions import attributes
 
 
 class Rows:

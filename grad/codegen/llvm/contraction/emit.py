@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grad.codegen.llvm.builder import Builder, Value, attributes
+from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction.inputs import SLOT_BYTES, Inputs, minimum
 from grad.codegen.llvm.contraction.microkernel import Ask, Epilogue
 from grad.codegen.llvm.contraction.operands import Prologues, matrix
@@ -32,6 +32,7 @@ from grad.codegen.llvm.contraction.structure import (
 )
 from grad.codegen.llvm.contraction.tile_loops import TiledPiece, TileFunctions
 from grad.codegen.llvm.contraction.vector_product import Piece, vector_product
+from grad.codegen.llvm.functions import attributes
 from grad.codegen.llvm.open_sizes import OpenSizes
 
 __all__ = [

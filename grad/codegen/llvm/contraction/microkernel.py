@@ -112,7 +112,7 @@ class _Tile:
             live = b.sub(self.parameters["live"], (vectors - 1) * self.lanes)
             self.mask = lanes_below(b, live, self.lanes)
         self.line = LINE_BYTES // self.size
-        self.unroll = UNROLL if rows * vectors < SMALL_TILE else 1
+        self.unroll = UNROLL if rows * vectors < SMALL_TILE and not packing else 1
         self.ask = ask
         self.a_rows = [] if by_columns(structure) else self._a_rows()
         self.ahead = (

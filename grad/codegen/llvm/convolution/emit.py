@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grad.codegen.llvm.builder import Builder, Value, attributes
+from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.convolution.calls import Calls
 from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function
 from grad.codegen.llvm.convolution.finish import Epilogue, finish_function
 from grad.codegen.llvm.convolution.plan import Plan
 from grad.codegen.llvm.convolution.requests import CHANNELS_AHEAD, Requests
 from grad.codegen.llvm.convolution.tiles import tile_function
-from grad.codegen.llvm.functions import call_internal
+from grad.codegen.llvm.functions import attributes, call_internal
 from grad.codegen.llvm.open_sizes import OpenSizes
 
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from grad.codegen.llvm.builder import (
     Builder,
     Value,
-    attributes,
     element_of,
     lanes_of,
     vector_type,
@@ -26,7 +25,7 @@ from grad.codegen.llvm.builder import (
 from grad.codegen.llvm.contraction.operands import prefetch
 from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function, gather
 from grad.codegen.llvm.convolution.weight_plan import WeightPlan
-from grad.codegen.llvm.functions import call_internal, parameter_values, signature
+from grad.codegen.llvm.functions import attributes, call_internal, parameter_values, signature
 from grad.codegen.llvm.lanes import lanes_below
 from grad.codegen.llvm.squares import transpose
 

@@ -9,7 +9,7 @@ epilogue (`finish.py`). What this computes is in `kernel/winograd.py`.
 
 from __future__ import annotations
 
-from grad.codegen.llvm.builder import Builder, Value, attributes
+from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.convolution.copy import Source
 from grad.codegen.llvm.convolution.finish import FINISH_PARAMETERS, Epilogue, finish_function
 from grad.codegen.llvm.convolution.winograd_image import (
@@ -21,7 +21,7 @@ from grad.codegen.llvm.convolution.winograd_image import (
 from grad.codegen.llvm.convolution.winograd_output import OUTPUT_PARAMETERS, output_function
 from grad.codegen.llvm.convolution.winograd_plan import TAPS, WinogradPlan, odd_lines
 from grad.codegen.llvm.convolution.winograd_products import PRODUCT_PARAMETERS, product_function
-from grad.codegen.llvm.functions import call_internal
+from grad.codegen.llvm.functions import attributes, call_internal
 from grad.kernel.winograd import OUTPUTS
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from grad.codegen.llvm.attention.tiles import Module
-from grad.codegen.llvm.builder import Builder, Value, attributes, vector_type
+from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.contraction.packing import PACK_B_PARAMETERS, pack_b_function
 from grad.codegen.llvm.contraction.structure import ELEMENT_TYPES, Contraction, Kind, Layout
-from grad.codegen.llvm.functions import call_internal
+from grad.codegen.llvm.functions import attributes, call_internal
 from grad.codegen.llvm.recurrence.cells import (
     CELLS,
     GRADIENTS,
