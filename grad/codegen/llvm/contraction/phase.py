@@ -59,6 +59,7 @@ def contraction_phase(
         types[b.parameter],
         bool(a.prologue),
         bool(b.prologue),
+        machine.cores,
     )
     tuning = search(problem.typical, machine) if settings.search and machine == host() else None
     choice = choose(problem, tuning)

@@ -17,12 +17,13 @@ from grad.codegen.llvm.contraction.problem import Problem, ceil_div
 PIECES = 32  # enough for 8 threads that do not run evenly; half as many where each packs
 PIECE_OPERATIONS = 600_000  # of the smallest piece: 4 us, of which handing it over takes 1
 ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
-THREADS = (1, 2, 4, 8)  # that should be equally busy
-UNEVEN = 0.25  # of a piece that a thread waits for others, which run slower, at the end
+THREADS = (1, 2, 4, 8)  # that should be equally busy, where there are as many cores
+UNEVEN = 0.35  # of a piece that a thread waits for others, which run slower, at the end
 
 # Cycles of one vector: of a multiply-add, of packing, and of bringing near what is read in place.
 MULTIPLY_ADD = 0.5
 PACKING_A, PACKING_B = 14, 12
+PACKING_IN_TILES = 5
 READING_A, READING_B = 5, 4
 PIECE_CYCLES = 500
 
@@ -59,20 +60,28 @@ def cut(
     pieces: int,
     pack_a: bool,
     pack_b: bool,
+    in_tiles: bool = False,
 ) -> Cut:
     """The best cut of one of `tilings`. Blocks differ by one tile or one panel at most.
 
     The block of B fills half the second-level cache at most. There are at most `pieces` pieces,
-    half as many with packing, unless a batch has more.
+    half as many with packing, unless a batch has more. Where B is packed `in_tiles`, the tiles of
+    one block of all rows do it on their way.
     """
     batch = max(1, problem.batch)
+    threads = [count for count in THREADS if count <= max(problem.cores, 2)]
     pieces = pieces // 2 if pack_a or pack_b else pieces
     most = max(ceil_div(min(pieces, problem.operations // PIECE_OPERATIONS), batch), 1)
 
     def cost(found: Cut) -> float:
         count = found.row_blocks * found.column_blocks * batch
-        turns = sum(threads * (ceil_div(count, threads) + UNEVEN) for threads in THREADS)
-        return turns * _cycles(problem, found, pack_a, pack_b)
+        largest, average = _cycles(problem, found, pack_a, pack_b, in_tiles)
+        middle = (largest + average) / 2
+        total = 0.0
+        for busy in threads:
+            each = largest if count % busy else middle
+            total += busy * (ceil_div(count, busy) * each + (largest * UNEVEN if busy > 1 else 0))
+        return total
 
     candidates = (
         found for tiling in tilings for found in _cuts(problem, tiling, depth, most, pack_b)
@@ -93,14 +102,25 @@ def _cuts(problem: Problem, tiling: Tiling, depth: int, most: int, pack_b: bool)
             yield Cut(tiling, rows, columns, *in_block)
 
 
-def _cycles(problem: Problem, found: Cut, pack_a: bool, pack_b: bool) -> float:
-    """About how many cycles the largest piece takes."""
+def _cycles(
+    problem: Problem, found: Cut, pack_a: bool, pack_b: bool, in_tiles: bool
+) -> tuple[float, float]:
+    """About how many cycles the largest piece takes, and a piece on the average."""
     tiling, tiles, panels = found.tiling, found.tiles, found.panels
-    rows = tiles * tiling.heights[-1] + min(tiles, tiling.large_tiles)
-    vectors = panels * tiling.widths[-1] + min(panels, tiling.wide_panels)
-    of_a = (PACKING_A if pack_a else READING_A) * rows / problem.lanes
-    of_b = (PACKING_B if pack_b else READING_B) * vectors
-    return problem.k * (rows * vectors * MULTIPLY_ADD + of_a + of_b) + PIECE_CYCLES
+    packing = PACKING_IN_TILES if in_tiles and found.row_blocks == 1 else PACKING_B
+    for_a = (PACKING_A if pack_a else READING_A) / problem.lanes
+    for_b = packing if pack_b else READING_B
+
+    def cycles(rows: float, vectors: float) -> float:
+        each = rows * vectors * MULTIPLY_ADD + rows * for_a + vectors * for_b
+        return problem.k * each + PIECE_CYCLES
+
+    largest = cycles(
+        tiles * tiling.heights[-1] + min(tiles, tiling.large_tiles),
+        panels * tiling.widths[-1] + min(panels, tiling.wide_panels),
+    )
+    vectors = tiling.panels * tiling.widths[-1] + tiling.wide_panels
+    return largest, cycles(problem.m / found.row_blocks, vectors / found.column_blocks)
 
 
 def even_blocks(total: int, blocks: int, most: int, others: int, threads: Sequence[int]) -> int:

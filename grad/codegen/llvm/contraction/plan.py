@@ -51,7 +51,9 @@ DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
 ROWS_IN_ONE_OR_TWO_TILES = 12  # B, in place, is hardly read again
 ROWS_IN_PLACE = 96  # more rows pay for packing B
-UNALIGNED_ROWS_IN_PLACE = 64  # the same where most vectors of B lie across two cache lines
+# The same where most vectors of B lie across two cache lines: with 16 registers, and with 32 where
+# tiles can pack a B that lies far away.
+UNALIGNED_ROWS_IN_PLACE, UNALIGNED_ROWS_TO_PACK = 64, 31
 SHORT_ROW_SHARE = 640  # of the second-level cache: rows of B that are never worth packing
 COLUMNS_IN_PLACE = 256  # of a transposed A, where they may reach half the second-level cache
 BLOCK_SHARE = 4  # of the second-level cache, for a packed block of B beside the next one
@@ -242,14 +244,16 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     k, lanes = problem.k, problem.lanes
     typical = problem.typical
     pack_a = problem.converts_a or not _a_in_place(typical)
-    in_place = _depth_in_place(problem, tuning)
+    in_place = _depth_in_place(problem, tuning, pack_a)
     pack_b = in_place == 0
     far = not pack_b and typical.k * typical.n * problem.size > problem.l2_bytes // FAR_SHARE
     depth, depth_blocks = k, ceil_div(k, in_place or tuning.depth_limit)
     if depth_blocks > 1:
         depth = round_up(ceil_div(k, depth_blocks), DEPTH_STEP)
     tilings = _tilings(typical, not far, tuning.narrow)
-    found = _opened(problem, cut(typical, tilings, hint(depth), tuning.pieces, pack_a, pack_b))
+    in_tiles = pack_b and _may_pack_in_tiles(problem, pack_a)
+    packing = pack_a, pack_b, in_tiles
+    found = _opened(problem, cut(typical, tilings, hint(depth), tuning.pieces, *packing))
     tiling, row_blocks, column_blocks = found.tiling, found.row_blocks, found.column_blocks
     tiles, panels = found.tiles, found.panels
     structure = Contraction(
@@ -266,7 +270,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         masked=problem.has_partial_vector,
         split_depth=depth < k,
         prefetch=far,
-        pack_in_tiles=_packs_in_tiles(problem, pack_a, pack_b, row_blocks),
+        pack_in_tiles=in_tiles and row_blocks == 1,
         prefetch_rows=not pack_a
         and problem.a_layout is Layout.K_CONTIGUOUS
         and typical.m * typical.k * problem.size > problem.l2_bytes // FAR_SHARE,
@@ -299,16 +303,31 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     )
 
 
-def _packs_in_tiles(problem: Problem, pack_a: bool, pack_b: bool, row_blocks: int) -> bool:
-    """Whether tiles pack B, which they must be able to read in place: the first one of a block of
-    rows, which is a large one where all rows are one block.
+def _worth_packing(problem: Problem, in_tiles: bool) -> bool:
+    """Whether B is packed, though its rows are short: small tiles read it often, and where it is
+    far away, tiles that can pack it on their way find it near.
     """
-    if not is_fixed(row_blocks):
+    unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
+    if problem.registers < 32:
+        return unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE
+    if not in_tiles or problem.k * problem.n * problem.size <= problem.l2_bytes // FAR_SHARE:
         return False
-    in_place = problem.b_layout is Layout.COLUMN_CONTIGUOUS and not problem.converts_b
+    return problem.m > (UNALIGNED_ROWS_TO_PACK if unaligned else ROWS_IN_PLACE)
+
+
+def _may_pack_in_tiles(problem: Problem, pack_a: bool) -> bool:
+    """Whether tiles can pack B: the first one of a block of rows reads it in place. It is a large
+    one where all rows are one block.
+    """
+    return is_fixed(problem.m) and not pack_a and _readable_in_place(problem)
+
+
+def _readable_in_place(problem: Problem) -> bool:
+    """Whether tiles can read B where it is."""
     masked = problem.has_partial_vector
     emulated = masked and problem.lanes * problem.size < EMULATED_MASK_BYTES
-    return pack_b and not pack_a and in_place and row_blocks == 1 and not emulated
+    columns = problem.b_layout is Layout.COLUMN_CONTIGUOUS
+    return columns and not problem.converts_b and not emulated
 
 
 def _panels_at_once(problem: Problem, structure: Contraction, panels: int, depth: int) -> int:
@@ -351,27 +370,23 @@ def _a_in_place(problem: Problem) -> bool:
     return problem.a_layout is Layout.K_CONTIGUOUS
 
 
-def _depth_in_place(problem: Problem, tuning: Tuning) -> int:
+def _depth_in_place(problem: Problem, tuning: Tuning, pack_a: bool) -> int:
     """Elements of k in a block if B is best read where it is, 0 if it is better packed.
 
     So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
     share the few places of a cache set, and more of them would throw each other out.
     """
-    if problem.b_layout is not Layout.COLUMN_CONTIGUOUS or problem.converts_b:
+    if not _readable_in_place(problem):
         return 0
-    masked = problem.has_partial_vector
-    if masked and problem.lanes * problem.size < EMULATED_MASK_BYTES:
-        return 0
+    in_tiles = _may_pack_in_tiles(problem, pack_a)
     problem = problem.typical
     if tuning.pack_b is not None:
         return 0 if tuning.pack_b else tuning.depth_limit
     row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size
     fitting = problem.l2_bytes // 2 // row_bytes // DEPTH_STEP * DEPTH_STEP
     few = problem.m <= ROWS_IN_ONE_OR_TWO_TILES
-    if problem.registers < 32:  # small tiles read B often
-        unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
-        if unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE:
-            return 0
+    if _worth_packing(problem, in_tiles):
+        return 0
     short = problem.registers == 32 and row_bytes <= problem.l2_bytes // SHORT_ROW_SHARE
     if short or problem.k <= min(fitting, tuning.depth_limit):
         return tuning.depth_limit

@@ -43,6 +43,7 @@ class Problem:
     a_strides: tuple[int, ...]
     b_strides: tuple[int, ...]
     l2_bytes: int
+    cores: int
     a_memory: DType
     b_memory: DType
     a_computed: bool
@@ -115,6 +116,7 @@ class Problem:
         b_memory: DType | None = None,
         a_computed: bool = False,
         b_computed: bool = False,
+        cores: int = 8,
     ) -> Problem:
         """The product of `sizes` (batch..., m, n, k) on a processor.
 
@@ -127,6 +129,7 @@ class Problem:
             b_strides: of B's axes (batch..., k, n).
             a_memory, b_memory: types of the operands in memory, `element`'s when None.
             a_computed, b_computed: whether elements are computed of those in memory.
+            cores: how many threads should be equally busy, at most.
         """
         *batch, m, n, k = sizes
         return Problem(
@@ -141,6 +144,7 @@ class Problem:
             tuple(a_strides),
             tuple(b_strides),
             l2_bytes,
+            cores,
             a_memory or ELEMENT_TYPES[element],
             b_memory or ELEMENT_TYPES[element],
             a_computed,
@@ -161,6 +165,7 @@ class Problem:
             (*self.b_strides[:-2], self.b_strides[-1], self.b_strides[-2]),
             (*self.a_strides[:-2], self.a_strides[-1], self.a_strides[-2]),
             self.l2_bytes,
+            self.cores,
             self.b_memory,
             self.a_memory,
             self.b_computed,
