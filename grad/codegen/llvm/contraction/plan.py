@@ -246,7 +246,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     pack_a = problem.converts_a or not _a_in_place(typical)
     in_place = _depth_in_place(problem, tuning, pack_a)
     pack_b = in_place == 0
-    far = not pack_b and typical.k * typical.n * problem.size > problem.l2_bytes // FAR_SHARE
+    far = not pack_b and _is_far(typical, typical.k * typical.n)
     depth, depth_blocks = k, ceil_div(k, in_place or tuning.depth_limit)
     if depth_blocks > 1:
         depth = round_up(ceil_div(k, depth_blocks), DEPTH_STEP)
@@ -255,7 +255,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     packing = pack_a, pack_b, in_tiles
     found = _opened(problem, cut(typical, tilings, hint(depth), tuning.pieces, *packing))
     tiling, row_blocks, column_blocks = found.tiling, found.row_blocks, found.column_blocks
-    tiles, panels = found.tiles, found.panels
+    panels = found.panels
     structure = Contraction(
         problem.element,
         lanes,
@@ -273,7 +273,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         pack_in_tiles=in_tiles and row_blocks == 1,
         prefetch_rows=not pack_a
         and problem.a_layout is Layout.K_CONTIGUOUS
-        and typical.m * typical.k * problem.size > problem.l2_bytes // FAR_SHARE,
+        and _is_far(typical, typical.m * typical.k),
         prefetch_blocks=pack_b and problem.b_layout is Layout.COLUMN_CONTIGUOUS,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
@@ -289,18 +289,23 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         "tiles": tiling.tiles,
         "large_tiles": tiling.large_tiles,
         "row_blocks": row_blocks,
-        "tiles_per_block": tiles,
+        "tiles_per_block": found.tiles,
         "panels": tiling.panels,
         "wide_panels": tiling.wide_panels,
         "depth_block": max(1, depth),
-        **_scratch(structure, tiles, at_once, depth),
+        **_scratch(structure, found.tiles, at_once, depth),
     }
     items = row_blocks * column_blocks * problem.batch if problem.m and problem.n else 0
-    operations = 2 * hint(tiles * panels * k) * tiling.heights[0] * tiling.widths[0] * lanes
+    operations = 2 * hint(found.tiles * panels * k) * tiling.heights[0] * tiling.widths[0] * lanes
     grain = max(1, GRAIN_OPERATIONS // max(1, operations))
     return Choice(
         structure, items, grain, arguments["scratch_bytes"], _ordered(structure, arguments)
     )
+
+
+def _is_far(problem: Problem, elements: int) -> bool:
+    """Whether an operand of so many elements lies in farther caches, or in memory."""
+    return elements * problem.size > problem.l2_bytes // FAR_SHARE
 
 
 def _worth_packing(problem: Problem, in_tiles: bool) -> bool:
@@ -310,7 +315,7 @@ def _worth_packing(problem: Problem, in_tiles: bool) -> bool:
     unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
     if problem.registers < 32:
         return unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE
-    if not in_tiles or problem.k * problem.n * problem.size <= problem.l2_bytes // FAR_SHARE:
+    if not in_tiles or not _is_far(problem, problem.k * problem.n):
         return False
     return problem.m > (UNALIGNED_ROWS_TO_PACK if unaligned else ROWS_IN_PLACE)
 
