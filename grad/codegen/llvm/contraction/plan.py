@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from grad.codegen.llvm.contraction.pieces import PIECES, Cut, Tiling, cut, even_blocks
+from grad.codegen.llvm.contraction.places import DEPTH_LIMIT, is_far, place
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction.structure import (
     TILES_PACKED_TOGETHER,
@@ -43,19 +44,7 @@ FEWEST_PASSES_ROWS: Mapping[int, int] = {32: 1 << 30, 16: 16}
 MORE_TILES = 4  # than necessary may divide better among threads
 TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
 
-EMULATED_MASK_BYTES = 32  # masked loads of shorter vectors are many instructions
-FAR_SHARE = 8  # of the second-level cache: a larger B that is read in place lies far away
 FEW_ROWS = 4  # at most so many rows make a vector product
-DEPTH_LIMIT = 512  # elements of k in a block: 6 rows of it stay in the first-level cache
-DEPTH_STEP = 16
-DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
-ROWS_IN_ONE_OR_TWO_TILES = 12  # B, in place, is hardly read again
-ROWS_IN_PLACE = 96  # more rows pay for packing B
-# The same where most vectors of B lie across two cache lines: with 16 registers, and with 32 where
-# tiles can pack a B that lies far away.
-UNALIGNED_ROWS_IN_PLACE, UNALIGNED_ROWS_TO_PACK = 64, 31
-SHORT_ROW_SHARE = 640  # of the second-level cache: rows of B that are never worth packing
-COLUMNS_IN_PLACE = 256  # of a transposed A, where they may reach half the second-level cache
 BLOCK_SHARE = 4  # of the second-level cache, for a packed block of B beside the next one
 PIECE_BYTES = 1 << 18  # smallest piece of a vector product, of matrix read
 # Columns (of a matrix that lies along k: its rows) in a block of a vector product, unless a piece
@@ -243,19 +232,12 @@ def _opened(problem: Problem, found: Cut) -> Cut:
 def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     k, lanes = problem.k, problem.lanes
     typical = problem.typical
-    pack_a = problem.converts_a or not _a_in_place(typical)
-    in_place = _depth_in_place(problem, tuning, pack_a)
-    pack_b = in_place == 0
-    far = not pack_b and _is_far(typical, typical.k * typical.n)
-    depth, depth_blocks = k, ceil_div(k, in_place or tuning.depth_limit)
-    if depth_blocks > 1:
-        depth = round_up(ceil_div(k, depth_blocks), DEPTH_STEP)
+    pack_a, pack_b, in_tiles, far, depth = place(problem, tuning.depth_limit, tuning.pack_b)
     tilings = _tilings(typical, not far, tuning.narrow)
-    in_tiles = pack_b and _may_pack_in_tiles(problem, pack_a)
     packing = pack_a, pack_b, in_tiles
     found = _opened(problem, cut(typical, tilings, hint(depth), tuning.pieces, *packing))
     tiling, row_blocks, column_blocks = found.tiling, found.row_blocks, found.column_blocks
-    panels = found.panels
+    tiles, panels = found.tiles, found.panels
     structure = Contraction(
         problem.element,
         lanes,
@@ -273,7 +255,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         pack_in_tiles=in_tiles and row_blocks == 1,
         prefetch_rows=not pack_a
         and problem.a_layout is Layout.K_CONTIGUOUS
-        and _is_far(typical, typical.m * typical.k),
+        and is_far(typical, typical.m * typical.k),
         prefetch_blocks=pack_b and problem.b_layout is Layout.COLUMN_CONTIGUOUS,
         a_memory=problem.a_memory,
         b_memory=problem.b_memory,
@@ -289,50 +271,18 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         "tiles": tiling.tiles,
         "large_tiles": tiling.large_tiles,
         "row_blocks": row_blocks,
-        "tiles_per_block": found.tiles,
+        "tiles_per_block": tiles,
         "panels": tiling.panels,
         "wide_panels": tiling.wide_panels,
         "depth_block": max(1, depth),
-        **_scratch(structure, found.tiles, at_once, depth),
+        **_scratch(structure, tiles, at_once, depth),
     }
     items = row_blocks * column_blocks * problem.batch if problem.m and problem.n else 0
-    operations = 2 * hint(found.tiles * panels * k) * tiling.heights[0] * tiling.widths[0] * lanes
+    operations = 2 * hint(tiles * panels * k) * tiling.heights[0] * tiling.widths[0] * lanes
     grain = max(1, GRAIN_OPERATIONS // max(1, operations))
     return Choice(
         structure, items, grain, arguments["scratch_bytes"], _ordered(structure, arguments)
     )
-
-
-def _is_far(problem: Problem, elements: int) -> bool:
-    """Whether an operand of so many elements lies in farther caches, or in memory."""
-    return elements * problem.size > problem.l2_bytes // FAR_SHARE
-
-
-def _worth_packing(problem: Problem, in_tiles: bool) -> bool:
-    """Whether B is packed, though its rows are short: small tiles read it often, and where it is
-    far away, tiles that can pack it on their way find it near.
-    """
-    unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
-    if problem.registers < 32:
-        return unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE
-    if not in_tiles or not _is_far(problem, problem.k * problem.n):
-        return False
-    return problem.m > (UNALIGNED_ROWS_TO_PACK if unaligned else ROWS_IN_PLACE)
-
-
-def _may_pack_in_tiles(problem: Problem, pack_a: bool) -> bool:
-    """Whether tiles can pack B: the first one of a block of rows reads it in place. It is a large
-    one where all rows are one block.
-    """
-    return is_fixed(problem.m) and not pack_a and _readable_in_place(problem)
-
-
-def _readable_in_place(problem: Problem) -> bool:
-    """Whether tiles can read B where it is."""
-    masked = problem.has_partial_vector
-    emulated = masked and problem.lanes * problem.size < EMULATED_MASK_BYTES
-    columns = problem.b_layout is Layout.COLUMN_CONTIGUOUS
-    return columns and not problem.converts_b and not emulated
 
 
 def _panels_at_once(problem: Problem, structure: Contraction, panels: int, depth: int) -> int:
@@ -363,38 +313,3 @@ def _scratch(structure: Contraction, tiles: int, panels: int, depth: int) -> dic
         "partial_offset": b_bytes + a_bytes,
         "scratch_bytes": round_up(b_bytes + a_bytes + partial_bytes, 64),
     }
-
-
-def _a_in_place(problem: Problem) -> bool:
-    """Whether tiles read A where it is: along k, or by columns where those of a block of k, of
-    which a tile reads a line each, are near each other in the second-level cache.
-    """
-    if problem.a_layout is Layout.ROW_CONTIGUOUS:
-        reach = abs(problem.a_strides[-1]) * min(problem.k, DEPTH_LIMIT) * problem.size
-        return reach <= problem.l2_bytes // (2 if problem.k <= COLUMNS_IN_PLACE else 8)
-    return problem.a_layout is Layout.K_CONTIGUOUS
-
-
-def _depth_in_place(problem: Problem, tuning: Tuning, pack_a: bool) -> int:
-    """Elements of k in a block if B is best read where it is, 0 if it is better packed.
-
-    So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
-    share the few places of a cache set, and more of them would throw each other out.
-    """
-    if not _readable_in_place(problem):
-        return 0
-    in_tiles = _may_pack_in_tiles(problem, pack_a)
-    problem = problem.typical
-    if tuning.pack_b is not None:
-        return 0 if tuning.pack_b else tuning.depth_limit
-    row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size
-    fitting = problem.l2_bytes // 2 // row_bytes // DEPTH_STEP * DEPTH_STEP
-    few = problem.m <= ROWS_IN_ONE_OR_TWO_TILES
-    if _worth_packing(problem, in_tiles):
-        return 0
-    short = problem.registers == 32 and row_bytes <= problem.l2_bytes // SHORT_ROW_SHARE
-    if short or problem.k <= min(fitting, tuning.depth_limit):
-        return tuning.depth_limit
-    if problem.m > ROWS_IN_PLACE or (fitting < DEPTH_IN_PLACE and not few):
-        return 0
-    return min(max(fitting, DEPTH_IN_PLACE), 2 * DEPTH_IN_PLACE if few else tuning.depth_limit)
