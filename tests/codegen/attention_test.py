@@ -18,7 +18,8 @@ import grad
 import grad.nn.functional as F
 from grad.codegen.llvm.attention.dropout import kept_lanes, threshold
 from grad.codegen.llvm.attention.plan import choose
-from grad.codegen.llvm.builder import Builder, Value, attributes
+from grad.codegen.llvm.builder import Builder, Value
+from grad.codegen.llvm.functions import attributes
 from grad.engine.realize import kernel_count
 from grad.graph import attention, reference
 from grad.graph.attention import Attend

@@ -16,8 +16,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from grad.codegen.llvm.builder import Builder, Value, attributes
+from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.elementary import ELEMENTARY
+from grad.codegen.llvm.functions import attributes
 from grad.runtime.cpu.compiler import compile_ir
 from grad.runtime.cpu.host import detect
 

@@ -18,8 +18,9 @@ import mpmath
 import numpy as np
 from llvmlite import binding
 
-from grad.codegen.llvm.builder import Builder, Value, attributes, vector_type
+from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.elementary import ELEMENTARY
+from grad.codegen.llvm.functions import attributes
 
 binding.initialize_native_target()
 binding.initialize_native_asmprinter()
