@@ -32,6 +32,10 @@ SMALL_TILE, UNROLL = 16, 2
 # Rows of B from a farther cache take some 150 cycles: 12 steps of the largest tile.
 ROWS_AHEAD = 16
 LINE_BYTES = 64
+# Rows of A that one pointer and a few multiples of the distance between rows reach on x86, whose
+# addresses may add a register times 1, 2, 4 or 8. LLVM alone computes a pointer for each row in
+# each step of k, a sixth of all instructions: where two threads share a core, these cost time.
+REACHED_ROWS = 9
 
 
 def micro_kernel_parameters(structure: Contraction, packing: bool = False) -> dict[str, str]:
@@ -114,19 +118,28 @@ class _Tile:
         self.line = LINE_BYTES // self.size
         self.unroll = UNROLL if rows * vectors < SMALL_TILE and not packing else 1
         self.ask = ask
-        self.a_rows = [] if by_columns(structure) else self._a_rows()
+        self.reach = REACHED_ROWS if "sse2" in b.features else 1
+        self.a_starts = [] if by_columns(structure) else self._a_starts()
+        self.distances = self._distances()
         self.ahead = (
             b.mul(self.parameters["b_k_stride"], ROWS_AHEAD)
             if structure.prefetch or packing
             else None
         )
 
-    def _a_rows(self) -> list[Value]:
-        """Where each row of A begins."""
-        pointers = [self.parameters["a"]]
-        while len(pointers) < self.rows:
-            pointers.append(self.b.gep(self.element, pointers[-1], self.parameters["a_row_stride"]))
-        return pointers
+    def _a_starts(self) -> list[Value]:
+        """Where every row of A begins that has a pointer of its own."""
+        b, p = self.b, self.parameters
+        return [
+            b.gep(self.element, p["a"], b.mul(p["a_row_stride"], row))
+            for row in range(0, self.rows, self.reach)
+        ]
+
+    def _distances(self) -> dict[int, Value]:
+        """Bytes from a pointer to its first row, third, fifth and seventh, as far as needed."""
+        b = self.b
+        each = b.mul(self.parameters["a_row_stride"], self.size)
+        return {odd: b.mul(each, odd) for odd in range(1, min(self.reach, self.rows), 2)}
 
     def _partial(self, number: int) -> Value:
         return self.b.gep(self.element, self.parameters["partial"], number * self.lanes)
@@ -139,15 +152,15 @@ class _Tile:
                 prefetch(self.b, self._partial(number), for_writing=True)
         sums = [self.b.const(self.vector, 0)] * count
         depth = self.parameters["depth"]
-        state = [self.parameters["b"], *sums]
+        state = [self.parameters["b"], *self.a_starts, *sums]
         if self.unroll == 1 and (self.structure.prefetch_rows or self.ask is not None):
-            return self._shares(depth, state)[1:]
+            return self._shares(depth, state)[-count:]
         whole = self.b.binary("and", depth, -self.unroll)
         steps = self.unroll
         state = self.b.loop(0, whole, steps, lambda k, s: self._steps(k, s, steps), state)
         if steps > 1:
             state = self.b.loop(whole, depth, 1, lambda k, s: self._steps(k, s, 1), state)
-        return state[1:]
+        return state[-count:]
 
     def _shares(self, depth: Value, state: list[Value]) -> list[Value]:
         """All steps, in shares: those that use one line of memory of each row of A, or fewer, so
@@ -194,10 +207,14 @@ class _Tile:
         return [self.parameters[f"batch{axis}"] for axis in range(self.structure.batch_rank)]
 
     def _steps(self, k: Value, state: list[Value], count: int) -> list[Value]:
-        b, sums = self.b, list(state[1:])
+        b = self.b
         width = self.vectors * self.lanes
-        a_places = self._a_places(k, count)
-        b_row = state[0]
+        sums = state[-self.rows * self.vectors :]
+        b_row, *a_rows = state[: -len(sums)]
+        if self.reach > 1:
+            # So LLVM does not put other pointers in the place of these.
+            a_rows = [b.emit("ptr", f'call ptr asm "", "=r,0"(ptr {row.text})') for row in a_rows]
+        a_places = self._a_places(k, a_rows, count)
         for step in range(count):
             if self.structure.prefetch_blocks:
                 distance = b.mul(b.add(k, step), self.parameters["ahead_stride"])
@@ -223,18 +240,29 @@ class _Tile:
                 b_row,
                 width if self.packed else self.parameters["b_k_stride"],
             )
-        return [b_row, *sums]
+        return [b_row, *(b.gep(self.element, row, count) for row in a_rows), *sums]
 
-    def _a_places(self, k: Value, count: int) -> list[list[Value]]:
-        """Addresses of A's elements of each row, for each of the steps from `k` on."""
+    def _a_places(self, k: Value, starts: list[Value], count: int) -> list[list[Value]]:
+        """Addresses of A's elements of each row, for each of the steps from `k` on, where `starts`
+        point to.
+        """
         b, rows = self.b, range(self.rows)
         if not by_columns(self.structure):
-            places = [b.gep(self.element, row, k) for row in self.a_rows]
+            places = [self._a_place(starts[row // self.reach], row % self.reach) for row in rows]
             return [[b.gep(self.element, p, step) for p in places] for step in range(count)]
         stride = self.parameters["a_k_stride"]
         columns = [b.mul(b.add(k, step), stride) for step in range(count)]
         starts = [b.gep(self.element, self.parameters["a"], column) for column in columns]
         return [[b.gep(self.element, start, row) for row in rows] for start in starts]
+
+    def _a_place(self, start: Value, row: int) -> Value:
+        """The address `row` rows below `start`: one of the distances, times a power of two."""
+        if not row:
+            return start
+        doubled = (row & -row).bit_length() - 1
+        return self.b.gep(
+            "i8", start, self.b.binary("shl", self.distances[row >> doubled], doubled)
+        )
 
     def _load_b(self, row: Value, number: int) -> Value:
         address = self.b.gep(self.element, row, number * self.lanes)
