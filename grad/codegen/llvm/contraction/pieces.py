@@ -1,4 +1,4 @@
-"""Cut a matrix product into pieces of work, by its shape alone.
+"""Cut a matrix product into pieces of work, by its shape and for the cores of the machine.
 
 A piece of a tiled product is a block of row tiles times a block of column panels. It packs its own
 part of B (and of A, if that is packed) or brings it near, so pieces must be large enough to pay for

@@ -9,8 +9,9 @@
 * STREAM: few rows times a matrix whose columns are contiguous; reads the matrix once, row by row.
 * DOT: few rows times a matrix that is contiguous along k; lanes run along k.
 
-Work is cut (`pieces.py`) by shape only, never by the number of threads, and every output element is
-computed inside one piece, so results are the same to the bit on any number of threads.
+Work is cut (`pieces.py`) by shape and for the cores of the machine, never for the number of
+threads, and every output element is computed inside one piece, by the same sum whatever the cut:
+results are the same to the bit on any number of threads. `places.py` decides what is packed.
 """
 
 from __future__ import annotations
