@@ -85,8 +85,12 @@ def spare(b: Builder, pointer: Value, held: Value | None, storage: str) -> Value
 
 def _nobodys(b: Builder, storage: str) -> Value:
     """A place on the stack; LLVM must not know that nobody reads it, or it would jump again."""
-    place = b.alloca(storage, 1)
-    return b.emit("ptr", f'call ptr asm "", "=r,0"(ptr {place.text})')
+    return opaque(b, b.alloca(storage, 1))
+
+
+def opaque(b: Builder, pointer: Value) -> Value:
+    """`pointer`, of which LLVM no longer knows where it comes from. It costs no instruction."""
+    return b.emit("ptr", f'call ptr asm "", "=r,0"(ptr {pointer.text})')
 
 
 def scatter(b: Builder, value: Value, pointers: Value, size: int, mask: Value | None) -> None:

@@ -17,6 +17,7 @@ from grad.codegen.llvm.contraction.operands import SECOND, multiply_add, plus, p
 from grad.codegen.llvm.contraction.structure import Contraction, Layout
 from grad.codegen.llvm.functions import parameter_values, signature
 from grad.codegen.llvm.lanes import lanes_below
+from grad.codegen.llvm.memory import opaque
 
 # epilogue(builder, batch indices, row, column of lane 0, accumulator, mask of live lanes or None):
 # stores the result.
@@ -120,7 +121,7 @@ class _Tile:
         self.ask = ask
         self.reach = REACHED_ROWS if "sse2" in b.features else 1
         self.a_starts = [] if by_columns(structure) else self._a_starts()
-        self.distances = self._distances()
+        self.distances = self._distances() if self.a_starts else {}
         self.ahead = (
             b.mul(self.parameters["b_k_stride"], ROWS_AHEAD)
             if structure.prefetch or packing
@@ -213,7 +214,7 @@ class _Tile:
         b_row, *a_rows = state[: -len(sums)]
         if self.reach > 1:
             # So LLVM does not put other pointers in the place of these.
-            a_rows = [b.emit("ptr", f'call ptr asm "", "=r,0"(ptr {row.text})') for row in a_rows]
+            a_rows = [opaque(b, row) for row in a_rows]
         a_places = self._a_places(k, a_rows, count)
         for step in range(count):
             if self.structure.prefetch_blocks:

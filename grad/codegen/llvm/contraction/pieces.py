@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from grad.codegen.llvm.contraction.places import Places
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div
+from grad.graph.sizes import hint
 
 PIECES = 32  # enough for 8 threads that do not run evenly; half as many where each packs
 PIECE_OPERATIONS = 600_000  # of the smallest piece: 4 us, of which handing it over takes 1
@@ -56,26 +58,23 @@ class Cut:
 def cut(
     problem: Problem,
     tilings: Sequence[Tiling],
-    depth: int,
+    places: Places,
     pieces: int,
-    pack_a: bool,
-    pack_b: bool,
-    in_tiles: bool = False,
 ) -> Cut:
     """The best cut of one of `tilings`. Blocks differ by one tile or one panel at most.
 
     The block of B fills half the second-level cache at most. There are at most `pieces` pieces,
-    half as many with packing, unless a batch has more. Where B is packed `in_tiles`, the tiles of
-    one block of all rows do it on their way.
+    half as many with packing, unless a batch has more. Where tiles can pack B, those of one block
+    of all rows do it on their way.
     """
     batch = max(1, problem.batch)
     threads = [count for count in THREADS if count <= max(problem.cores, 2)]
-    pieces = pieces // 2 if pack_a or pack_b else pieces
+    pieces = pieces // 2 if places.pack_a or places.pack_b else pieces
     most = max(ceil_div(min(pieces, problem.operations // PIECE_OPERATIONS), batch), 1)
 
     def cost(found: Cut) -> float:
         count = found.row_blocks * found.column_blocks * batch
-        largest, average = _cycles(problem, found, pack_a, pack_b, in_tiles)
+        largest, average = _cycles(problem, found, places)
         middle = (largest + average) / 2
         total = 0.0
         for busy in threads:
@@ -83,17 +82,15 @@ def cut(
             total += busy * (ceil_div(count, busy) * each + (largest * UNEVEN if busy > 1 else 0))
         return total
 
-    candidates = (
-        found for tiling in tilings for found in _cuts(problem, tiling, depth, most, pack_b)
-    )
+    candidates = (found for tiling in tilings for found in _cuts(problem, tiling, places, most))
     return min(candidates, key=cost)
 
 
-def _cuts(problem: Problem, tiling: Tiling, depth: int, most: int, pack_b: bool) -> Iterator[Cut]:
+def _cuts(problem: Problem, tiling: Tiling, places: Places, most: int) -> Iterator[Cut]:
     """All cuts in `most` blocks, or as few more as the caches allow."""
-    panel_bytes = max(1, depth * tiling.widths[0] * problem.lanes * problem.size)
+    panel_bytes = max(1, hint(places.depth) * tiling.widths[0] * problem.lanes * problem.size)
     cached = max(1, problem.l2_bytes // 2 // panel_bytes)
-    least_columns = ceil_div(tiling.panels, cached) if pack_b else 1
+    least_columns = ceil_div(tiling.panels, cached) if places.pack_b else 1
     least_rows = max(1, min(ceil_div(problem.m, ROWS_IN_PIECE), tiling.tiles))
     for rows in range(least_rows, min(max(most // least_columns, least_rows), tiling.tiles) + 1):
         most_columns = min(max(most // rows, least_columns), tiling.panels)
@@ -102,14 +99,12 @@ def _cuts(problem: Problem, tiling: Tiling, depth: int, most: int, pack_b: bool)
             yield Cut(tiling, rows, columns, *in_block)
 
 
-def _cycles(
-    problem: Problem, found: Cut, pack_a: bool, pack_b: bool, in_tiles: bool
-) -> tuple[float, float]:
+def _cycles(problem: Problem, found: Cut, places: Places) -> tuple[float, float]:
     """About how many cycles the largest piece takes, and a piece on the average."""
     tiling, tiles, panels = found.tiling, found.tiles, found.panels
-    packing = PACKING_IN_TILES if in_tiles and found.row_blocks == 1 else PACKING_B
-    for_a = (PACKING_A if pack_a else READING_A) / problem.lanes
-    for_b = packing if pack_b else READING_B
+    packing = PACKING_IN_TILES if places.in_tiles and found.row_blocks == 1 else PACKING_B
+    for_a = (PACKING_A if places.pack_a else READING_A) / problem.lanes
+    for_b = packing if places.pack_b else READING_B
 
     def cycles(rows: float, vectors: float) -> float:
         each = rows * vectors * MULTIPLY_ADD + rows * for_a + vectors * for_b

@@ -52,8 +52,9 @@ def place(problem: Problem, depth_limit: int, pack_b: bool | None) -> Places:
     """
     k, typical = problem.k, problem.typical
     pack_a = problem.converts_a or not _a_in_place(typical)
-    in_tiles = is_fixed(problem.m) and not pack_a and _readable_in_place(problem)
-    depth_in_place = _depth_in_place(problem, depth_limit, pack_b, in_tiles)
+    readable = _readable_in_place(problem)
+    in_tiles = readable and is_fixed(problem.m) and not pack_a
+    depth_in_place = _depth_in_place(typical, depth_limit, pack_b, in_tiles) if readable else 0
     packs = depth_in_place == 0
     far = not packs and is_far(typical, typical.k * typical.n)
     depth, blocks = k, ceil_div(k, depth_in_place or depth_limit)
@@ -86,14 +87,12 @@ def _readable_in_place(problem: Problem) -> bool:
 
 
 def _depth_in_place(problem: Problem, depth_limit: int, pack_b: bool | None, in_tiles: bool) -> int:
-    """Elements of k in a block if B is best read where it is, 0 if it is better packed.
+    """Elements of k in a block if B, which can be, is best read where it is; 0 if it is better
+    packed.
 
     So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
     share the few places of a cache set, and more of them would throw each other out.
     """
-    if not _readable_in_place(problem):
-        return 0
-    problem = problem.typical
     if pack_b is not None:
         return 0 if pack_b else depth_limit
     row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size

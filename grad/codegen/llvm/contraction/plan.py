@@ -233,10 +233,10 @@ def _opened(problem: Problem, found: Cut) -> Cut:
 def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     k, lanes = problem.k, problem.lanes
     typical = problem.typical
-    pack_a, pack_b, in_tiles, far, depth = place(problem, tuning.depth_limit, tuning.pack_b)
+    places = place(problem, tuning.depth_limit, tuning.pack_b)
+    pack_a, pack_b, in_tiles, far, depth = places
     tilings = _tilings(typical, not far, tuning.narrow)
-    packing = pack_a, pack_b, in_tiles
-    found = _opened(problem, cut(typical, tilings, hint(depth), tuning.pieces, *packing))
+    found = _opened(problem, cut(typical, tilings, places, tuning.pieces))
     tiling, row_blocks, column_blocks = found.tiling, found.row_blocks, found.column_blocks
     tiles, panels = found.tiles, found.panels
     structure = Contraction(

@@ -18,6 +18,7 @@ from grad.codegen.llvm.convolution.padded_copy import Tap
 from grad.codegen.llvm.convolution.plan import CHANNELS_TOGETHER, Plan
 from grad.codegen.llvm.convolution.requests import Requester, Requests
 from grad.codegen.llvm.functions import parameter_values, signature
+from grad.codegen.llvm.memory import opaque
 from grad.codegen.llvm.squares import transpose
 
 TILE_PARAMETERS: Mapping[str, str] = {
@@ -129,7 +130,7 @@ class _Tile:
         for tap, offset in zip(self.taps, self.offsets, strict=True):
             source = image
             if self.opaque:
-                source = self.b.emit("ptr", f'call ptr asm "", "=r,0"(ptr {image.text})')
+                source = opaque(self.b, image)
             sums = self.step(self.gep(source, offset), weight, tap.number, sums)
         return sums
 
