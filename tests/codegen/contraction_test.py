@@ -412,7 +412,7 @@ def test_first_tile_packs(machine: Machine, shape: tuple[int, int, int], a_layou
     )
     out, choice = product(machine, a, b, l2_bytes=1 << 18, tuning=Tuning(pack_b=True))
     masks_are_slow = n % (machine.vector_bytes // 4) != 0 and machine.vector_bytes < 32
-    assert choice.structure.pack_in_tiles != (masks_are_slow or choice.structure.pack_a)
+    assert bool(choice.structure.packing_rows) != (masks_are_slow or choice.structure.pack_a)
     assert choice.structure.prefetch_rows == (a_layout == "rows" and m > 16)
     check(out, a, b)
     others = product(machine, a, b, l2_bytes=1 << 18, order=range(choice.items)[::-1])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -218,6 +219,22 @@ def test_two_sizes_that_vary(kernels: set[str]) -> None:
         made.append(len(kernels))
     assert made[-1] == made[len(pairs) - 1]
     assert made[-1] < 60  # 16 pairs of three kernels each
+
+
+def test_tiles_of_open_products_pack(kernels: set[str]) -> None:
+    """The first tile of each block of rows packs, whatever its height, where there are more blocks
+    than planned for, and where some pieces of work are empty.
+    """
+    random = np.random.default_rng(5)
+    sizes = [(50, 300, 409), (45, 310, 410), (33, 311, 500)]  # the last is what is planned for
+    sizes += [(500, 500, 511), (131, 290, 403), (64, 512 - 1, 35), (35, 300, 33), (45, 33, 200)]
+    for m, k, n in sizes:
+        a, b = random.standard_normal((m, k)), random.standard_normal((k, n))
+        found = grad.tensor(a.astype(np.float32)) @ grad.tensor(b.astype(np.float32))
+        np.testing.assert_allclose(found.numpy(), a @ b, 1e-3, 1e-3)
+    assert cache.structures.templates == 1
+    heights = [{*re.findall(r"define .*\.packing(\d+)x", text)} for text in kernels]
+    assert max(map(len, heights)) == 2
 
 
 def test_a_last_smaller_batch_makes_nothing_the_second_time() -> None:

@@ -55,6 +55,11 @@ class Cut:
     panels: int
 
 
+def busy_threads(problem: Problem) -> list[int]:
+    """Numbers of threads that should be equally busy."""
+    return [count for count in THREADS if count <= max(problem.cores, 2)]
+
+
 def cut(
     problem: Problem,
     tilings: Sequence[Tiling],
@@ -68,7 +73,7 @@ def cut(
     of all rows do it on their way.
     """
     batch = max(1, problem.batch)
-    threads = [count for count in THREADS if count <= max(problem.cores, 2)]
+    threads = busy_threads(problem)
     pieces = pieces // 2 if places.pack_a or places.pack_b else pieces
     most = max(ceil_div(min(pieces, problem.operations // PIECE_OPERATIONS), batch), 1)
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction.structure import Layout
-from grad.graph.sizes import is_fixed
 
 EMULATED_MASK_BYTES = 32  # masked loads of shorter vectors are many instructions
 FAR_SHARE = 8  # of the second-level cache: a larger B that is read in place lies far away
@@ -53,7 +52,7 @@ def place(problem: Problem, depth_limit: int, pack_b: bool | None) -> Places:
     k, typical = problem.k, problem.typical
     pack_a = problem.converts_a or not _a_in_place(typical)
     readable = _readable_in_place(problem)
-    in_tiles = readable and is_fixed(problem.m) and not pack_a
+    in_tiles = readable and not pack_a
     depth_in_place = _depth_in_place(typical, depth_limit, pack_b, in_tiles) if readable else 0
     packs = depth_in_place == 0
     far = not packs and is_far(typical, typical.k * typical.n)

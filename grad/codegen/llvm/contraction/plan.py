@@ -19,7 +19,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from grad.codegen.llvm.contraction.pieces import PIECES, Cut, Tiling, cut, even_blocks
+from grad.codegen.llvm.contraction.pieces import (
+    PIECES,
+    Cut,
+    Tiling,
+    busy_threads,
+    cut,
+    even_blocks,
+)
 from grad.codegen.llvm.contraction.places import DEPTH_LIMIT, is_far, place
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction.structure import (
@@ -218,16 +225,24 @@ def _opened(problem: Problem, found: Cut) -> Cut:
         heights, tiles, large_tiles = _balanced_open(problem.m or 1, found.tiling.heights[0])
         tiling = replace(found.tiling, heights=heights, tiles=tiles, large_tiles=large_tiles)
         in_block = max(found.tiles, LEAST_OPEN)
-        found = replace(found, tiling=tiling, row_blocks=ceil_div(tiles, in_block), tiles=in_block)
+        blocks = _open_blocks(tiles, in_block, found.row_blocks, problem)
+        found = replace(found, tiling=tiling, row_blocks=blocks, tiles=in_block)
     if not is_fixed(problem.n):
         vectors = ceil_div(problem.n, problem.lanes) or 1
         widths, panels, wide_panels = _balanced_open(vectors, found.tiling.widths[0])
         tiling = replace(found.tiling, widths=widths, panels=panels, wide_panels=wide_panels)
         in_block = max(found.panels, LEAST_OPEN)
-        found = replace(
-            found, tiling=tiling, column_blocks=ceil_div(panels, in_block), panels=in_block
-        )
+        blocks = _open_blocks(panels, in_block, found.column_blocks, problem)
+        found = replace(found, tiling=tiling, column_blocks=blocks, panels=in_block)
     return found
+
+
+def _open_blocks(total: int, in_block: int, typical: int, problem: Problem) -> int:
+    """Blocks of an open number of tiles or panels: as many for each thread where a `typical` number
+    of blocks is.
+    """
+    threads = max(count for count in busy_threads(problem) if typical % count == 0)
+    return ceil_div(total, in_block * threads) * threads
 
 
 def _tiled(problem: Problem, tuning: Tuning) -> Choice:
@@ -253,7 +268,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         masked=problem.has_partial_vector,
         split_depth=depth < k,
         prefetch=far,
-        pack_in_tiles=in_tiles and row_blocks == 1,
+        packing_rows=_packing_rows(in_tiles, found),
         prefetch_rows=not pack_a
         and problem.a_layout is Layout.K_CONTIGUOUS
         and is_far(typical, typical.m * typical.k),
@@ -284,6 +299,16 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     return Choice(
         structure, items, grain, arguments["scratch_bytes"], _ordered(structure, arguments)
     )
+
+
+def _packing_rows(in_tiles: bool, found: Cut) -> tuple[int, ...]:
+    """Rows of the tiles that pack B on their way: in products of one block of rows, which begins
+    with a large tile, and of as many as come where the number of rows is open.
+    """
+    if not in_tiles or hint(found.row_blocks) > 1:
+        return ()
+    heights = found.tiling.heights
+    return heights[:1] if is_fixed(found.row_blocks) else heights
 
 
 def _panels_at_once(problem: Problem, structure: Contraction, panels: int, depth: int) -> int:

@@ -57,7 +57,8 @@ class Contraction:
         prefetch: B, read in place, is larger than the nearer caches: its rows are asked for ahead.
         a_computed, b_computed: elements of the operand are computed of those in memory, which
             happens while packing in TILED products.
-        pack_in_tiles: the first row tile of a piece reads B in place and packs it for the others.
+        packing_rows: numbers of rows that the first row tile of a piece may have where it reads B
+            in place and packs it for the others; none where B is packed before, or never.
         prefetch_rows: while a tile is computed, the rows of A of the next one are asked for.
         prefetch_blocks: while a packed block of B is used, the next one is asked for.
     """
@@ -76,7 +77,7 @@ class Contraction:
     split_depth: bool = False
     swapped: bool = False
     prefetch: bool = False
-    pack_in_tiles: bool = False
+    packing_rows: tuple[int, ...] = ()
     prefetch_rows: bool = False
     prefetch_blocks: bool = False
     long_epilogue: bool = False

@@ -46,7 +46,7 @@ class TileFunctions:
     ) -> None:
         self.texts: list[str] = []
         self.kernel: dict[tuple[int, int], str] = {}
-        self.packing: dict[int, str] = {}  # by width; their rows are the larger size
+        self.packing: dict[tuple[int, int], str] = {}  # the same of tiles that pack B
         self.pack_a, self.pack_b = f"{name}.pack_a", f"{name}.pack_b"
         for vectors in structure.vectors:
             for rows in structure.rows:
@@ -56,14 +56,12 @@ class TileFunctions:
                         structure, kernel, rows, vectors, b.sibling(), epilogue, False, ask
                     )
                 )
-        if structure.pack_in_tiles:
-            for vectors in structure.vectors:
-                kernel = self.packing[vectors] = f"{name}.packing{vectors}"
-                rows = structure.rows[0]
+            for rows in structure.packing_rows:
+                kernel = self.packing[rows, vectors] = f"{name}.packing{rows}x{vectors}"
                 self.texts.append(
                     micro_kernel(structure, kernel, rows, vectors, b.sibling(), epilogue, True, ask)
                 )
-        elif structure.pack_b:
+        if structure.pack_b and not structure.packing_rows:
             self.texts.append(pack_b_function(structure, self.pack_b, b.sibling(), prologues[1]))
         if structure.pack_a:
             self.texts.append(pack_a_function(structure, self.pack_a, b.sibling(), prologues[0]))
@@ -161,7 +159,7 @@ class TiledPiece:
 
     def row_kinds(self) -> list[tuple[int, Value, Value]]:
         first = self.first_tile
-        if self.structure.pack_in_tiles:
+        if self.structure.packing_rows:
             first = self.b.add(first, 1)
         return self.kinds(self.structure.rows, first, self.last_tile, self.integers["large_tiles"])
 
@@ -193,8 +191,8 @@ class TiledPiece:
                 **self.batch,
             }
             block = self.block(first_panel, last_panel, start)
-            if self.structure.pack_in_tiles:
-                self.tile_in_place(values, block, self.first_tile, self.structure.rows[0], True)
+            if self.structure.packing_rows:
+                self.packing_tile(values, block)
             elif self.structure.pack_b:
                 self.pack_b(values, block)
             for size, first, last in rows:
@@ -274,6 +272,16 @@ class TiledPiece:
             below = minimum(b, b.add(tile, 1), b.sub(self.last_tile, 1))
             here["next_a"] = self.place_in_a(self.row_of(below), block)
         self.panels(here, block, tile, size, packing)
+
+    def packing_tile(self, values: Mapping[str, Value], block: Block) -> None:
+        """The first row tile of a piece, which packs B."""
+        b, sizes, tile = self.b, self.structure.packing_rows, self.first_tile
+        if len(sizes) == 1:
+            self.tile_in_place(values, block, tile, sizes[0], True)
+            return
+        large = b.icmp("slt", tile, self.integers["large_tiles"])
+        for size, due in zip(sizes, (large, b.binary("xor", large, 1)), strict=True):
+            b.branch(due, lambda size=size: self.tile_in_place(values, block, tile, size, True))
 
     def row_tiles(
         self,
@@ -366,7 +374,7 @@ class TiledPiece:
                     mine["ahead"] = b.gep(self.structure.b_storage, request[0], offset)
                     mine["ahead_stride"] = request[1]
                 functions = self.functions
-                kernel = functions.packing[size] if packing else functions.kernel[rows, size]
+                kernel = (functions.packing if packing else functions.kernel)[rows, size]
                 call_internal(b, kernel, parameters, mine)
 
             b.loop(first, last, 1, panel)
