@@ -2,7 +2,7 @@
 
 `loops.py` asks. A vector holds as many elements as one register has of the widest type in the
 loop, and is several registers long where the body is short, so that enough operations are under way
-at a time.
+at a time. Kernels that are made by hand ask how many registers there are.
 """
 
 from __future__ import annotations
@@ -12,6 +12,11 @@ from grad.kernel.walk import statements_in
 
 # A body with something this dear (in additions) keeps the units busy on one or two registers.
 DEAR = 14
+
+
+def vector_registers(features: frozenset[str]) -> int:
+    """How many vector registers a processor with these features has."""
+    return 32 if "avx512f" in features or "neon" in features else 16
 
 
 def lane_count(loop: Loop, vector_bytes: int) -> int:

@@ -17,6 +17,7 @@ from grad.codegen.llvm.attention.rows import GROUP
 from grad.codegen.llvm.attention.structure import ELEMENT_BYTES, Choice, Code, Mask
 from grad.codegen.llvm.contraction.plan import TILE_ROWS, TILE_ROWS_WITHOUT_FMA
 from grad.codegen.llvm.instructions import element_type
+from grad.codegen.llvm.widths import vector_registers
 from grad.dtype import dtypes
 from grad.graph.attention import LOG2_E
 from grad.graph.sizes import hint
@@ -73,7 +74,7 @@ def _code(
 ) -> Code:
     element = element_type(s.dtype)
     lanes = vector_bytes // ELEMENT_BYTES[element]
-    registers = 32 if "avx512f" in features or "neon" in features else 16
+    registers = vector_registers(features)
     table = TILE_ROWS[registers]
     if "fma" not in features and "neon" not in features:
         table = TILE_ROWS_WITHOUT_FMA

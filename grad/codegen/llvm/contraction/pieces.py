@@ -1,16 +1,18 @@
 """Cut a matrix product into pieces of work, by its shape and for the cores of the machine.
 
-A piece of a tiled product is a block of row tiles times a block of column panels. It packs its own
-part of B (and of A, if that is packed) or brings it near, so pieces must be large enough to pay for
-that, and there should be as many as keep two, four or eight threads equally busy. `cut`
-weighs one against the other by an estimate of cycles. `plan.py` decides on tiles, panels and
-packing before, and takes `even_blocks` for vector products.
+A piece of a tiled product is a block of row tiles times a block of columns, which is cut in panels
+of its own. Blocks differ by one vector, or by one panel where more narrow panels would cost more
+than the threads wait for each other. A piece packs its own part of B (and of A, if that is packed)
+or brings it near, so pieces must be large enough to pay for that, and there should be as many as
+keep two, four or eight threads equally busy. `cut` weighs one against the other by an estimate of
+cycles. `plan.py` decides on tiles and packing before, and takes `even_blocks` for vector products.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from grad.codegen.llvm.contraction.places import Places
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div
@@ -24,35 +26,51 @@ UNEVEN = 0.35  # of a piece that a thread waits for others, which run slower, at
 
 # Cycles of one vector: of a multiply-add, of packing, and of bringing near what is read in place.
 MULTIPLY_ADD = 0.5
-PACKING_A, PACKING_B = 14, 12
+PACKING_A, PACKING_B = 14, 14
 PACKING_IN_TILES = 5
 READING_A, READING_B = 5, 4
 PIECE_CYCLES = 500
+# Vectors of a panel of a B that lies near, packed or small, by the number of vector registers; and
+# what a step of k takes more for each vector that a panel has less: 9 x 2 took 11.5 cycles instead
+# of 9, 9 x 3 the 13.5 that it should (Ice Lake).
+NEAR_WIDTH: Mapping[int, int] = {32: 3, 16: 2}
+NARROW_STEP: Mapping[int, float] = {32: 2.5, 16: 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Tiling:
-    """Row tiles and column panels of a product: sizes, how many, how many of the larger size."""
+class RowTiles:
+    """Row tiles of a product: sizes, the larger first, how many, how many of the larger size."""
 
     heights: tuple[int, ...]
     tiles: int
     large_tiles: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnBlocks:
+    """Blocks of the columns of a product.
+
+    Attributes:
+        count: how many. unit: vectors that stay in one block, 1 or those of a panel.
+        widths: sizes of panels in vectors, the larger first.
+        panels: of a block, at most. all_panels: of all blocks.
+    """
+
+    count: int
+    unit: int
     widths: tuple[int, ...]
     panels: int
-    wide_panels: int
+    all_panels: int
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Row tiles and column panels with the numbers of blocks that they are cut in, and how many
-    `tiles` and `panels` a block has at most.
-    """
+    """Row tiles, in how many blocks, `tiles` in a block at most; and the blocks of columns."""
 
-    tiling: Tiling
+    rows: RowTiles
     row_blocks: int
-    column_blocks: int
     tiles: int
-    panels: int
+    columns: ColumnBlocks
 
 
 def busy_threads(problem: Problem) -> list[int]:
@@ -62,15 +80,20 @@ def busy_threads(problem: Problem) -> list[int]:
 
 def cut(
     problem: Problem,
-    tilings: Sequence[Tiling],
+    widest: int,
+    row_tiles: Callable[[int], Sequence[RowTiles]],
     places: Places,
     pieces: int,
 ) -> Cut:
-    """The best cut of one of `tilings`. Blocks differ by one tile or one panel at most.
+    """The best cut. Blocks of rows differ by one tile at most, of columns by a vector or a panel.
 
     The block of B fills half the second-level cache at most. There are at most `pieces` pieces,
     half as many with packing, unless a batch has more. Where tiles can pack B, those of one block
     of all rows do it on their way.
+
+    Args:
+        widest: vectors of a panel, at most.
+        row_tiles: tiles that go with panels of so many vectors.
     """
     batch = max(1, problem.batch)
     threads = busy_threads(problem)
@@ -78,7 +101,7 @@ def cut(
     most = max(ceil_div(min(pieces, problem.operations // PIECE_OPERATIONS), batch), 1)
 
     def cost(found: Cut) -> float:
-        count = found.row_blocks * found.column_blocks * batch
+        count = found.row_blocks * found.columns.count * batch
         largest, average = _cycles(problem, found, places)
         middle = (largest + average) / 2
         total = 0.0
@@ -87,40 +110,78 @@ def cut(
             total += busy * (ceil_div(count, busy) * each + (largest * UNEVEN if busy > 1 else 0))
         return total
 
-    candidates = (found for tiling in tilings for found in _cuts(problem, tiling, places, most))
-    return min(candidates, key=cost)
+    return min(_cuts(problem, widest, row_tiles, places, most), key=cost)
 
 
-def _cuts(problem: Problem, tiling: Tiling, places: Places, most: int) -> Iterator[Cut]:
+def _cuts(
+    problem: Problem,
+    widest: int,
+    row_tiles: Callable[[int], Sequence[RowTiles]],
+    places: Places,
+    most: int,
+) -> Iterator[Cut]:
     """All cuts in `most` blocks, or as few more as the caches allow."""
-    panel_bytes = max(1, hint(places.depth) * tiling.widths[0] * problem.lanes * problem.size)
+    vectors = problem.vectors
+    panels = ceil_div(vectors, widest)
+    panel_bytes = max(1, hint(places.depth) * widest * problem.lanes * problem.size)
     cached = max(1, problem.l2_bytes // 2 // panel_bytes)
-    least_columns = ceil_div(tiling.panels, cached) if places.pack_b else 1
-    least_rows = max(1, min(ceil_div(problem.m, ROWS_IN_PIECE), tiling.tiles))
-    for rows in range(least_rows, min(max(most // least_columns, least_rows), tiling.tiles) + 1):
-        most_columns = min(max(most // rows, least_columns), tiling.panels)
-        for columns in range(least_columns, most_columns + 1):
-            in_block = ceil_div(tiling.tiles, rows), ceil_div(tiling.panels, columns)
-            yield Cut(tiling, rows, columns, *in_block)
+    least_columns = ceil_div(panels, cached) if places.pack_b else 1
+    least_rows = max(1, ceil_div(problem.m, ROWS_IN_PIECE))
+    most_columns = min(max(most // least_rows, least_columns), panels)
+    for count, unit in product(range(least_columns, most_columns + 1), sorted({1, widest})):
+        columns = column_blocks(vectors, count, unit, widest)
+        if columns is None:
+            continue
+        for tiles in row_tiles(columns.widths[0]):
+            least = min(least_rows, tiles.tiles)
+            for rows in range(least, min(max(most // count, least), tiles.tiles) + 1):
+                yield Cut(tiles, rows, ceil_div(tiles.tiles, rows), columns)
+
+
+def column_blocks(vectors: int, count: int, unit: int, widest: int) -> ColumnBlocks | None:
+    """`count` blocks, with as few panels as go into each; None where these would differ by more
+    than one vector.
+    """
+    units = ceil_div(vectors, unit)
+    ends = [min((number + 1) * units // count * unit, vectors) for number in range(count)]
+    blocks = [end - start for start, end in zip((0, *ends), ends, strict=False)]
+    width = ceil_div(max(blocks), ceil_div(max(blocks), widest))
+    panels = [ceil_div(block, width) for block in blocks]
+    if any(number * (width - 1) > block for number, block in zip(panels, blocks, strict=True)):
+        return None
+    even = all(block % width == 0 for block in blocks)
+    widths = (width,) if even else (width, width - 1)
+    return ColumnBlocks(count, unit, widths, max(panels), sum(panels))
 
 
 def _cycles(problem: Problem, found: Cut, places: Places) -> tuple[float, float]:
     """About how many cycles the largest piece takes, and a piece on the average."""
-    tiling, tiles, panels = found.tiling, found.tiles, found.panels
+    columns, tiles, heights = found.columns, found.tiles, found.rows.heights
     packing = PACKING_IN_TILES if places.in_tiles and found.row_blocks == 1 else PACKING_B
     for_a = (PACKING_A if places.pack_a else READING_A) / problem.lanes
     for_b = packing if places.pack_b else READING_B
+    narrow_step = NARROW_STEP[problem.registers]
 
-    def cycles(rows: float, vectors: float) -> float:
+    def cycles(tiles: float, rows: float, vectors: float, panels: float) -> float:
         each = rows * vectors * MULTIPLY_ADD + rows * for_a + vectors * for_b
-        return problem.k * each + PIECE_CYCLES
+        narrow = max(panels * NEAR_WIDTH[problem.registers] - vectors, 0)
+        return problem.k * (each + tiles * narrow * narrow_step) + PIECE_CYCLES
 
+    units = ceil_div(problem.vectors, columns.unit)
     largest = cycles(
-        tiles * tiling.heights[-1] + min(tiles, tiling.large_tiles),
-        panels * tiling.widths[-1] + min(panels, tiling.wide_panels),
+        tiles,
+        tiles * heights[-1] + min(tiles, found.rows.large_tiles),
+        min(ceil_div(units, columns.count) * columns.unit, problem.vectors),
+        columns.panels,
     )
-    vectors = tiling.panels * tiling.widths[-1] + tiling.wide_panels
-    return largest, cycles(problem.m / found.row_blocks, vectors / found.column_blocks)
+    blocks = found.row_blocks
+    average = cycles(
+        found.rows.tiles / blocks,
+        problem.m / blocks,
+        problem.vectors / columns.count,
+        columns.all_panels / columns.count,
+    )
+    return largest, average
 
 
 def even_blocks(total: int, blocks: int, most: int, others: int, threads: Sequence[int]) -> int:

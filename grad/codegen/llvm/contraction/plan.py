@@ -4,8 +4,8 @@
 `emit.py` emits the code. Three kinds of kernel:
 
 * TILED: a register tile of rows x vectors, blocks of B packed for the second-level cache. Rows are
-  cut in tiles whose sizes differ by at most one, columns in panels whose widths differ by at most
-  one vector.
+  cut in tiles whose sizes differ by at most one, columns in blocks and these in panels whose widths
+  differ by at most one vector.
 * STREAM: few rows times a matrix whose columns are contiguous; reads the matrix once, row by row.
 * DOT: few rows times a matrix that is contiguous along k; lanes run along k.
 
@@ -18,11 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from grad.codegen.llvm.contraction.pieces import (
+    NEAR_WIDTH,
     PIECES,
+    ColumnBlocks,
     Cut,
-    Tiling,
+    RowTiles,
     busy_threads,
     cut,
     even_blocks,
@@ -45,9 +48,8 @@ TILE_ROWS: Mapping[int, Mapping[int, int]] = {
     32: {4: 6, 3: 9, 2: 14, 1: 9},
     16: {2: 6, 1: 8},
 }
-# Vectors of a panel of a B that lies near, packed or small. Where it comes from farther away, tiles
-# of products with up to so many rows are those that read it the fewest times.
-NEAR_WIDTH: Mapping[int, int] = {32: 3, 16: 2}
+# Where B comes from farther away, tiles of products with up to so many rows are those that read it
+# the fewest times.
 FEWEST_PASSES_ROWS: Mapping[int, int] = {32: 1 << 30, 16: 16}
 MORE_TILES = 4  # than necessary may divide better among threads
 TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
@@ -189,32 +191,33 @@ def _balanced_open(total: int, largest: int) -> tuple[tuple[int, ...], int, int]
     return (1,), total, 0
 
 
-def _tilings(problem: Problem, near: bool, narrow: bool) -> list[Tiling]:
-    """Tiles and panels that may do, for a B that is `near` or not; `narrow` ones have a vector
-    less.
-    """
-    m, vectors = max(1, problem.m), max(1, ceil_div(problem.n, problem.lanes))
-    registers = problem.registers
-    roomy = problem.has_fma or registers == 32
-    table = TILE_ROWS[registers] if roomy else TILE_ROWS_WITHOUT_FMA
+def _widest(problem: Problem, near: bool, narrow: bool) -> int:
+    """Vectors of a panel, at most, for a B that is `near` or not; `narrow` ones have one less."""
+    table = _rows_of_tiles(problem)
+    width = min(NEAR_WIDTH[problem.registers], max(table))
+    if problem.m <= FEWEST_PASSES_ROWS[problem.registers] and not near:
+        # Where B is read the fewest times.
+        width = min(table, key=lambda width: (_passes(problem, width), -width))
+    return max(width - narrow, 1)
 
-    def panels(width: int) -> tuple[tuple[int, ...], int, int]:
-        return _balanced(vectors, ceil_div(vectors, width))
 
-    def passes(width: int) -> int:
-        """How often B is read with panels of `width` vectors at most."""
-        return ceil_div(m, table[panels(width)[0][0]])
+def _rows_of_tiles(problem: Problem) -> Mapping[int, int]:
+    roomy = problem.has_fma or problem.registers == 32
+    return TILE_ROWS[problem.registers] if roomy else TILE_ROWS_WITHOUT_FMA
 
-    widest = min(NEAR_WIDTH[registers], max(table))
-    if m <= FEWEST_PASSES_ROWS[registers] and not near:
-        widest = min(table, key=lambda width: (passes(width), -width))
-    widest = max(widest - narrow, 1)
-    tiles = passes(widest)
-    more = min(tiles + MORE_TILES, ceil_div(m, table[panels(widest)[0][0]] - 1), m)
-    return [
-        Tiling(*_balanced(m, count), *panels(widest))
-        for count in range(tiles, max(tiles, more) + 1)
-    ]
+
+def _passes(problem: Problem, width: int) -> int:
+    """How often B is read with panels of `width` vectors at most: by each row tile."""
+    balanced = ceil_div(problem.vectors, ceil_div(problem.vectors, width))
+    return ceil_div(max(1, problem.m), _rows_of_tiles(problem)[balanced])
+
+
+def _row_tiles(problem: Problem, width: int) -> list[RowTiles]:
+    """Row tiles that may do with panels of `width` vectors: the fewest, or some more."""
+    m, most_rows = max(1, problem.m), _rows_of_tiles(problem)[width]
+    tiles = ceil_div(m, most_rows)
+    more = min(tiles + MORE_TILES, ceil_div(m, most_rows - 1), m)
+    return [RowTiles(*_balanced(m, count)) for count in range(tiles, max(tiles, more) + 1)]
 
 
 def _opened(problem: Problem, found: Cut) -> Cut:
@@ -222,24 +225,34 @@ def _opened(problem: Problem, found: Cut) -> Cut:
     more or less of them.
     """
     if not is_fixed(problem.m):
-        heights, tiles, large_tiles = _balanced_open(problem.m or 1, found.tiling.heights[0])
-        tiling = replace(found.tiling, heights=heights, tiles=tiles, large_tiles=large_tiles)
+        rows = RowTiles(*_balanced_open(problem.m or 1, found.rows.heights[0]))
         in_block = max(found.tiles, LEAST_OPEN)
-        blocks = _open_blocks(tiles, in_block, found.row_blocks, problem)
-        found = replace(found, tiling=tiling, row_blocks=blocks, tiles=in_block)
+        blocks = _open_blocks(rows.tiles, in_block, found.row_blocks, problem)
+        found = replace(found, rows=rows, row_blocks=blocks, tiles=in_block)
     if not is_fixed(problem.n):
-        vectors = ceil_div(problem.n, problem.lanes) or 1
-        widths, panels, wide_panels = _balanced_open(vectors, found.tiling.widths[0])
-        tiling = replace(found.tiling, widths=widths, panels=panels, wide_panels=wide_panels)
-        in_block = max(found.panels, LEAST_OPEN)
-        blocks = _open_blocks(panels, in_block, found.column_blocks, problem)
-        found = replace(found, tiling=tiling, column_blocks=blocks, panels=in_block)
+        columns, width = found.columns, found.columns.widths[0]
+        in_block = max(columns.panels, LEAST_OPEN) * width
+        blocks = _open_blocks(problem.vectors, in_block, columns.count, problem)
+        found = replace(found, columns=_open_columns(problem.vectors, blocks, width))
     return found
 
 
+def _open_columns(vectors: int, wanted: int, widest: int) -> ColumnBlocks:
+    """Blocks of an open number of vectors, `wanted` if that will do, and panels that any number
+    like it can be cut in.
+    """
+    for width in range(widest, 1, -1):
+        for count in (wanted, 1):
+            # From so many vectors on, all numbers are sums of `width` and one less.
+            if vectors // count >= max((width - 1) * (width - 2), 1):
+                panels = ceil_div(ceil_div(vectors, count), width)
+                return ColumnBlocks(count, 1, (width, width - 1), panels, panels * count)
+    return ColumnBlocks(1, 1, (1,), vectors, vectors)
+
+
 def _open_blocks(total: int, in_block: int, typical: int, problem: Problem) -> int:
-    """Blocks of an open number of tiles or panels: as many for each thread where a `typical` number
-    of blocks is.
+    """Blocks of an open number of tiles or vectors: as many for each thread where a `typical`
+    number of blocks is.
     """
     threads = max(count for count in busy_threads(problem) if typical % count == 0)
     return ceil_div(total, in_block * threads) * threads
@@ -250,17 +263,17 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     typical = problem.typical
     places = place(problem, tuning.depth_limit, tuning.pack_b)
     pack_a, pack_b, in_tiles, far, depth = places
-    tilings = _tilings(typical, not far, tuning.narrow)
-    found = _opened(problem, cut(typical, tilings, places, tuning.pieces))
-    tiling, row_blocks, column_blocks = found.tiling, found.row_blocks, found.column_blocks
-    tiles, panels = found.tiles, found.panels
+    widest = _widest(typical, not far, tuning.narrow)
+    typical_cut = cut(typical, widest, partial(_row_tiles, typical), places, tuning.pieces)
+    found = _opened(problem, typical_cut)
+    rows, tiles, columns = found.rows, found.tiles, found.columns
     structure = Contraction(
         problem.element,
         lanes,
         len(problem.batch_sizes),
         Kind.TILED,
-        tiling.heights,
-        tiling.widths,
+        rows.heights,
+        columns.widths,
         problem.a_layout,
         problem.b_layout if pack_b else Layout.COLUMN_CONTIGUOUS,
         pack_a,
@@ -278,23 +291,26 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         a_computed=problem.a_computed,
         b_computed=problem.b_computed,
     )
+    panels = columns.panels
     at_once = _panels_at_once(problem, structure, panels, depth)
     arguments = {
         **problem.arguments(),
-        "column_blocks": column_blocks,
+        "column_blocks": columns.count,
         "columns_per_block": panels,
         "panels_at_once": at_once,
-        "tiles": tiling.tiles,
-        "large_tiles": tiling.large_tiles,
-        "row_blocks": row_blocks,
+        "tiles": rows.tiles,
+        "large_tiles": rows.large_tiles,
+        "row_blocks": found.row_blocks,
         "tiles_per_block": tiles,
-        "panels": tiling.panels,
-        "wide_panels": tiling.wide_panels,
+        "vectors": problem.vectors,
+        "unit": columns.unit,
+        "units": ceil_div(problem.vectors, columns.unit),
         "depth_block": max(1, depth),
         **_scratch(structure, tiles, at_once, depth),
     }
-    items = row_blocks * column_blocks * problem.batch if problem.m and problem.n else 0
-    operations = 2 * hint(tiles * panels * k) * tiling.heights[0] * tiling.widths[0] * lanes
+    blocks = found.row_blocks * columns.count
+    items = blocks * problem.batch if problem.m and problem.n else 0
+    operations = 2 * hint(tiles * panels * k) * rows.heights[0] * columns.widths[0] * lanes
     grain = max(1, GRAIN_OPERATIONS // max(1, operations))
     return Choice(
         structure, items, grain, arguments["scratch_bytes"], _ordered(structure, arguments)
@@ -307,7 +323,7 @@ def _packing_rows(in_tiles: bool, found: Cut) -> tuple[int, ...]:
     """
     if not in_tiles or hint(found.row_blocks) > 1:
         return ()
-    heights = found.tiling.heights
+    heights = found.rows.heights
     return heights[:1] if is_fixed(found.row_blocks) else heights
 
 

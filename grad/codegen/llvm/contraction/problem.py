@@ -16,6 +16,7 @@ from grad.codegen.llvm.contraction.structure import (
     ELEMENT_TYPES,
     Layout,
 )
+from grad.codegen.llvm.widths import vector_registers
 from grad.dtype import DType
 from grad.graph.sizes import hint, is_fixed
 
@@ -69,6 +70,11 @@ class Problem:
     @property
     def batch(self) -> int:
         return prod(self.batch_sizes)
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a row of the result, at least one."""
+        return ceil_div(self.n, self.lanes) or 1
 
     @property
     def operations(self) -> int:
@@ -135,7 +141,7 @@ class Problem:
         return Problem(
             element,
             vector_bytes // ELEMENT_BYTES[element],
-            32 if "avx512f" in features or "neon" in features else 16,
+            vector_registers(features),
             element in ("float", "double") and ("fma" in features or "neon" in features),
             tuple(batch),
             m,

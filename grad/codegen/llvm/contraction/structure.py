@@ -154,8 +154,9 @@ TILED_ARGUMENTS = (
     "large_tiles",  # tiles with rows[0] rows, the others have one row less
     "row_blocks",
     "tiles_per_block",
-    "panels",
-    "wide_panels",  # panels with vectors[0] vectors, the others have one less
+    "vectors",  # of all columns
+    "unit",  # vectors that are not cut apart
+    "units",
     "panels_at_once",  # of a piece of work, in a block of B
     "depth_block",
     "packed_row_stride",  # of packed A

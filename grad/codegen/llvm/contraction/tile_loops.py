@@ -111,9 +111,12 @@ class TiledPiece:
         self.batch = {f"batch{axis}": index for axis, index in enumerate(batch)}
 
         self.first_tile, self.last_tile = self._range(row_block, n["row_blocks"], n["tiles"])
-        self.first_panel, self.last_panel = self._range(
-            column_block, n["column_blocks"], n["panels"]
-        )
+        units = self._range(column_block, n["column_blocks"], n["units"])
+        self.first_vector, last_vector = (b.mul(unit, n["unit"]) for unit in units)
+        vectors = b.sub(minimum(b, last_vector, n["vectors"]), self.first_vector)
+        widest, narrowest = structure.vectors[0], structure.vectors[-1]
+        self.last_panel = b.binary("udiv", b.add(vectors, widest - 1), widest)
+        self.wide_panels = b.sub(vectors, b.mul(self.last_panel, narrowest))
         self.first_row = self.row_of(self.first_tile)
         self.a, self.matrix = a, matrix
         self.scratch = inputs.scratch
@@ -135,10 +138,11 @@ class TiledPiece:
         return self.b.add(self.b.mul(tile, self.structure.rows[-1]), large)
 
     def column_of(self, panel: Value) -> Value:
-        """Number of the first column of a column panel."""
-        wide = minimum(self.b, panel, self.integers["wide_panels"])
-        vectors = self.b.add(self.b.mul(panel, self.structure.vectors[-1]), wide)
-        return self.b.mul(vectors, self.structure.lanes)
+        """Number of the first column of a column panel of this piece."""
+        b = self.b
+        wide = minimum(b, panel, self.wide_panels)
+        vectors = b.add(b.mul(panel, self.structure.vectors[-1]), wide)
+        return b.mul(b.add(self.first_vector, vectors), self.structure.lanes)
 
     def place_in_b(self, column: Value, k: Value) -> Value:
         """Address of an element of B."""
@@ -198,7 +202,7 @@ class TiledPiece:
             for size, first, last in rows:
                 self.row_tiles(values, block, size, first, last)
 
-        b.loop(self.first_panel, self.last_panel, n["panels_at_once"], columns)
+        b.loop(0, self.last_panel, n["panels_at_once"], columns)
 
     def block(self, first_panel: Value, last_panel: Value, start: Value) -> Block:
         """The block of B from panel `first_panel` and row `start` on."""
@@ -215,7 +219,7 @@ class TiledPiece:
             )
             next_stride = b.select(exists, n["b_k_stride"], next_stride)
         return Block(
-            self.kinds(self.structure.vectors, first_panel, last_panel, n["wide_panels"]),
+            self.kinds(self.structure.vectors, first_panel, last_panel, self.wide_panels),
             column,
             start,
             b.sub(next_column, column),

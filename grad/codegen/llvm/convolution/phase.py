@@ -24,6 +24,7 @@ from grad.codegen.llvm.convolution.winograd_plan import make_winograd_plan
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.loops import Emitter
 from grad.codegen.llvm.open_sizes import OpenSizes
+from grad.codegen.llvm.widths import vector_registers
 from grad.graph.index import Index, Variable
 from grad.kernel.ir import (
     Kernel,
@@ -52,11 +53,6 @@ def _steps(index: Index, variables: Sequence[Variable]) -> list[int]:
     return found
 
 
-def _registers(machine: Host) -> int:
-    many = "avx512f" in machine.features or "neon" in machine.features
-    return 32 if many else 16
-
-
 def convolution_phase(
     machine: Host, symbol: str, kernel: Kernel, phase: Sequence[Statement], nest: Convolution
 ) -> CompiledPhase:
@@ -71,7 +67,7 @@ def convolution_phase(
         nest.form,
         element,
         lanes=lanes,
-        registers=_registers(machine),
+        registers=vector_registers(machine.features),
         l1_bytes=machine.l1_bytes,
         l2_bytes=machine.l2_bytes,
         column_step=strides[2],
@@ -119,7 +115,7 @@ def _winograd_phase(
         element,
         size,
         lanes=machine.vector_bytes // size,
-        registers=_registers(machine),
+        registers=vector_registers(machine.features),
         l2_bytes=machine.l2_bytes,
     )
     text = emit_winograd(
@@ -149,7 +145,7 @@ def convolution_weight_phase(
         nest.block.size,
         nest.target_row,
         lanes=machine.vector_bytes // size,
-        registers=_registers(machine),
+        registers=vector_registers(machine.features),
         l2_bytes=machine.l2_bytes,
         image_steps=(channel, strides[1], strides[2]),
         gradient_step=g_strides[2],

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.recurrence.structure import ELEMENT_BYTES, Choice, Code
+from grad.codegen.llvm.widths import vector_registers
 from grad.kernel.ir import Recurrence, Rows
 
 ALIGNMENT = 64
@@ -37,7 +38,7 @@ def choose(s: Recurrence, features: frozenset[str], vector_bytes: int, l2_bytes:
     operands, results = dict(s.operands), dict(s.results)
     element = element_type(s.dtype)
     lanes = vector_bytes // ELEMENT_BYTES[element]
-    registers = 32 if "avx512f" in features or "neon" in features else 16
+    registers = vector_registers(features)
     batch = s.how.batch
     gates, hidden = operands["weight"].shape
     sequence = operands["slope" if "slope" in operands else "projected"]
