@@ -237,6 +237,19 @@ def test_tiles_of_open_products_pack(kernels: set[str]) -> None:
     assert max(map(len, heights)) == 2
 
 
+def test_a_plan_for_few_rows_is_not_used_for_many(kernels: set[str]) -> None:
+    """Few rows read a far B where it is; more have it packed, by another kernel."""
+    random = np.random.default_rng(6)
+    made = []
+    for rows in (34, 35, 40, 130, 200, 140):
+        a, b = random.standard_normal((rows, 600)), random.standard_normal((600, 512))
+        found = grad.tensor(a.astype(np.float32)) @ grad.tensor(b.astype(np.float32))
+        np.testing.assert_allclose(found.numpy(), a @ b, 1e-3, 1e-3)
+        made.append((cache.structures.templates, len(kernels)))
+    assert [templates for templates, _ in made] == [0, 0, 1, 2, 2, 2]
+    assert made[-1] == made[3]
+
+
 def test_a_last_smaller_batch_makes_nothing_the_second_time() -> None:
     random = np.random.default_rng(0)
     data = random.standard_normal((100, 16)).astype(np.float32)

@@ -53,7 +53,7 @@ def place(problem: Problem, depth_limit: int, pack_b: bool | None) -> Places:
     pack_a = problem.converts_a or not _a_in_place(typical)
     readable = _readable_in_place(problem)
     in_tiles = readable and not pack_a
-    depth_in_place = _depth_in_place(typical, depth_limit, pack_b, in_tiles) if readable else 0
+    depth_in_place = _depth_in_place(problem, depth_limit, pack_b, in_tiles) if readable else 0
     packs = depth_in_place == 0
     far = not packs and is_far(typical, typical.k * typical.n)
     depth, blocks = k, ceil_div(k, depth_in_place or depth_limit)
@@ -91,17 +91,20 @@ def _depth_in_place(problem: Problem, depth_limit: int, pack_b: bool | None, in_
 
     So many whole rows of B must fit in half the second-level cache: addresses a power of two apart
     share the few places of a cache set, and more of them would throw each other out.
+
+    Numbers of rows are compared as they are: a plan for open sizes holds for as many, or as few.
     """
     if pack_b is not None:
         return 0 if pack_b else depth_limit
-    row_bytes = max(1, abs(problem.b_strides[-2])) * problem.size
+    typical = problem.typical
+    row_bytes = max(1, abs(typical.b_strides[-2])) * problem.size
     fitting = problem.l2_bytes // 2 // row_bytes // DEPTH_STEP * DEPTH_STEP
-    few = problem.m <= ROWS_IN_ONE_OR_TWO_TILES
     if _worth_packing(problem, in_tiles):
         return 0
     short = problem.registers == 32 and row_bytes <= problem.l2_bytes // SHORT_ROW_SHARE
-    if short or problem.k <= min(fitting, depth_limit):
+    if short or typical.k <= min(fitting, depth_limit):
         return depth_limit
+    few = problem.m <= ROWS_IN_ONE_OR_TWO_TILES
     if problem.m > ROWS_IN_PLACE or (fitting < DEPTH_IN_PLACE and not few):
         return 0
     return min(max(fitting, DEPTH_IN_PLACE), 2 * DEPTH_IN_PLACE if few else depth_limit)
@@ -111,9 +114,10 @@ def _worth_packing(problem: Problem, in_tiles: bool) -> bool:
     """Whether B is packed, though its rows are short: small tiles read it often, and where it is
     far away, tiles that can pack it on their way find it near.
     """
-    unaligned = problem.k > 1 and problem.b_strides[-2] % problem.lanes != 0
+    typical = problem.typical
+    unaligned = typical.k > 1 and typical.b_strides[-2] % problem.lanes != 0
     if problem.registers < 32:
         return unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE
-    if not in_tiles or not is_far(problem, problem.k * problem.n):
+    if not in_tiles or not is_far(typical, typical.k * typical.n):
         return False
     return problem.m > (UNALIGNED_ROWS_TO_PACK if unaligned else ROWS_IN_PLACE)
