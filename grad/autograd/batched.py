@@ -22,17 +22,27 @@ def batched_gradients(
     Args:
         seeds: for each output a tensor of shape ``(batch, *output.shape)``.
         options: the further arguments of `gradients`.
+
+    Raises:
+        GradientError: seeds that are missing or of another shape; ValueError where they are missing
+            for a scalar, as in PyTorch.
     """
+    seeds = seeds or [None] * len(outputs)
     if len(seeds) != len(outputs):
         raise GradientError(f"grad: got {len(outputs)} tensors and {len(seeds)} gradients.")
     for output, seed in zip(outputs, seeds):
-        if seed is None or seed._shape[1:] != output._shape or not seed._shape:
-            given = "None" if seed is None else f"shape {seed._shape}"
+        if seed is None:
+            shape = ", ".join(["batch", *map(str, output._shape)])
+            raise (GradientError if output._shape else ValueError)(
+                "grad: `is_grads_batched=True` has no gradients to start from by itself. Give "
+                f"`grad_outputs`, for this output a tensor of shape ({shape})."
+            )
+        if seed._shape[1:] != output._shape or not seed._shape:
             raise GradientError(
                 "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
                 "as the batch dimension. The sizes of the remaining dimensions are expected to "
-                f"match the shape of corresponding output, but a mismatch was detected: {given} "
-                f"for an output of shape {output._shape}."
+                f"match the shape of corresponding output, but a mismatch was detected: shape "
+                f"{seed._shape} for an output of shape {output._shape}."
             )
     used: list[bool] = []
 

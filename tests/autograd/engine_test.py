@@ -175,8 +175,12 @@ def test_arguments_are_those_of_pytorch():
     assert autograd.grad(two, y, None, True, False, True, True) == (None,)
     with pytest.raises(ValueError, match="allow_unused=False"):
         autograd.grad(two, y, allow_unused=False, materialize_grads=True)
-    with pytest.raises(RuntimeError, match="1 tensors and 0 gradients"):
+    with pytest.raises(ValueError, match=r"tensor of shape \(batch\)"):
         autograd.grad(two, x, is_grads_batched=True)
+    with pytest.raises(RuntimeError, match=r"tensor of shape \(batch, 2\)"):
+        autograd.grad(x * 2, x, (None,), is_grads_batched=True)
+    with pytest.raises(RuntimeError, match="2 tensors and 1 gradients"):
+        autograd.grad((two, x * 2), x, (Tensor([1.0]),), is_grads_batched=True)
     with pytest.raises(RuntimeError, match="first dimension of each grad_output"):
         autograd.grad(x * 2, x, Tensor([1.0, 1.0]), is_grads_batched=True)
     autograd.backward([x * 3], grad_tensors=[Tensor([1.0, 2.0])])
