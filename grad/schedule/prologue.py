@@ -22,8 +22,9 @@ from grad.graph.sizes import hint
 from grad.schedule.facts import operand_base
 from grad.schedule.program import Entry, Program
 
-# What computing an element may cost, in additions, times how often a product computes it.
-MOST_PRICE = 12
+# What computing an element may cost, in additions, times how often a product computes it; and where
+# that spares reading a second large value, which is made of the first and has one more reader.
+MOST_PRICE, MOST_PRICE_AGAIN = 12, 48
 # A product packs its first operand again for every so many columns, and its second one for every
 # so many rows.
 COLUMNS, ROWS = 512, 1024
@@ -68,13 +69,36 @@ def find_prologue(
     view = operand_base(program, number)
     if math.prod(shape) == 0 or (view and program.entries[view[0]].op.kind is not Kind.POINTWISE):
         return None
-    walked = _walk(program, readers, number)
-    if walked is None:
+
+    def found(most_readers: int, most_price: float) -> tuple[Prologue, int] | None:
+        walked = _walk(program, readers, number, most_readers)
+        if walked is None or any(over_contraction[n] for n in walked[0]):
+            return None
+        return _prologue(program, product, which, *walked, most_price)
+
+    once = found(1, MOST_PRICE)
+    if once is None:
         return None
-    inside, reads = walked
+    prologue, large = once
+    again = found(2, MOST_PRICE_AGAIN) if large > 1 else None
+    return again[0] if again and again[1] == 1 else prologue
+
+
+def _prologue(
+    program: Program,
+    product: Entry,
+    which: int,
+    inside: tuple[int, ...],
+    reads: Sequence[_Read],
+    most_price: float,
+) -> tuple[Prologue, int] | None:
+    """The prologue that computes `inside` of `reads`, and how many values as large as the operand
+    it reads; None where an operand cannot be computed so, or is better not.
+    """
+    shape = program.entries[product.src[which]].shape
     matrix = [Variable(f"p{axis}", shape[axis]) for axis in (len(shape) - 2, len(shape) - 1)]
     large = [read for read in reads if _runs_through(read.index, matrix)]
-    if not large or any(over_contraction[n] for n in inside):
+    if not large:
         return None
     base = large[0]
     # All large values are read alike, so that what lies side by side is so in each of them.
@@ -86,10 +110,11 @@ def find_prologue(
     price = sum(program.entries[n].op.cost for n in inside)
     # A first operand that lies along k would not be packed if it were in memory.
     packs_for_this = which == 0 and base.index.coefficient(matrix[1]) == 1
-    if price * times > MOST_PRICE or (packs_for_this and times > 1):
+    if price * times > most_price or (packs_for_this and times > 1):
         return None
     others = dict.fromkeys(read.number for read in reads if read.number != base.number)
-    return Prologue(base.number, inside, tuple(others))
+    numbers = {read.number for read in large}
+    return Prologue(base.number, inside, tuple(others)), len(numbers)
 
 
 def places(
@@ -108,9 +133,11 @@ def places(
 
 
 def _walk(
-    program: Program, readers: Mapping[int, int], operand: int
+    program: Program, readers: Mapping[int, int], operand: int, most_readers: int
 ) -> tuple[tuple[int, ...], list[_Read]] | None:
-    """What is computed for the operand, and what is read; None if it is no plain arithmetic."""
+    """What is computed for the operand, which is what has at most so many readers, and what is
+    read; None if it is no plain arithmetic.
+    """
     shape = program.entries[operand].shape
     inside: dict[int, None] = {}
     reads: dict[_Read, None] = {}
@@ -122,7 +149,7 @@ def _walk(
         kind = entry.op.kind
         smaller = math.prod(entry.shape) < math.prod(shape)
         if kind is Kind.MOVEMENT or (
-            kind is Kind.POINTWISE and readers[number] == 1 and not smaller
+            kind is Kind.POINTWISE and readers[number] <= most_readers and not smaller
         ):
             inside[number] = None
             below = _sources(program, number, position)
