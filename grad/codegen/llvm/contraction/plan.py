@@ -296,7 +296,6 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     arguments = {
         **problem.arguments(),
         "column_blocks": columns.count,
-        "columns_per_block": panels,
         "panels_at_once": at_once,
         "tiles": rows.tiles,
         "large_tiles": rows.large_tiles,

@@ -105,7 +105,8 @@ class Contraction:
     def argument_names(self) -> tuple[str, ...]:
         """Names of the run-time integers, in the order of their slots."""
         batch = [f"{name}{axis}" for axis in range(self.batch_rank) for name in BATCH_ARGUMENTS]
-        return (*COMMON_ARGUMENTS, *(TILED_ARGUMENTS if self.kind is Kind.TILED else ()), *batch)
+        own = TILED_ARGUMENTS if self.kind is Kind.TILED else VECTOR_ARGUMENTS
+        return (*COMMON_ARGUMENTS, *own, *batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +146,10 @@ COMMON_ARGUMENTS = (
     "b_k_stride",
     "b_column_stride",
     "column_blocks",
-    "columns_per_block",  # TILED: panels
     "scratch_bytes",
     "a_offset",  # of packed A in scratch, in bytes
 )
+VECTOR_ARGUMENTS = ("columns_per_block",)
 TILED_ARGUMENTS = (
     "tiles",
     "large_tiles",  # tiles with rows[0] rows, the others have one row less
