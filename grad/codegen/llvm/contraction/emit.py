@@ -30,7 +30,8 @@ from grad.codegen.llvm.contraction.structure import (
     Kind,
     Layout,
 )
-from grad.codegen.llvm.contraction.tile_loops import TiledPiece, TileFunctions
+from grad.codegen.llvm.contraction.tile_functions import TileFunctions
+from grad.codegen.llvm.contraction.tile_loops import TiledPiece
 from grad.codegen.llvm.contraction.vector_product import Piece, vector_product
 from grad.codegen.llvm.functions import attributes
 from grad.codegen.llvm.open_sizes import OpenSizes

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 
-from grad.codegen.llvm.contraction.places import Places
+from grad.codegen.llvm.contraction.places import ROWS_IN_PIECE, Places
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div
 from grad.graph.sizes import hint
 
 PIECES = 32  # enough for 8 threads that do not run evenly; half as many where each packs
 PIECE_OPERATIONS = 600_000  # of the smallest piece: 4 us, of which handing it over takes 1
-ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
 THREADS = (1, 2, 4, 8)  # that should be equally busy, where there are as many cores
 UNEVEN = 0.35  # of a piece that a thread waits for others, which run slower, at the end
 
@@ -30,11 +29,15 @@ PACKING_A, PACKING_B = 14, 14
 PACKING_IN_TILES = 5
 READING_A, READING_B = 5, 4
 PIECE_CYCLES = 500
-# Vectors of a panel of a B that lies near, packed or small, by the number of vector registers; and
-# what a step of k takes more for each vector that a panel has less: 9 x 2 took 11.5 cycles instead
-# of 9, 9 x 3 the 13.5 that it should (Ice Lake).
-NEAR_WIDTH: Mapping[int, int] = {32: 3, 16: 2}
-NARROW_STEP: Mapping[int, float] = {32: 2.5, 16: 1}
+# Vectors of a panel, at most, of a B that lies near, packed or small: what to choose from, by the
+# number of vector registers.
+NEAR_WIDTHS: Mapping[int, tuple[int, ...]] = {32: (3, 4), 16: (2,)}
+# Vectors that are loaded or broadcast in a cycle, by the number of vector registers, and cycles
+# that a step of k takes besides, and for each vector of a row of B that comes from the second-level
+# cache. An Ice Lake processor loads one register of 512 bits a cycle: steps of 14 x 1 took 15.3
+# cycles, 9 x 2 11.8, 14 x 2 17.1, 6 x 4 12.7, 9 x 3 14.3; of packed panels 0.3 to 0.7 more.
+LOADS: Mapping[int, float] = {32: 1, 16: 2}
+STEP_CYCLES, CYCLES_OF_B = 0.75, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def busy_threads(problem: Problem) -> list[int]:
 
 def cut(
     problem: Problem,
-    widest: int,
+    widths: Sequence[int],
     row_tiles: Callable[[int], Sequence[RowTiles]],
     places: Places,
     pieces: int,
@@ -92,7 +95,7 @@ def cut(
     of all rows do it on their way.
 
     Args:
-        widest: vectors of a panel, at most.
+        widths: vectors of a panel, at most: what to choose from.
         row_tiles: tiles that go with panels of so many vectors.
     """
     batch = max(1, problem.batch)
@@ -110,7 +113,8 @@ def cut(
             total += busy * (ceil_div(count, busy) * each + (largest * UNEVEN if busy > 1 else 0))
         return total
 
-    return min(_cuts(problem, widest, row_tiles, places, most), key=cost)
+    cuts = (_cuts(problem, widest, row_tiles, places, most) for widest in widths)
+    return min(chain.from_iterable(cuts), key=cost)
 
 
 def _cuts(
@@ -160,12 +164,13 @@ def _cycles(problem: Problem, found: Cut, places: Places) -> tuple[float, float]
     packing = PACKING_IN_TILES if places.in_tiles and found.row_blocks == 1 else PACKING_B
     for_a = (PACKING_A if places.pack_a else READING_A) / problem.lanes
     for_b = packing if places.pack_b else READING_B
-    narrow_step = NARROW_STEP[problem.registers]
+    wider, narrower = columns.widths[0], columns.widths[-1]
 
     def cycles(tiles: float, rows: float, vectors: float, panels: float) -> float:
-        each = rows * vectors * MULTIPLY_ADD + rows * for_a + vectors * for_b
-        narrow = max(panels * NEAR_WIDTH[problem.registers] - vectors, 0)
-        return problem.k * (each + tiles * narrow * narrow_step) + PIECE_CYCLES
+        wide = vectors - panels * narrower
+        steps = wide * _step(problem, rows / tiles, wider)
+        steps += (panels - wide) * _step(problem, rows / tiles, narrower)
+        return problem.k * (tiles * steps + rows * for_a + vectors * for_b) + PIECE_CYCLES
 
     units = ceil_div(problem.vectors, columns.unit)
     largest = cycles(
@@ -182,6 +187,13 @@ def _cycles(problem: Problem, found: Cut, places: Places) -> tuple[float, float]
         columns.all_panels / columns.count,
     )
     return largest, average
+
+
+def _step(problem: Problem, rows: float, width: int) -> float:
+    """About how many cycles a tile of `rows` rows by `width` vectors takes for a step of k."""
+    multiplying = rows * width * MULTIPLY_ADD
+    loading = (rows + width) / LOADS[problem.registers]
+    return max(multiplying, loading) + STEP_CYCLES + width * CYCLES_OF_B
 
 
 def even_blocks(total: int, blocks: int, most: int, others: int, threads: Sequence[int]) -> int:

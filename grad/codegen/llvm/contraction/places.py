@@ -19,11 +19,12 @@ DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
 ROWS_IN_ONE_OR_TWO_TILES = 12  # B, in place, is hardly read again
 ROWS_IN_PLACE = 96  # more rows pay for packing B
+ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
 # The same where most vectors of B lie across two cache lines: with 16 registers, and with 32 where
 # tiles can pack a B that lies far away.
 UNALIGNED_ROWS_IN_PLACE, UNALIGNED_ROWS_TO_PACK = 64, 31
 SHORT_ROW_SHARE = 640  # of the second-level cache: rows of B that are never worth packing
-COLUMNS_IN_PLACE = 256  # of a transposed A, where they may reach half the second-level cache
+COLUMNS_SHARE = 12  # of the second-level cache: columns of a transposed A read in place
 
 
 class Places(NamedTuple):
@@ -52,14 +53,13 @@ def place(problem: Problem, depth_limit: int, pack_b: bool | None) -> Places:
     k, typical = problem.k, problem.typical
     pack_a = problem.converts_a or not _a_in_place(typical)
     readable = _readable_in_place(problem)
-    in_tiles = readable and not pack_a
-    depth_in_place = _depth_in_place(problem, depth_limit, pack_b, in_tiles) if readable else 0
+    depth_in_place = _depth_in_place(problem, depth_limit, pack_b) if readable else 0
     packs = depth_in_place == 0
     far = not packs and is_far(typical, typical.k * typical.n)
     depth, blocks = k, ceil_div(k, depth_in_place or depth_limit)
     if blocks > 1:
         depth = round_up(ceil_div(k, blocks), DEPTH_STEP)
-    return Places(pack_a, packs, packs and in_tiles, far, depth)
+    return Places(pack_a, packs, packs and readable, far, depth)
 
 
 def is_far(problem: Problem, elements: int) -> bool:
@@ -69,11 +69,11 @@ def is_far(problem: Problem, elements: int) -> bool:
 
 def _a_in_place(problem: Problem) -> bool:
     """Whether tiles read A where it is: along k, or by columns where those of a block of k, of
-    which a tile reads a line each, are near each other in the second-level cache.
+    which a tile reads a line each, are near each other.
     """
     if problem.a_layout is Layout.ROW_CONTIGUOUS:
         reach = abs(problem.a_strides[-1]) * min(problem.k, DEPTH_LIMIT) * problem.size
-        return reach <= problem.l2_bytes // (2 if problem.k <= COLUMNS_IN_PLACE else 8)
+        return reach <= problem.l2_bytes // COLUMNS_SHARE
     return problem.a_layout is Layout.K_CONTIGUOUS
 
 
@@ -85,7 +85,7 @@ def _readable_in_place(problem: Problem) -> bool:
     return columns and not problem.converts_b and not emulated
 
 
-def _depth_in_place(problem: Problem, depth_limit: int, pack_b: bool | None, in_tiles: bool) -> int:
+def _depth_in_place(problem: Problem, depth_limit: int, pack_b: bool | None) -> int:
     """Elements of k in a block if B, which can be, is best read where it is; 0 if it is better
     packed.
 
@@ -99,9 +99,9 @@ def _depth_in_place(problem: Problem, depth_limit: int, pack_b: bool | None, in_
     typical = problem.typical
     row_bytes = max(1, abs(typical.b_strides[-2])) * problem.size
     fitting = problem.l2_bytes // 2 // row_bytes // DEPTH_STEP * DEPTH_STEP
-    if _worth_packing(problem, in_tiles):
-        return 0
     short = problem.registers == 32 and row_bytes <= problem.l2_bytes // SHORT_ROW_SHARE
+    if _worth_packing(problem, short):
+        return 0
     if short or typical.k <= min(fitting, depth_limit):
         return depth_limit
     few = problem.m <= ROWS_IN_ONE_OR_TWO_TILES
@@ -110,14 +110,17 @@ def _depth_in_place(problem: Problem, depth_limit: int, pack_b: bool | None, in_
     return min(max(fitting, DEPTH_IN_PLACE), 2 * DEPTH_IN_PLACE if few else depth_limit)
 
 
-def _worth_packing(problem: Problem, in_tiles: bool) -> bool:
-    """Whether B is packed, though its rows are short: small tiles read it often, and where it is
-    far away, tiles that can pack it on their way find it near.
+def _worth_packing(problem: Problem, short: bool) -> bool:
+    """Whether B is packed, though it can be read in place: small tiles read it often, and where it
+    is far away, tiles that pack it on their way find it near. They do where all rows are one piece;
+    else rows that are `short` are not worth it.
     """
     typical = problem.typical
     unaligned = typical.k > 1 and typical.b_strides[-2] % problem.lanes != 0
     if problem.registers < 32:
         return unaligned and problem.m > UNALIGNED_ROWS_IN_PLACE
-    if not in_tiles or not is_far(typical, typical.k * typical.n):
+    if not is_far(typical, typical.k * typical.n):
         return False
-    return problem.m > (UNALIGNED_ROWS_TO_PACK if unaligned else ROWS_IN_PLACE)
+    if unaligned:
+        return problem.m > UNALIGNED_ROWS_TO_PACK
+    return problem.m > ROWS_IN_PLACE and not (short and problem.m > ROWS_IN_PIECE)

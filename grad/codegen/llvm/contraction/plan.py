@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from grad.codegen.llvm.contraction.pieces import (
-    NEAR_WIDTH,
+    NEAR_WIDTHS,
     PIECES,
     ColumnBlocks,
     Cut,
@@ -30,7 +30,7 @@ from grad.codegen.llvm.contraction.pieces import (
     cut,
     even_blocks,
 )
-from grad.codegen.llvm.contraction.places import DEPTH_LIMIT, is_far, place
+from grad.codegen.llvm.contraction.places import DEPTH_LIMIT, ROWS_IN_PLACE, is_far, place
 from grad.codegen.llvm.contraction.problem import Problem, ceil_div, round_up
 from grad.codegen.llvm.contraction.structure import (
     TILES_PACKED_TOGETHER,
@@ -50,7 +50,7 @@ TILE_ROWS: Mapping[int, Mapping[int, int]] = {
 }
 # Where B comes from farther away, tiles of products with up to so many rows are those that read it
 # the fewest times.
-FEWEST_PASSES_ROWS: Mapping[int, int] = {32: 1 << 30, 16: 16}
+FEWEST_PASSES_ROWS: Mapping[int, int] = {32: ROWS_IN_PLACE, 16: 16}
 MORE_TILES = 4  # than necessary may divide better among threads
 TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
 
@@ -191,14 +191,16 @@ def _balanced_open(total: int, largest: int) -> tuple[tuple[int, ...], int, int]
     return (1,), total, 0
 
 
-def _widest(problem: Problem, near: bool, narrow: bool) -> int:
-    """Vectors of a panel, at most, for a B that is `near` or not; `narrow` ones have one less."""
+def _widths(problem: Problem, near: bool, narrow: bool) -> list[int]:
+    """Vectors of a panel, at most, for a B that is `near` or not: what to choose from. `narrow`
+    ones have one less.
+    """
     table = _rows_of_tiles(problem)
-    width = min(NEAR_WIDTH[problem.registers], max(table))
+    widths = [width for width in NEAR_WIDTHS[problem.registers] if width in table]
     if problem.m <= FEWEST_PASSES_ROWS[problem.registers] and not near:
         # Where B is read the fewest times.
-        width = min(table, key=lambda width: (_passes(problem, width), -width))
-    return max(width - narrow, 1)
+        widths = [min(table, key=lambda width: (_passes(problem, width), -width))]
+    return [max(width - narrow, 1) for width in widths]
 
 
 def _rows_of_tiles(problem: Problem) -> Mapping[int, int]:
@@ -263,8 +265,8 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     typical = problem.typical
     places = place(problem, tuning.depth_limit, tuning.pack_b)
     pack_a, pack_b, in_tiles, far, depth = places
-    widest = _widest(typical, not far, tuning.narrow)
-    typical_cut = cut(typical, widest, partial(_row_tiles, typical), places, tuning.pieces)
+    widths = _widths(typical, not far, tuning.narrow)
+    typical_cut = cut(typical, widths, partial(_row_tiles, typical), places, tuning.pieces)
     found = _opened(problem, typical_cut)
     rows, tiles, columns = found.rows, found.tiles, found.columns
     structure = Contraction(

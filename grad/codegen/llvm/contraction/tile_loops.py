@@ -15,56 +15,11 @@ from dataclasses import dataclass
 
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction.inputs import Inputs, minimum
-from grad.codegen.llvm.contraction.microkernel import (
-    Ask,
-    Epilogue,
-    micro_kernel,
-    micro_kernel_parameters,
-)
-from grad.codegen.llvm.contraction.operands import Prologues
-from grad.codegen.llvm.contraction.packing import (
-    pack_a_function,
-    pack_a_parameters,
-    pack_b_function,
-    pack_b_parameters,
-)
+from grad.codegen.llvm.contraction.microkernel import micro_kernel_parameters
+from grad.codegen.llvm.contraction.packing import pack_a_parameters, pack_b_parameters
 from grad.codegen.llvm.contraction.structure import TILES_PACKED_TOGETHER, Contraction
+from grad.codegen.llvm.contraction.tile_functions import TileFunctions
 from grad.codegen.llvm.functions import call_internal
-
-
-class TileFunctions:
-    """The internal functions of the module, by the size that they are written for."""
-
-    def __init__(
-        self,
-        structure: Contraction,
-        name: str,
-        b: Builder,
-        epilogue: Epilogue,
-        prologues: Prologues,
-        ask: Ask | None = None,
-    ) -> None:
-        self.texts: list[str] = []
-        self.kernel: dict[tuple[int, int], str] = {}
-        self.packing: dict[tuple[int, int], str] = {}  # the same of tiles that pack B
-        self.pack_a, self.pack_b = f"{name}.pack_a", f"{name}.pack_b"
-        for vectors in structure.vectors:
-            for rows in structure.rows:
-                kernel = self.kernel[rows, vectors] = f"{name}.tile{rows}x{vectors}"
-                self.texts.append(
-                    micro_kernel(
-                        structure, kernel, rows, vectors, b.sibling(), epilogue, False, ask
-                    )
-                )
-            for rows in structure.packing_rows:
-                kernel = self.packing[rows, vectors] = f"{name}.packing{rows}x{vectors}"
-                self.texts.append(
-                    micro_kernel(structure, kernel, rows, vectors, b.sibling(), epilogue, True, ask)
-                )
-        if structure.pack_b and not structure.packing_rows:
-            self.texts.append(pack_b_function(structure, self.pack_b, b.sibling(), prologues[1]))
-        if structure.pack_a:
-            self.texts.append(pack_a_function(structure, self.pack_a, b.sibling(), prologues[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,12 +235,19 @@ class TiledPiece:
     def packing_tile(self, values: Mapping[str, Value], block: Block) -> None:
         """The first row tile of a piece, which packs B."""
         b, sizes, tile = self.b, self.structure.packing_rows, self.first_tile
+
+        def one_tile(size: int) -> None:
+            if self.structure.pack_a:
+                self.packed_tiles(values, block, tile, b.const("i64", 1), size, True)
+            else:
+                self.tile_in_place(values, block, tile, size, True)
+
         if len(sizes) == 1:
-            self.tile_in_place(values, block, tile, sizes[0], True)
+            one_tile(sizes[0])
             return
         large = b.icmp("slt", tile, self.integers["large_tiles"])
         for size, due in zip(sizes, (large, b.binary("xor", large, 1)), strict=True):
-            b.branch(due, lambda size=size: self.tile_in_place(values, block, tile, size, True))
+            b.branch(due, lambda size=size: one_tile(size))
 
     def row_tiles(
         self,
@@ -296,43 +258,55 @@ class TiledPiece:
         last: Value,
     ) -> None:
         """All tiles of one size: in place, or group by group through a packed copy."""
-        b, n = self.b, self.integers
-
+        b = self.b
         if not self.structure.pack_a:
             b.loop(first, last, 1, lambda t, _: self.tile_in_place(values, block, t, size))
             return
-        packed = b.gep("i8", self.scratch, n["a_offset"])
 
-        def group(group_first: Value, _: list[Value]) -> None:
-            count = minimum(b, b.sub(last, group_first), b.const("i64", TILES_PACKED_TOGETHER))
-            row = self.row_of(group_first)
-            pack = {
-                **values,
-                "outer": row,
-                "k": block.k,
-                "source": self.place_in_a(row, block),
-                "target": packed,
-                "rows": b.mul(count, size),
-                "row_stride": n["a_row_stride"],
-                "k_stride": n["a_k_stride"],
-                "target_stride": n["packed_row_stride"],
-            }
-            call_internal(b, self.functions.pack_a, pack_a_parameters(self.structure), pack)
-
-            def tile_of_group(index: Value, _: list[Value]) -> None:
-                a = b.gep(self.element, packed, b.mul(b.mul(index, size), n["packed_row_stride"]))
-                tile = b.add(group_first, index)
-                here = {
-                    **values,
-                    "a": a,
-                    "a_row_stride": n["packed_row_stride"],
-                    "row": self.row_of(tile),
-                }
-                self.panels(here, block, tile, size)
-
-            b.loop(0, count, 1, tile_of_group)
+        def group(start: Value, _: list[Value]) -> None:
+            count = minimum(b, b.sub(last, start), b.const("i64", TILES_PACKED_TOGETHER))
+            self.packed_tiles(values, block, start, count, size)
 
         b.loop(first, last, TILES_PACKED_TOGETHER, group)
+
+    def packed_tiles(
+        self,
+        values: Mapping[str, Value],
+        block: Block,
+        first: Value,
+        count: Value,
+        size: int,
+        packing: bool = False,
+    ) -> None:
+        """`count` row tiles from `first` on, through a packed copy of A."""
+        b, n = self.b, self.integers
+        packed = b.gep("i8", self.scratch, n["a_offset"])
+        row = self.row_of(first)
+        pack = {
+            **values,
+            "outer": row,
+            "k": block.k,
+            "source": self.place_in_a(row, block),
+            "target": packed,
+            "rows": b.mul(count, size),
+            "row_stride": n["a_row_stride"],
+            "k_stride": n["a_k_stride"],
+            "target_stride": n["packed_row_stride"],
+        }
+        call_internal(b, self.functions.pack_a, pack_a_parameters(self.structure), pack)
+
+        def one_tile(index: Value, _: list[Value]) -> None:
+            a = b.gep(self.element, packed, b.mul(b.mul(index, size), n["packed_row_stride"]))
+            tile = b.add(first, index)
+            here = {
+                **values,
+                "a": a,
+                "a_row_stride": n["packed_row_stride"],
+                "row": self.row_of(tile),
+            }
+            self.panels(here, block, tile, size, packing)
+
+        b.loop(0, count, 1, one_tile)
 
     def panels(
         self,
