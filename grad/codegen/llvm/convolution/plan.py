@@ -53,8 +53,11 @@ FILTER_TILES: Mapping[int, Mapping[int, int]] = {
     32: {1: 8, 2: 8, 3: 8, 4: 6, 5: 5, 6: 4},
     16: {1: 6, 2: 5, 3: 3, 4: 2},
 }
-# Positions of a tile whose rows are positions, for two vectors of filters (and for one).
-PIXEL_TILES: Mapping[int, int] = {32: 14, 16: 6}
+# Positions of a tile whose rows are positions, by the vectors of filters beside each other.
+PIXEL_TILES: Mapping[int, Mapping[int, int]] = {
+    32: {1: 14, 2: 14, 4: 6},
+    16: {1: 6, 2: 6},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +236,13 @@ def make_plan(
     size = 4 if element == "float" else 8
     in_place = column_step == 1 and is_pointwise(g)
     if form is ConvolutionForm.PIXELS:
-        vectors = min(2, ceil_div(g.filters, lanes))
+        vectors = _vectors_of_filters(g, registers, lanes, in_place)
         filters = vectors * lanes
     else:
         filters = balanced(g.filters, max(FILTER_TILES[registers]))
         vectors = FILTER_TILES[registers][filters]
-    most = PIXEL_TILES[registers] if form is ConvolutionForm.PIXELS else vectors * lanes
+    pixels = form is ConvolutionForm.PIXELS
+    most = PIXEL_TILES[registers][vectors] if pixels else vectors * lanes
     in_place = in_place and axes[2].turns >= most
     rows, columns, blocks = _bands(g, axes, filters, size, l2_bytes, in_place)
     wide, tall = balanced(columns, most), 1
@@ -265,6 +269,16 @@ def make_plan(
         else g.channels,
         across_rows,
     )  # fmt: skip
+
+
+def _vectors_of_filters(g: Geometry, registers: int, lanes: int, in_place: bool) -> int:
+    """Vectors of filters in a tile: the most that divide all of them, or two, of which the last
+    tile may leave one. An image that is read in place, and sums of few taps, want more positions.
+    """
+    widest = max(PIXEL_TILES[registers])
+    if g.filters % (widest * lanes) == 0 and not in_place and g.spread == (1,) * AXES:
+        return widest
+    return min(2, ceil_div(g.filters, lanes))
 
 
 def _channels_together(g: Geometry, row_bytes: int, l1_bytes: int) -> int:

@@ -10,7 +10,7 @@ its sums will be written to or meet. `emit.py` has the addresses,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grad.codegen.llvm.builder import Builder, Value
@@ -141,10 +141,25 @@ class Requester:
             prefetch(b, b.gep("i8", start, distance), nearness=nearness)
 
     def results(self) -> None:
-        """The lines that the tile's sums go to, at its beginning."""
+        """The lines that the tile's sums go to, at its beginning. A tile that is shorter than a
+        line asks where one begins in it.
+        """
+        b = self.b
         positions = self.plan.tile * self.plan.axes[2].spread
         for name, result in zip(self.requests.names, self.requests.results, strict=True):
-            for number in range(self.filters):
-                for place in range(0, positions * result.size, LINE_BYTES):
-                    line = self.b.gep("i8", self.p[name], number * result.steps[2] + place)
-                    prefetch(self.b, line, for_writing=result.written)
+            start, span = self.p[name], positions * result.size
+            if span >= LINE_BYTES:
+                self.lines(result, start, range(0, span, LINE_BYTES))
+                continue
+            address = b.emit("i64", f"ptrtoint ptr {start.text} to i64")
+            before = b.binary("and", b.add(address, -1), LINE_BYTES - 1)
+            begins = b.icmp("uge", b.add(before, span), LINE_BYTES)
+            last = span - result.size
+            b.branch(begins, lambda r=result, s=start, at=last: self.lines(r, s, [at]))
+
+    def lines(self, result: Result, start: Value, places: Iterable[int]) -> None:
+        """The lines at `places` from `start` on, of all filters."""
+        for number in range(self.filters):
+            for place in places:
+                line = self.b.gep("i8", start, number * result.steps[2] + place)
+                prefetch(self.b, line, for_writing=result.written)

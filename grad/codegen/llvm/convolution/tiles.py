@@ -138,14 +138,17 @@ class _Tile:
         raise NotImplementedError
 
     def outer(
-        self, broadcasts: Sequence[Value], vectors: Sequence[Value], sums: list[Value]
+        self, places: Sequence[Value], vectors: Sequence[Value], sums: list[Value]
     ) -> list[Value]:
-        """Add the product of every broadcast with every vector."""
-        count = len(vectors)
-        return [
-            self.b.intrinsic("fmuladd", broadcasts[i // count], vectors[i % count], sums[i])
-            for i in range(len(sums))
-        ]
+        """Add the product of the element at every place with every vector, row by row: of more
+        than one broadcast at a time, registers run out.
+        """
+        found: list[Value] = []
+        for place in places:
+            factor = self.broadcast(place)
+            for vector in vectors:
+                found.append(self.b.intrinsic("fmuladd", factor, vector, sums[len(found)]))
+        return found
 
 
 class _PixelTile(_Tile):
@@ -201,12 +204,12 @@ class _PixelTile(_Tile):
     def finish(self, sums: list[Value]) -> None:
         """Store the sums filter by filter."""
         plan, b = self.plan, self.b
+        zero = b.const(self.vector, 0)
         for j in range(self.vectors):
             for start in range(0, plan.tile, self.lanes):
-                block = [
-                    sums[i * self.vectors + j] if i < plan.tile else b.const(self.vector, 0)
-                    for i in range(start, start + self.lanes)
-                ]
+                block = [sums[i * self.vectors + j] for i in range(plan.tile)][start:]
+                rows = min(self.lanes, max(1 << (len(block) - 1).bit_length(), 16 // self.size))
+                block = [*block, *[zero] * (rows - len(block))][:rows]
                 for lane, row in enumerate(transpose(b, block, self.size)):
                     place = (j * self.lanes + lane) * plan.stage_row + start
                     b.store(row, self.gep(self.p["stage"], place), self.size)
@@ -219,9 +222,7 @@ class _PixelTile(_Tile):
             panel, lane = divmod(j * self.lanes, plan.panel)
             place = self.gep(row, panel * plan.depth * plan.panel + lane)
             vectors.append(b.load(self.vector, place, self.size))
-        return self.outer(
-            [self.broadcast(self.gep(image, place)) for place in self.places], vectors, sums
-        )
+        return self.outer([self.gep(image, place) for place in self.places], vectors, sums)
 
 
 class _FilterTile(_Tile):
@@ -255,6 +256,4 @@ class _FilterTile(_Tile):
             for j in range(self.vectors)
         ]
         row = self.gep(weight, tap)
-        return self.outer(
-            [self.broadcast(self.gep(row, start)) for start in self.starts], vectors, sums
-        )
+        return self.outer([self.gep(row, start) for start in self.starts], vectors, sums)

@@ -146,7 +146,10 @@ def make_weight_plan(
     in_place = meets_its_own(g) and not dot and column_step == 1
     # Channels that all share few sets of the cache are copied apart.
     in_place = in_place and channel_step * size % ALIASING_BYTES != 0
-    together, rows, starts = _tile(g, copy, PIXEL_TILES[registers])
+    widest = max(PIXEL_TILES[registers])
+    if not dot and g.filters % (widest * lanes) == 0:
+        vectors = widest
+    together, rows, starts = _tile(g, copy, PIXEL_TILES[registers][max(vectors, 2)])
     return WeightPlan(
         g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
         together, rows, starts, target_row, dot,
@@ -170,9 +173,9 @@ def _tile(
         taps = [(s + a, n + x) for s, n in starts for x, a in enumerate(along)]
         rows = [(c, offset, number) for c in range(together) for offset, number in taps]
         starts = [(0, 0)]
-    elif channels < 4 and len(along) <= most:
-        together = 1
-        rows = [(0, offset, x) for x, offset in enumerate(along)]
+    elif len(along) <= most and (channels < 4 or len(along) >= most // 2):
+        together = balanced(channels, most // len(along))
+        rows = [(c, offset, x) for c in range(together) for x, offset in enumerate(along)]
     else:
         together = balanced(channels, most)
         rows = [(c, 0, 0) for c in range(together)]

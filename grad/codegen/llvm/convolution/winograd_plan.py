@@ -173,6 +173,6 @@ def make_winograd_plan(
     blocks = max(min(ceil_div(PIECES, pieces), g.filters // FEWEST_FILTERS), 1)
     return WinogradPlan(
         g, element, size, lanes, (axis_of(g, 0), axis_of(g, 1), axis_of(g, 2)), vectors,
-        columns, lines, balanced(lines * columns, PIXEL_TILES[registers]),
+        columns, lines, balanced(lines * columns, PIXEL_TILES[registers][vectors]),
         ceil_div(strips, blocks),
     )  # fmt: skip
