@@ -266,6 +266,8 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
     places = place(problem, tuning.depth_limit, tuning.pack_b)
     pack_a, pack_b, in_tiles, far, depth = places
     widths = _widths(typical, not far, tuning.narrow)
+    if not is_fixed(problem.n):
+        widths = widths[:1]  # numbers that are no sum of 4 and 3 would take code of their own
     typical_cut = cut(typical, widths, partial(_row_tiles, typical), places, tuning.pieces)
     found = _opened(problem, typical_cut)
     rows, tiles, columns = found.rows, found.tiles, found.columns
