@@ -43,6 +43,7 @@ class Guards:
         items: (dictionary, key, value). cells: (cell, value). entries: (sequence, index, value).
         aspects: (dictionary, key, aspect, what the aspect was).
         lengths: (container, length). kinds: (object, its class). tensors: those within reach.
+        storages: (tensor, its storage) of others.
         snapshots: (function, what it gave). names: what code within reach mentions.
         containers: within reach. own: classes within reach that have `_compile_guards`.
         asks_identities: whether code asks for identities (`id(x)`).
@@ -62,6 +63,7 @@ class Guards:
         "names",
         "own",
         "snapshots",
+        "storages",
         "tensors",
     )
 
@@ -74,6 +76,7 @@ class Guards:
         self.entries: list[tuple[Any, int, Any]] = []
         self.kinds: list[tuple[Any, type]] = []
         self.lengths: list[tuple[Any, int]] = []
+        self.storages: list[tuple[Any, Any]] = []
         self.tensors: list[KnownTensor] = []
         self.names: frozenset[str] = frozenset()
         self.containers: list[Any] = []
@@ -112,6 +115,8 @@ class Guards:
             yield Comparison(Sort.ATTRIBUTE, value, "__class__", kind)
         for sequence, index, _ in self.entries:
             yield Comparison(Sort.ITEM, sequence, index, sequence[index])
+        for tensor, storage in self.storages:
+            yield Comparison(Sort.ATTRIBUTE, tensor, "_storage", storage)
         for tensor, storage, requires_grad, hooks, _ in self.tensors:
             yield Comparison(Sort.ATTRIBUTE, tensor, "_storage", storage)
             yield Comparison(Sort.ATTRIBUTE, tensor, "_requires_grad", requires_grad)
@@ -149,6 +154,9 @@ class Guards:
             if now is not value and not _same(now, value):
                 what = f"item {index} of a {type(sequence).__name__} has changed"
                 yield _Change(what, _are_constants(now, value))
+        for tensor, storage in self.storages:
+            if tensor._storage is not storage:
+                yield _Change("a tensor has new memory", False)
         for tensor, storage, requires_grad, hooks, path in self.tensors:
             if tensor._storage is not storage:
                 yield _Change("a tensor has new memory", False)
@@ -187,6 +195,10 @@ class Guards:
             tensor, tensor._storage, tensor._requires_grad, tensor._hooks, tensor._path
         )
         self.tensors.append(known)
+
+    def storage(self, tensor: Any) -> None:
+        """Guard which memory `tensor` is on, and nothing else of it."""
+        self.storages.append((tensor, tensor._storage))
 
     def sequence(self, sequence: Sequence[Any]) -> None:
         """Guard which items a list, tuple or deque has."""

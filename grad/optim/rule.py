@@ -271,23 +271,28 @@ class RuleOptimizer(Optimizer):
             for name in self._switches:
                 guards.aspect(group, name, is_on)
             guards.sequence(group["params"])
-        guards.snapshots.append((self._memory, self._memory()))
+            for parameter in group["params"]:
+                guards.storage(parameter)
+                if self._states.get(parameter):
+                    state = guards.item(self._states, parameter)
+                    for name, value in state.items():
+                        if isinstance(value, Tensor):
+                            guards.storage(guards.item(state, name))
+        if self._counts:
+            guards.snapshots.append((self._alike, self._alike()))
 
-    def _memory(self) -> list[Any]:
-        """Which memory a step works on, and which parameters have counted alike, and so share their
-        numbers (`SharedNumbers`): others may do so after a step that left some out.
+    def _alike(self) -> list[int]:
+        """Which parameters have counted alike, and so share their numbers (`SharedNumbers`): others
+        may do so after a step that left some out.
         """
-        found: list[Any] = []
         first: dict[Any, int] = {}
-        states = self._states
+        found: list[int] = []
         for group in self.param_groups:
             for parameter in group["params"]:
-                found.append(id(parameter._storage))
-                state = states.get(parameter)
+                state = self._states.get(parameter)
                 if state:
                     counts = tuple([state.get(name) for name in self._counts])
-                    found += id(state), first.setdefault(counts, len(found))
-                    found += [id(v._storage) for v in state.values() if isinstance(v, Tensor)]
+                    found.append(first.setdefault(counts, len(found)))
         return found
 
 
