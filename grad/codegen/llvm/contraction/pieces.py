@@ -168,8 +168,8 @@ def _cycles(problem: Problem, found: Cut, places: Places) -> tuple[float, float]
 
     def cycles(tiles: float, rows: float, vectors: float, panels: float) -> float:
         wide = vectors - panels * narrower
-        steps = wide * _step(problem, rows / tiles, wider)
-        steps += (panels - wide) * _step(problem, rows / tiles, narrower)
+        steps = wide * step_cycles(problem, rows / tiles, wider)
+        steps += (panels - wide) * step_cycles(problem, rows / tiles, narrower)
         return problem.k * (tiles * steps + rows * for_a + vectors * for_b) + PIECE_CYCLES
 
     units = ceil_div(problem.vectors, columns.unit)
@@ -189,7 +189,7 @@ def _cycles(problem: Problem, found: Cut, places: Places) -> tuple[float, float]
     return largest, average
 
 
-def _step(problem: Problem, rows: float, width: int) -> float:
+def step_cycles(problem: Problem, rows: float, width: int) -> float:
     """About how many cycles a tile of `rows` rows by `width` vectors takes for a step of k."""
     multiplying = rows * width * MULTIPLY_ADD
     loading = (rows + width) / LOADS[problem.registers]
