@@ -30,7 +30,6 @@ class KnownTensor(NamedTuple):
     """A tensor that is reached without arguments, and what it was."""
 
     tensor: Any
-    storage: Any
     requires_grad: bool
     hooks: Any
     path: Any
@@ -43,7 +42,7 @@ class Guards:
         items: (dictionary, key, value). cells: (cell, value). entries: (sequence, index, value).
         aspects: (dictionary, key, aspect, what the aspect was).
         lengths: (container, length). kinds: (object, its class). tensors: those within reach.
-        storages: (tensor, its storage) of others.
+        storages: (tensor, its storage) of these and others.
         snapshots: (function, what it gave). names: what code within reach mentions.
         containers: within reach. own: classes within reach that have `_compile_guards`.
         asks_identities: whether code asks for identities (`id(x)`).
@@ -117,8 +116,7 @@ class Guards:
             yield Comparison(Sort.ITEM, sequence, index, sequence[index])
         for tensor, storage in self.storages:
             yield Comparison(Sort.ATTRIBUTE, tensor, "_storage", storage)
-        for tensor, storage, requires_grad, hooks, _ in self.tensors:
-            yield Comparison(Sort.ATTRIBUTE, tensor, "_storage", storage)
+        for tensor, requires_grad, hooks, _ in self.tensors:
             yield Comparison(Sort.ATTRIBUTE, tensor, "_requires_grad", requires_grad)
             yield Comparison(Sort.ATTRIBUTE, tensor, "_hooks", hooks)
             yield Comparison(Sort.ATTRIBUTE, tensor, "_path", tensor._path)
@@ -157,10 +155,8 @@ class Guards:
         for tensor, storage in self.storages:
             if tensor._storage is not storage:
                 yield _Change("a tensor has new memory", False)
-        for tensor, storage, requires_grad, hooks, path in self.tensors:
-            if tensor._storage is not storage:
-                yield _Change("a tensor has new memory", False)
-            elif tensor._requires_grad is not requires_grad:
+        for tensor, requires_grad, hooks, path in self.tensors:
+            if tensor._requires_grad is not requires_grad:
                 yield _Change("requires_grad of a tensor has changed", True)
             elif tensor._hooks is not hooks:
                 yield _Change("a tensor has got hooks", False)
@@ -191,9 +187,8 @@ class Guards:
 
     def tensor(self, tensor: Any) -> None:
         """Guard what `tensor` is; its values may change."""
-        known = KnownTensor(
-            tensor, tensor._storage, tensor._requires_grad, tensor._hooks, tensor._path
-        )
+        self.storage(tensor)
+        known = KnownTensor(tensor, tensor._requires_grad, tensor._hooks, tensor._path)
         self.tensors.append(known)
 
     def storage(self, tensor: Any) -> None:

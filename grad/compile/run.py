@@ -124,9 +124,7 @@ class Runner:
             and (self._may_reuse or not replay.grads)
             and not self._overwritten_arguments
         )
-        does_more = (replay.events, replay.writes, replay.grads, replay.gradients, replay.endings)
-        alone = len(results) == 1 and not any(does_more) and not replay.checks
-        self._only_result = replay.pure if alone else None
+        self._only_result = None if replay.events else replay.pure
 
     # -- running -----------------------------------------------------------------------------------
     def run(self, arguments: Sequence[Any]) -> Any:
@@ -160,12 +158,8 @@ class Runner:
         _, slots, buffers, _ = steady
         self._set_arguments(arguments, slots)
         buffers = buffers.copy()
-        work = []  # keeps what the slots point to until the run is over
-        take = self._kept.take
-        for number, slot, outputs in self._renewed:
-            buffer = take(number)
-            slots[slot] = buffer.address
-            work.append(buffer)
+        work = self._renew(slots)
+        for (_, _, outputs), buffer in zip(self._renewed, work):
             for output in outputs:
                 buffers[output] = buffer
         spares = self._spares(arguments) if self._writes else ()
@@ -180,13 +174,22 @@ class Runner:
         """The same of a replay that has one result and does nothing else."""
         plan, slots = self.replay.plan, steady.slots
         self._set_arguments(arguments, slots)
-        take = self._kept.take
-        taken = [take(number) for number, _, _ in self._renewed]
-        for (_, slot, _), buffer in zip(self._renewed, taken):
-            slots[slot] = buffer.address
+        work = self._renew(slots)
         plan.start(slots)
         cache.kernels += plan.kernel_count
-        return Variable._wrap(from_buffer(taken[0], result.shape, result.dtype))
+        return Variable._wrap(from_buffer(work[0], result.shape, result.dtype))
+
+    def _renew(self, slots: list[int]) -> list[Buffer]:
+        """Set the slots of what is renewed for each run; gives the memory, that of results first,
+        which must be kept until the run is over.
+        """
+        take = self._kept.take
+        taken = []
+        for number, slot, _ in self._renewed:
+            buffer = take(number)
+            slots[slot] = buffer.address
+            taken.append(buffer)
+        return taken
 
     def _run_anew(self, arguments: Sequence[Any]) -> Any:
         """Run, looking at everything."""

@@ -287,9 +287,10 @@ class RuleOptimizer(Optimizer):
         """
         first: dict[Any, int] = {}
         found: list[int] = []
+        states = self._states
         for group in self.param_groups:
             for parameter in group["params"]:
-                state = self._states.get(parameter)
+                state = states.get(parameter)
                 if state:
                     counts = tuple([state.get(name) for name in self._counts])
                     found.append(first.setdefault(counts, len(found)))

@@ -133,7 +133,7 @@ def past_a_line(
     dtype = parameters[store.parameter].dtype
     with addresses.inside(columns.variable, start):
         place = addresses.pointer(store.parameter, store.index, STORAGE[dtype])
-    address = b.emit("i64", f"ptrtoint ptr {place.text} to i64")
+    address = b.convert("ptrtoint", place, "i64")
     number = b.binary("udiv", address, dtype.itemsize)
     return b.binary("and", number, lanes - 1)
 

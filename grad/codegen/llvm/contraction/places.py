@@ -18,8 +18,8 @@ DEPTH_LIMIT = 512  # elements of k in a block: 6 rows of it stay in the first-le
 DEPTH_STEP = 16
 DEPTH_IN_PLACE = 64  # shorter blocks of k would spend their time on partial sums
 ROWS_IN_ONE_OR_TWO_TILES = 12  # B, in place, is hardly read again
-ROWS_IN_PLACE = 96  # more rows pay for packing B
 ROWS_IN_PIECE = 1024  # at most, so that partial sums of several blocks of k stay near
+ROWS_IN_PLACE = 96  # more rows pay for packing B
 # The same where most vectors of B lie across two cache lines: with 16 registers, and with 32 where
 # tiles can pack a B that lies far away.
 UNALIGNED_ROWS_IN_PLACE, UNALIGNED_ROWS_TO_PACK = 64, 31

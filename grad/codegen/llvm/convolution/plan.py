@@ -236,7 +236,9 @@ def make_plan(
     size = 4 if element == "float" else 8
     in_place = column_step == 1 and is_pointwise(g)
     if form is ConvolutionForm.PIXELS:
-        vectors = _vectors_of_filters(g, registers, lanes, in_place)
+        # Images that are read in place, and sums of few taps, want more positions than filters.
+        wide = not in_place and g.spread == (1,) * AXES
+        vectors = vectors_of_filters(g.filters, registers, lanes, wide)
         filters = vectors * lanes
     else:
         filters = balanced(g.filters, max(FILTER_TILES[registers]))
@@ -271,14 +273,14 @@ def make_plan(
     )  # fmt: skip
 
 
-def _vectors_of_filters(g: Geometry, registers: int, lanes: int, in_place: bool) -> int:
-    """Vectors of filters in a tile: the most that divide all of them, or two, of which the last
-    tile may leave one. An image that is read in place, and sums of few taps, want more positions.
+def vectors_of_filters(filters: int, registers: int, lanes: int, wide: bool) -> int:
+    """Vectors of filters in a tile: two, of which the last tile may leave one; in tiles that may be
+    `wide`, the most that divide all of them.
     """
     widest = max(PIXEL_TILES[registers])
-    if g.filters % (widest * lanes) == 0 and not in_place and g.spread == (1,) * AXES:
+    if wide and filters % (widest * lanes) == 0:
         return widest
-    return min(2, ceil_div(g.filters, lanes))
+    return min(2, ceil_div(filters, lanes))
 
 
 def _channels_together(g: Geometry, row_bytes: int, l1_bytes: int) -> int:

@@ -151,7 +151,7 @@ class Requester:
             if span >= LINE_BYTES:
                 self.lines(result, start, range(0, span, LINE_BYTES))
                 continue
-            address = b.emit("i64", f"ptrtoint ptr {start.text} to i64")
+            address = b.convert("ptrtoint", start, "i64")
             before = b.binary("and", b.add(address, -1), LINE_BYTES - 1)
             begins = b.icmp("uge", b.add(before, span), LINE_BYTES)
             last = span - result.size

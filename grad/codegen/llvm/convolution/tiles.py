@@ -207,9 +207,10 @@ class _PixelTile(_Tile):
         zero = b.const(self.vector, 0)
         for j in range(self.vectors):
             for start in range(0, plan.tile, self.lanes):
-                block = [sums[i * self.vectors + j] for i in range(plan.tile)][start:]
-                rows = min(self.lanes, max(1 << (len(block) - 1).bit_length(), 16 // self.size))
-                block = [*block, *[zero] * (rows - len(block))][:rows]
+                end = min(start + self.lanes, plan.tile)
+                live = [sums[i * self.vectors + j] for i in range(start, end)]
+                count = max(1 << (len(live) - 1).bit_length(), 16 // self.size)
+                block = [*live, *[zero] * (count - len(live))]
                 for lane, row in enumerate(transpose(b, block, self.size)):
                     place = (j * self.lanes + lane) * plan.stage_row + start
                     b.store(row, self.gep(self.p["stage"], place), self.size)

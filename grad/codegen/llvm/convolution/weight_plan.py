@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grad.codegen.llvm.convolution.padded_copy import Axis, PaddedCopy, balanced
-from grad.codegen.llvm.convolution.plan import GRAIN_OPERATIONS, PIXEL_TILES, meets_its_own
+from grad.codegen.llvm.convolution.plan import (
+    GRAIN_OPERATIONS,
+    PIXEL_TILES,
+    meets_its_own,
+    vectors_of_filters,
+)
 from grad.graph.windows import Geometry
-from grad.kernel.ir_convolution import PANEL_BYTES
 
 PIECES = 16  # of a weight's gradient, where its sizes allow
 CHANNELS_IN_PIECE = 16  # at least, as each piece packs the output's gradient again
@@ -120,7 +124,6 @@ def make_weight_plan(
         gradient_step: elements from column to column of the output's gradient.
     """
     size = 4 if element == "float" else 8
-    vectors = min(2, -(-min(g.filters, PANEL_BYTES // size) // lanes))
     columns = axes[2].turns
     # Vector operations of either form for a row of positions; loads cost a dot twice as much.
     dot = gradient_step == 1 and (
@@ -128,6 +131,8 @@ def make_weight_plan(
     )
     if dot:
         vectors = 1 if g.filters % 2 else 2
+    else:
+        vectors = vectors_of_filters(g.filters, registers, lanes, wide=True)
     wanted = max(PIECES // max(blocks * g.groups, 1), 1)
     channels = max(-(-g.channels // wanted), min(CHANNELS_IN_PIECE, g.channels))
     pieces = -(-g.channels // channels)
@@ -146,10 +151,7 @@ def make_weight_plan(
     in_place = meets_its_own(g) and not dot and column_step == 1
     # Channels that all share few sets of the cache are copied apart.
     in_place = in_place and channel_step * size % ALIASING_BYTES != 0
-    widest = max(PIXEL_TILES[registers])
-    if not dot and g.filters % (widest * lanes) == 0:
-        vectors = widest
-    together, rows, starts = _tile(g, copy, PIXEL_TILES[registers][max(vectors, 2)])
+    together, rows, starts = _tile(g, copy, PIXEL_TILES[registers][vectors])
     return WeightPlan(
         g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
         together, rows, starts, target_row, dot,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grad.codegen.llvm.convolution.padded_copy import Axis, axis_of, balanced, ceil_div
-from grad.codegen.llvm.convolution.plan import PIECES, PIXEL_TILES
+from grad.codegen.llvm.convolution.plan import PIECES, PIXEL_TILES, vectors_of_filters
 from grad.graph.windows import Geometry
 from grad.kernel.ir_convolution import WEIGHT_PANEL_BYTES, WINOGRAD_TAPS
 from grad.kernel.winograd import OUTPUTS
@@ -158,7 +158,7 @@ def odd_lines(elements: int) -> int:
 def make_winograd_plan(
     g: Geometry, element: str, size: int, *, lanes: int, registers: int, l2_bytes: int
 ) -> WinogradPlan:
-    vectors = min(2, ceil_div(g.filters, lanes))
+    vectors = vectors_of_filters(g.filters, registers, lanes, wide=False)
     across = ceil_div(g.out[2], OUTPUTS)
     channels = ceil_div(g.channels, lanes) * lanes
     tile_bytes = TAPS * size * (channels + vectors * lanes)
