@@ -7,17 +7,19 @@ values, which it keeps in scratch while more blocks of keys follow. Nothing of t
 scores is ever stored; with `is_causal`, blocks and tiles after the row are left out.
 
 Arguments are read from slot `first_argument` of ``args`` on: `Code.pointers`, then `Code.integers`.
-To read on: `plan.py`, `heads.py`, `rows.py`; the gradient is in `gradient.py`.
+To read on: `plan.py`, `heads.py`, `products.py`, `rows.py`; the gradient is in `gradient.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from grad.codegen.llvm.attention import products
 from grad.codegen.llvm.attention import rows as attention_rows
 from grad.codegen.llvm.attention.exclusion import attempts
 from grad.codegen.llvm.attention.gradient import gradient_piece
-from grad.codegen.llvm.attention.heads import ROW_BLOCK, Heads
+from grad.codegen.llvm.attention.heads import ROW_BLOCK, SHARED, Heads
+from grad.codegen.llvm.attention.requests import Request, RowRequest
 from grad.codegen.llvm.attention.structure import Code
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.contraction.structure import Layout
@@ -34,9 +36,10 @@ class Rows:
         operands: Mapping[str, Value],
         rows: tuple[Value, Value],
         keys: tuple[Value, Value],
+        coming: Mapping[str, Request],
     ) -> None:
         self.heads, self.b, self.n = heads, heads.b, heads.n
-        self.head, self.operands = head, operands
+        self.head, self.operands, self.coming = head, operands, coming
         self.block = heads.block(*rows, *keys)
         self.row, self.rows, self.key, self.keys, *_ = self.block
         self.first = self.b.icmp("eq", self.key, 0)
@@ -61,10 +64,11 @@ class Rows:
         scores = heads.at("scores")
         if code.few_rows:
             key = heads.place(self.operands["key"], self.key, n["key_row"])
-            heads.dots(self.block, (query, key), scores)
+            products.scores_of_few_rows(heads, self.block, (query, key), scores)
         else:
             left = (query, n["padded_size"])
-            heads.scores(self.block, left, heads.at("key"), n["size"], scores)
+            key = self.coming["key"]
+            products.scores(heads, self.block, left, heads.at("key"), n["size"], scores, key)
         output = b.gep(code.element, heads.at("output"), b.mul(number, n["output_step"]))
         state = b.binary("sdiv", b.mul(number, n["output_step"]), n["padded_value_size"])
         peaks = b.gep(code.element, heads.at("peaks"), state)
@@ -89,7 +93,12 @@ class Rows:
             }
 
         stage = ("softmax", attention_rows.SOFTMAX, attention_rows.softmax)
-        heads.row_groups(self.block, self.head, self.operands, scores, stage, more)
+        requests = [RowRequest(self.coming["query"], n["size"])]
+        if "values" in code.results:
+            first = b.add(b.mul(self.head, n["length"]), self.row)
+            result = heads.request_result("values", first, n["value_size"])
+            requests.append(RowRequest(result, n["value_size"]))
+        heads.row_groups(self.block, self.head, self.operands, scores, stage, more, requests)
 
     def apply(self, scores: Value, output: Value) -> None:
         """``output += weights @ value``."""
@@ -98,13 +107,15 @@ class Rows:
         if not code.packs_rows:
             value_row = n["value_row"]
             value = heads.place(self.operands["value"], self.key, value_row)
-        heads.apply(
+        products.apply(
+            heads,
             self.block,
             self.operands,
             scores,
             (value, value_row),
             (output, n["padded_value_size"]),
             self.first,
+            self.coming["value"],
         )
 
     def finish(self, peaks: Value, totals: Value, output: Value) -> None:
@@ -115,35 +126,35 @@ class Rows:
             heads.inspect(output, self.rows, n["padded_value_size"])
 
         def row(index: Value, _: list[Value]) -> None:
-            peak, total = (
-                b.load(code.element, b.gep(code.element, p, index), code.size)
-                for p in (peaks, totals)
-            )
+            place = b.gep(code.element, totals, index)
+            total = b.load(code.element, place, code.size)
             # Nothing attended to: zeros.
             quotient = b.fdiv(b.const(code.element, 1.0), total)
             inverse = b.select(b.fcmp("oeq", total, 0.0), 0.0, quotient)
             factor = inverse
             if code.dropout:
                 factor = b.fmul(inverse, heads.number("kept_factor"))
-            number = b.add(first, index)
-            if "values" in code.results:
-                values = {
-                    "source": heads.place(output, index, n["padded_value_size"]),
-                    "target": heads.place(heads.pointers["to_values"], number, n["value_size"]),
-                    "source_stride": n["padded_value_size"],
-                    "target_stride": n["value_size"],
-                    "rows": b.const("i64", 1),
-                    "columns": n["value_size"],
-                    "factor": factor,
-                }
-                heads.module.store(b, values)
+            b.store(factor, place, code.size)
             if "rows" in code.results:
-                place = b.gep(code.element, heads.pointers["to_rows"], b.mul(number, 2))
+                peak = b.load(code.element, b.gep(code.element, peaks, index), code.size)
                 peak = b.select(b.fcmp("oeq", peak, -attention_rows.INFINITY), 0.0, peak)
+                number = b.mul(b.add(first, index), 2)
+                place = b.gep(code.element, heads.pointers["to_rows"], number)
                 b.store(peak, place, code.size)
                 b.store(inverse, b.gep(code.element, place, 1), code.size)
 
         b.loop(0, self.rows, 1, row)
+        if "values" in code.results:
+            values = {
+                "source": output,
+                "target": heads.place(heads.pointers["to_values"], first, n["value_size"]),
+                "source_stride": n["padded_value_size"],
+                "target_stride": n["value_size"],
+                "rows": self.rows,
+                "columns": n["value_size"],
+                "factors": totals,
+            }
+            heads.module.store_each(b, values)
 
 
 def forward_piece(heads: Heads, piece: Value) -> None:
@@ -182,12 +193,16 @@ def forward_piece(heads: Heads, piece: Value) -> None:
         def member(number: Value, _: list[Value]) -> None:
             head = b.add(first_head, number)
             own = heads.operands_of(head)
+            ahead = heads.operands_of(b.add(head, 1))
             before = heads.blocks_before(number)
 
             def row_block(row: Value, _: list[Value]) -> None:
                 rows = b.intrinsic("smin", b.sub(end, row), b.const("i64", ROW_BLOCK))
                 block = b.binary("sdiv", b.sub(row, start), b.const("i64", ROW_BLOCK))
-                Rows(heads, head, own, (row, rows), (key, keys)).emit(b.add(before, block))
+                coming = {name: heads.request(ahead, name, row) for name in SHARED}
+                coming["query"] = heads.coming((own, ahead), "query", row, (start, end))
+                found = Rows(heads, head, own, (row, rows), (key, keys), coming)
+                found.emit(b.add(before, block))
 
             b.loop(first, end, ROW_BLOCK, row_block)
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from grad.codegen.llvm.attention import products
 from grad.codegen.llvm.attention import rows as attention_rows
-from grad.codegen.llvm.attention.heads import ROW_BLOCK, Heads, Lines
+from grad.codegen.llvm.attention.heads import ROW_BLOCK, SHARED, Heads
+from grad.codegen.llvm.attention.requests import Request, RowRequest
 from grad.codegen.llvm.builder import Value
 from grad.codegen.llvm.contraction.structure import Layout
 from grad.graph.attention import LOG2_E
@@ -111,17 +113,28 @@ class _KeyBlock:
         def member(number: Value, _: list[Value]) -> None:
             head = b.add(piece.members[0], number)
             operands = heads.operands_of(head)
+            ahead = heads.operands_of(b.add(head, 1))
 
             def row_block(row: Value, _: list[Value]) -> None:
                 rows = b.intrinsic("smin", b.sub(stop, row), b.const("i64", ROW_BLOCK))
                 block = b.binary("sdiv", b.sub(row, start), b.const("i64", ROW_BLOCK))
                 block = b.add(heads.blocks_before(number), block)
-                _Rows(self, (head, operands), row, rows, block).emit(last)
+                coming = self.coming((operands, ahead), row)
+                _Rows(self, (head, operands), (row, rows), block, coming).emit(last)
 
             b.loop(first_row, stop, ROW_BLOCK, row_block)
 
         b.loop(0, piece.members[1], 1, member)
         b.branch(piece.for_keys, self.store)
+
+    def coming(
+        self, operands: tuple[Mapping[str, Value], Mapping[str, Value]], row: Value
+    ) -> dict[str, Request]:
+        """What follows a block of rows: the next rows, and keys of the next head."""
+        heads, rows = self.heads, self.piece.rows
+        names = ("query", "slope", "output")
+        found = {name: heads.coming(operands, name, row, rows) for name in names}
+        return found | {name: heads.request(operands[1], name, row) for name in SHARED}
 
     def clear(self) -> None:
         """Begin the sums for keys with zeros, for whole tiles of them."""
@@ -160,16 +173,16 @@ class _Rows:
         self,
         keys: _KeyBlock,
         head: tuple[Value, Mapping[str, Value]],
-        row: Value,
-        rows: Value,
+        rows: tuple[Value, Value],
         number: Value,
+        coming: Mapping[str, Request],
     ) -> None:
         self.keys, self.heads, self.b, self.n = keys, keys.heads, keys.b, keys.n
         self.code, self.piece = keys.code, keys.piece
         self.head, self.operands = head
-        self.number = number
-        self.row, self.rows = row, rows
-        self.block = self.heads.block(row, rows, keys.key, keys.keys)
+        self.number, self.coming = number, coming
+        self.row, self.rows = rows
+        self.block = self.heads.block(*rows, keys.key, keys.keys)
 
     def emit(self, last: Value) -> None:
         b, n, heads = self.b, self.n, self.heads
@@ -179,10 +192,10 @@ class _Rows:
         self.copy("slope", slope, "value_size", one)
         self.inner(slope)
         scores, slopes = heads.at("scores"), heads.at("slopes")
-        heads.scores(self.block, (query, n["padded_size"]), heads.at("key"), n["size"], scores)
-        value = heads.at("value")
-        left = (slope, n["padded_value_size"])
-        heads.scores(self.block, left, value, n["value_size"], slopes)
+        left, asked = (query, n["padded_size"]), self.coming["key"]
+        products.scores(heads, self.block, left, heads.at("key"), n["size"], scores, asked)
+        left, asked = (slope, n["padded_value_size"]), self.coming["value"]
+        products.scores(heads, self.block, left, heads.at("value"), n["value_size"], slopes, asked)
         self.weigh(scores, slopes)
         if {"key", "value"} & {*self.code.results}:
             b.branch(self.piece.for_keys, lambda: self.add_to_keys(scores, slopes, query, slope))
@@ -233,7 +246,13 @@ class _Rows:
             }
 
         stage = ("slopes", attention_rows.SLOPES, attention_rows.slopes)
-        heads.row_groups(self.block, self.head, self.operands, scores, stage, more)
+        asked = [RowRequest(self.coming["query"], n["size"])]
+        asked.append(RowRequest(self.coming["output"], n["value_size"]))
+        if "query" in code.results:
+            first = b.add(b.mul(self.head, n["length"]), self.row)
+            result = heads.request_result("query", first, n["size"])
+            asked.append(RowRequest(result, n["size"]))
+        heads.row_groups(self.block, self.head, self.operands, scores, stage, more, asked)
 
     def add_to_keys(self, scores: Value, slopes: Value, query: Value, slope: Value) -> None:
         """``P.T @ G`` and ``S.T @ query``, for tiles of keys."""
@@ -244,57 +263,12 @@ class _Rows:
         ):
             if name in self.code.results:
                 target = (heads.at(f"{name}_gradient"), n[size])
-                self.add_transposed(left, (right, n[size]), target)
-
-    def add_transposed(self, left: Value, right: Lines, target: Lines) -> None:
-        """``target += left.T @ right`` with `left` in scores."""
-        self.heads.either(
-            lambda: self.heads.exactly(
-                self.block, self.operands, left, right, target, transposed=True
-            ),
-            lambda: self._add_tiles(left, right, target),
-        )
-
-    def _add_tiles(self, left: Value, right: Lines, target: Lines) -> None:
-        """The same of whole tiles; rows before a tile are left out."""
-        heads, b, n, code = self.heads, self.b, self.n, self.code
-        values = {
-            "a": left,
-            "b": right[0],
-            "c": target[0],
-            "a_stride": n["scores_row"],
-            "b_stride": right[1],
-            "c_stride": target[1],
-            "depth": self.rows,
-            "accumulate": b.const("i1", 1),
-            "tiles": heads.ceil(self.block.keys, code.tile_rows),
-            "vectors": heads.vectors(target[1]),
-            "panel_stride": b.const("i64", code.panel),
-        }
-        if not code.is_causal:
-            heads.module.grid(b, values, transposed=True)
-            return
-        limit, keys = self.block.limit, self.block.keys
-        # Tiles whose first key all rows attend to, then those that only later rows do.
-        whole = heads.ceil(heads.limited(limit, 0, keys), code.tile_rows)
-        heads.module.grid(b, {**values, "tiles": whole}, transposed=True)
-        reach = heads.limited(b.sub(b.add(limit, self.rows), 1), 0, keys)
-
-        def tile(index: Value, _: list[Value]) -> None:
-            key = b.mul(index, code.tile_rows)
-            skipped = b.add(b.sub(key, limit), 1)
-            start = b.add(b.mul(skipped, n["scores_row"]), key)
-            mine = {
-                **values,
-                "a": b.gep(code.element, left, start),
-                "b": heads.place(right[0], skipped, right[1]),
-                "c": heads.place(target[0], key, target[1]),
-                "depth": b.sub(self.rows, skipped),
-                "tiles": b.const("i64", 1),
-            }
-            heads.module.grid(b, mine, transposed=True)
-
-        b.loop(whole, heads.ceil(reach, code.tile_rows), 1, tile)
+                width = n[size.removeprefix("padded_")]
+                first = self.b.add(self.b.mul(self.piece.head, n["keys"]), self.keys.key)
+                request = heads.request_result(name, first, width)
+                products.apply_transposed(
+                    heads, self.block, self.operands, left, (right, n[size]), target, request
+                )
 
     def store_slopes(self, slopes: Value) -> None:
         """The gradient of scores is that of a mask, too."""
@@ -318,7 +292,16 @@ class _Rows:
         place = b.mul(self.number, n["output_step"])
         target = b.gep(code.element, heads.at("output"), place)
         output = (target, n["padded_size"])
-        heads.apply(self.block, self.operands, slopes, self.keys.key_rows, output, self.keys.first)
+        products.apply(
+            heads,
+            self.block,
+            self.operands,
+            slopes,
+            self.keys.key_rows,
+            output,
+            self.keys.first,
+            self.coming["slope"],
+        )
         if code.is_causal:
             end = b.add(self.keys.key, self.keys.keys)
             last = b.binary("or", last, b.icmp("sge", end, b.add(self.row, self.rows)))

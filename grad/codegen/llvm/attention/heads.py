@@ -1,17 +1,16 @@
-"""What forward and backward attention share: arguments, packing, and the products of a block.
+"""What forward and backward attention share: arguments, packing, requests, and loops over rows.
 
-A block is some rows of query against some keys; `Heads` holds the arguments of the kernel and
-writes the loops over tiles, which leave out what no row of a tile may attend to. It calls the
-functions of `tiles.py` and `rows.py`.
+A block is some rows of query against some keys; `Heads` holds the arguments of the kernel and knows
+where everything is. It calls the functions of `rows.py`; `products.py` computes with its blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from grad.codegen.llvm.attention.dots import DOTS, dots
 from grad.codegen.llvm.attention.dropout import DROPOUT
+from grad.codegen.llvm.attention.requests import Request, RowRequest
 from grad.codegen.llvm.attention.structure import Code, Mask
 from grad.codegen.llvm.attention.tiles import Module
 from grad.codegen.llvm.builder import Builder, Value
@@ -21,7 +20,6 @@ from grad.codegen.llvm.functions import call_internal
 
 SLOT_BYTES = 8
 ROW_BLOCK = 60  # rows of scores at a time: whole tiles, and whole groups of rows.py
-DEPTH = 128  # keys at a time in the product with the values, so that these stay in the first cache
 
 SHARED = ("key", "value")  # a head of these serves a group of heads of the others
 
@@ -172,108 +170,36 @@ class Heads:
             values = {"target": target, "rows": rows, "width": width, "fault": self.fault}
             self.module.inspect(self.b, values)
 
-    # -- products ----------------------------------------------------------------------------------
-    def scores(self, block: Block, left: Lines, right: Value, size: Value, target: Value) -> None:
-        """``left @ packed right.T``, no further than some row of a tile may attend to.
+    # -- requests ------------------------------------------------------------------------------
+    def request(self, operands: Mapping[str, Value], name: str, row: Value) -> Request:
+        """Rows of an operand from `row` on."""
+        stride = self.n[f"{name}_row"]
+        row_bytes = self.b.mul(stride, self.code.size)
+        return Request(self.place(operands[name], row, stride), row_bytes)
 
-        Rows of `left` have `size` elements.
-        """
-        b, code = self.b, self.code
-        values = {
-            "a": left[0],
-            "b": right,
-            "c": target,
-            "a_stride": left[1],
-            "b_stride": b.const("i64", code.panel),
-            "c_stride": self.n["scores_row"],
-            "depth": size,
-            "accumulate": b.const("i1", 0),
-            "tiles": block.tiles,
-            "vectors": self.vectors(block.keys),
-            "panel_stride": b.mul(size, code.panel),
-        }
-        if not code.is_causal:
-            self.module.grid(b, values)
-            return
-        whole = self.limited(block.limit, 0, block.keys)
-        panels = b.binary("sdiv", whole, b.const("i64", code.panel))
-        vectors = b.mul(panels, code.tile_vectors)
-        self.module.grid(b, {**values, "vectors": vectors})
-        right = b.gep(code.element, right, b.mul(panels, values["panel_stride"]))
-        target = b.gep(code.element, target, b.mul(panels, code.panel))
-
-        def tile(index: Value, _: list[Value]) -> None:
-            row = b.mul(index, code.tile_rows)
-            reach = self.vectors(self.tile_limit(block, row))
-            mine = {
-                **values,
-                "a": self.place(left[0], row, left[1]),
-                "b": right,
-                "c": self.place(target, row, self.n["scores_row"]),
-                "tiles": b.const("i64", 1),
-                "vectors": b.sub(reach, vectors),
-            }
-            self.module.grid(b, mine)
-
-        b.loop(0, block.tiles, 1, tile)
-
-    def apply(
+    def coming(
         self,
-        block: Block,
-        operands: Mapping[str, Value],
-        weights: Value,
-        right: Lines,
-        target: Lines,
-        first: Value,
-    ) -> None:
-        """``target (+)= weights @ right``; in a second attempt without what is masked.
+        operands: tuple[Mapping[str, Value], Mapping[str, Value]],
+        name: str,
+        row: Value,
+        rows: tuple[Value, Value],
+    ) -> Request:
+        """What is read after a block of rows: the next one, or the first one of the next head.
 
-        `first` says that the target is new.
+        `operands` are those of both heads, `rows` the first of a piece and the one behind its last.
         """
-        b = self.b
+        b, (own, ahead), (start, stop) = self.b, operands, rows
+        next_row = b.add(row, ROW_BLOCK)
+        more = b.icmp("slt", next_row, stop)
+        here, there = self.request(own, name, next_row), self.request(ahead, name, start)
+        return here._replace(place=b.select(more, here.place, there.place))
 
-        def exactly() -> None:
-            count = b.mul(block.rows, target[1])
-            values = {"target": target[0], "count": count}
-            b.branch(first, lambda: self.module.clear(b, values))
-            self.exactly(block, operands, weights, right, target)
+    def request_result(self, name: str, row: Value, size: Value) -> Request:
+        """Rows of a result, of `size` elements, from `row` of all heads on."""
+        place = self.place(self.pointers[f"to_{name}"], row, size)
+        return Request(place, self.b.mul(size, self.code.size), True)
 
-        self.either(exactly, lambda: self._apply_tiles(block, weights, right, target, first))
-
-    def either(self, exactly: Callable[[], None], in_tiles: Callable[[], None]) -> None:
-        """`exactly` in the second attempt at a piece (exclusion.py), else `in_tiles`."""
-        if self.exact is None:
-            in_tiles()
-            return
-        self.b.branch(self.exact, exactly)
-        self.b.branch(self.b.binary("xor", self.exact, 1), in_tiles)
-
-    def exactly(
-        self,
-        block: Block,
-        operands: Mapping[str, Value],
-        weights: Value,
-        right: Lines,
-        target: Lines,
-        transposed: bool = False,
-    ) -> None:
-        """``target += weights @ right``, or ``weights.T @ right``, without what is masked."""
-        mask, mask_row = self.mask_at(operands, block, weights)
-        values = {
-            "weights": weights,
-            "right": right[0],
-            "target": target[0],
-            "weights_row": self.n["scores_row"],
-            "right_row": right[1],
-            "target_row": target[1],
-            "rows": block.rows,
-            "keys": block.keys,
-            "limit": block.limit,
-            "mask": mask,
-            "mask_row": mask_row,
-        }
-        self.module.exact(self.b, values, transposed)
-
+    # -- rows --------------------------------------------------------------------------------------
     def mask_at(self, operands: Mapping[str, Value], block: Block, otherwise: Value) -> Lines:
         """Where the mask of a block is, and the distance of its rows; `otherwise` without mask."""
         b, code = self.b, self.code
@@ -287,62 +213,6 @@ class Heads:
     def mask_element(self) -> str:
         return "i8" if self.code.mask is Mask.BOOL else self.code.element
 
-    def _apply_tiles(
-        self, block: Block, scores: Value, right: Lines, target: Lines, first: Value
-    ) -> None:
-        """``target (+)= scores @ right``, some keys at a time, tile by tile."""
-        b, code = self.b, self.code
-        last_tile = b.mul(b.sub(block.tiles, 1), code.tile_rows)
-
-        def depth_block(start: Value, _: list[Value]) -> None:
-            beginning = b.binary("and", first, b.icmp("eq", start, 0))
-
-            def tile(index: Value, _: list[Value]) -> None:
-                row = b.mul(index, code.tile_rows)
-                reach = b.sub(self.tile_limit(block, row), start)
-                left = self.place(scores, row, self.n["scores_row"])
-                values = {
-                    "a": b.gep(code.element, left, start),
-                    "b": self.place(right[0], start, right[1]),
-                    "c": self.place(target[0], row, target[1]),
-                    "a_stride": self.n["scores_row"],
-                    "b_stride": right[1],
-                    "c_stride": target[1],
-                    "depth": b.intrinsic("smin", reach, b.const("i64", DEPTH)),
-                    "accumulate": b.binary("xor", beginning, 1),
-                    "tiles": b.const("i64", 1),
-                    "vectors": self.vectors(target[1]),
-                    "panel_stride": b.const("i64", code.panel),
-                }
-                b.branch(b.icmp("sgt", reach, 0), lambda: self.module.grid(b, values))
-
-            b.loop(0, block.tiles, 1, tile)
-
-        b.loop(0, self.tile_limit(block, last_tile), DEPTH, depth_block)
-
-    def dots(self, block: Block, left: Lines, target: Value) -> None:
-        """``query @ key.T`` for few rows, of keys as they are."""
-        n = self.n
-        values = {
-            "query": left[0],
-            "key": left[1],
-            "target": target,
-            "query_row": n["padded_size"],
-            "key_row": n["key_row"],
-            "scores_row": n["scores_row"],
-            "rows": block.rows,
-            "keys": block.keys,
-            "size": n["size"],
-        }
-        self.module.call(self.b, "dots", DOTS, lambda i, p: dots(self.code, i, p), values)
-
-    def tile_limit(self, block: Block, row: Value) -> Value:
-        """Keys of the block that the last row of the tile at `row` may attend to."""
-        if not self.code.is_causal:
-            return block.keys
-        last = self.b.add(self.b.add(block.limit, row), self.code.tile_rows - 1)
-        return self.limited(last, 0, block.keys)
-
     def group_stop(self, block: Block, row: Value) -> Value:
         """Columns, in whole vectors, that some tile reads of the group of rows at `row`."""
         keys = block.keys
@@ -351,7 +221,6 @@ class Heads:
             keys = self.limited(self.b.add(self.b.add(block.limit, row), reach), 0, keys)
         return self.b.mul(self.vectors(keys), self.code.lanes)
 
-    # -- rows --------------------------------------------------------------------------------------
     def row_groups(
         self,
         block: Block,
@@ -360,6 +229,7 @@ class Heads:
         scores: Value,
         stage: tuple[str, Mapping[str, str], Stage],
         more: Callable[[Value], Mapping[str, Value]],
+        requests: Sequence[RowRequest],
     ) -> None:
         """Run a stage of rows.py over all rows of a block.
 
@@ -382,6 +252,8 @@ class Heads:
             }
 
         def group(row: Value, _: list[Value]) -> None:
+            for request in requests:
+                request.emit(code, b, row)
             values = {
                 **dropout,
                 "counter": b.add(counter, b.mul(row, n["keys"])),

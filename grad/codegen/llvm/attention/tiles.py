@@ -10,8 +10,10 @@ over row tiles and column panels of any number. Every function serves all sizes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from grad.codegen.llvm.attention.exclusion import EXACT, INSPECT, exact, inspect
+from grad.codegen.llvm.attention.requests import ASK, Request, ask_in_steps
 from grad.codegen.llvm.attention.structure import Code, Tiled
 from grad.codegen.llvm.builder import Builder, Value, mangled, vector_type
 from grad.codegen.llvm.functions import call_internal, parameter_values, signature
@@ -46,6 +48,10 @@ COPY: Parameters = {
     "columns": "i64",
     "factor": "ELEMENT",
 }
+STORE_EACH: Parameters = {
+    **{name: kind for name, kind in COPY.items() if name != "factor"},
+    "factors": "ptr noalias",  # one a row
+}
 
 INNER: Parameters = {
     "a": "ptr noalias",
@@ -57,6 +63,19 @@ INNER: Parameters = {
     "columns": "i64",
 }
 CLEAR: Parameters = {"target": "ptr noalias", "count": "i64"}
+
+
+class Form(NamedTuple):
+    """Which of the products: of a transposed A, asking for rows, for rows that will be written."""
+
+    transposed: bool
+    asks: bool
+    written: bool
+
+    @property
+    def suffix(self) -> str:
+        """What tells its functions from those of other forms."""
+        return "".join(f"_{name}" for name, is_so in self._asdict().items() if is_so)
 
 
 class Module:
@@ -84,10 +103,20 @@ class Module:
             self.texts[full] = inner.function(full, signature(kinds), "internal")
         call_internal(b, full, kinds, values)
 
-    def grid(self, b: Builder, values: Mapping[str, Value], transposed: bool = False) -> None:
+    def grid(
+        self,
+        b: Builder,
+        values: Mapping[str, Value],
+        transposed: bool = False,
+        request: Request | None = None,
+    ) -> None:
         """``C (+)= A @ B`` for tiles of rows and vectors of columns, panel by panel."""
-        name = "grid_transposed" if transposed else "grid"
-        self.call(b, name, GRID, lambda i, p: _grid(self, i, p, transposed), values)
+        form = Form(transposed, request is not None, request is not None and request.written)
+        parameters = GRID
+        if request is not None:
+            parameters, values = {**GRID, **ASK}, {**values, **request.values}
+        name = f"grid{form.suffix}"
+        self.call(b, name, parameters, lambda i, p: _grid(self, i, p, form), values)
 
     def copy(self, b: Builder, values: Mapping[str, Value]) -> None:
         """Rows times a factor, to rows that are padded to whole vectors."""
@@ -96,6 +125,10 @@ class Module:
     def store(self, b: Builder, values: Mapping[str, Value]) -> None:
         """Padded rows times a factor, to where they belong."""
         self.call(b, "store", COPY, lambda i, p: _store(self.code, i, p), values)
+
+    def store_each(self, b: Builder, values: Mapping[str, Value]) -> None:
+        """Padded rows, each times a factor of its own, to where they belong."""
+        self.call(b, "store_each", STORE_EACH, lambda i, p: _store(self.code, i, p), values)
 
     def inner(self, b: Builder, values: Mapping[str, Value]) -> None:
         """The inner product of each two rows, the first of which are padded with zeros."""
@@ -119,11 +152,12 @@ class Module:
 
 
 # -- products --------------------------------------------------------------------------------------
-def _grid(module: Module, b: Builder, p: Mapping[str, Value], transposed: bool) -> None:
+def _grid(module: Module, b: Builder, p: Mapping[str, Value], form: Form) -> None:
     code = module.code
+    parameters = {**PRODUCT, **ASK} if form.asks else PRODUCT
     widest = code.tile_vectors
     tile_step = b.const("i64", code.tile_rows)
-    if not transposed:
+    if not form.transposed:
         tile_step = b.mul(p["a_stride"], code.tile_rows)
     c_step = b.mul(p["c_stride"], code.tile_rows)
     whole = b.binary("sdiv", p["vectors"], widest)
@@ -134,14 +168,17 @@ def _grid(module: Module, b: Builder, p: Mapping[str, Value], transposed: bool) 
 
         def tile(index: Value, _: list[Value]) -> None:
             values = {
-                **{name: p[name] for name in PRODUCT},
+                **{name: p[name] for name in parameters},
                 "a": b.gep(code.element, p["a"], b.mul(index, tile_step)),
                 "b": right,
                 "c": b.gep(code.element, column, b.mul(index, c_step)),
             }
-            name = f"product{vectors}{'_transposed' * transposed}"
+            if form.asks:
+                offset = b.mul(index, b.mul(p["ask_row"], code.tile_rows))
+                values["ask"] = b.gep("i8", p["ask"], offset)
+            name = f"product{vectors}{form.suffix}"
             module.call(
-                b, name, PRODUCT, lambda i, q: _product(code, i, q, vectors, transposed), values
+                b, name, parameters, lambda i, q: _product(code, i, q, vectors, form), values
             )
 
         b.loop(0, p["tiles"], 1, tile)
@@ -152,10 +189,9 @@ def _grid(module: Module, b: Builder, p: Mapping[str, Value], transposed: bool) 
         b.branch(b.icmp("eq", rest, vectors), lambda vectors=vectors: panel(whole, vectors))
 
 
-def _product(
-    code: Tiled, b: Builder, p: Mapping[str, Value], vectors: int, transposed: bool
-) -> None:
+def _product(code: Tiled, b: Builder, p: Mapping[str, Value], vectors: int, form: Form) -> None:
     """One tile of C in registers over all of the depth."""
+    transposed = form.transposed
     rows, element, size = code.tile_rows, code.element, code.size
     vector = vector_type(element, code.lanes)
     c_rows = [b.gep(element, p["c"], b.mul(p["c_stride"], i)) for i in range(rows)]
@@ -172,6 +208,8 @@ def _product(
 
     def steps(k: Value, state: list[Value], count: int) -> list[Value]:
         a, right, *found = state
+        if form.asks and count == UNROLL:
+            ask_in_steps(code, b, p, k, UNROLL, form.written)
         for step in range(count):
             loaded = [
                 b.load(vector, b.gep(element, right, j * code.lanes), size) for j in range(vectors)
@@ -230,11 +268,15 @@ def _store(code: Tiled, b: Builder, p: Mapping[str, Value]) -> None:
     whole = b.binary("and", p["columns"], -code.lanes)
     rest = b.sub(p["columns"], whole)
     mask = lanes_below(b, rest, code.lanes)
-    factor = b.splat(p["factor"], code.lanes)
 
     def row(index: Value, _: list[Value]) -> None:
         source = b.gep(element, p["source"], b.mul(index, p["source_stride"]))
         target = b.gep(element, p["target"], b.mul(index, p["target_stride"]))
+        if "factors" in p:
+            scalar = b.load(element, b.gep(element, p["factors"], index), size)
+        else:
+            scalar = p["factor"]
+        factor = b.splat(scalar, code.lanes)
 
         def value(j: Value) -> Value:
             return b.fmul(b.load(vector, b.gep(element, source, j), size), factor)
