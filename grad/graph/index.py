@@ -44,6 +44,7 @@ class Remainder(NamedTuple):
 
 # Elements further apart are read one by one: the rows that hold them all would be too many.
 LONGEST_STEP = 4
+SHORTEST_RUN = 4
 
 Atom = Union[Variable, Dynamic, Quotient, Remainder]  # noqa: UP007  (forward references)
 
@@ -146,6 +147,30 @@ def short_step(index: Index, lanes: Variable) -> int | None:
         return None
     step = index.coefficient(lanes)
     return step if step is not None and is_fixed(step) and 2 <= step <= LONGEST_STEP else None
+
+
+def run_length(index: Index, lanes: Variable, longest: int) -> int | None:
+    """How many neighbours along `lanes`, from a multiple of so many on, read elements in a row: a
+    power of two up to `longest`, at least `SHORTEST_RUN`. None if they do not, or do so everywhere.
+
+    Such is ``32 * (lanes // 8) + lanes % 8``, which joins axes that are not side by side.
+    """
+    if index.coefficient(lanes) is not None or not is_fixed(lanes.size) or index.dynamics():
+        return None
+    length = longest
+    while length >= SHORTEST_RUN:
+        inside = Variable(f"{lanes.name} in its run", length)
+        found = run_start(index, lanes, length, Index(((inside, 1),), 0))
+        if found.coefficient(inside) == 1:
+            return length
+        length //= 2
+    return None
+
+
+def run_start(index: Index, lanes: Variable, length: int, inside: Index) -> Index:
+    """`index` at lane `inside` of a run, whose number stands for `lanes`."""
+    number = Variable(lanes.name, -(-lanes.size // length))
+    return substitute(index, {lanes: add(scale(Index(((number, 1),), 0), length), inside)})
 
 
 def atom_range(atom: Atom) -> tuple[int, int]:

@@ -11,7 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from grad.graph.index import Index, Quotient, Remainder, Variable, repetition, short_step
+from grad.graph.index import (
+    Index,
+    Quotient,
+    Remainder,
+    Variable,
+    repetition,
+    run_length,
+    short_step,
+)
 from grad.graph.positions import Guard
 from grad.graph.sizes import hint
 from grad.kernel.ir import (
@@ -42,6 +50,7 @@ REVERSED = 2.0  # a vector read backwards
 RUNNING = 12.0  # the running sums of the lanes of a vector
 TRANSPOSED = 6.0  # a vector that comes out of a transposed square
 STRIDED = 4.0  # each row of memory of which a vector takes elements a few apart
+RUN = 2.0  # each row of elements of a vector that has several of them
 REPEATED = 4.0  # a vector in which neighbouring lanes are the same
 SCATTER = 1.7  # a scatter next to a gather
 NEAR_LINES = 256  # so many lines stay in the first-level cache
@@ -71,6 +80,9 @@ def access_cost(
     if coefficient is None:
         if repetition(index, lanes) is not None:
             return REPEATED
+        run = None if stores else run_length(index, lanes, LANES)
+        if run is not None:
+            return (RUN + divisions) * LANES / run
         return LANES * JUMP * 2 + 4.0 * divisions
     if step in (1, -1) and hint(lanes.size) <= NEAR_LINES:
         return LANES * NEAR

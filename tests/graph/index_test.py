@@ -19,6 +19,8 @@ from grad.graph.index import (
     dynamic,
     floordiv,
     mod,
+    run_length,
+    run_start,
     scale,
     show,
     substitute,
@@ -205,3 +207,26 @@ def test_what_is_computed_by_the_kernel_is_kept() -> None:
     assert index.variables() == {Variable("i", 4)}
     assert (index.low, index.high) == (0, 39)
     assert floordiv(index, 4) == dynamic(3, 10)
+
+
+@pytest.mark.parametrize(
+    ("axis", "order", "length"),
+    [((4, 3, 32), (1, 0, 2), 16), ((4, 3, 8), (1, 0, 2), 8), ((3, 5, 12), (1, 0, 2), 4),
+     ((3, 5, 6), (1, 0, 2), None), ((4, 3, 32), (0, 1, 2), None), ((4, 3, 32), (2, 0, 1), None)],
+)  # fmt: skip
+def test_runs_of_joined_axes(
+    axis: tuple[int, ...], order: tuple[int, ...], length: int | None
+) -> None:
+    """The longest power of two of neighbours that are in a row; none where all are, or too few."""
+    shape = tuple(axis[n] for n in order)
+    lanes = variable("i", math.prod(shape))
+    joined = unflatten(lanes, shape)
+    place = flatten(tuple(joined[order.index(n)] for n in range(3)), axis)
+    assert run_length(place, Variable("i", lanes.high + 1), 16) == length
+    if length is not None:
+        positions = np.arange(math.prod(axis)).reshape(axis).transpose(order).reshape(-1, length)
+        inside = run_start(place, Variable("i", lanes.high + 1), length, variable("j", length))
+        for number, row in enumerate(positions):
+            values = {Variable("i", len(positions)): const(number)}
+            start = substitute(substitute(inside, values), {Variable("j", length): const(0)})
+            assert start == const(int(row[0])) and np.array_equal(row - row[0], np.arange(length))

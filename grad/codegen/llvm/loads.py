@@ -1,9 +1,9 @@
 """One load, by how its index goes along the lanes.
 
-The same element for all lanes is one scalar, elements in a row are one wide load; neighbours that
-read the same element (`repeats.py`) or elements a few apart (`strides.py`) are wide loads and
-shuffles. All else has an address for each lane. `loops.py` calls `load_value`; nothing is read
-where the guard or the lanes' mask does not hold.
+The same element for all lanes is one scalar, elements in a row are one wide load. Neighbours that
+read the same element (`repeats.py`), elements a few apart (`strides.py`) or several rows of
+elements (`runs.py`) are wide loads and shuffles. All else has an address for each lane. `loops.py`
+calls `load_value`; nothing is read where the guard or the lanes' mask does not hold.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from grad.codegen.llvm.builder import Builder, Value, lanes_of, vector_type
 from grad.codegen.llvm.conversions import STORAGE
 from grad.codegen.llvm.memory import gather, row_load, scalar_load, where_held
 from grad.codegen.llvm.repeats import find_repeat, load_repeat
+from grad.codegen.llvm.runs import find_runs, load_runs
 from grad.codegen.llvm.strides import find_stride, load_stride
 from grad.kernel.ir import Load
 
@@ -31,6 +32,9 @@ def load_value(addresses: Addresses, s: Load, guard: Value | None, lanes: Lanes 
         if stride is not None:
             pointer, guard = _held(b, stride.pointer, guard, stride.step * lanes.count * size)
             return load_stride(b, stride, pointer, storage, size, lanes.alive(b, guard))
+        runs = find_runs(addresses, s.parameter, s.index, storage, lanes)
+        if runs is not None:
+            return load_runs(b, runs, storage, size, lanes.count, lanes.alive(b, guard))
     place = addresses.place(s.parameter, s.index, storage, lanes)
     if not place.varies and (guard is None or lanes_of(guard.type) == 1):
         return scalar_load(b, place.pointer, storage, size, guard)
