@@ -121,8 +121,11 @@ class Index:
 
 def repetition(index: Index, lanes: Variable) -> Quotient | None:
     """The quotient ``(lanes + constant) // divisor`` by a small power of two, if it is all of
-    `index` that changes with `lanes`: then neighbours read the same.
+    `index` that changes with `lanes`: then neighbours read the same. None if a number that the
+    kernel computes is in the index: it may be another one in each lane.
     """
+    if index.dynamics():
+        return None
     changing = [
         (atom, coefficient)
         for atom, coefficient in index.terms

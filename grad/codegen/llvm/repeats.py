@@ -39,10 +39,12 @@ def find_repeat(
     rest = Index(tuple(term for term in index.terms if term[0] != found), index.constant)
     b, divisor, shift = addresses.b, found.divisor, found.index.constant
     first = shift // divisor
-    base = addresses.place(parameter, rest, storage, lanes).pointer
+    place = addresses.place(parameter, rest, storage, lanes)
+    if place.varies:
+        return None
     steps = b.add(b.binary("udiv", lanes.first, divisor), first)
     elements = tuple((lane + shift) // divisor - first for lane in range(lanes.count))
-    return Repeat(b.gep(storage, base, steps), elements)
+    return Repeat(b.gep(storage, place.pointer, steps), elements)
 
 
 def load_repeat(
