@@ -25,6 +25,7 @@ from grad.autograd.anomaly import anomaly
 from grad.autograd.modes import mode
 from grad.buffer import clear_buffer_cache
 from grad.compile.containers import containers, others_have_one, standing
+from grad.compile.findings import ALL_ATTRIBUTES
 from grad.compile.finish import abandon, finish
 from grad.compile.guards import Guards, Unguarded
 from grad.compile.kinds import Identities, environment, has_hooks, repeated, shared, view_of
@@ -91,6 +92,7 @@ class Shortcut(NamedTuple):
                 or tensor._requires_grad is not requires_grad
                 or ((tensor._path or view) and view_of(tensor) != view)
                 or (requires_grad and ((tensor._edge is None) is not leaf or has_hooks(tensor)))
+                or tensor.__dict__
             ):
                 return False
         return self.settings == environment()
@@ -122,7 +124,8 @@ def _obstacle(
     """
     if not same:
         return "it changes a setting of the library, or the containers that it is given"
-    if any(guards.names & tensor.__dict__.keys() for tensor in tensors):
+    own = {name for tensor in tensors for name in tensor.__dict__}
+    if own & guards.names or (own and guards.names & ALL_ATTRIBUTES):
         return "it may read what users have written to an argument, as attributes"
     if others_have_one(made, before):
         return "it returns a container that others have as well"
@@ -270,6 +273,7 @@ class Compiled:
             kinds += (type(tensor), tensor._shape, tensor.dtype, tensor._requires_grad, leaf)
             if tensor._path:
                 kinds += view_of(tensor)
+            kinds += tensor.__dict__  # attributes that users have added
         kinds += shared(tensors)
         inside += containers((*args, *kwargs.values()))
         kinds += repeated(inside)

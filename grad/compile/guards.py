@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from grad.compile.tree import CONSTANTS
+from grad.compile.tree import CONSTANTS, constant_key, is_plain
 from grad.device import open_backend
 from grad.runtime.comparisons import MISSING, Comparison, FirstDifference, Sort, content
 from grad.settings import settings
@@ -213,11 +213,9 @@ def _are_constants(*values: Any) -> bool:
 
 
 def _same(now: Any, value: Any) -> bool:
-    """Whether two constants are equal and of one kind; other things are only themselves."""
+    """Whether two plain constants are equal and of one kind; other things are only themselves."""
     if type(now) is not type(value):
         return False
     if isinstance(now, types.MethodType):
         return now.__self__ is value.__self__ and now.__func__ is value.__func__
-    if not isinstance(now, CONSTANTS):
-        return False
-    return repr(now) == repr(value) if isinstance(now, float | complex) else now == value
+    return is_plain(now) and constant_key(now) == constant_key(value)

@@ -8,7 +8,8 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from grad.runtime.comparisons import MISSING
+from grad.compile.tree import CONSTANTS, constant_key
+from grad.runtime.comparisons import MISSING, content
 
 # Methods that Python calls without their name being in the code, but for those that make an object
 # or describe it.
@@ -42,6 +43,17 @@ def orders(dictionaries: Iterable[dict[Any, Any]]) -> list[list[int]]:
     return [[*map(id, dictionary)] for dictionary in dictionaries]
 
 
+def keys(elements: Iterable[Any]) -> set[Any]:
+    """What a set holds, where 1 and 1.0 are not the same; objects by their identity."""
+    return {_key(element) for element in elements}
+
+
+def _key(element: Any) -> Any:
+    if isinstance(element, CONSTANTS):
+        return constant_key(element)
+    return (tuple, element) if isinstance(element, tuple) else id(element)
+
+
 def modules(name: str, scope: dict[str, Any]) -> list[types.ModuleType]:
     """What ``import name`` may mean in a module with the globals `scope`."""
     package = str(scope.get("__package__") or "").split(".")
@@ -49,6 +61,25 @@ def modules(name: str, scope: dict[str, Any]) -> list[types.ModuleType]:
     own = name.split(".")
     wanted = [*inside, *(".".join(own[:end]) for end in range(1, len(own) + 1))]
     return [sys.modules[module] for module in wanted if sys.modules.get(module) is not None]
+
+
+def named(function: types.FunctionType, chain: tuple[str, ...]) -> Any:
+    """What a variable of `function`, and attributes of modules, are; None if that is
+    not known.
+    """
+    first, *attributes = chain
+    free = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    if first in free:
+        value = content(free[first])
+    elif first in function.__code__.co_varnames:
+        value = sys.modules.get(first)  # if it was imported inside of the function
+    else:
+        value = function.__globals__.get(first)
+    for name in attributes:
+        if not isinstance(value, types.ModuleType):
+            return None
+        value = value.__dict__.get(name)
+    return value
 
 
 def parts(partial: Any) -> tuple[Any, ...]:

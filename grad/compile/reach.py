@@ -9,6 +9,7 @@ to change, the data in its objects is not. guards.py compares what is found here
 from __future__ import annotations
 
 import array
+import contextlib
 import contextvars
 import functools
 import gc
@@ -20,13 +21,13 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
-from enum import Enum
 from typing import Any
 
 import numpy as np
 
 from grad.autograd.variable import Variable
 from grad.compile.containers import is_container
+from grad.compile.findings import Findings
 from grad.compile.guards import Guards, Unguarded
 from grad.compile.mentions import ALL, BY_NAME, mentions
 from grad.compile.parts import (
@@ -35,13 +36,24 @@ from grad.compile.parts import (
     cached,
     holds,
     is_called,
-    is_function,
+    keys,
     modules,
+    named,
     orders,
     parts,
 )
-from grad.compile.tree import CONSTANTS, constant_key
-from grad.compile.trust import OWN, is_trusted, require_steady, require_steady_class
+from grad.compile.tree import is_plain
+from grad.compile.trust import (
+    OWN,
+    SETTINGS,
+    is_trusted,
+    is_trusted_class,
+    is_trusted_function,
+    require_no_files,
+    require_steady,
+    require_steady_class,
+    require_steady_function,
+)
 from grad.ops.generator import Generator
 from grad.runtime.comparisons import MISSING, content
 
@@ -52,7 +64,6 @@ _ALWAYS_CALLED = frozenset(("forward", "__call__"))
 # What says how late it is, of the module `datetime`; and what reads variables of the environment.
 _NOW = frozenset(("now", "today", "utcnow"))
 _ENVIRONMENT = frozenset(("environ", "getenv"))
-_ALL_ATTRIBUTES = frozenset((ALL, "vars", "dir", "asdict", "astuple", "fields", "getmembers"))
 # Attributes that methods of this library give; and what only optimisers themselves read.
 BEHIND = {"get_last_lr": "_last_lr"}
 _SET_BY_STEPS = frozenset(("state",))
@@ -61,7 +72,9 @@ _CACHED = functools._lru_cache_wrapper
 _GETTERS = (operator.attrgetter, operator.methodcaller)
 # What shows a dictionary.
 _PROXIES = (types.MappingProxyType, type({}.keys()), type({}.values()), type({}.items()))
-_FOLLOWED = (Variable, list, tuple, dict)
+# What classes of users' may add attributes and methods to.
+_CONTAINERS = (list, tuple, deque, dict, set, frozenset, np.ndarray)
+_IN_C = (types.BuiltinFunctionType, types.WrapperDescriptorType)
 _OF_A_THREAD = (threading.local, contextvars.ContextVar)
 
 
@@ -81,43 +94,18 @@ def collect(function: Any, others: Iterable[Any]) -> Guards:
         names, written = frozenset(collector.names), frozenset(collector.names_written)
 
 
-class _Collector:
-    """One walk over what is in reach.
-
-    Args:
-        names: what code mentions, as far as it is known. written: what of it code assigns to.
-    """
-
-    def __init__(self, names: frozenset[str], written: frozenset[str]) -> None:
-        self.known, self.written = names, written
-        self.names, self.names_written = set(names), set(written)
-        self.by_name = not names.isdisjoint(BY_NAME)
-        self.all_attributes = not names.isdisjoint(_ALL_ATTRIBUTES)
-        self.guards = Guards()
-        self.guards.names = names
-        self.functions: list[types.FunctionType] = []
-        self.ordered: list[dict[Any, Any]] = []
-        self.classes: set[tuple[type, bool]] = set()
-        self.seen: dict[int, Any] = {}
-        self.waiting: deque[Any] = deque()
+class _Collector(Findings):
+    """One walk over what is in reach."""
 
     def run(self, roots: Iterable[Any]) -> None:
         self.waiting.extend(roots)
         if not _ENVIRONMENT.isdisjoint(self.known):
             self.waiting.append(os.environ)
+        self.look_at_all()
+        self.waiting.extend(self.possible)
         while self.waiting:
-            value = self.waiting.popleft()
-            if isinstance(value, CONSTANTS) and not isinstance(value, Enum):
-                if self.by_name and isinstance(value, str) and value.isidentifier():
-                    self.names.add(value)
-                    self.names_written.add(value)  # there may be no such attribute yet
-                continue
-            if id(value) in self.seen:
-                continue
-            if len(self.seen) > LIMIT:
-                raise Unguarded(f"more than {LIMIT} objects are in its reach")
-            self.seen[id(value)] = value
-            self.look_at(value)
+            with contextlib.suppress(Unguarded):  # most likely, they are not read
+                self.look_at_all()
         self.guards.containers = [*filter(is_container, self.seen.values())]
         functions = self.functions
         self.guards.snapshots.append((functools.partial(bodies, functions), bodies(functions)))
@@ -125,7 +113,20 @@ class _Collector:
             ordered = self.ordered
             self.guards.snapshots.append((functools.partial(orders, ordered), orders(ordered)))
 
+    def look_at_all(self) -> None:
+        """Look at what is waiting, and at what comes up on the way."""
+        while self.waiting:
+            value = self.waiting.popleft()
+            if is_plain(value) or id(value) in self.seen:
+                continue
+            if len(self.seen) > LIMIT:
+                raise Unguarded(f"more than {LIMIT} objects are in its reach")
+            self.seen[id(value)] = value
+            self.look_at(value)
+
     def look_at(self, value: Any) -> None:
+        if isinstance(value, _CONTAINERS):
+            self.look_at_subclass(value)
         if isinstance(value, Variable):
             self.guards.tensor(value)
             self.waiting.append(value._hooks)
@@ -144,7 +145,8 @@ class _Collector:
             self.guards.snapshots.append((functools.partial(holds, value, cached(value)), True))
             self.waiting.append(value.__wrapped__)
         elif isinstance(value, _GETTERS):
-            for name in value.__reduce__()[1]:  # type: ignore[index]
+            found: Any = value.__reduce__()[1]
+            for name in found:
                 self.names.update(str(name).split("."))
         elif isinstance(value, _PROXIES):
             self.waiting.extend(gc.get_referents(value))
@@ -156,10 +158,11 @@ class _Collector:
             self.waiting.extend(value)
         elif isinstance(value, dict):
             self.look_at_dictionary(value)
-            if len(value) > 1:
+            self.waiting.append(getattr(value, "default_factory", None))
+            if len(value) > 1 or not all(type(key) is str for key in value):
                 self.ordered.append(value)
         elif isinstance(value, set | frozenset) and value:
-            self.guards.snapshots.append((lambda: set(value), set(value)))
+            self.guards.snapshots.append((functools.partial(keys, value), keys(value)))
             self.look_at_keys(value)
         elif isinstance(value, set):
             self.guards.lengths.append((value, 0))
@@ -169,73 +172,50 @@ class _Collector:
             self.guards.snapshots.append((lambda: bytes(value), bytes(value)))
         elif isinstance(value, type):
             self.require_timeless(value.__module__)
+            require_no_files(value, self.known)
             self.look_at_class(value, made=True)
         elif isinstance(value, types.ModuleType):
             self.look_at_module(value)
-        elif isinstance(value, types.BuiltinFunctionType):
-            if value is id or value is hash:
-                self.guards.asks_identities = True
-            if value is warnings.warn:
-                self.look_at_filters()
-            if value is open or value is input:
-                raise Unguarded(f"it may read with {value.__name__}")
-            require_steady(value.__module__)
-            require_steady_class(type(value.__self__))
+        elif isinstance(value, types.BuiltinFunctionType | types.MethodWrapperType):
+            self.look_at_builtin(value)
         elif hasattr(type(value), "__next__"):
             raise Unguarded(f"it draws from an iterator, a {type(value).__name__}")
         elif not isinstance(value, Generator):
             self.look_at_object(value)
 
-    def look_at_dictionary(self, dictionary: dict[Any, Any]) -> None:
-        self.guards.lengths.append((dictionary, len(dictionary)))
-        self.look_at_items(dictionary, dictionary)
-        self.look_at_keys(dictionary)
+    def look_at_builtin(self, function: Any) -> None:
+        """Look at a function in C; it may be a method of an object."""
+        if function is id or function is hash:
+            self.guards.asks_identities = True
+        if function is warnings.warn:
+            self.look_at_filters()
+        if function is open or function is input:
+            raise Unguarded(f"it may read with {function.__name__}")
+        require_steady(getattr(function, "__module__", None))
+        owner = function.__self__
+        require_steady_class(type(owner))
+        if not isinstance(owner, type | types.ModuleType):
+            self.waiting.append(owner)
 
-    def look_at_keys(self, keys: Iterable[Any]) -> None:
-        """Look at tensors that are found by their identity."""
-        for key in keys:
-            parts = key if isinstance(key, tuple) else (key,)
-            if any(isinstance(part, Variable) for part in parts):
-                self.waiting.append(key)
-
-    def look_at_items(self, dictionary: dict[Any, Any], keys: Iterable[Any]) -> None:
-        """Guard the entries of `dictionary` under `keys`, and look at their values."""
-        for key in keys:
-            if key in dictionary:
-                self.waiting.append(self.guards.item(dictionary, key))
-
-    def look_at_attributes(self, value: Any, attributes: dict[str, Any]) -> None:
-        """Guard the attributes of an object that code mentions, or may get by their names."""
-        self.look_at_items(attributes, self.known & attributes.keys())
-        self.expect_no_others(value, attributes)
-        if self.all_attributes:
-            self.look_at_others(attributes)
-            self.waiting.extend(filter(is_function, attributes.values()))
-
-    def look_at_others(self, attributes: dict[str, Any]) -> None:
-        """Guard the attributes that code does not mention, and look at the data among them."""
-        for name in attributes.keys() - self.known:
-            found = self.guards.item(attributes, name)
-            if isinstance(found, _FOLLOWED):
-                self.waiting.append(found)
-
-    def expect_no_others(self, value: Any, attributes: dict[str, Any]) -> None:
-        """Guard that an object does not get attributes, also those that its class has."""
-        for name in self.known - attributes.keys():
-            if name in self.written or hasattr(type(value), name):
-                self.guards.items.append((attributes, name, MISSING))
-        self.guards.lengths.append((attributes, len(attributes)))
+    def look_at_subclass(self, value: Any) -> None:
+        """Look at what a container is besides, if its class is the user's."""
+        if not is_trusted_class(type(value)):
+            self.look_at_class(type(value))
+            if hasattr(value, "__dict__"):
+                self.look_at_attributes(value, value.__dict__)
 
     # -- code --------------------------------------------------------------------------------------
     def look_at_function(self, function: types.FunctionType) -> None:
         require_steady(function.__module__)
-        if is_trusted(function.__module__):
+        if is_trusted_function(function):
             # A decorator of the library around a function of the user's.
             if hasattr(function, "__wrapped__"):
                 self.waiting.append(function.__wrapped__)
+            if function.__name__ in SETTINGS and function.__module__.startswith("grad."):
+                self.guards.snapshots.append((function, function()))
             return
         self.functions.append(function)
-        global_names = self.look_at_code(function.__code__, function.__globals__)
+        global_names = self.look_at_code(function)
         self.look_at_items(function.__globals__, sorted(global_names))
         others = global_names - function.__globals__.keys()
         for name in sorted(others):  # each may yet be defined
@@ -246,18 +226,27 @@ class _Collector:
             self.guards.cells.append((cell, value))
             self.waiting.append(value)
         self.waiting.extend(function.__defaults__ or ())
-        self.waiting.extend((function.__kwdefaults__ or {}).values())
+        if function.__kwdefaults__:
+            self.look_at_dictionary(function.__kwdefaults__)
         self.look_at_items(function.__dict__, self.known & function.__dict__.keys())
         self.waiting.append(function.__dict__.get("registry"))  # of functools.singledispatch
 
-    def look_at_code(self, code: types.CodeType, scope: dict[str, Any]) -> frozenset[str]:
-        """Note what `code` mentions; gives the names of its globals."""
-        found = mentions(code)
+    def look_at_code(self, function: types.FunctionType) -> frozenset[str]:
+        """Note what the code of `function` mentions; gives the names of its globals."""
+        found = mentions(function.__code__)
         self.names |= found.names
         self.names_written |= found.written
-        self.waiting.extend(found.texts)
         for name in found.imported:
-            self.waiting.extend(modules(name, scope))
+            self.waiting.extend(modules(name, function.__globals__))
+        for chain in sorted(found.chains):
+            value = named(function, chain)
+            require_steady_function(value)
+            if (
+                isinstance(value, _IN_C)
+                and value.__name__ in BY_NAME
+                and value.__name__ != chain[-1]
+            ):
+                self.names.add(ALL)  # the code does not show that it gets attributes
         return found.global_names
 
     def look_at_module(self, module: types.ModuleType) -> None:
@@ -273,7 +262,7 @@ class _Collector:
                 if isinstance(value, list | types.FunctionType | types.ModuleType):
                     self.waiting.append(value)
         else:
-            self.look_at_items(module.__dict__, self.known)
+            self.look_at_items(module.__dict__, self.known | {"__getattr__"})
             if self.all_attributes:
                 self.look_at_others(module.__dict__)
 
@@ -294,7 +283,7 @@ class _Collector:
         self.classes.add((kind, made))
         if type(kind) is not type:
             self.look_at_class(type(kind))
-        bases = [base for base in kind.__mro__ if not is_trusted(base.__module__)]
+        bases = [base for base in kind.__mro__ if not is_trusted_class(base)]
         if bases:
             self.guards.snapshots.append((lambda: kind.__mro__, kind.__mro__))
         names: set[str] = set()
@@ -335,12 +324,13 @@ class _Collector:
             self.look_at_mentioned(value)
             return
         require_steady_class(kind)
+        require_no_files(kind, self.known)
         if isinstance(value, _OF_A_THREAD) and kind.__module__.partition(".")[0] not in OWN:
             raise Unguarded(f"it reads a {kind.__name__}, which each thread has for itself")
         self.look_at_class(kind)
         attributes = getattr(value, "__dict__", None)
         if attributes is None:
-            if not is_trusted(kind.__module__):
+            if not is_trusted_class(kind):
                 self.look_at_slots(value)
         elif any(base.__module__.startswith("grad.nn") for base in kind.__mro__):
             self.look_at_dictionary(attributes)
@@ -353,7 +343,7 @@ class _Collector:
         elif kind.__module__.partition(".")[0] in OWN:
             # A function of the user's that is compiled, say.
             self.waiting.append(attributes.get("__wrapped__"))
-        elif is_trusted(kind.__module__) and isinstance(value, Mapping | Sequence | Set):
+        elif is_trusted_class(kind) and isinstance(value, Mapping | Sequence | Set):
             self.look_at_items(attributes, list(attributes))
         else:
             self.look_at_attributes(value, attributes)
@@ -371,18 +361,9 @@ class _Collector:
         self.look_at_items(attributes, read & attributes.keys())
         self.expect_no_others(value, attributes)
 
-    def look_at_slots(self, value: Any) -> None:
-        """Attributes of an object without a dictionary."""
-        for base in type(value).__mro__:
-            slots = base.__dict__.get("__slots__", ())
-            for name in self.known.intersection((slots,) if isinstance(slots, str) else slots):
-                read = functools.partial(getattr, value, name, MISSING)
-                now = read()
-                self.waiting.append(now)
-                key = constant_key if isinstance(now, CONSTANTS) else id
-                self.guards.snapshots.append((lambda read=read, key=key: key(read()), key(now)))
-
     def look_at_array(self, array: np.ndarray[Any, Any]) -> None:
         if array.nbytes > SMALL_ARRAY_BYTES:
             raise Unguarded(f"it reads a NumPy array of {array.nbytes} bytes; use a tensor")
         self.guards.snapshots.append((array.tobytes, array.tobytes()))
+        if array.dtype.hasobject:
+            self.waiting.extend(array.ravel())

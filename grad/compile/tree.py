@@ -22,6 +22,7 @@ from grad.autograd.variable import Variable
 from grad.dtype import DType
 
 CONSTANTS = (int, float, complex, str, bytes, type(None), DType, Enum, range, type(...))
+_KINDS = frozenset((*CONSTANTS, bool)) - {DType, Enum}
 _PLAIN = (tuple, list)
 _NOTHING: Mapping[int, Any] = MappingProxyType({})
 
@@ -60,9 +61,28 @@ class Fields(NamedTuple):
 _STEADY = (*CONSTANTS, np.generic, type, Given, Kept)
 
 
+def is_plain(value: Any) -> bool:
+    """Whether `value` is a constant of a class that users cannot have changed."""
+    return type(value) in _KINDS or isinstance(value, DType | np.generic)
+
+
 def constant_key(value: Any) -> Any:
-    """A hashable that is equal for equal constants only: 1, 1.0 and True differ, -0.0 from 0.0."""
-    return (type(value), repr(value) if isinstance(value, float | complex) else value)
+    """A hashable that is equal for equal constants only: 1, 1.0 and True differ, -0.0 from 0.0.
+
+    What a class of the user's says of itself does not count, but what it is made of.
+    """
+    kind = type(value)
+    if isinstance(value, float | complex):
+        return (
+            kind,
+            float.__repr__(value) if isinstance(value, float) else complex.__repr__(value),
+        )
+    if kind is range:
+        return (kind, value.start, value.stop, value.step)
+    if is_plain(value) or isinstance(value, Enum):
+        return (kind, value)
+    base: Any = next(base for base in CONSTANTS if isinstance(value, base))
+    return (kind, base.__repr__(value))
 
 
 def is_record(value: Any) -> bool:
@@ -85,6 +105,10 @@ def take_apart(value: Any, tensors: list[Any], others: list[Any]) -> Any:
     if isinstance(value, CONSTANTS):
         if isinstance(value, Enum):
             others.append(value)  # it may have attributes
+        elif not is_plain(value):
+            others.append(type(value))
+            own = take_apart(getattr(value, "__dict__", None), tensors, others)
+            return (constant_key(value), own)
         return constant_key(value)
     kind = type(value)
     if kind in _PLAIN:
