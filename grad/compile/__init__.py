@@ -1,10 +1,10 @@
 """`grad.compile`: a function, recorded once and replayed in one native call.
 
-To read: compiled.py (when to record, when to replay), kinds.py (for which calls), recorder.py and
-watch.py (what is seen while a function runs), guards.py (what must not have changed), finish.py
-with in_place.py and replay.py (the plan, where its inputs come from and where its results go),
-run.py with kept.py (running it again and again), gradient.py (gradients through a replay); tree.py
-with containers.py takes arguments and results apart.
+To read: compiled.py (when to record, when to replay), kinds.py (for which calls), forget.py (until
+when), recorder.py and watch.py (what is seen while a function runs), guards.py (what must not have
+changed), finish.py with in_place.py and replay.py (the plan, where its inputs come from and where
+its results go), run.py with kept.py (running it again and again), gradient.py (gradients through a
+replay); tree.py with containers.py takes arguments and results apart.
 """
 
 from __future__ import annotations
@@ -64,10 +64,11 @@ def compile(
     call, without running the function's Python. A call with other shapes, types or Python values
     is recorded for itself; so is one after something changed that the function depends on: globals,
     closures, attributes, train and eval mode, parameters. Learning rates, random numbers and the
-    values of tensors may change freely. The 1024 kinds of calls that came last are known. What the
-    function does besides (printing, appending to a list) is not repeated, unless it changes what
-    the function depends on. A function that writes to memory lent by `from_numpy` or DLPack (steps
-    an optimiser whose parameters lie there, say) runs uncompiled.
+    values of tensors may change freely. The 1024 kinds of calls that came last are known, but
+    for those with objects that nobody else has any more. What the function does besides (printing,
+    appending to a list) is not repeated, unless it changes what the function depends on. A function
+    that writes to memory lent by `from_numpy` or DLPack (steps an optimiser whose parameters lie
+    there, say) runs uncompiled. Copies of the result, and pickles, begin without recordings.
 
     Args:
         model: what to compile; without it, a decorator is returned.

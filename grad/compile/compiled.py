@@ -6,7 +6,8 @@ as long as the guards (guards.py) say that everything the function took for gran
 When they do not, the function is recorded again; earlier recordings whose guards may hold again
 (those of the training mode, while the module evaluates) are kept beside. A function that changes
 again and again for one kind of call runs as if it were not compiled, and says so once. There may be
-any number of kinds (a batch or a sequence of each length): those that were called last are known.
+any number of kinds (a batch or a sequence of each length): those that were called last are known,
+but for calls with objects that are gone (forget.py).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from grad.buffer import clear_buffer_cache
 from grad.compile.containers import containers, others_have_one, standing
 from grad.compile.findings import ALL_ATTRIBUTES
 from grad.compile.finish import abandon, finish
+from grad.compile.forget import NAMED
 from grad.compile.guards import Guards, Unguarded
 from grad.compile.kinds import Identities, environment, has_hooks, repeated, shared, view_of
 from grad.compile.reach import collect
@@ -62,15 +64,17 @@ class Entry:
         seen, tried: whether it has been called, and recorded. hopeless: whether it cannot be
             replayed.
         records: its recordings, the one that was used last first.
-        others: arguments that the key names by identity, which nobody else may get.
+        others: arguments that the key names by identity, which nobody else may get; it is dropped
+            when nobody else has them. version: counts changes of the records.
     """
 
-    __slots__ = ("hopeless", "others", "records", "seen", "tried")
+    __slots__ = ("hopeless", "others", "records", "seen", "tried", "version")
 
     def __init__(self, others: list[Any]) -> None:
         self.others = others
         self.seen = self.tried = self.hopeless = False
         self.records: tuple[Record, ...] = ()
+        self.version = 0
 
 
 class Shortcut(NamedTuple):
@@ -135,6 +139,9 @@ def _obstacle(
 class Compiled:
     """A function with its recordings; call it like the function.
 
+    Copies and pickles are of the function and begin without recordings: that of a bound method is
+    bound to the copy of its object. One that a module has under its name is pickled as that name.
+
     Attributes:
         function: what was compiled. recordings: how often it has been recorded.
     """
@@ -144,6 +151,7 @@ class Compiled:
         self.function = function
         self.recordings = 0
         self._repeated = 0
+        self._untried = 0  # kinds of calls that have not been recorded
         self._forgets = False
         self._entries: OrderedDict[Any, Entry] = OrderedDict()  # the one that was called last last
         self._last: Runner | None = None
@@ -151,6 +159,19 @@ class Compiled:
         self._hopeless: str | None = None
         self._reason: str | None = None
         self._lock = threading.RLock()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        found: Any = sys.modules.get(self.__module__)
+        name = self.__dict__.get("__qualname__", "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"function": self.function}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Compiled.__init__(self, **state)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: bound to its object."""
@@ -232,17 +253,21 @@ class Compiled:
                 entries.move_to_end(key)
             return entry
         entry = entries[key] = Entry(others)
+        if others:
+            self._is_last(None)  # which may refer to them
+            NAMED.add(entries)
         if len(entries) > MOST_KINDS:
-            with self._lock:
-                _, oldest = entries.popitem(last=False)
-            if not (self._forgets or oldest.tried):
-                self._forgets = True
-                warnings.warn(
-                    f"grad.compile: {self.function!r} has been called with {MOST_KINDS} kinds of "
-                    f"arguments, and runs uncompiled for each that is new; give it numbers that "
-                    f"change from call to call as tensors, and pad what changes its shape.",
-                    stacklevel=3,
-                )
+            with self._lock, contextlib.suppress(KeyError):  # it has just been emptied
+                entries.popitem(last=False)
+        self._untried += 1
+        if self._untried > MOST_KINDS and not self._forgets:
+            self._forgets = True
+            warnings.warn(
+                f"grad.compile: {self.function!r} has been called with {MOST_KINDS} kinds of "
+                f"arguments, and runs uncompiled for each that is new; give it numbers that "
+                f"change from call to call as tensors, and pad what changes its shape.",
+                stacklevel=3,
+            )
         return entry
 
     def _is_last(self, runner: Runner | None) -> None:
@@ -298,6 +323,7 @@ class Compiled:
         self._is_last(None)
         self.recordings += 1
         self._repeated += entry.tried
+        self._untried -= not entry.tried
         entry.tried = True
         if self._repeated >= MOST_REPEATED:
             why = "" if self._reason is None else f"; the last time because {self._reason}"
@@ -334,6 +360,8 @@ class Compiled:
         else:
             identities = Identities.of([*tensors, *inside], guards.outer(replay.grads_read))
             entry.records = (Record(guards, Runner(replay), identities), *kept)
+            guards.broken()  # which then refer to all that they will refer to
+            entry.version += 1
             # Replays need less than the calls before: they write where the old values are.
             del tape
             clear_buffer_cache()
@@ -341,6 +369,7 @@ class Compiled:
 
     def _lose_hope(self, reason: str) -> None:
         self._hopeless = reason
+        self._entries.clear()
         warnings.warn(
             f"grad.compile: {self.function!r} runs uncompiled from now on: {reason}.", stacklevel=4
         )
