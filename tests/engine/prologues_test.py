@@ -155,3 +155,23 @@ def test_two_rows_of_one_product() -> None:
     both = grad.stack([1 - scores, scores], 1)
     expected = points @ ((rows[1] - rows[0]) @ turn)
     np.testing.assert_allclose(both.numpy()[:, 1], expected, 1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("depth", [1, 3, 8, 15, 17, 33])
+@pytest.mark.parametrize("columns", [1, 3, 5, 40])
+def test_what_lies_behind_the_last_element_does_not_count(
+    dtype: type, depth: int, columns: int
+) -> None:
+    """Zeros are there instead, of which a quotient would be NaN, and a logarithm infinite."""
+    rng = np.random.default_rng(depth)
+    x, scale = (rng.uniform(0.5, 2, sizes).astype(dtype) for sizes in ((13, depth), depth))
+    weight = rng.normal(size=(columns, depth)).astype(dtype)
+    given, other = grad.tensor(x), grad.tensor(weight)
+    for made, values in (
+        (lambda: given / grad.tensor(scale), x / scale),
+        (lambda: given.log(), np.log(x)),
+        (lambda: 1 / given, 1 / x),
+    ):
+        np.testing.assert_allclose((made() @ other.T).numpy(), values @ weight.T, 2e-5, 2e-5)
+        np.testing.assert_allclose((other @ made().T).numpy(), weight @ values.T, 2e-5, 2e-5)

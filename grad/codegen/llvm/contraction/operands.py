@@ -65,7 +65,9 @@ class Matrix:
     def load(
         self, b: Builder, address: Value, lanes: int, place: Place, mask: Value | None = None
     ) -> Value:
-        """`lanes` neighbours at `address`, those at `place`. Lanes outside `mask` are not read."""
+        """`lanes` neighbours at `address`, those at `place`. Lanes outside `mask` are not read, and
+        zero, whatever would be computed of nothing (0 / 0, say).
+        """
         storage = vector_type(self.storage, lanes)
         if mask is None:
             raw = b.load(storage, address, self.memory.itemsize)
@@ -75,7 +77,8 @@ class Matrix:
         if self.compute is None:
             return cast(b, found, self.memory, ELEMENT_TYPES[self.element])
         place = Place(b.add(self.outer, place.outer), b.add(self.k, place.k), place.along_k)
-        return self.compute(place, self.batch, found, mask)
+        made = self.compute(place, self.batch, found, mask)
+        return made if mask is None else b.select(mask, made, b.const(made.type, 0))
 
 
 def coordinate_parameters(structure: Contraction) -> dict[str, str]:
