@@ -23,6 +23,8 @@ FOLDERS = 256
 DAY_SECONDS = 24 * 3600
 MAGIC = b"micrograd object 1\n"
 DIGEST_BYTES = hashlib.sha256().digest_size
+# Directories that were said not to be writable: several caches are under one.
+_reported: set[Path] = set()
 
 
 def digest(*parts: str | bytes) -> str:
@@ -54,7 +56,6 @@ class DiskCache:
         self.directory = Path(directory)
         self.suffix = suffix
         self.limit = limit
-        self._warned = False
 
     def path(self, key: str) -> Path:
         return self.directory / key[:2] / f"{key[2:]}{self.suffix}"
@@ -77,7 +78,9 @@ class DiskCache:
         return payload if sound else None
 
     def store(self, key: str, payload: bytes) -> None:
-        """Keep `payload` under `key`. A directory that cannot be written is reported once."""
+        """Keep `payload` under `key`. A directory that cannot be written is reported once a
+        process.
+        """
         path = self.path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,8 +94,8 @@ class DiskCache:
                 raise
             _make_room(path, self.limit // FOLDERS)
         except OSError as error:
-            if not self._warned:
-                self._warned = True
+            if self.directory not in _reported:
+                _reported.add(self.directory)
                 warnings.warn(
                     f"compiled kernels cannot be kept in {self.directory}: {error}. Every process "
                     f"compiles them anew; set GRAD_CACHE_DIR to a writable directory, or "

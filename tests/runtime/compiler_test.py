@@ -37,10 +37,12 @@ def call(address: int, value: int) -> int:
     return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(value)
 
 
-def run_script(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_script(
+    directory: Path, script: str = SCRIPT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     variables = {"PYTHONPATH": str(ROOT), "GRAD_CACHE_DIR": str(directory), **environment}
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", script],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -212,6 +214,16 @@ def test_a_directory_that_cannot_be_written_is_reported_once(tmp_path):
             address = compile_ir(constant_module(number), ["constant"], "constant")
             assert call(address["constant"], 1) == number + 1
     assert len(caught) == 1
+
+
+def test_a_directory_that_cannot_be_written_is_reported_once_a_process(tmp_path):
+    """Code, plans and what is known of the CPU are kept by different objects."""
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where the directory should be")
+    script = "import grad\nprint((grad.arange(5.0) * 3 + 0.75).sum().item())\n"
+    done = run_script(blocked, script)
+    assert done.stdout == "33.75\n"
+    assert done.stderr.count("cannot be kept") == 1
 
 
 def test_a_full_disk_is_reported_once_and_leaves_nothing_behind(tmp_path, monkeypatch):
