@@ -249,6 +249,28 @@ def test_the_cache_can_be_turned_off(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+WITHOUT_MEMORY = """
+import resource
+import grad
+x = grad.ones(300, 300)
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (96 << 20), -1))
+try:
+    x.sum().item()
+except MemoryError as error:
+    print(type(error).__name__, type(error.__cause__).__name__)
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+print(x.sum().item())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+def test_no_memory_for_llvm_is_no_memory(tmp_path):
+    done = run_script(tmp_path, WITHOUT_MEMORY, GRAD_CACHE="0")
+    assert done.stdout == "OutOfMemoryError OSError\n90000.0\n"
+
+
 def test_disk_cache_keeps_bytes(tmp_path):
     cache = DiskCache(tmp_path / "deep" / "down")
     assert cache.load("abcd") is None

@@ -8,14 +8,41 @@ generators write vectors themselves.
 from __future__ import annotations
 
 import ctypes
+import errno
 import itertools
+import mmap
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from llvmlite import binding
+import llvmlite
+from llvmlite.utils import get_library_name
 
+from grad.errors import OutOfMemoryError
 from grad.runtime.cpu.host import Host, host
+
+
+def _lacks_memory() -> bool:
+    """Whether this process cannot have as much memory as LLVM's code takes."""
+    library = os.path.join(os.path.dirname(llvmlite.__file__), "binding", get_library_name())
+    try:
+        mmap.mmap(-1, os.path.getsize(library)).close()
+    except OSError as error:
+        return error.errno == errno.ENOMEM
+    return False
+
+
+try:
+    from llvmlite import binding
+except OSError as error:
+    # llvmlite says that the file cannot be found.
+    if _lacks_memory():
+        raise OutOfMemoryError(
+            "new code is to be compiled, and there is no memory to load LLVM. Free tensors you do "
+            "not need, or let the process have more."
+        ) from error
+    raise
 
 binding.initialize_native_target()
 binding.initialize_native_asmprinter()
