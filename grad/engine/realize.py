@@ -14,12 +14,13 @@ import signal
 import sys
 import threading
 import weakref
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from grad.device import open_backend, open_plans
+from grad.engine.awaited import Written, all_due, awaited
 from grad.engine.plan import Plan
 from grad.engine.recording import recording
 from grad.engine.reuse import Reuses
@@ -210,27 +211,19 @@ class PlanCache:
 cache = PlanCache()
 _lock = threading.RLock()
 
-# Values that are to be computed with whatever is computed next, if somebody still holds them then:
-# losses that a backward pass started from, which a training loop prints after the step, and running
-# statistics of layers, of which a deep network has hundreds. At no further cost.
-_awaited: deque[weakref.ref[Node]] = deque(maxlen=1024)
 
-
-def compute_soon(node: Node) -> None:
-    """Have `node` computed along with the next plan."""
-    recorder = recording.recorder
-    if node.buffer is None and not (recorder is not None and recorder.stands_in):
-        _awaited.append(weakref.ref(node))
-
-
-def _due() -> list[Node]:
-    """The awaited values that are alive and pending; the list starts anew."""
-    due = []
-    while _awaited:
-        node = _awaited.popleft()()
-        if node is not None and node.buffer is None:
-            due.append(node)
-    return due
+def _compute_or_put_back(due: Sequence[weakref.ref[Node]]) -> bool:
+    """What was to be computed along did not fit: what storages hold is computed by itself, or they
+    hold what they did. Gives whether the latter.
+    """
+    written = [late for late in due if isinstance(late, Written)]
+    try:
+        realize([node for late in written if (node := late()) is not None], alone=True)
+    except MemoryError:
+        for late in reversed(written):
+            late.put_back()
+        return True
+    return False
 
 
 def nobody_computing() -> threading.RLock:
@@ -256,10 +249,11 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
 
     All of them become one plan, so what they share is computed once. Values along the way that
     somebody still holds, and that were costly, are kept as well. What is to be computed soon
-    (`compute_soon`) is computed too, unless `alone`.
+    (awaited.py) is computed too, unless `alone`.
 
     Raises:
-        OutOfMemoryError: nothing has changed then, and the nodes can be realised later.
+        OutOfMemoryError: nothing has changed then, and the nodes can be realised later. But what
+            was to be computed soon may have been put back.
     """
     if recording.recorder is not None:
         recording.recorder.value_wanted(nodes)
@@ -274,8 +268,8 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
         pending = [node for node in nodes if node.buffer is None]
         if not pending:
             return
-        if _awaited and not alone:
-            pending += _due()
+        due = all_due() if awaited and not alone else ()
+        pending += [node for late in due if (node := late()) is not None]
         key = single_key(pending[0]) if len(pending) == 1 else None
         if key is not None and cache.run_single(pending[0], *key):
             return
@@ -285,13 +279,18 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
         plan, scalars = cache.find(found)
         if key is not None:
             cache.keep_single(pending[0], *key, found, plan, scalars)
-        if found.donated or found.replaced:
-            # A value that was overwritten must not be left looking pending: it would be written
-            # again.
-            with interrupts_held():
+        try:
+            if found.donated or found.replaced:
+                # A value that was overwritten must not be left looking pending: it would be written
+                # again.
+                with interrupts_held():
+                    compute(found, plan, scalars)
+            else:
                 compute(found, plan, scalars)
-        else:
-            compute(found, plan, scalars)
+        except MemoryError:
+            if not _compute_or_put_back(due):
+                raise
+            realize(nodes, alone=True)
 
 
 def settle(nodes: Sequence[Node], alone: bool = False) -> None:

@@ -4,14 +4,15 @@
 whose numbers are not values of the graph ask here: random keys and an optimiser's numbers say how
 they are made anew at each replay, index checks leave a check behind, and whoever asks for a value
 is told that there is none yet. The recorder itself is in `grad/compile`; below it only this
-interface is known.
+interface is known. So is that of `Changes`, who takes back what a call has changed that ran out of
+memory.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from grad.graph.node import Node
 
@@ -87,10 +88,27 @@ class Recorder:
         """What follows cannot be repeated: finish this call, record nothing."""
 
 
+class Changes(Protocol):
+    """Who remembers how things were before a call (compile/changes.py)."""
+
+    def written(self, storage: Any, before: Node) -> None:
+        """`storage`, which holds `before`, is about to hold something else."""
+
+    def gradient_set(self, tensor: Any) -> None:
+        """The `.grad` of `tensor` is about to be set."""
+
+    def history_changed(self, tensor: Any) -> None:
+        """An operation in place is about to change where the gradient of `tensor` goes."""
+
+    def done(self, undo: Callable[[], Any]) -> None:
+        """Something has been done that `undo` takes back."""
+
+
 class Recording(threading.local):
-    """The recorder of each thread, if it has one."""
+    """The recorder of each thread, and who remembers what it changes, if it has them."""
 
     recorder: Recorder | None = None
+    changes: Changes | None = None
 
 
 recording = Recording()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from grad.autograd.modes import mode, no_grad
 from grad.dtype import DType, dtypes
-from grad.engine import compute_soon
+from grad.engine import compute_written_soon
 from grad.nn import functional
 from grad.nn.module import Module
 from grad.nn.normalization import begin_as_identity
@@ -130,8 +130,10 @@ class _BatchNorm(_ChannelNorm):
         if count is None or not self.track_running_stats or mode.recomputing:
             return 0.0
         with no_grad():
+            storage = count._storage
+            before = storage.node
             count += 1
-            compute_soon(count.node)
+            compute_written_soon(storage, before)
             return 1.0 / count.to(dtypes.float32) if self.momentum is None else self.momentum
 
 

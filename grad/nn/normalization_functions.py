@@ -12,7 +12,7 @@ import math
 
 from grad.autograd.modes import mode, no_grad
 from grad.autograd.rebuilt import rebuilt
-from grad.engine import compute_soon
+from grad.engine import compute_written_soon
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.batch_norm import Normalize
 from grad.ops.inplace import check_writable, fitting, write
@@ -60,8 +60,10 @@ def _update(running: Tensor, new: Tensor, momentum: float | Tensor) -> None:
         return
     with no_grad():
         check_writable("batch_norm", running)
+        storage = running._storage
+        before = storage.node
         write(running, fitting("batch_norm", running, _moved(running, new, momentum)))
-        compute_soon(running.node)
+        compute_written_soon(storage, before)
 
 
 @rebuilt

@@ -23,6 +23,7 @@ from grad.optim.hooks import step_hooks
 from grad.optim.numbers import Numbers, SharedNumbers, is_on
 from grad.optim.optimizer import Optimizer
 from grad.optim.saving import MASTER, Group, State
+from grad.optim.undo import Undo
 from grad.optim.update import Updates
 from grad.tensor import Tensor
 
@@ -117,6 +118,10 @@ class RuleOptimizer(Optimizer):
 
         Returns:
             What `closure` returned, or None.
+
+        Raises:
+            OutOfMemoryError, or what else computing raises: parameters and state are as they were
+                before then, and so are counts. Gradients stay pending.
         """
         loss = None
         if closure is not None:
@@ -128,27 +133,37 @@ class RuleOptimizer(Optimizer):
             for parameter in group["params"]
             if parameter._grad is not None
         ]
+        undo = Undo()
+        try:
+            self._take(work, undo)
+        except Exception:
+            undo.take_back()
+            raise
+        if recording.changes is not None:
+            recording.changes.done(undo.take_back_numbers)
+        return loss
+
+    def _take(self, work: list[tuple[Tensor, Group]], undo: Undo) -> None:
+        """Step the parameters in `work`; `undo` is told what changes."""
         with no_grad():
-            self._start(work)
-            numbers = SharedNumbers(self._counted(work))
+            self._start(work, undo)
+            numbers = SharedNumbers(self._counted(work, undo))
         if self.defaults.get("differentiable"):
             self._step_differentiably(work, numbers)
-            return loss
+            return
         with no_grad():
             changed: list[Tensor] = []
             choices, switches = self._choices, self._switches
             known = {id(g): self._updates.of(g, choices, switches) for g in self.param_groups}
-            rule, states = self._new_value, self._states
+            rule, states, apply = self._new_value, self._states, self._updates.apply
             for position, (parameter, group) in enumerate(work):
                 gradient = parameter._grad
                 state = states[parameter]
                 number = numbers.of(position, _wide(gradient.dtype))
                 updates = known[id(group)]
-                self._updates.apply(rule, parameter, gradient, state, group, updates, number)
-                changed += gradient, parameter
-                changed += [value for value in state.values() if isinstance(value, Tensor)]
+                changed.append(gradient)
+                changed += apply(rule, parameter, gradient, state, group, updates, number, undo)
         realize_tensors(changed)
-        return loss
 
     def _new_value(
         self, parameter: Tensor, gradient: Tensor, state: State, group: Group, number: Numbers
@@ -183,7 +198,7 @@ class RuleOptimizer(Optimizer):
                 number = numbers.of(position, _wide(gradient.dtype))
                 parameter.copy_(self._new_value(parameter, gradient, state, group, number))
 
-    def _counted(self, work: list[tuple[Tensor, Group]]) -> list[dict[str, float]]:
+    def _counted(self, work: list[tuple[Tensor, Group]], step: Undo) -> list[dict[str, float]]:
         """The numbers of this step, for each parameter; a recording has them made at each
         replay.
         """
@@ -213,6 +228,7 @@ class RuleOptimizer(Optimizer):
                     state["step"] -= 1
 
         count()
+        step.done(undo)
         if recording.recorder is not None:
             recording.recorder.again(count, undo)
         return values
@@ -231,7 +247,7 @@ class RuleOptimizer(Optimizer):
             found.append(numbers)
         return found
 
-    def _start(self, work: Iterable[tuple[Tensor, Group]]) -> None:
+    def _start(self, work: Iterable[tuple[Tensor, Group]], undo: Undo) -> None:
         """Make the state of new parameters, in memory: the first step is like all others.
 
         The loss waits for the step, or its forward pass would be a program of its own, whose values
@@ -244,12 +260,14 @@ class RuleOptimizer(Optimizer):
             if state is None or (not state and self._always_has_state):
                 if recording.recorder is not None:
                     recording.recorder.give_up("an optimiser meets a parameter for the first time")
+                undo.state(states, parameter)
                 wide = master_of(parameter) if has_master(parameter, group) else parameter
                 state = states[parameter] = self._new_state(wide, group)
                 fresh.extend(value for value in state.values() if isinstance(value, Tensor))
             if MASTER not in state and has_master(parameter, group):
                 if recording.recorder is not None:
                     recording.recorder.give_up("an optimiser meets a parameter for the first time")
+                undo.contents(state)
                 state[MASTER] = master_of(parameter)
                 fresh.append(state[MASTER])
         realize_tensors(fresh, alone=True)

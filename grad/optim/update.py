@@ -15,6 +15,7 @@ from grad.engine.recording import recording
 from grad.graph.template import Template, placeholder, template_of
 from grad.ops.inplace import store
 from grad.optim.numbers import is_on
+from grad.optim.undo import Undo
 from grad.tensor import Tensor
 
 # From a parameter, its gradient, its state, the settings and the numbers of the step to the
@@ -63,12 +64,13 @@ class Updates:
         group: dict[str, Any],
         known: Known | None,
         number: Mapping[str, Tensor],
-    ) -> None:
-        """Write what `rule` gives to `parameter` and to the tensors of `state`.
+        undo: Undo,
+    ) -> list[Tensor]:
+        """Write what `rule` gives to `parameter` and to the tensors of `state`; gives those.
 
         `known` is what `of` gave for the group. Nothing is recorded for gradients meanwhile.
         """
-        targets = [parameter, *[value for value in state.values() if isinstance(value, Tensor)]]
+        targets = _targets(parameter, state)
         given: list[Any] = [gradient._shape, gradient.dtype]
         sources = [gradient.node]
         whole = known is not None and recording.recorder is None
@@ -76,9 +78,9 @@ class Updates:
             given += target._shape, target.dtype
             sources.append(target._storage.node)
             whole = whole and not target._path
+        undo.values(targets, sources[1:])
         if not whole:
-            parameter.copy_(rule(parameter, gradient, state, group, number))
-            return
+            return _applied(rule, parameter, gradient, state, group, number, undo)
         assert known is not None
         names = tuple(state)
         key = (*given, *names, *number)
@@ -88,8 +90,8 @@ class Updates:
             for target, node in zip(targets, built):
                 assert node is not None
                 store(target._storage, node)
-            return
-        parameter.copy_(rule(parameter, gradient, state, group, number))
+            return targets
+        changed = _applied(rule, parameter, gradient, state, group, number, undo)
         if found is False:
             if len(known) >= CALLS_KEPT:
                 known.clear()
@@ -97,10 +99,30 @@ class Updates:
         elif found is True and tuple(state) == names:
             # An update that starts a parameter's state is another one than those after it.
             known[key] = _studied(rule, parameter, gradient, state, group, number)
+        return changed
 
     def __reduce__(self) -> Any:
         # A copied or pickled optimiser learns its updates anew: templates hold primitives.
         return Updates, ()
+
+
+def _targets(parameter: Tensor, state: dict[str, Any]) -> list[Tensor]:
+    return [parameter, *[value for value in state.values() if isinstance(value, Tensor)]]
+
+
+def _applied(
+    rule: Rule,
+    parameter: Tensor,
+    gradient: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    number: Mapping[str, Tensor],
+    undo: Undo,
+) -> list[Tensor]:
+    """The same by calling the rule, which may make pieces of the state."""
+    undo.contents(state)
+    parameter.copy_(rule(parameter, gradient, state, group, number))
+    return _targets(parameter, state)
 
 
 def _studied(
@@ -118,7 +140,7 @@ def _studied(
     like_state = {n: _stand_in(v) if isinstance(v, Tensor) else v for n, v in state.items()}
     like_number = {name: _stand_in(value) for name, value in number.items()}
     before = dict(like_state)
-    targets = [like, *[value for value in before.values() if isinstance(value, Tensor)]]
+    targets = _targets(like, before)
     sources = [t.node for t in (like_gradient, *targets, *like_number.values())]
     like.copy_(rule(like, like_gradient, like_state, group, like_number))
     same = [like_state.get(name) is value for name, value in before.items()]
