@@ -27,7 +27,7 @@ from grad.autograd.variable import Variable, gradient_edge
 from grad.device import CPU, Device, check_device, open_array_namespace
 from grad.dtype import ALL_DTYPES, DType, as_dtype, default_dtype, dtypes
 from grad.engine import realize
-from grad.engine.recording import tell_of_description, tell_of_hooks, tell_of_place
+from grad.engine.recording import recording, tell_of_description, tell_of_hooks, tell_of_place
 from grad.errors import (
     ArgumentError,
     DTypeError,
@@ -208,6 +208,8 @@ class Tensor(Variable):
                     f"grad must have the shape and type of its tensor, {self._shape} "
                     f"{self.dtype.name}; got {value._shape} {value.dtype.name}."
                 )
+        if recording.changes is not None:
+            recording.changes.gradient_set(self)
         self._grad = value
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grad.autograd.variable import Edge, Variable, gradient_edge
+from grad.engine.recording import recording
 from grad.graph.node import Node
 
 
@@ -45,6 +46,8 @@ def accumulate(tensor: Any, gradient: Any, create_graph: bool) -> None:
     """Add `gradient`, a tensor or a node, to ``tensor.grad``, in place where there is one already,
     as PyTorch does.
     """
+    if recording.changes is not None:
+        recording.changes.gradient_set(tensor)
     held = tensor._grad
     if held is None and isinstance(gradient, Node):
         tensor._grad = Variable._wrap(gradient)

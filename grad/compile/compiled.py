@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from grad.autograd.anomaly import anomaly
 from grad.autograd.modes import mode
 from grad.buffer import clear_buffer_cache
+from grad.compile.changes import Changes, all_or_nothing
 from grad.compile.containers import containers, others_have_one, standing
 from grad.compile.findings import ALL_ATTRIBUTES
 from grad.compile.finish import abandon, finish
@@ -203,9 +204,12 @@ class Compiled:
         entry = self._entry(key, others)
         records = entry.records
         if not records and (not entry.seen or entry.hopeless):
-            entry.seen = True
+            first, entry.seen = not entry.seen, True
             self._is_last(None)
-            return self.function(*args, **kwargs)
+            if not first:
+                return self.function(*args, **kwargs)
+            with all_or_nothing():
+                return self.function(*args, **kwargs)
         given = [*tensors, *inside]
         for record in records:
             result, used = self._replayed(record, given)
@@ -218,7 +222,8 @@ class Compiled:
                 return result
         with self._lock:
             if entry.records is records:
-                return self._record(entry, args, kwargs, tensors, others, inside)
+                with all_or_nothing() as changes:
+                    return self._record(changes, entry, args, kwargs, tensors, others, inside)
         return self(*args, **kwargs)  # another thread has recorded it meanwhile
 
     def _replayed(self, record: Record, given: list[Any]) -> tuple[Any, Record | None]:
@@ -310,6 +315,7 @@ class Compiled:
 
     def _record(
         self,
+        changes: Changes,
         entry: Entry,
         args: Any,
         kwargs: Any,
@@ -322,6 +328,7 @@ class Compiled:
         entry.records, self._shortcut = kept, None
         self._is_last(None)
         self.recordings += 1
+        changes.done(functools.partial(self._not_recorded, entry, entry.tried, self._repeated))
         self._repeated += entry.tried
         self._untried -= not entry.tried
         entry.tried = True
@@ -363,9 +370,14 @@ class Compiled:
             guards.broken()  # which then refer to all that they will refer to
             entry.version += 1
             # Replays need less than the calls before: they write where the old values are.
+            changes.keep()
             del tape
             clear_buffer_cache()
         return result
+
+    def _not_recorded(self, entry: Entry, tried: bool, repeated: int) -> None:
+        """A recording that fails for want of memory does not count."""
+        entry.tried, self._repeated = tried, repeated
 
     def _lose_hope(self, reason: str) -> None:
         self._hopeless = reason

@@ -120,6 +120,8 @@ def write(target: Any, value: Any) -> None:
         owner = target if base is None else base
         if recording.recorder is not None:
             recording.recorder.history_changed(owner)
+        elif recording.changes is not None:
+            recording.changes.history_changed(owner)
         owner._edge = gradient_edge(history)
         owner._requires_grad = owner._edge is not None
 
@@ -129,6 +131,8 @@ def store(storage: Storage, after: Node) -> None:
     before = storage.node
     if recording.recorder is not None:
         recording.recorder.stored(storage, after)
+    if recording.changes is not None:
+        recording.changes.written(storage, before)
     storage.write(after)
     if after.depth > PENDING_LIMIT:
         bound(after)
@@ -137,7 +141,11 @@ def store(storage: Storage, after: Node) -> None:
     if storage.shared is not None:
         if recording.recorder is not None:
             recording.recorder.give_up("it writes to memory that is shared with NumPy or DLPack")
-        realize((after,))
+        try:
+            realize((after,))
+        except MemoryError:
+            storage.write(before)  # which is what the memory still holds
+            raise
         write_through(storage, before)
 
 

@@ -963,6 +963,9 @@ class ShortPool:
             raise OutOfMemoryError("by hand")
         return self.pool.take(nbytes)
 
+    def clear(self) -> Any:
+        return self.pool.clear()
+
 
 @pytest.mark.parametrize("held", ["nothing", "copies", "arrays", "gradients"])
 @pytest.mark.parametrize("name", ["sgd", "adam"])

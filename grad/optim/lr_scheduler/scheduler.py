@@ -185,13 +185,16 @@ class LRScheduler:
 
     # -- in grad.compile ---------------------------------------------------------------------------
     def _again(self, effect: Callable[[], None]) -> None:
-        """Do `effect`, now and at each replay of what is being recorded."""
+        """Do `effect`, now and at each replay of what is being recorded; it is taken back with
+        all that a call has changed which runs out of memory.
+        """
         recorder = recording.recorder
         groups = self.optimizer.param_groups
         if recorder is not None and any(isinstance(group["lr"], Tensor) for group in groups):
             recorder.give_up("a schedule writes to a tensor")
             recorder = None
-        if recorder is None:
+        changes = recording.changes
+        if recorder is None and changes is None:
             effect()
             return
         changed = [*[part.__dict__ for part in self._parts()], *groups]
@@ -211,7 +214,10 @@ class LRScheduler:
             again()
         finally:
             recording.recorder = recorder
-        recorder.again(again, undo)
+        if changes is not None:
+            changes.done(undo)
+        if recorder is not None:
+            recorder.again(again, undo)
 
     def _parts(self) -> list[LRScheduler]:
         """This schedule, and those that it steps."""
