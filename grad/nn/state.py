@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from grad.autograd.modes import no_grad
 from grad.dtype import DType
 from grad.engine import settle
+from grad.engine.recording import recording
 from grad.errors import DTypeError
 from grad.nn.parameter import Buffer, is_lazy
 from grad.tensor import Tensor
@@ -70,9 +71,12 @@ def realize_tensors(tensors: Iterable[Tensor], alone: bool = False) -> None:
 
 def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Drop the gradients, or write zeros into them."""
+    changes = recording.changes
     for parameter in parameters:
         if set_to_none:
-            parameter.grad = None
+            if changes is not None:
+                changes.gradient_set(parameter)
+            parameter._grad = None
             continue
         if parameter.grad is None:
             continue

@@ -163,6 +163,7 @@ class RuleOptimizer(Optimizer):
                 updates = known[id(group)]
                 changed.append(gradient)
                 changed += apply(rule, parameter, gradient, state, group, updates, number, undo)
+        undo.let_go()
         realize_tensors(changed)
 
     def _new_value(

@@ -8,7 +8,7 @@ made of them, so they are there as long as they are needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -19,23 +19,28 @@ from grad.tensor import Tensor
 
 
 class Undo:
-    """What one step has changed so far."""
+    """What one step has changed so far.
 
-    __slots__ = ("_actions", "_targets", "_values")
+    Attributes:
+        targets: tensors whose storages are written. nodes: what these held, until `let_go`.
+    """
+
+    __slots__ = ("_actions", "_values", "nodes", "targets")
 
     def __init__(self) -> None:
         self._actions: list[Callable[[], Any]] = []
-        self._targets: list[Tensor] = []
         self._values: list[ref[Node]] = []
+        self.targets: list[Tensor] = []
+        self.nodes: list[Node] = []
 
     def done(self, action: Callable[[], Any]) -> None:
         """Something was done that `action` takes back."""
         self._actions.append(action)
 
-    def values(self, targets: Sequence[Tensor], nodes: Sequence[Node]) -> None:
-        """The storages of `targets`, which hold `nodes`, are about to be written."""
-        self._targets += targets
-        self._values += map(ref, nodes)
+    def let_go(self) -> None:
+        """All has been written, and is about to be computed."""
+        self._values += map(ref, self.nodes)
+        self.nodes.clear()
 
     def state(self, states: MutableMapping[Tensor, State], parameter: Tensor) -> None:
         """Pieces of the state of `parameter` are about to be made."""
@@ -47,7 +52,8 @@ class Undo:
 
     def take_back(self) -> None:
         """All is as it was before the step."""
-        for target, value in zip(self._targets, self._values, strict=True):
+        self.let_go()
+        for target, value in zip(self.targets, self._values, strict=True):
             node, storage = value(), target._storage
             if node is not None and node is not storage.node:
                 storage.write(node)

@@ -70,7 +70,7 @@ class Updates:
 
         `known` is what `of` gave for the group. Nothing is recorded for gradients meanwhile.
         """
-        targets = _targets(parameter, state)
+        targets = [parameter, *[value for value in state.values() if isinstance(value, Tensor)]]
         given: list[Any] = [gradient._shape, gradient.dtype]
         sources = [gradient.node]
         whole = known is not None and recording.recorder is None
@@ -78,7 +78,8 @@ class Updates:
             given += target._shape, target.dtype
             sources.append(target._storage.node)
             whole = whole and not target._path
-        undo.values(targets, sources[1:])
+        undo.targets += targets
+        undo.nodes += sources[1:]
         if not whole:
             return _applied(rule, parameter, gradient, state, group, number, undo)
         assert known is not None
