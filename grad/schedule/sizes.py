@@ -19,6 +19,8 @@ from grad.graph.primitives import (
     AS_STRIDED,
     EXPAND,
     PAD,
+    RECURRENCE,
+    RECURRENCE_GRADIENT,
     RESHAPE,
     SLICE,
     UPDATE,
@@ -27,6 +29,8 @@ from grad.schedule.program import Leaf, Sized, Walk
 
 # Operations whose argument is sizes, in tuples of tuples.
 SIZED = frozenset((RESHAPE, EXPAND, PAD, AS_STRIDED, AFFINE, SLICE, UPDATE))
+# Operations whose argument has one size among other things, `batch`.
+BATCHED = frozenset((RECURRENCE, RECURRENCE_GRADIENT))
 FEW = (0, 1)
 
 
@@ -43,8 +47,11 @@ def structure_of(found: Walk) -> tuple[tuple[Any, ...], tuple[int, ...]]:
             parts.append((part[0], shape, node.dtype, _form(leaf.layout.strides, values)))
         elif node.src:
             op, arg, _, *others = part
-            form = _form(arg, values) if op in SIZED else arg
-            parts.append((op, form, shape, *others))
+            if op in SIZED:
+                arg = _form(arg, values)
+            elif op in BATCHED:
+                arg = arg._replace(batch=_form(arg.batch, values))
+            parts.append((op, arg, shape, *others))
         else:
             # A leaf has no sizes but its shape, and may have none of a type of its own.
             parts.append((part[0], shape, node.dtype, node.arg if len(part) == 4 else None))
@@ -72,6 +79,8 @@ def sized_with(found: Walk, sizes: Sequence[int]) -> Callable[[Node, Leaf | None
             layout = Layout(shape, strides, leaf.layout.offset)
         elif node.src and node.op in SIZED:
             arg = _placed(arg, given)
+        elif node.op in BATCHED:
+            arg = arg._replace(batch=_placed(arg.batch, given))
         return Sized(shape, arg, layout)
 
     return sized

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from grad.codegen.llvm.instructions import element_type
 from grad.codegen.llvm.recurrence.structure import ELEMENT_BYTES, Choice, Code
 from grad.codegen.llvm.widths import vector_registers
+from grad.graph.sizes import hint, is_fixed
 from grad.kernel.ir import Recurrence, Rows
 
 ALIGNMENT = 64
@@ -77,11 +78,17 @@ def choose(s: Recurrence, features: frozenset[str], vector_bytes: int, l2_bytes:
 
 
 def _piece_rows(batch: int, dear: bool) -> int:
-    """Sequences of a piece; `dear`: the weight costs more than what is done with it."""
-    least = LEAST_ROWS if batch <= SMALL_BATCH else LEAST_OF_MANY
+    """Sequences of a piece; `dear`: the weight costs more than what is done with it.
+
+    Where their number is open, pieces keep the size that is best for the example's.
+    """
+    typical = hint(batch)
+    least = LEAST_ROWS if typical <= SMALL_BATCH else LEAST_OF_MANY
     if dear:
         least = LEAST_OF_DEAR
-    wanted = min(_up(max(-(-batch // PIECES), 1), least), LONGEST_PIECE)
+    wanted = min(_up(max(-(-typical // PIECES), 1), least), LONGEST_PIECE)
+    if not is_fixed(batch):
+        return wanted
     return -(-batch // -(-batch // wanted))  # evened out
 
 
