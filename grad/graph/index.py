@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Union
 
-from grad.graph.sizes import common_divisor, hint, is_fixed, whole_part
+from grad.graph.sizes import common_divisor, hint, is_fixed, is_one, whole_part
 
 
 class Variable(NamedTuple):
@@ -194,7 +194,7 @@ ZERO = const(0)
 
 def variable(name: str, size: int) -> Index:
     """The variable as an index; a variable of size 1 is always 0."""
-    return ZERO if size == 1 else Index(((Variable(name, size), 1),), 0)
+    return ZERO if is_one(size) else Index(((Variable(name, size), 1),), 0)
 
 
 def dynamic(value: int, size: int) -> Index:
@@ -296,7 +296,7 @@ def _layers(a: Index, divisor: int) -> tuple[int, Index, Index] | None:
 
 def floordiv(a: Index, divisor: int) -> Index:
     """``a // divisor``, simplified by what is known of the ranges."""
-    if divisor == 1:
+    if is_one(divisor):
         return a
     whole, rest = _split(a, divisor)
     if rest.low >= 0 and rest.high < divisor:
@@ -314,7 +314,7 @@ def floordiv(a: Index, divisor: int) -> Index:
 
 def mod(a: Index, divisor: int) -> Index:
     """``a % divisor`` (never negative), simplified by what is known of the ranges."""
-    if divisor == 1:
+    if is_one(divisor):
         return ZERO
     _, rest = _split(a, divisor)
     if rest.low >= 0 and rest.high < divisor:

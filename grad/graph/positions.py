@@ -22,6 +22,7 @@ from grad.graph.primitives import (
     RESHAPE,
     SLICE,
 )
+from grad.graph.sizes import is_one
 
 Position = tuple[Index, ...]
 
@@ -45,7 +46,7 @@ def unflatten(index: Index, shape: Shape) -> tuple[Index, ...]:
         index
         if size == 0
         else ZERO
-        if size == 1
+        if is_one(size)
         else mod(floordiv(index, stride), size)
         if axis
         else floordiv(index, stride)

@@ -52,9 +52,23 @@ def hint(size: int) -> int:
     return size.value if isinstance(size, Size) else size
 
 
+def least_value(size: int) -> int:
+    """The least that a size may be, for estimates too: 0 where there is no telling."""
+    if isinstance(size, Size):
+        return size.assumptions.bounds(size.polynomial)[0] or 0
+    return size
+
+
 def is_fixed(size: int) -> bool:
     """Whether a size is a plain number."""
     return not isinstance(size, Size)
+
+
+def is_one(size: int) -> bool:
+    """Whether a size is fixed and 1. An open one may happen to be 1 as well (the number of pieces
+    of something long): what holds for any number holds for 1, and asking would write it down.
+    """
+    return is_fixed(size) and size == 1
 
 
 def concrete(size: int, values: Sequence[int]) -> int:

@@ -17,7 +17,7 @@ from functools import partial
 from grad.graph.index import Index, add, const, scale
 from grad.graph.positions import Position, flatten, unflatten
 from grad.graph.primitives import AFFINE, AS_STRIDED, PERMUTE, Kind
-from grad.graph.sizes import hint, is_fixed, is_multiple
+from grad.graph.sizes import hint, is_fixed, is_multiple, is_one
 from grad.kernel.ir import Statement
 from grad.kernel.parts import FEW_COLUMNS, column_chunk, combined, make_parts
 from grad.kernel.tiles import tiled
@@ -164,7 +164,7 @@ class Nest:
         if not form.lanes:
             with writer.loop(math.prod(shape), parallel=True) as index:
                 body(unflatten(index, shape))
-        elif math.prod(front) == 1:
+        elif is_one(math.prod(front)):
             with writer.loop(math.prod(back), parallel=True, vector=True) as index:
                 body((*unflatten(const(0), front), *unflatten(index, back)))
         else:

@@ -14,7 +14,7 @@ from typing import Any
 
 from grad.graph.movement import Move, Shape, moved_shape
 from grad.graph.primitives import ADD, CONTRACT, PERMUTE, RESHAPE, SLICE, SUM, Primitive
-from grad.graph.sizes import hint
+from grad.graph.sizes import hint, is_fixed
 from grad.schedule.program import Entry, Program
 
 # Work is counted in floating-point operations; a byte of an operand takes as long as several.
@@ -46,7 +46,8 @@ def split_deep_products(program: Program) -> Program:
 def slice_depth(entries: list[Entry], entry: Entry) -> int:
     """Elements of k in a slice, 0 for a product that stays whole."""
     *batch, m, n = map(hint, entry.shape)
-    k = hint(entries[entry.src[0]].shape[-1])
+    k = entries[entry.src[0]].shape[-1]
+    k, whole = hint(k), hint(_sliceable(k))
     if min(m, n) <= FEW:
         blocks = math.ceil(max(m, n) / PIECE_RUN) * math.prod(batch)
         if blocks >= ENOUGH_RUNS:
@@ -57,7 +58,14 @@ def slice_depth(entries: list[Entry], entry: Entry) -> int:
     work = math.prod(batch) * max(2 * m * n * k, nbytes * WORK_OF_BYTE)
     slices = min(PIECES, work // SLICE_WORK) // max(1, blocks)
     slices = min(slices, k // LEAST_DEPTH)
-    return k // slices // DEPTH_STEP * DEPTH_STEP if slices > 1 else 0
+    return whole // slices // DEPTH_STEP * DEPTH_STEP if slices > 1 else 0
+
+
+def _sliceable(k: int) -> int:
+    """Elements of k that may be in slices: all, but where k is open. There is always something left
+    over then, so that whether there is does not divide the sizes in two.
+    """
+    return k if is_fixed(k) else k - 1
 
 
 def _add(entries: list[Entry], entry: Entry) -> int:
@@ -75,7 +83,7 @@ def _sliced(entries: list[Entry], entry: Entry, depth: int) -> int:
     """The product as a sum over slices of `depth`, and of what is left over."""
     rank = len(entry.shape)
     k = entries[entry.src[0]].shape[-1]
-    count = k // depth
+    count = _sliceable(k) // depth
     operands = zip(entry.src, (rank - 1, rank - 2), strict=True)
     pairs = [
         (_slices(entries, source, axis, depth), _part(entries, source, axis, count * depth, k))
@@ -101,7 +109,7 @@ def _part(entries: list[Entry], number: int, axis: int, start: int, stop: int) -
 def _slices(entries: list[Entry], number: int, axis: int, depth: int) -> int:
     """The slices of `axis` as a new first axis."""
     shape = entries[number].shape
-    count = shape[axis] // depth
+    count = _sliceable(shape[axis]) // depth
     part = _part(entries, number, axis, 0, count * depth)
     cut = _move(entries, part, RESHAPE, (*shape[:axis], count, depth, *shape[axis + 1 :]))
     others = [i for i in range(len(shape) + 1) if i != axis]
