@@ -39,7 +39,7 @@ from grad.codegen.llvm.contraction.structure import (
     Kind,
     Layout,
 )
-from grad.graph.sizes import hint, is_fixed
+from grad.graph.sizes import hint, is_fixed, least_value
 
 # Rows of the register tile for a panel of so many vectors, by the number of vector registers.
 # Accumulators, the vectors of B and one broadcast must fit: a 7 x 4 tile (33 registers) halves the
@@ -182,7 +182,13 @@ def _balanced(total: int, pieces: int) -> tuple[tuple[int, ...], int, int]:
 
 
 def _balanced_open(total: int, largest: int) -> tuple[tuple[int, ...], int, int]:
-    """The same of an open number: pieces of two sizes that any number like it can be cut in."""
+    """The same of an open number: pieces of two sizes, at most `largest`, that any number from the
+    example's on can be cut in (of large numbers, almost any).
+    """
+    # From (size - 1) * (size - 2) on, all numbers are sums of a size and one less.
+    enough = max(hint(total), 2 * least_value(total))
+    while largest > 2 and (largest - 1) * (largest - 2) > enough:
+        largest -= 1
     while largest > 1:
         pieces = ceil_div(total, largest)
         if total >= (largest - 1) * pieces:
