@@ -63,13 +63,14 @@ def compile(
     The result is called like the original. Its first call runs as always, its second is recorded:
     forward, backward, optimiser and all, and from the third on the record is replayed in one native
     call, without running the function's Python. A call with other shapes, types or Python values
-    is recorded for itself; so is one after something changed that the function depends on: globals,
-    closures, attributes, train and eval mode, parameters. Learning rates, random numbers and the
-    values of tensors may change freely. The 1024 kinds of calls that came last are known, but
-    for those with objects that nobody else has any more. What the function does besides (printing,
-    appending to a list) is not repeated, unless it changes what the function depends on. A function
-    that writes to memory lent by `from_numpy` or DLPack (steps an optimiser whose parameters lie
-    there, say) runs uncompiled. Copies of the result, and pickles, begin without recordings.
+    is recorded for itself, at once where nothing but sizes is new; so is one after something
+    changed that the function depends on: globals, closures, attributes, train and eval mode,
+    parameters. Learning rates, random numbers and the values of tensors may change freely. The 1024
+    kinds of calls that came last are known, but for those with objects that nobody else has any
+    more. What the function does besides (printing, appending to a list) is not repeated, unless it
+    changes what the function depends on. A function that writes to memory lent by `from_numpy` or
+    DLPack (steps an optimiser whose parameters lie there, say) runs uncompiled. Copies of the
+    result, and pickles, begin without recordings.
 
     Args:
         model: what to compile; without it, a decorator is returned.
@@ -77,8 +78,8 @@ def compile(
         fullgraph, dynamic, backend, mode, options: PyTorch's; accepted and not needed here.
 
     Raises:
-        CaptureError: (a RuntimeError) from the second call, when the function asks for the value
-            of a tensor, as ``if x.sum() > 0`` does.
+        CaptureError: (a RuntimeError) where a call is recorded, when the function asks for the
+            value of a tensor, as ``if x.sum() > 0`` does.
 
     Example:
         >>> @grad.compile

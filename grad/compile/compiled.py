@@ -2,12 +2,14 @@
 
 The first call with arguments of a new kind (shapes, types, Python values) just runs. The second is
 recorded (recorder.py) and finished as one plan (replay.py); from the third on the plan is replayed,
-as long as the guards (guards.py) say that everything the function took for granted still holds.
-When they do not, the function is recorded again; earlier recordings whose guards may hold again
-(those of the training mode, while the module evaluates) are kept beside. A function that changes
-again and again for one kind of call runs as if it were not compiled, and says so once. There may be
-any number of kinds (a batch or a sequence of each length): those that were called last are known,
-but for calls with objects that are gone (forget.py).
+as long as the guards (guards.py) say that everything the function took for granted still holds. A
+kind that differs in sizes alone from one that was recorded (a last, smaller batch) is recorded at
+its first call: to run it otherwise is another program, whose kernels are of no use later.
+When guards do not hold, the function is recorded again; earlier recordings whose guards may hold
+again (those of the training mode, while the module evaluates) are kept beside. A function that
+changes again and again for one kind of call runs as if it were not compiled, and says so once.
+There may be any number of kinds (a batch or a sequence of each length): those that were called last
+are known, but for calls with objects that are gone (forget.py).
 """
 
 from __future__ import annotations
@@ -46,6 +48,9 @@ from grad.settings import settings
 MOST_REPEATED = 32
 # So many kinds of calls are known at a time, and so many recordings of one kind.
 MOST_KINDS, MOST_RECORDS = 1024, 4
+# So many kinds that were recorded at their first call may wait for the second; others are recorded
+# then, since a loop whose sizes never come back would record for nothing.
+MOST_WAITING = 32
 
 
 class Record(NamedTuple):
@@ -62,18 +67,19 @@ class Entry:
     """What is known of one kind of call.
 
     Attributes:
-        seen, tried: whether it has been called, and recorded. hopeless: whether it cannot be
-            replayed.
+        seen, tried: whether it has been called, and recorded, though not at its first call.
+        recorded: whether it has been, at any. hopeless: whether it cannot be replayed.
+        waiting: whether it was recorded at its first call, and has not been replayed since.
         records: its recordings, the one that was used last first.
         others: arguments that the key names by identity, which nobody else may get; it is dropped
             when nobody else has them. version: counts changes of the records.
     """
 
-    __slots__ = ("hopeless", "others", "records", "seen", "tried", "version")
+    __slots__ = ("hopeless", "others", "recorded", "records", "seen", "tried", "version", "waiting")
 
     def __init__(self, others: list[Any]) -> None:
         self.others = others
-        self.seen = self.tried = self.hopeless = False
+        self.seen = self.tried = self.recorded = self.hopeless = self.waiting = False
         self.records: tuple[Record, ...] = ()
         self.version = 0
 
@@ -118,6 +124,14 @@ def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
     return Shortcut(tuple(kinds), environment(), record)
 
 
+def _form(args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """What kinds of calls have in common that differ in sizes alone."""
+    tensors: list[Any] = []
+    structure = [take_apart(value, tensors, []) for value in (*args, kwargs)]
+    kinds = [(type(t), len(t._shape), t.dtype, t._requires_grad, t._edge is None) for t in tensors]
+    return (*environment(), *structure, *kinds)
+
+
 def _obstacle(
     same: bool, guards: Guards, tensors: Sequence[Any], made: list[Any], before: Mapping[int, Any]
 ) -> str | None:
@@ -155,6 +169,7 @@ class Compiled:
         self._untried = 0  # kinds of calls that have not been recorded
         self._forgets = False
         self._entries: OrderedDict[Any, Entry] = OrderedDict()  # the one that was called last last
+        self._forms: set[tuple[Any, ...]] = set()  # of the kinds that have been recorded
         self._last: Runner | None = None
         self._shortcut: Shortcut | None = None
         self._hopeless: str | None = None
@@ -203,7 +218,7 @@ class Compiled:
             return self.function(*args, **kwargs)
         entry = self._entry(key, others)
         records = entry.records
-        if not records and (not entry.seen or entry.hopeless):
+        if not records and not self._may_record(entry, args, kwargs):
             first, entry.seen = not entry.seen, True
             self._is_last(None)
             if not first:
@@ -219,6 +234,7 @@ class Compiled:
                         if entry.records is records:
                             entry.records = (used, *[r for r in records if r is not record])
                 self._shortcut = None if kwargs else _shortcut(args, tensors, used)
+                entry.waiting = False
                 return result
         with self._lock:
             if entry.records is records:
@@ -275,6 +291,22 @@ class Compiled:
             )
         return entry
 
+    def _may_record(self, entry: Entry, args: Any, kwargs: Any) -> bool:
+        """Whether a call of a kind is to be recorded: the second, or the first where kinds of other
+        sizes have been.
+        """
+        if entry.seen:
+            return not entry.hopeless
+        if not self._forms or _form(args, kwargs) not in self._forms:
+            return False
+        return sum(other.waiting for other in [*self._entries.values()]) < MOST_WAITING
+
+    def _has_recorded(self, form: tuple[Any, ...]) -> None:
+        """Note that a call like this one has been recorded."""
+        if len(self._forms) >= MOST_KINDS:
+            self._forms.clear()
+        self._forms.add(form)
+
     def _is_last(self, runner: Runner | None) -> None:
         """The gradients that another record has set are no longer where they were: nobody but the
         record has them.
@@ -330,8 +362,11 @@ class Compiled:
         self.recordings += 1
         changes.done(functools.partial(self._not_recorded, entry, entry.tried, self._repeated))
         self._repeated += entry.tried
-        self._untried -= not entry.tried
-        entry.tried = True
+        self._untried -= not entry.recorded
+        entry.recorded = True
+        # What the first call of a kind finds may be otherwise at the second, and only there.
+        early, entry.seen = not entry.seen, True
+        entry.tried = not early
         if self._repeated >= MOST_REPEATED:
             why = "" if self._reason is None else f"; the last time because {self._reason}"
             self._lose_hope(f"it has been recorded again {MOST_REPEATED} times{why}")
@@ -354,7 +389,7 @@ class Compiled:
         (result,) = made
         del made
         if why is not None:
-            entry.hopeless = tape.abandoned is None
+            entry.hopeless = tape.abandoned is None and not early
             self._reason = why
             self._say(f"not recorded: {why}")
             abandon(tape)
@@ -362,13 +397,15 @@ class Compiled:
         known = [known.tensor for known in guards.tensors]
         replay = finish(tape, tensors, result, known, before)
         if replay is None:
-            entry.hopeless = True
+            entry.hopeless = not early
             self._say("not recorded: it reads or returns what cannot be found again")
         else:
             identities = Identities.of([*tensors, *inside], guards.outer(replay.grads_read))
             entry.records = (Record(guards, Runner(replay), identities), *kept)
             guards.broken()  # which then refer to all that they will refer to
             entry.version += 1
+            entry.waiting = early or entry.waiting
+            self._has_recorded(_form(args, kwargs))
             # Replays need less than the calls before: they write where the old values are.
             changes.keep()
             del tape
