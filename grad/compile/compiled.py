@@ -22,7 +22,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any
 
 from grad.autograd.anomaly import anomaly
 from grad.autograd.modes import mode
@@ -33,14 +33,14 @@ from grad.compile.findings import ALL_ATTRIBUTES
 from grad.compile.finish import abandon, finish
 from grad.compile.forget import NAMED
 from grad.compile.guards import Guards, Unguarded
-from grad.compile.kinds import Identities, environment, has_hooks, repeated, shared, view_of
+from grad.compile.kinds import Identities, environment, form, has_hooks, repeated, shared, view_of
 from grad.compile.reach import collect
 from grad.compile.recorder import Tape
+from grad.compile.records import Entry, Record, Shortcut
 from grad.compile.replay import STALE
 from grad.compile.run import Runner
 from grad.compile.tree import take_apart
 from grad.compile.watch import watching
-from grad.dtype import DType
 from grad.engine.recording import recording
 from grad.settings import settings
 
@@ -51,85 +51,6 @@ MOST_KINDS, MOST_RECORDS = 1024, 4
 # So many kinds that were recorded at their first call may wait for the second; others are recorded
 # then, since a loop whose sizes never come back would record for nothing.
 MOST_WAITING = 32
-
-
-class Record(NamedTuple):
-    """A recording that can be replayed while its guards hold, with arguments that the function
-    knows by the same other names.
-    """
-
-    guards: Guards
-    runner: Runner
-    identities: Identities
-
-
-class Entry:
-    """What is known of one kind of call.
-
-    Attributes:
-        seen, tried: whether it has been called, and recorded, though not at its first call.
-        recorded: whether it has been, at any. hopeless: whether it cannot be replayed.
-        waiting: whether it was recorded at its first call, and has not been replayed since.
-        records: its recordings, the one that was used last first.
-        others: arguments that the key names by identity, which nobody else may get; it is dropped
-            when nobody else has them. version: counts changes of the records.
-    """
-
-    __slots__ = ("hopeless", "others", "recorded", "records", "seen", "tried", "version", "waiting")
-
-    def __init__(self, others: list[Any]) -> None:
-        self.others = others
-        self.seen = self.tried = self.recorded = self.hopeless = self.waiting = False
-        self.records: tuple[Record, ...] = ()
-        self.version = 0
-
-
-class Shortcut(NamedTuple):
-    """The last record that was used, if it was with tensors alone: most calls are like it."""
-
-    kinds: tuple[tuple[type, Any, DType, bool, bool, tuple[Any, ...]], ...]
-    settings: tuple[Any, ...]
-    record: Record
-
-    def fits(self, args: tuple[Any, ...]) -> bool:
-        """Whether a call with `args` is of the same kind."""
-        if len(args) != len(self.kinds):
-            return False
-        for tensor, (kind, shape, dtype, requires_grad, leaf, view) in zip(args, self.kinds):
-            if (
-                type(tensor) is not kind
-                or tensor._shape != shape
-                or tensor.dtype is not dtype
-                or tensor._requires_grad is not requires_grad
-                or ((tensor._path or view) and view_of(tensor) != view)
-                or (requires_grad and ((tensor._edge is None) is not leaf or has_hooks(tensor)))
-                or tensor.__dict__
-            ):
-                return False
-        return self.settings == environment()
-
-
-def _shortcut(args: Any, tensors: list[Any], record: Record) -> Shortcut | None:
-    """The shortcut for calls like this one, if there is one."""
-    if len(args) != len(tensors) or not all(map(is_, args, tensors)):
-        return None
-    # Where arguments shared memory, a recording reads it by way of the first; and whether they do
-    # matters when they are written to.
-    shared = len({id(tensor._storage) for tensor in tensors}) < len(tensors)
-    if shared or any(write.argument >= 0 for write in record.runner.replay.writes):
-        return None
-    kinds = [
-        (type(t), t._shape, t.dtype, t._requires_grad, t._edge is None, view_of(t)) for t in tensors
-    ]
-    return Shortcut(tuple(kinds), environment(), record)
-
-
-def _form(args: Any, kwargs: Any) -> tuple[Any, ...]:
-    """What kinds of calls have in common that differ in sizes alone."""
-    tensors: list[Any] = []
-    structure = [take_apart(value, tensors, []) for value in (*args, kwargs)]
-    kinds = [(type(t), len(t._shape), t.dtype, t._requires_grad, t._edge is None) for t in tensors]
-    return (*environment(), *structure, *kinds)
 
 
 def _obstacle(
@@ -233,7 +154,7 @@ class Compiled:
                     with self._lock:
                         if entry.records is records:
                             entry.records = (used, *[r for r in records if r is not record])
-                self._shortcut = None if kwargs else _shortcut(args, tensors, used)
+                self._shortcut = None if kwargs else Shortcut.of(args, tensors, used)
                 entry.waiting = False
                 return result
         with self._lock:
@@ -297,7 +218,7 @@ class Compiled:
         """
         if entry.seen:
             return not entry.hopeless
-        if not self._forms or _form(args, kwargs) not in self._forms:
+        if not self._forms or form(args, kwargs) not in self._forms:
             return False
         return sum(other.waiting for other in [*self._entries.values()]) < MOST_WAITING
 
@@ -359,14 +280,7 @@ class Compiled:
         kept = tuple(r for r in entry.records if r.guards.may_hold_again())[: MOST_RECORDS - 1]
         entry.records, self._shortcut = kept, None
         self._is_last(None)
-        self.recordings += 1
-        changes.done(functools.partial(self._not_recorded, entry, entry.tried, self._repeated))
-        self._repeated += entry.tried
-        self._untried -= not entry.recorded
-        entry.recorded = True
-        # What the first call of a kind finds may be otherwise at the second, and only there.
-        early, entry.seen = not entry.seen, True
-        entry.tried = not early
+        early = self._count(changes, entry)
         if self._repeated >= MOST_REPEATED:
             why = "" if self._reason is None else f"; the last time because {self._reason}"
             self._lose_hope(f"it has been recorded again {MOST_REPEATED} times{why}")
@@ -405,12 +319,25 @@ class Compiled:
             guards.broken()  # which then refer to all that they will refer to
             entry.version += 1
             entry.waiting = early or entry.waiting
-            self._has_recorded(_form(args, kwargs))
+            self._has_recorded(form(args, kwargs))
             # Replays need less than the calls before: they write where the old values are.
             changes.keep()
             del tape
             clear_buffer_cache()
         return result
+
+    def _count(self, changes: Changes, entry: Entry) -> bool:
+        """Note that a call of a kind is being recorded; gives whether it is the first of it: what
+        that finds may be otherwise at the second, and only there.
+        """
+        changes.done(functools.partial(self._not_recorded, entry, entry.tried, self._repeated))
+        self.recordings += 1
+        self._repeated += entry.tried
+        self._untried -= not entry.recorded
+        early = not entry.seen
+        entry.seen = entry.recorded = True
+        entry.tried = not early
+        return early
 
     def _not_recorded(self, entry: Entry, tried: bool, repeated: int) -> None:
         """A recording that fails for want of memory does not count."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from grad.autograd.modes import mode
+from grad.compile.tree import take_apart
 from grad.device import open_backend
 from grad.dtype import default_dtype
 from grad.graph.movement import Move
@@ -82,6 +83,14 @@ def repeated(objects: Sequence[Any]) -> list[int]:
     first: dict[int, int] = {}
     found = [first.setdefault(id(value), number) for number, value in enumerate(objects)]
     return found if len(first) < len(found) else []
+
+
+def form(args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """What kinds of calls have in common that differ in sizes alone."""
+    tensors: list[Any] = []
+    structure = [take_apart(value, tensors, []) for value in (*args, kwargs)]
+    kinds = [(type(t), len(t._shape), t.dtype, t._requires_grad, t._edge is None) for t in tensors]
+    return (*environment(), *structure, *kinds)
 
 
 class Identities(NamedTuple):
