@@ -268,8 +268,10 @@ def realize(nodes: Sequence[Node], alone: bool = False) -> None:
         pending = [node for node in nodes if node.buffer is None]
         if not pending:
             return
-        due = all_due() if awaited and not alone else ()
-        pending += [node for late in due if (node := late()) is not None]
+        due: Sequence[weakref.ref[Node]] = ()
+        if awaited and not alone:
+            due = all_due()
+            pending += [node for late in due if (node := late()) is not None]
         key = single_key(pending[0]) if len(pending) == 1 else None
         if key is not None and cache.run_single(pending[0], *key):
             return
