@@ -124,7 +124,8 @@ class Composition:
                 saved[n] if n in saved else _zeros(tensor) for n, tensor in enumerate(self.inputs)
             ]
             tensors = [
-                _apart(tensor) if wanted else tensor for tensor, wanted in zip(tensors, self.wanted)
+                set_apart(tensor) if wanted else tensor
+                for tensor, wanted in zip(tensors, self.wanted)
             ]
             args, kwargs = replaced(self.args, self.kwargs, tensors)
             mode.autocast = self.autocast
@@ -231,7 +232,8 @@ class _Apart(Function):
         return gradient
 
 
-def _apart(tensor: Any) -> Any:
+def set_apart(tensor: Any) -> Any:
+    """`tensor` with an edge of its own, by which the gradient of what is made of it is found."""
     return _Apart.apply(tensor) if tensor._needs_grad else tensor.detach().requires_grad_()
 
 

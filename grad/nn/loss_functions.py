@@ -6,6 +6,7 @@ numbers are in `classification.py`. `functional.py` offers them all under their 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from grad.autograd.function import Function
 from grad.autograd.rebuilt import rebuilt, warn
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.autocast import autocasts
+from grad.ops.halves import rounded_once
 from grad.ops.promotion import require_tensors
 from grad.tensor import Tensor
 
@@ -54,8 +56,16 @@ def chosen_reduction(size_average: bool | None, reduce: bool | None, reduction: 
 
 
 # -- regression ------------------------------------------------------------------------------------
-def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
-    """``input - target``; warns when they broadcast, which is nearly always a mistake."""
+def _difference(
+    name: str,
+    input: Tensor,
+    target: Tensor,
+    of: Callable[..., Tensor] = operator.sub,
+    *numbers: Any,
+) -> Tensor:
+    """``input - target``, or what is made `of` both and of `numbers`; warns when they broadcast,
+    which is nearly always a mistake.
+    """
     require_tensors(name, input=input, target=target)
     if input._shape != target._shape:
         warn(
@@ -64,7 +74,7 @@ def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
             "broadcasting; use x.reshape(...) or x.squeeze(...) to give both the same size.",
             stacklevel=5,  # past `rebuilt` and `autocasts`
         )
-    return input - target
+    return of(input, target, *numbers)
 
 
 def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
@@ -126,10 +136,9 @@ def smooth_l1_loss(
         raise ArgumentError(
             f"smooth_l1_loss does not support negative values for beta; got {beta}."
         )
-    difference = _difference("smooth_l1_loss", input, target)
     if beta == 0:
-        return reduced(difference.abs(), reduction)
-    return reduced(_rounded_distance(difference, beta) / beta, reduction)
+        return reduced(_difference("smooth_l1_loss", input, target).abs(), reduction)
+    return reduced(_difference("smooth_l1_loss", input, target, _smooth_l1, beta), reduction)
 
 
 @autocasts
@@ -149,15 +158,22 @@ def huber_loss(
         raise ArgumentError(
             f"huber_loss does not support non-positive values for delta; got {delta}."
         )
-    distance = _rounded_distance(_difference("huber_loss", input, target), delta)
+    distance = _difference("huber_loss", input, target, _huber, delta)
     return _reduced_by_weight(distance, weight, reduction)
 
 
-def _rounded_distance(difference: Tensor, bound: float) -> Tensor:
+@rounded_once
+def _smooth_l1(input: Tensor, target: Tensor, beta: float) -> Tensor:
+    return _huber(input, target, beta) / beta
+
+
+@rounded_once
+def _huber(input: Tensor, target: Tensor, bound: float) -> Tensor:
     """``d ** 2 / 2`` where ``|d| <= bound``, else ``bound * (|d| - bound / 2)``.
 
     Nothing far is squared, so that infinite differences keep their finite gradient.
     """
+    difference = input - target
     near = difference.clamp(-bound, bound)
     return near * (difference - near * 0.5)
 

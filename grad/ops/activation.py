@@ -1,8 +1,8 @@
 """Activation functions of neural networks, and softmax.
 
 Those met in every network are Functions with their derivative written out; the rest are composed.
-All need floating tensors, but for `relu` and the clipping kind. `nn.functional` takes them from
-here.
+All need floating tensors, but for `relu` and the clipping kind; halves are computed in float32
+(halves.py). `nn.functional` takes them from here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from grad.autograd.function import Context, Function
 from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.errors import ArgumentError, ShapeError
-from grad.graph.node import Node, cast, pointwise
+from grad.graph.node import pointwise
 from grad.graph.primitives import (
     ABS,
     ADD,
@@ -35,7 +35,8 @@ from grad.graph.primitives import (
     WHERE,
 )
 from grad.ops.axes import normal_axis
-from grad.ops.promotion import accumulation_dtype, number, refuse_bool, require_floating
+from grad.ops.halves import Pointwise, rounded_once
+from grad.ops.promotion import number, refuse_bool, require_floating
 from grad.ops.registry import FLOATING, NUMERIC, Array, op
 from grad.ops.samples import operands, real
 from grad.ops.select import Where
@@ -71,11 +72,6 @@ class Relu(Function):
         return grad.masked_fill(result <= 0, 0)
 
 
-def _halves(x: Any) -> tuple[Node, Any]:
-    """The node of x in the type that a longer formula is computed in."""
-    return cast(x.node, accumulation_dtype(x.dtype)), x.dtype
-
-
 _SQRT_HALF = math.sqrt(0.5)
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 _GELU_CUBIC = 0.044715  # Hendrycks and Gimpel, "Gaussian error linear units", 2016
@@ -96,7 +92,7 @@ def _gelu_reference(x: Array, approximate: str = "none") -> Array:
 )
 @plainly_rebuilt
 @remembered
-class Gelu(Function):
+class Gelu(Pointwise):
     """``x * Phi(x)``, Phi being the normal distribution; ``approximate="tanh"`` is the formula
     with tanh.
     """
@@ -108,7 +104,7 @@ class Gelu(Function):
             raise ArgumentError(f"gelu: approximate={approximate!r}; use 'none' or 'tanh'.")
         ctx.save_for_backward(x)
         ctx.approximate = approximate
-        node, dtype = _halves(x)
+        node = x.node
         if approximate == "tanh":
             cubic = pointwise(MUL, pointwise(MUL, node, node), number(_GELU_CUBIC, node.dtype))
             factor = pointwise(ADD, cubic, number(1, node.dtype))
@@ -120,7 +116,7 @@ class Gelu(Function):
             bell = pointwise(ERF, pointwise(MUL, node, number(_SQRT_HALF, node.dtype)))
         half = pointwise(MUL, node, number(0.5, node.dtype))
         result = pointwise(MUL, half, pointwise(ADD, bell, number(1, node.dtype)))
-        return x._wrap(cast(result, dtype))
+        return x._wrap(result)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -142,15 +138,15 @@ class Gelu(Function):
     dtypes=FLOATING,
 )
 @remembered
-class Silu(Function):
+class Silu(Pointwise):
     """``x * sigmoid(x)``."""
 
     @staticmethod
     def forward(ctx: Context, x: Any) -> Any:
         require_floating("silu", x.dtype)
         ctx.save_for_backward(x)
-        node, dtype = _halves(x)
-        return x._wrap(cast(pointwise(MUL, node, pointwise(SIGMOID, node)), dtype))
+        node = x.node
+        return x._wrap(pointwise(MUL, node, pointwise(SIGMOID, node)))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -166,7 +162,7 @@ class Silu(Function):
     dtypes=FLOATING,
 )
 @remembered
-class Softplus(Function):
+class Softplus(Pointwise):
     """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``."""
 
     @staticmethod
@@ -174,14 +170,14 @@ class Softplus(Function):
         require_floating("softplus", x.dtype)
         ctx.save_for_backward(x)
         ctx.beta, ctx.threshold = beta, threshold
-        node, dtype = _halves(x)
+        node = x.node
         scaled = node if beta == 1 else pointwise(MUL, node, number(beta, node.dtype))
         # max(x, 0) + log1p(exp(-|x|)) cannot overflow.
         tail = pointwise(LOG1P, pointwise(EXP, pointwise(NEG, pointwise(ABS, scaled))))
         soft = pointwise(ADD, pointwise(MAXIMUM, scaled, number(0, node.dtype)), tail)
         soft = soft if beta == 1 else pointwise(DIV, soft, number(beta, node.dtype))
         straight = pointwise(LT, number(threshold, node.dtype), scaled)
-        return x._wrap(cast(pointwise(WHERE, straight, node, soft), dtype))
+        return x._wrap(pointwise(WHERE, straight, node, soft))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -200,7 +196,7 @@ class Softplus(Function):
     dtypes=FLOATING,
 )
 @remembered
-class LeakyRelu(Function):
+class LeakyRelu(Pointwise):
     """x where it is positive, ``negative_slope * x`` elsewhere."""
 
     @staticmethod
@@ -230,7 +226,7 @@ class LeakyRelu(Function):
     dtypes=FLOATING,
 )
 @remembered
-class Elu(Function):
+class Elu(Pointwise):
     """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
 
     @staticmethod
@@ -238,10 +234,10 @@ class Elu(Function):
         require_floating("elu", x.dtype)
         ctx.save_for_backward(x)
         ctx.alpha = alpha
-        node, dtype = _halves(x)
+        node = x.node
         negative = pointwise(MUL, pointwise(EXPM1, node), number(alpha, node.dtype))
         outside = pointwise(LE, node, number(0, node.dtype))
-        return x._wrap(cast(pointwise(WHERE, outside, negative, node), dtype))
+        return x._wrap(pointwise(WHERE, outside, negative, node))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -262,6 +258,7 @@ class LogSigmoid(Function):
     """``log(sigmoid(x))``, without underflow."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any) -> Any:
         return -Softplus.apply(-x, 1.0, math.inf)
 
@@ -276,6 +273,7 @@ class Softsign(Function):
     """``x / (1 + |x|)``."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any) -> Any:
         return x / (x.abs() + 1)
 
@@ -290,6 +288,7 @@ class Mish(Function):
     """``x * tanh(softplus(x))``."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any) -> Any:
         return x * x.softplus().tanh()
 
@@ -312,6 +311,7 @@ class Selu(Function):
     """`elu` with the scale and alpha that keep mean 0 and variance 1."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any) -> Any:
         return Elu.apply(x, _SELU_ALPHA) * _SELU_SCALE
 
@@ -329,6 +329,7 @@ class Celu(Function):
     """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any, alpha: float = 1.0) -> Any:
         require_floating("celu", x.dtype)
         return Elu.apply(x / alpha, 1.0) * alpha
@@ -344,6 +345,7 @@ class Glu(Function):
     """The first half of x along `dim` times the sigmoid of the second."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any, dim: int = -1) -> Any:
         if x.shape[normal_axis("glu", dim, len(x.shape))] % 2:
             raise ShapeError(

@@ -16,7 +16,7 @@ from grad.autograd.function import Context, Function
 from grad.autograd.remembered import remembered
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, DTypeError, GradientError
-from grad.graph.node import Node, pointwise
+from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import (
     ADD,
     AND,
@@ -29,14 +29,19 @@ from grad.graph.primitives import (
     OR,
     SUB,
     TRUNC,
+    Primitive,
 )
+from grad.ops.halves import Pointwise
 from grad.ops.promotion import (
+    accumulation_dtype,
     binary,
     floating_pair,
     is_tensor,
     number,
     pair,
     refuse_bool,
+    scaling,
+    unrounded,
     wrap,
     zeros_like,
 )
@@ -47,7 +52,7 @@ Operand = Any
 
 
 def scaled(name: str, node: Node, alpha: float) -> Node:
-    """``alpha * node``, for the `alpha` of add and sub."""
+    """``alpha * node``, for what an operation multiplies by a number on the way."""
     if isinstance(alpha, float) and node.dtype.priority < 2:
         raise DTypeError(
             f"{name}: alpha={alpha} is floating, the operands are {node.dtype.name}; use an int."
@@ -55,6 +60,18 @@ def scaled(name: str, node: Node, alpha: float) -> Node:
     if node.dtype is dtypes.bool:
         return pointwise(AND, node, number(alpha, dtypes.bool))
     return pointwise(MUL, node, number(alpha, node.dtype))
+
+
+def _with_multiple(name: str, primitive: Primitive, pair: tuple[Node, Node], alpha: float) -> Any:
+    """`primitive` of the first node and `alpha` times the second. Of halves alpha is rounded to
+    their type, as in PyTorch, and then the result alone.
+    """
+    a, b = pair
+    dtype, wide = a.dtype, accumulation_dtype(a.dtype)
+    if wide is dtype:
+        return wrap(pointwise(primitive, a, scaled(name, b, alpha)))
+    multiple = pointwise(MUL, cast(b, wide), cast(number(alpha, dtype), wide))
+    return wrap(cast(pointwise(primitive, cast(a, wide), multiple), dtype))
 
 
 @op(
@@ -75,8 +92,8 @@ class Add(Function):
         if alpha == 1:
             return binary("add", ADD, x, y)
         ctx.alpha = alpha
-        a, b = pair("add", x, y)
-        return wrap(pointwise(OR if a.dtype is dtypes.bool else ADD, a, scaled("add", b, alpha)))
+        nodes = pair("add", x, y)
+        return _with_multiple("add", OR if nodes[0].dtype is dtypes.bool else ADD, nodes, alpha)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -110,8 +127,7 @@ class Sub(Function):
         if alpha == 1:
             return binary("sub", SUB, x, y)
         ctx.alpha = alpha
-        a, b = pair("sub", x, y)
-        return wrap(pointwise(SUB, a, scaled("sub", b, alpha)))
+        return _with_multiple("sub", SUB, pair("sub", x, y), alpha)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -138,7 +154,7 @@ class Mul(Function):
     @staticmethod
     def forward(ctx: Context, x: Operand, y: Operand) -> Any:
         ctx.save_for_backward(x, y)
-        return binary("mul", MUL, x, y)
+        return binary("mul", MUL, x, y, scales=True)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -184,17 +200,19 @@ def _rounded_quotient(x: np.ndarray, y: Any, rounding_mode: str | None = None) -
     dtypes=NUMERIC,
 )
 @remembered
-class Div(Function):
+class Div(Pointwise):
     """Quotient, floating also for integers; ``rounding_mode="floor"`` or ``"trunc"`` rounds and
     keeps the type.
     """
+
+    rounds_once = True
 
     @staticmethod
     def forward(ctx: Context, x: Operand, y: Operand, *, rounding_mode: str | None = None) -> Any:
         ctx.rounded = rounding_mode is not None
         if rounding_mode is None:
             ctx.save_for_backward(x, y)
-            return wrap(pointwise(DIV, *floating_pair("div", x, y)))
+            return wrap(scaling("div", DIV, floating_pair("div", x, y), x, y))
         if rounding_mode not in ("floor", "trunc"):
             raise ArgumentError(
                 f"div: rounding_mode={rounding_mode!r}; use None, 'trunc' or 'floor'."
@@ -202,9 +220,11 @@ class Div(Function):
         a, b = pair("div", x, y)
         refuse_bool("div", a.dtype, instead="x.int() and rounding_mode")
         if rounding_mode == "floor":
-            return wrap(pointwise(FLOORDIV, a, b))
+            return wrap(scaling("div", FLOORDIV, (a, b), x, y))
         if a.dtype.is_floating_point:
-            return wrap(pointwise(TRUNC, pointwise(DIV, a, b)))
+            wide = accumulation_dtype(a.dtype)
+            quotient = pointwise(DIV, *(cast(n, wide) for n in unrounded("div", (a, b), x, y)))
+            return wrap(cast(pointwise(TRUNC, quotient), a.dtype))
         # What is left after taking fmod away divides exactly.
         return wrap(pointwise(FLOORDIV, pointwise(SUB, a, pointwise(FMOD, a, b)), b))
 
@@ -234,7 +254,7 @@ class FloorDivide(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Operand, y: Operand) -> Any:
-        result = binary("floor_divide", FLOORDIV, x, y)
+        result = binary("floor_divide", FLOORDIV, x, y, scales=True)
         refuse_bool("floor_divide", result.dtype, instead="x.int() // y")
         return result
 
@@ -255,10 +275,12 @@ class FloorDivide(Function):
     samples=operands(second=nonzero),
     dtypes=NUMERIC,
 )
-class Remainder(Function):
+class Remainder(Pointwise):
     """Remainder with the sign of the divisor, Python's ``%``. An integer modulo zero is 0, as in
     NumPy.
     """
+
+    rounds_once = True
 
     @staticmethod
     def forward(ctx: Context, x: Operand, y: Operand) -> Any:
@@ -282,8 +304,10 @@ class Remainder(Function):
     samples=operands(second=nonzero),
     dtypes=NUMERIC,
 )
-class Fmod(Function):
+class Fmod(Pointwise):
     """Remainder with the sign of the dividend, C's ``fmod``."""
+
+    rounds_once = True
 
     @staticmethod
     def forward(ctx: Context, x: Operand, y: Operand) -> Any:
@@ -313,8 +337,10 @@ def _plain(x: Operand) -> Operand:
     samples=operands(second=nonzero),
     dtypes=FLOATING,
 )
-class Atan2(Function):
+class Atan2(Pointwise):
     """Angle of the point ``(other, x)`` from the first axis, in (-pi, pi]; x is its height."""
+
+    rounds_once = True
 
     @staticmethod
     def forward(ctx: Context, x: Operand, other: Operand) -> Any:

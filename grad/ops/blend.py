@@ -1,6 +1,6 @@
 """Operations of three tensors: a product or quotient added to another, and interpolation.
 
-Halves are computed in float32 and rounded once.
+Halves are computed in float32 and rounded once (halves.py).
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from grad.autograd.function import Context, Function
+from grad.autograd.function import Context
 from grad.autograd.rebuilt import plainly_rebuilt
 from grad.errors import DTypeError
 from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import ABS, ADD, DIV, LT, MUL, SUB, WHERE
 from grad.ops.arithmetic import scaled as _scaled
+from grad.ops.halves import Pointwise
 from grad.ops.promotion import (
     accumulation_dtype,
+    as_node,
     is_tensor,
     nodes,
     number,
@@ -31,12 +33,11 @@ from grad.ops.samples import between, nonzero, operands
 Operand = Any
 
 
-def _wide(name: str, *values: Operand) -> tuple[list[Node], Any]:
-    """The operands in the type that their formula is computed in, and that of its result."""
+def _numeric(name: str, *values: Operand) -> list[Node]:
+    """The operands in their common type, which may not be bool."""
     found = nodes(name, *values)
-    dtype = found[0].dtype
-    refuse_bool(name, dtype, instead="x.int()")
-    return [cast(node, accumulation_dtype(dtype)) for node in found], dtype
+    refuse_bool(name, found[0].dtype, instead="x.int()")
+    return found
 
 
 @op(
@@ -47,16 +48,16 @@ def _wide(name: str, *values: Operand) -> tuple[list[Node], Any]:
     dtypes=FLOATING,
 )
 @plainly_rebuilt
-class Addcmul(Function):
+class Addcmul(Pointwise):
     """``x + value * tensor1 * tensor2``."""
 
     @staticmethod
     def forward(ctx: Context, x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
         ctx.save_for_backward(tensor1, tensor2)
         ctx.value = value
-        (base, first, second), dtype = _wide("addcmul", x, tensor1, tensor2)
+        base, first, second = _numeric("addcmul", x, tensor1, tensor2)
         scaled = first if value == 1 else _scaled("addcmul", first, value)
-        return wrap(cast(pointwise(ADD, base, pointwise(MUL, scaled, second)), dtype))
+        return wrap(pointwise(ADD, base, pointwise(MUL, scaled, second)))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -73,17 +74,17 @@ class Addcmul(Function):
     dtypes=FLOATING,
 )
 @plainly_rebuilt
-class Addcdiv(Function):
+class Addcdiv(Pointwise):
     """``x + value * tensor1 / tensor2``, of floating tensors."""
 
     @staticmethod
     def forward(ctx: Context, x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
         ctx.save_for_backward(tensor1, tensor2)
         ctx.value = value
-        (base, first, second), dtype = _wide("addcdiv", x, tensor1, tensor2)
-        require_floating("addcdiv", dtype)
+        base, first, second = _numeric("addcdiv", x, tensor1, tensor2)
+        require_floating("addcdiv", base.dtype)
         scaled = first if value == 1 else _scaled("addcdiv", first, value)
-        return wrap(cast(pointwise(ADD, base, pointwise(DIV, scaled, second)), dtype))
+        return wrap(pointwise(ADD, base, pointwise(DIV, scaled, second)))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -109,12 +110,14 @@ def _lerp_reference(start: Array, end: Array, weight: Any) -> Array:
     dtypes=FLOATING,
 )
 @plainly_rebuilt
-class Lerp(Function):
+class Lerp(Pointwise):
     """Linear interpolation ``start + weight * (end - start)``, exactly `end` at weight 1.
 
     Raises:
         DTypeError: the tensors are not floating tensors of one type.
     """
+
+    rounds_once = True  # it looks at the types that it is given
 
     @staticmethod
     def forward(ctx: Context, start: Any, end: Any, weight: Operand) -> Any:
@@ -130,7 +133,7 @@ class Lerp(Function):
         ctx.save_for_backward(start, end, weight)
         kind = accumulation_dtype(start.dtype)
         a, b = cast(start.node, kind), cast(end.node, kind)
-        w = cast(weight.node, kind) if is_tensor(weight) else number(weight, kind)
+        w = as_node("lerp", weight, kind)
         # From the nearer end, so that both ends are met exactly.
         difference = pointwise(SUB, b, a)
         near = pointwise(ADD, a, pointwise(MUL, w, difference))

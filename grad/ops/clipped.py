@@ -12,6 +12,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.errors import ArgumentError, DTypeError
+from grad.ops.halves import Pointwise, rounded_once
 from grad.ops.promotion import refuse_bool, require_floating
 from grad.ops.registry import Array, op
 from grad.ops.samples import operands, real
@@ -22,7 +23,7 @@ def _line(x: Array) -> Array:
     return np.clip(x.astype(np.float64) / 6 + 0.5, 0, 1)
 
 
-class Clipped(Function):
+class Clipped(Pointwise):
     """x limited to ``[low, high]``, with derivative 0 at both ends, where `clamp` has 1."""
 
     @staticmethod
@@ -99,6 +100,7 @@ class Hardsigmoid(Function):
     """``x / 6 + 1 / 2`` limited to ``[0, 1]``."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any) -> Any:
         require_floating("hardsigmoid", x.dtype)
         return ClippedLine.apply(x + 3, 0, 6) / 6
@@ -114,6 +116,7 @@ class Hardswish(Function):
     """``x * hardsigmoid(x)``."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any) -> Any:
         require_floating("hardswish", x.dtype)
         return x * Clipped.apply(x + 3, 0, 6) / 6

@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 from grad.autograd.function import Context, Function
 from grad.autograd.remembered import remembered
 from grad.graph.primitives import Primitive
+from grad.ops.halves import Pointwise
 from grad.ops.promotion import refuse_bool, unary, zeros_like
 
 
-class Elementwise(Function):
+class Elementwise(Pointwise):
     """``y = f(x)`` for each element; integers become floating first."""
 
+    rounds_once = True
     primitive: ClassVar[Primitive]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

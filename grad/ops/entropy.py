@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from grad.autograd.function import Context, Function
-from grad.graph.node import Node, cast, pointwise
+from grad.autograd.function import Context
+from grad.graph.node import Node, pointwise
 from grad.graph.primitives import AND, EQ, LOG, LOG1P, LT, MUL, NEG, WHERE, Primitive
+from grad.ops.halves import Pointwise
 from grad.ops.promotion import (
-    accumulation_dtype,
     floating,
     floating_pair,
     is_tensor,
@@ -25,15 +25,13 @@ from grad.ops.samples import between, operands, positive, real
 def _product(name: str, primitive: Primitive, x: Any, y: Any) -> Any:
     """``x * primitive(y)``, 0 where x is, unless y is NaN."""
     a, b = floating_pair(name, x, y)
-    dtype = a.dtype
-    a, b = (cast(node, accumulation_dtype(dtype)) for node in (a, b))
     zero = number(0, a.dtype)
     nothing = pointwise(AND, pointwise(EQ, a, zero), pointwise(EQ, b, b))
     product = pointwise(MUL, a, pointwise(primitive, b))
-    return wrap(cast(pointwise(WHERE, nothing, zero, product), dtype))
+    return wrap(pointwise(WHERE, nothing, zero, product))
 
 
-class _Product(Function):
+class _Product(Pointwise):
     """``x * f(y)`` with its gradients; that of x is 0 where x is 0 and y has no logarithm."""
 
     @classmethod
@@ -111,14 +109,13 @@ def _entropy(x: Node) -> Node:
     samples=real(0.1, 3),
     dtypes=FLOATING,
 )
-class Entr(Function):
+class Entr(Pointwise):
     """``-x * log(x)``; 0 at 0 and -inf below."""
 
     @staticmethod
     def forward(ctx: Context, x: Any) -> Any:
         ctx.save_for_backward(x)
-        node = floating(x)
-        return x._wrap(cast(_entropy(cast(node, accumulation_dtype(node.dtype))), node.dtype))
+        return x._wrap(_entropy(floating(x)))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:

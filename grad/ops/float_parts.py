@@ -29,6 +29,7 @@ from grad.graph.primitives import (
     SUB,
     WHERE,
 )
+from grad.ops.halves import rounded_once
 from grad.ops.promotion import (
     floating,
     floating_pair,
@@ -138,6 +139,7 @@ class Ldexp(Function):
     """
 
     @staticmethod
+    @rounded_once
     def forward(x: Any, other: Any) -> Any:
         if not (is_tensor(x) and is_tensor(other)):
             raise DTypeError("ldexp: needs two tensors; use x * 2.0 ** other for a number.")

@@ -11,16 +11,19 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from grad.autograd.function import Context, Function
+from grad.autograd.function import Context
 from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import DType, default_dtype, dtypes
 from grad.graph.template import Template, placeholder, template_of
+from grad.ops.halves import Pointwise
 from grad.ops.promotion import wrap
 
 
-class Formula(Function):
+class Formula(Pointwise):
     """``y = f(x)`` for each element; integers become floating first."""
+
+    rounds_once = True
 
     _templates: ClassVar[dict[Any, Template | None]]
 

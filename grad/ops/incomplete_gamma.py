@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from grad.autograd.function import Context, Function
+from grad.autograd.function import Context
 from grad.dtype import DType, dtypes
 from grad.errors import GradientError
 from grad.graph.host import hosted
 from grad.ops.gamma import BERNOULLI
+from grad.ops.halves import Pointwise
 from grad.ops.host_pointwise import on_host
 from grad.ops.registry import FLOATING, Array, Sample, op
 from grad.ops.samples import between, operands
@@ -152,9 +153,10 @@ _SAMPLES = (
 )
 
 
-class _Incomplete(Function):
+class _Incomplete(Pointwise):
     """One of the two functions; `_sign` is that of its derivative by x."""
 
+    rounds_once = True
     _sign: int
     _name: str
     _function: Callable[..., None]
@@ -262,7 +264,7 @@ def _zeta_reference(s: Array, q: Array) -> Array:
     ],
     dtypes=FLOATING,
 )
-class Zeta(Function):
+class Zeta(Pointwise):
     """Hurwitz's zeta function of `x` and `other`, the sum of ``(k + other) ** -x`` from k = 0.
 
     Riemann's where `other` is 1. Only `other` has a gradient, as in PyTorch.
@@ -271,6 +273,8 @@ class Zeta(Function):
         >>> grad.special.zeta(grad.tensor([2.0]), 1)
         tensor([1.6449])
     """
+
+    rounds_once = True
 
     @staticmethod
     def forward(ctx: Context, x: Any, other: Any) -> Any:

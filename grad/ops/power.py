@@ -9,7 +9,7 @@ import numpy as np
 from grad.autograd.function import Context, Function
 from grad.dtype import dtypes
 from grad.errors import DTypeError
-from grad.graph.node import Node, pointwise
+from grad.graph.node import Node, cast, pointwise
 from grad.graph.primitives import (
     DIV,
     EXP2,
@@ -18,7 +18,9 @@ from grad.graph.primitives import (
     RSQRT,
     SQRT,
 )
+from grad.ops.halves import Pointwise
 from grad.ops.promotion import (
+    accumulation_dtype,
     is_tensor,
     number,
     pair,
@@ -55,7 +57,7 @@ def _power(x: Operand, y: Operand) -> Node:
             )
         special = _SQUARES.get(y) or (_ROOTS.get(y) if a.dtype.is_floating_point else None)
         if special:
-            return special(a)
+            return cast(special(cast(a, accumulation_dtype(a.dtype))), a.dtype)
     if not is_tensor(x) and x == 2 and a.dtype.is_floating_point:
         return pointwise(EXP2, b)
     return pointwise(POW, a, b)
@@ -77,10 +79,12 @@ def _power(x: Operand, y: Operand) -> Node:
     ),
     dtypes=FLOATING,
 )
-class Pow(Function):
+class Pow(Pointwise):
     """``x ** exponent``. Integers to a negative Python number are refused; to a tensor of negative
     integers they give 0 or ±1.
     """
+
+    rounds_once = True
 
     @staticmethod
     def forward(ctx: Context, x: Operand, exponent: Operand) -> Any:

@@ -223,8 +223,35 @@ def zeros_like(x: Any) -> Any:
     return wrap(expand(number(0, x.dtype), x._shape))
 
 
-def binary(name: str, primitive: Primitive, x: Operand, y: Operand) -> Any:
-    """`primitive`, which gives the type of its operands, of `x` and `y` in their common type."""
+def unrounded(name: str, pair: tuple[Node, Node], x: Operand, y: Operand) -> tuple[Node, Node]:
+    """`pair`, the factors `x` and `y` (or what is divided, and by what), as they are multiplied:
+    a number is not rounded to the type of halves, nor is a tensor without dimensions. PyTorch
+    scales halves by it in float32.
+    """
+    dtype = pair[0].dtype
+    if dtype.itemsize != 2 or dtype.kind != "f":
+        return pair
+    for value in (x, y):
+        if not is_tensor(value) or not value._shape:
+            return as_node(name, x, dtypes.float32), as_node(name, y, dtypes.float32)
+    return pair
+
+
+def scaling(
+    name: str, primitive: Primitive, pair: tuple[Node, Node], x: Operand, y: Operand
+) -> Node:
+    """`primitive`, a product or quotient, of `x` and `y`, whose nodes are `pair`."""
+    dtype = pair[0].dtype
+    if dtype.itemsize != 2:
+        return pointwise(primitive, *pair)
+    return cast(pointwise(primitive, *unrounded(name, pair, x, y)), dtype)
+
+
+def binary(name: str, primitive: Primitive, x: Operand, y: Operand, scales: bool = False) -> Any:
+    """`primitive`, which gives the type of its operands, of `x` and `y` in their common type.
+
+    With `scales` numbers stay `unrounded`.
+    """
     if isinstance(x, Variable) and isinstance(y, Variable):
         dtype = x.dtype
         if dtype is y.dtype and x._shape == y._shape and dtype is not _BOOL:
@@ -233,6 +260,8 @@ def binary(name: str, primitive: Primitive, x: Operand, y: Operand) -> Any:
     a, b = pair(name, x, y)
     if a.dtype is dtypes.bool:
         primitive = _OF_BOOL.get(primitive, primitive)
+    if scales and a.dtype.itemsize == 2:
+        return wrap(scaling(name, primitive, (a, b), x, y))
     return wrap(pointwise(primitive, a, b))
 
 

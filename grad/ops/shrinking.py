@@ -15,6 +15,7 @@ from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import cast, pointwise
 from grad.graph.primitives import ABS, ADD, LE, LT, MUL, SUB, WHERE
 from grad.ops.activation import LeakyRelu
+from grad.ops.halves import Pointwise, rounded_once
 from grad.ops.promotion import (
     accumulation_dtype,
     as_elements,
@@ -35,7 +36,7 @@ from grad.ops.select import Where
     samples=operands(((3, 4),), arguments=(1, -2), first=nonzero),
     dtypes=NUMERIC,
 )
-class Threshold(Function):
+class Threshold(Pointwise):
     """x where it is above `threshold` (or NaN), `value` elsewhere."""
 
     @staticmethod
@@ -82,7 +83,7 @@ class Hardshrink(Function):
     errors=(Failure(((2,),), args=(-0.5,), error=ArgumentError, match="lambd"),),
     dtypes=FLOATING,
 )
-class Softshrink(Function):
+class Softshrink(Pointwise):
     """x moved towards zero by `lambd`, and 0 where it would pass it.
 
     Raises:
@@ -121,6 +122,7 @@ class Tanhshrink(Function):
     """``x - tanh(x)``."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any) -> Any:
         return x - x.tanh()
 

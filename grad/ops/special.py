@@ -1,6 +1,6 @@
 """Formulas of the elementary functions, written so that they neither overflow nor cancel.
 
-Each is computed as one fused expression of `unary.py`'s primitives, halves in float32.
+Each is computed as one fused expression of `unary.py`'s primitives, halves in float32 (halves.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from grad.autograd.function import Context, Function
 from grad.autograd.rebuilt import rebuilt
 from grad.dtype import DType, dtypes
-from grad.graph.node import Node, bitcast, cast, pointwise
+from grad.graph.node import Node, bitcast, pointwise
 from grad.graph.primitives import (
     ABS,
     ADD,
@@ -31,8 +31,8 @@ from grad.graph.primitives import (
     WHERE,
 )
 from grad.ops.formulas import polynomial
+from grad.ops.halves import Pointwise, rounded_once
 from grad.ops.promotion import (
-    accumulation_dtype,
     floating,
     floating_pair,
     is_tensor,
@@ -50,15 +50,13 @@ from grad.ops.select import Where
 _LARGE = 2.0**28
 
 
-class _Inverse(Function):
+class _Inverse(Pointwise):
     """An inverse hyperbolic function: `formula` of the node, `derivative` of the tensor."""
 
     @classmethod
     def forward(cls, ctx: Context, x: Any) -> Any:
         ctx.save_for_backward(x)
-        node = floating(x)
-        wide = cast(node, accumulation_dtype(node.dtype))
-        return x._wrap(cast(cls.formula(wide), node.dtype))
+        return x._wrap(cls.formula(floating(x)))
 
     @classmethod
     def backward(cls, ctx: Context, grad: Any) -> Any:
@@ -170,7 +168,7 @@ class Atanh(_Inverse):
     samples=operands(((3, 4), (4,)), low=0.5),
     dtypes=FLOATING,
 )
-class Hypot(Function):
+class Hypot(Pointwise):
     """``sqrt(x * x + y * y)``, without overflow."""
 
     @staticmethod
@@ -220,6 +218,7 @@ class LogAddExp(Function):
 
     @staticmethod
     @rebuilt
+    @rounded_once
     def forward(x: Any, y: Any) -> Any:
         larger, difference = _larger_and_difference("logaddexp", x, y)
         return larger + (-difference.abs()).exp().log1p()
@@ -237,6 +236,7 @@ class LogAddExp2(Function):
 
     @staticmethod
     @rebuilt
+    @rounded_once
     def forward(x: Any, y: Any) -> Any:
         larger, difference = _larger_and_difference("logaddexp2", x, y)
         return larger + (-difference.abs()).exp2().log1p() * (1 / math.log(2))
@@ -271,11 +271,10 @@ class Logit(Function):
 
     @staticmethod
     @rebuilt
+    @rounded_once
     def forward(x: Any, eps: float | None = None) -> Any:
-        dtype = floating(x).dtype
-        x = x.to(accumulation_dtype(dtype))
-        x = x if eps is None else x.clamp(eps, 1 - eps)
-        return _LogOdds.apply(x).to(dtype)
+        x = x.to(floating(x).dtype)
+        return _LogOdds.apply(x if eps is None else x.clamp(eps, 1 - eps))
 
 
 # sin(u) / u by powers of u * u, from the constant on; enough of them for u up to pi / 2.
@@ -295,14 +294,14 @@ class Sinc(Function):
 
     @staticmethod
     @rebuilt
+    @rounded_once
     def forward(x: Any) -> Any:
-        dtype = floating(x).dtype
-        x = x.to(accumulation_dtype(dtype))
+        x = x.to(floating(x).dtype)
         # The powers have exact derivatives near 0, where those of the quotient cancel.
         near = x.abs() < 0.5
         square = (x * math.pi).masked_fill(~near, 0).square()
         angle = x.masked_fill(near, 1) * math.pi
-        return Where.apply(near, polynomial(square, _SINC), angle.sin() / angle).to(dtype)
+        return Where.apply(near, polynomial(square, _SINC), angle.sin() / angle)
 
 
 @op(

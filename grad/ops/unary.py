@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from grad.autograd.function import Context, Function
+from grad.autograd.function import Context
 from grad.dtype import dtypes
 from grad.graph import reference
 from grad.graph.node import cast, pointwise
@@ -42,6 +42,7 @@ from grad.graph.primitives import (
     TANH,
 )
 from grad.ops.elementwise import Elementwise
+from grad.ops.halves import Pointwise
 from grad.ops.promotion import floating, number
 from grad.ops.registry import FLOATING, NUMERIC, op
 from grad.ops.samples import real
@@ -162,8 +163,10 @@ class Rsqrt(Elementwise):
     samples=real(0.2, 4),
     dtypes=FLOATING,
 )
-class Reciprocal(Function):
+class Reciprocal(Pointwise):
     """``1 / x``; infinite at 0."""
+
+    rounds_once = True
 
     @staticmethod
     def forward(ctx: Context, x: Any) -> Any:
@@ -179,8 +182,10 @@ class Reciprocal(Function):
 
 
 @op(method="square", inplace=True, reference=np.square, samples=real(-4, 4), dtypes=NUMERIC)
-class Square(Function):
+class Square(Pointwise):
     """``x * x``."""
+
+    rounds_once = True
 
     @staticmethod
     def forward(ctx: Context, x: Any) -> Any:
