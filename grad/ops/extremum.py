@@ -52,6 +52,8 @@ class _Amount(Function):
 
     primitive: ClassVar[Primitive]
     name: ClassVar[str]
+    # Whether elements that are NaN share the gradient of a NaN; else it makes all gradients NaN.
+    of_nan: ClassVar[bool] = False
 
     @classmethod
     def forward(cls, ctx: Context, x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
@@ -64,12 +66,12 @@ class _Amount(Function):
         ctx.save_for_backward(x, result)
         return result
 
-    @staticmethod
-    def backward(ctx: Context, grad: Any) -> Any:
+    @classmethod
+    def backward(cls, ctx: Context, grad: Any) -> Any:
         x, result = ctx.saved_tensors
+        # A NaN is the extremum, and equals nothing: the shares are 0 / 0.
         chosen = x == like_operand(result, x.shape, ctx.axes)
-        if x.dtype.is_floating_point:
-            # A NaN is the extremum, and equals nothing.
+        if cls.of_nan:
             chosen = chosen | (x != x)
         chosen = chosen.to(grad.dtype)
         share = chosen / chosen.sum(ctx.axes, True) if ctx.axes else chosen
@@ -94,6 +96,18 @@ class Amin(_Amount):
 
     primitive = MIN
     name = "amin"
+
+
+class _MaxOfAll(Amax):
+    """``x.max()``."""
+
+    of_nan = True
+
+
+class _MinOfAll(Amin):
+    """``x.min()``."""
+
+    of_nan = True
 
 
 # -- positions -------------------------------------------------------------------------------------
@@ -261,7 +275,7 @@ class Max(Function):
 
     @staticmethod
     def forward(x: Any, dim: Any = None, keepdim: bool = False) -> Any | MaxResult:
-        return _extremum(x, dim, keepdim, (Amax, MaxAlong, Maximum))
+        return _extremum(x, dim, keepdim, (_MaxOfAll, MaxAlong, Maximum))
 
 
 @op(method="min", reference=np.min, samples=_FULL, errors=_EMPTY, dtypes=ALL, composite=True)
@@ -272,7 +286,7 @@ class Min(Function):
 
     @staticmethod
     def forward(x: Any, dim: Any = None, keepdim: bool = False) -> Any | MinResult:
-        return _extremum(x, dim, keepdim, (Amin, MinAlong, Minimum))
+        return _extremum(x, dim, keepdim, (_MinOfAll, MinAlong, Minimum))
 
 
 class AminmaxResult(NamedTuple):

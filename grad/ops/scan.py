@@ -90,8 +90,8 @@ class CumProd(_Running):
     def backward(ctx: Context, grad: Any) -> Any:
         x, result = ctx.saved_tensors
         axis = ctx.axis
-        if not x.shape:
-            return grad
+        if not x.shape or x.shape[axis] == 1:
+            return grad  # each product is of one element
         if recording.recorder is None and not bool((x == 0).any().item()):
             return _sums_after(grad * result, axis) / x
         # Division fails at zeros. Element k's factor in product i is that of all others up to i:

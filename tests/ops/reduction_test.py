@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 
 import grad
@@ -28,11 +30,31 @@ def test_gradient_of_prod_is_the_product_of_the_others(
     assert x.grad.tolist() == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
-@pytest.mark.parametrize("name", ["amax", "amin"])
-def test_a_nan_extremum_takes_the_gradient(name: str) -> None:
-    x = Tensor([1.0, math.nan, 2.0], requires_grad=True)
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_nan_extrema_share_the_gradient(name: str) -> None:
+    x = Tensor([1.0, math.nan, 2.0, math.nan], requires_grad=True)
     getattr(x, name)().backward()
-    assert x.grad.tolist() == [0.0, 1.0, 0.0]
+    assert x.grad.tolist() == [0.0, 0.5, 0.0, 0.5]
+
+
+@pytest.mark.parametrize("name", ["amax", "amin"])
+@pytest.mark.parametrize("dtype", [grad.float32, grad.bfloat16])
+def test_a_nan_extremum_makes_all_its_gradients_nan(name: str, dtype: Any) -> None:
+    x = grad.tensor([[1.0, math.nan, 2.0], [3.0, 3.0, 3.0]], dtype=dtype, requires_grad=True)
+    getattr(x, name)(1).sum().backward()
+    assert all(map(math.isnan, x.grad[0].tolist()))
+    assert x.grad[1].float().tolist() == pytest.approx([1 / 3] * 3, rel=4e-3)
+    x.grad = None
+    sum(x.aminmax()).backward()  # of all
+    assert bool(x.grad.isnan().all())
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (4,), ()])
+def test_products_of_one_element_hand_the_gradient_on(shape: tuple[int, ...]) -> None:
+    values = np.array([math.nan, math.inf, -3.0, 2.0], np.float32)
+    x = grad.tensor(np.resize(values, shape), requires_grad=True)
+    x.reshape(1, *shape).cumprod(0).sum().backward()
+    assert x.grad.tolist() == np.ones(shape).tolist()
 
 
 def test_aminmax_is_amin_and_amax() -> None:
