@@ -51,6 +51,10 @@ def data_of_a_list() -> None:
     ones(2).data = [1]
 
 
+# NumPy's words, and the shape of a mask.
+UNABLE = "Unable to allocate"
+SQUARE = f"shape ({2**32}, {2**32})"
+
 Mistake = tuple[Callable[[], Any], type[Exception], str]
 
 MISTAKES: list[Mistake] = [
@@ -115,6 +119,17 @@ MISTAKES: list[Mistake] = [
     (lambda: grad.autograd.grad(3, leaf(2)), TypeError, "output 0 must be a Tensor, not an int"),
     (lambda: leaf(3).add_(1), RuntimeError, "a leaf tensor that requires grad"),
     (lambda: leaf(3).numpy(), RuntimeError, "use x.detach().numpy()"),
+    # -- sizes ----------------------------------------------------------------------------------
+    (lambda: F.interpolate(ones(1, 1, 4), size=2**62), RuntimeError, f"shape (1, 1, {2**62})"),
+    (lambda: F.interpolate(ones(1, 1, 4), size=2**50), MemoryError, f"interpolate: {UNABLE}"),
+    (
+        lambda: F.interpolate(ones(1, 1, 4), size=2**62, mode="area"),
+        RuntimeError,
+        "more than any memory",
+    ),
+    (lambda: grad.tril_indices(2**32, 2**32), RuntimeError, f"tril_indices: a tensor of {SQUARE}"),
+    (lambda: grad.triu_indices(2**32, 2**32), RuntimeError, f"triu_indices: a tensor of {SQUARE}"),
+    (lambda: grad.tril_indices(2**27, 2**27), MemoryError, f"tril_indices: {UNABLE}"),
     # -- losses, modules, optimisers, data ------------------------------------------------------
     (lambda: F.cross_entropy(ones(4, 3), ones(4)), RuntimeError, "target.long()"),
     (lambda: F.cross_entropy(ones(2, 3), [0, 1]), TypeError, "target must be a Tensor, not a list"),

@@ -334,8 +334,9 @@ def _check_classes(target: Tensor, classes: int, ignore_index: int) -> bool:
 
     def error(found: int) -> Exception:
         return IndexOutOfRangeError(
-            f"Target {found} is out of bounds. There are {classes} classes, from 0 to "
-            f"{classes - 1}; use ignore_index={found} to leave such samples out."
+            f"Target {found} is out of bounds. There are {classes} classes"
+            f"{f', from 0 to {classes - 1}' if classes else ''}; "
+            f"use ignore_index={found} to leave such samples out."
         )
 
     if recording.recorder is not None:

@@ -15,6 +15,8 @@ import numpy as np
 from grad.autograd.rebuilt import rebuilt
 from grad.dtype import dtypes
 from grad.errors import ArgumentError, ShapeError
+from grad.ops.calls import within_memory
+from grad.ops.creation import checked_shape
 from grad.ops.promotion import apart
 from grad.ops.registry import REGISTRY
 from grad.ops.resampling import (
@@ -82,12 +84,15 @@ def interpolate(
             f"input; got mode={mode!r} and {rank + 2} axes."
         )
     _check_mode(rank, mode, bool(align_corners), antialias)
+    if mode != "area":
+        _check_sizes(input, counts)
+    checked_shape("interpolate", (*input.shape[:2], *counts), input.dtype)
     if mode == "area":
         return REGISTRY[f"adaptive_avg_pool{rank}d"](input, counts)
-    _check_sizes(input, counts)
-    if mode in _COPIES:
-        return _nearest(input, counts, factors, mode == "nearest-exact")
-    return _weighted(input, counts, factors, mode, bool(align_corners), antialias)
+    with within_memory("interpolate"):
+        if mode in _COPIES:
+            return _nearest(input, counts, factors, mode == "nearest-exact")
+        return _weighted(input, counts, factors, mode, bool(align_corners), antialias)
 
 
 def _one_for_each(what: str, given: Any, rank: int) -> list[Any]:

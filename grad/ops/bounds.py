@@ -28,6 +28,11 @@ MANY = 1 << 16
 FEW = 64
 
 
+def instead(size: int, advice: str) -> str:
+    """What the error of an index outside an axis of `size` advises: nothing helps if that is 0."""
+    return advice if size else "the axis is empty, so that no index is inside"
+
+
 def index_range(index: Any) -> tuple[int, int]:
     """Smallest and largest value of an integer tensor that is not empty; computes it."""
     values = array_view(index)

@@ -2,16 +2,19 @@
 
 An operation that is called with an argument too few, or with a list where a tensor belongs, fails
 somewhere inside with words about `forward` and private attributes. `explain_call` looks at the call
-once it has failed; calls that work cost nothing.
+once it has failed; calls that work cost nothing. `within_memory` is for the few that compute tables
+with NumPy.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from grad.autograd.variable import Variable
+from grad.errors import GradError, OutOfMemoryError
 from grad.ops.promotion import no_tensor
 
 
@@ -36,6 +39,17 @@ def explain_call(
     for parameter, value in bound.arguments.items():
         if value is error.obj and not isinstance(value, Variable):
             raise no_tensor(name, parameter, value) from None
+
+
+@contextmanager
+def within_memory(name: str) -> Iterator[None]:
+    """Have NumPy's MemoryError say which operation asked for so much."""
+    try:
+        yield
+    except MemoryError as error:
+        if isinstance(error, GradError):
+            raise
+        raise OutOfMemoryError(f"{name}: {error}; use smaller sizes.") from None
 
 
 def _signature(forward: Callable[..., Any], has_context: bool) -> inspect.Signature:

@@ -16,6 +16,7 @@ from grad.graph.node import broadcast_shapes, reshape
 from grad.ops.bounds import within
 from grad.ops.index import Put, Take
 from grad.ops.index_plan import from_the_front
+from grad.ops.join import Concatenate
 from grad.ops.promotion import is_tensor, unsupported
 from grad.ops.registry import ALL, op
 from grad.ops.view import sizes_of
@@ -105,7 +106,8 @@ class MaskedScatter:
         if not size or not math.prod(shape):
             if math.prod(shape) and bool(mask.any()):
                 raise _too_few(size)
-            return x.clone()
+            # Nothing of the source, whose gradient is 0.
+            return Concatenate.apply(0, x.reshape(-1), source.reshape(-1)[:0]).reshape(shape)
         # The number of elements that the mask chose before each of its own.
         flat = mask.reshape(-1)
         numbers = (flat.cumsum(0) - 1).where(flat, 0)

@@ -29,7 +29,7 @@ from grad.graph.node import (
 )
 from grad.graph.primitives import EQ
 from grad.ops.axes import normal_axis
-from grad.ops.bounds import index_range, within
+from grad.ops.bounds import index_range, instead, within
 from grad.ops.choose import chosen
 from grad.ops.index import Put
 from grad.ops.index_plan import from_the_front
@@ -47,7 +47,7 @@ def checked(name: str, index: Any, size: int) -> Node:
     def error(found: int) -> Exception:
         return IndexOutOfRangeError(
             f"{name}: index {found} is out of range for an axis of size {size}; "
-            f"use numbers from 0 to {size - 1}."
+            f"{instead(size, f'use numbers from 0 to {size - 1}')}."
         )
 
     return within(index, 0, size, error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from grad.autograd.variable import Variable
 from grad.dtype import as_dtype, default_dtype, dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.arrays import node_of
-from grad.ops.creation import creator, finished, linspace
+from grad.ops.calls import within_memory
+from grad.ops.creation import checked_shape, creator, finished, linspace
 from grad.ops.index import Take
 from grad.ops.join import Stack
 from grad.ops.promotion import is_tensor, unsupported
-from grad.ops.registry import ALL, Failure, Sample, op
+from grad.ops.registry import ALL, Array, Failure, Sample, op
 
 
 def _vectors(name: str, tensors: tuple[Any, ...]) -> list[Any]:
@@ -116,28 +118,34 @@ class Combinations:
         return Take.apply(x, 0, node_of(rows, dtypes.int64)).reshape(-1, r)
 
 
-def _triangle(name: str, rows: int, columns: int, dtype: Any, kept: Any, options: Any) -> Any:
+def _triangle(
+    name: str, rows: int, columns: int, dtype: Any, kept: Callable[[], Array], options: Any
+) -> Any:
     if rows < 0 or columns < 0:
         raise ArgumentError(f"{name}: sizes cannot be negative, got {(rows, columns)}.")
     kind = dtypes.int64 if dtype is None else as_dtype(dtype)
     if kind not in (dtypes.int32, dtypes.int64):
         raise DTypeError(f"{name}: gives int64 or int32, not {kind.name}.")
-    found = np.stack(kept.nonzero()).astype(kind.numpy)
+    checked_shape(name, (rows, columns), dtypes.bool)
+    with within_memory(name):
+        found = np.stack(kept().nonzero()).astype(kind.numpy)
     return finished(node_of(found, kind), False, options.get("device"))
 
 
 @creator
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, **options: Any) -> Any:
     """Rows and columns, as ``(2, n)``, of the elements on and below a diagonal, row by row."""
-    kept = np.tri(max(row, 0), max(col, 0), offset, dtype=bool)
-    return _triangle("tril_indices", row, col, dtype, kept, options)
+    return _triangle(
+        "tril_indices", row, col, dtype, lambda: np.tri(row, col, offset, dtype=bool), options
+    )
 
 
 @creator
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, **options: Any) -> Any:
     """Rows and columns, as ``(2, n)``, of the elements on and above a diagonal, row by row."""
-    kept = ~np.tri(max(row, 0), max(col, 0), offset - 1, dtype=bool)
-    return _triangle("triu_indices", row, col, dtype, kept, options)
+    return _triangle(
+        "triu_indices", row, col, dtype, lambda: ~np.tri(row, col, offset - 1, dtype=bool), options
+    )
 
 
 @creator

@@ -21,7 +21,7 @@ from grad.graph.arrays import node_of
 from grad.graph.movement import Move, Shape
 from grad.graph.node import Node, broadcast_shapes, cast, constant, expand, pointwise, reshape
 from grad.graph.primitives import ADD, LT, MUL, RESHAPE, SLICE, WHERE
-from grad.ops.bounds import within
+from grad.ops.bounds import instead, within
 from grad.ops.convert import array_view
 
 Index = Any
@@ -236,7 +236,8 @@ def _wrapped(item: Any, axis: int, size: int) -> Node:
 
 def _out_of_range(index: int, axis: int, size: int) -> Exception:
     return IndexOutOfRangeError(
-        f"index {index} is out of range for axis {axis} of size {size}; use {-size} to {size - 1}."
+        f"index {index} is out of range for axis {axis} of size {size}; "
+        f"{instead(size, f'use {-size} to {size - 1}')}."
     )
 
 

@@ -92,6 +92,12 @@ def _picked(lines: Any, axis: int, positions: Any, shape: tuple[int, ...]) -> tu
     return chosen(lines, axis, positions).reshape(shape), positions.reshape(shape)
 
 
+def _nothing(lines: Any, axis: int, shape: tuple[int, ...], count: int = 1) -> tuple[Any, Any]:
+    """As `_picked`, of `count` elements of lines of which there are none."""
+    values = lines.narrow(axis, 0, count).reshape(shape).clone()  # with their history
+    return values, lines.new_empty(shape, dtype=dtypes.int64)
+
+
 def _kept(x: Any, axis: int, keepdim: bool) -> tuple[int, ...]:
     if not x.shape:
         return ()
@@ -196,10 +202,9 @@ class Topk:
                 f"topk: selected index k={k} is out of range for an axis of size {size}; use a "
                 f"number from 0 to {size}."
             )
-        shape = list(lines.shape)
-        shape[axis] = k
+        shape = (*lines.shape[:axis], k, *lines.shape[axis + 1 :])
         if 0 in shape:
-            found = TopkResult(x.new_empty(shape), x.new_empty(shape, dtype=dtypes.int64))
+            found = TopkResult(*_nothing(lines, axis, shape, k))
         else:
             positions = wrap(first_positions(lines.node, axis, k, largest, sorted))
             found = TopkResult(chosen(lines, axis, positions), positions)
@@ -230,7 +235,7 @@ class Kthvalue:
             )
         shape = _kept(x, axis, keepdim)
         if 0 in lines.shape:
-            return KthvalueResult(x.new_empty(shape), x.new_empty(shape, dtype=dtypes.int64))
+            return KthvalueResult(*_nothing(lines, axis, shape))
         positions = wrap(ranked_position(lines.node, axis, k - 1))
         return KthvalueResult(*_picked(lines, axis, positions, shape))
 
@@ -285,14 +290,16 @@ class Nanmedian:
 def _median_of(name: str, result: Any, find: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     if dim is None:
         if 0 in x.shape:
-            return x.new_full((), _NO_MEDIAN.get(x.dtype, math.nan if x.dtype.kind == "f" else 0))
+            if x.dtype.kind == "f":
+                return x.sum() + math.nan
+            return x.new_full((), _NO_MEDIAN.get(x.dtype, 0))
         flat = x.reshape(-1)
         return chosen(flat, 0, find(flat, 0)).reshape(())
     lines, axis = lines_of(name, x, dim)
     require_lines(name, lines, axis)
     shape = _kept(x, axis, keepdim)
     if 0 in lines.shape:
-        return result(x.new_empty(shape), x.new_empty(shape, dtype=dtypes.int64))
+        return result(*_nothing(lines, axis, shape))
     return result(*_picked(lines, axis, find(lines, axis), shape))
 
 
@@ -314,7 +321,7 @@ class Mode:
         require_lines("mode", lines, axis)
         shape = _kept(x, axis, keepdim)
         if 0 in lines.shape:
-            return ModeResult(x.new_empty(shape), x.new_empty(shape, dtype=dtypes.int64))
+            return ModeResult(*_nothing(lines, axis, shape))
         positions = in_order(lines, axis)
         values = chosen(lines.detach(), axis, positions)
         size = lines.shape[axis]

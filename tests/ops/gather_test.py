@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import grad
+import grad.nn.functional as F
 from grad.dtype import dtypes
 from grad.errors import DTypeError, IndexOutOfRangeError, ShapeError
 
@@ -217,6 +218,34 @@ OUTSIDE: dict[str, Call] = {
 def test_an_index_out_of_range_is_refused_at_the_call(name: str, number: int) -> None:
     with pytest.raises(IndexOutOfRangeError, match=rf"{number} .*size 4"):
         OUTSIDE[name](grad.tensor(X), grad.tensor([[number]]))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, index: F.embedding(index[0], x),
+        lambda x, index: x.gather(0, index),
+        lambda x, index: x.index_select(0, index[0]),
+        lambda x, index: x[index[0]],
+        lambda x, index: x[0],
+        lambda x, index: x.scatter(0, index, 1.0),
+    ],
+)
+def test_an_index_of_an_empty_axis_says_that_it_is_empty(call: Call) -> None:
+    with pytest.raises(IndexOutOfRangeError, match="size 0; the axis is empty"):
+        call(grad.zeros(0, 5), grad.tensor([[0]]))
+
+
+def test_a_source_of_which_nothing_is_taken_has_gradient_zero() -> None:
+    for size, there in ((3, 0), (0, 3), (0, 0)):
+        x, source = grad.ones(there, requires_grad=True), grad.ones(size, requires_grad=True)
+        result = (x * 1).masked_scatter(grad.zeros(there, dtype=grad.bool), source)
+        assert result.tolist() == [1.0] * there
+        result.sum().backward()
+        assert source.grad.tolist() == [0.0] * size and x.grad.tolist() == [1.0] * there
+        with grad.no_grad():
+            result.zero_()
+        assert x.tolist() == [1.0] * there  # the result has memory of its own
 
 
 def test_what_does_not_fit_is_refused() -> None:

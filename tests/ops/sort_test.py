@@ -171,6 +171,28 @@ def test_gradients_go_where_the_values_came_from() -> None:
         assert grad.gradgradcheck(lambda x, f=function: f(x) ** 2, (x,)), name
 
 
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda x: x.median(-1).values,
+        lambda x: x.nanmedian(-1).values,
+        lambda x: x.mode(-1).values,
+        lambda x: x.kthvalue(2, -1, True).values,
+        lambda x: x.topk(2, -1).values,
+        lambda x: x.sort(-1).values,
+        lambda x: x.median(),
+        lambda x: x.nanmedian(),
+    ],
+)
+def test_what_is_chosen_of_nothing_has_a_history(choose: Any) -> None:
+    for _ in range(3):
+        x = grad.zeros(0, 3, requires_grad=True)
+        found = choose(x)
+        assert found.requires_grad and found.is_contiguous()
+        found.sum().backward()
+        assert x.grad.shape == (0, 3)
+
+
 def test_everything_stays_lazy_and_replays() -> None:
     x = grad.randn(50, 20)
     for result in (x.sort().values, x.topk(3).indices, x.median(1).values, x.quantile(0.5, 1)):
