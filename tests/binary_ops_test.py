@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import grad
+import grad.nn.functional as F
 from grad.dtype import ALL_DTYPES, dtypes
 from grad.errors import BroadcastError, DTypeError, ShapeError
 
@@ -223,6 +224,22 @@ def test_nan_comes_through_maximum_and_minimum(name: str) -> None:
     values = np.array(SPECIAL, np.float32)
     actual = getattr(grad, name)(grad.tensor(values)[:, None], grad.tensor(values))
     np.testing.assert_array_equal(actual.numpy(), getattr(np, name)(values[:, None], values))
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+@pytest.mark.parametrize("count", [1, 40])
+def test_zeros_keep_their_sign_at_a_limit_of_zero(kind: str, count: int) -> None:
+    zeros = grad.zeros(count, dtype=getattr(grad, kind))
+    for zero, negative in ((zeros, False), (-zeros, True)):
+        for clipped in (
+            F.relu6(zero),
+            F.hardtanh(zero, 0.0, 1.0),
+            zero.clamp(min=0),
+            zero.clamp(max=-0.0),
+            zero.clamp(0, 6),
+            zero.clamp(grad.zeros_like(zero), None),
+        ):
+            assert bool(grad.signbit(clipped).all()) is negative
 
 
 def test_powers_of_integers() -> None:

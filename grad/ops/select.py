@@ -177,10 +177,11 @@ class Clamp(Function):
         if min is not None and max is not None:
             refuse_bool("clamp", dtype, instead="x & max or x | min")
         node = cast(x.node, dtype)
+        # Of equal operands the second is kept: -0.0 stays at a limit of 0.
         if min is not None:
-            node = pointwise(MAXIMUM, node, as_node("clamp", min, dtype))
+            node = pointwise(MAXIMUM, as_node("clamp", min, dtype), node)
         if max is not None:
-            node = pointwise(MINIMUM, node, as_node("clamp", max, dtype))
+            node = pointwise(MINIMUM, as_node("clamp", max, dtype), node)
         return x._wrap(node)
 
     @staticmethod
