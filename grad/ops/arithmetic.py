@@ -154,7 +154,7 @@ class Mul(Function):
     @staticmethod
     def forward(ctx: Context, x: Operand, y: Operand) -> Any:
         ctx.save_for_backward(x, y)
-        return binary("mul", MUL, x, y, scales=True)
+        return binary("mul", MUL, x, y, True)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:

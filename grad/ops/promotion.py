@@ -258,9 +258,10 @@ def binary(name: str, primitive: Primitive, x: Operand, y: Operand, scales: bool
             # Most calls: nothing to promote and to broadcast.
             return wrap(Node(primitive, (x.node, y.node), None, x._shape, dtype))
     a, b = pair(name, x, y)
-    if a.dtype is dtypes.bool:
+    dtype = a.dtype
+    if dtype is _BOOL:
         primitive = _OF_BOOL.get(primitive, primitive)
-    if scales and a.dtype.itemsize == 2:
+    elif scales and dtype.itemsize == 2:
         return wrap(scaling(name, primitive, (a, b), x, y))
     return wrap(pointwise(primitive, a, b))
 
