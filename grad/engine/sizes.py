@@ -20,7 +20,7 @@ from grad.device import open_compiler
 from grad.engine.plan import Plan
 from grad.errors import GradError
 from grad.graph.assumptions import Assumptions
-from grad.graph.primitives import CONVOLVE_WEIGHT, HOST
+from grad.graph.primitives import HOST
 from grad.graph.sizes import FixedSizesError, concrete, symbol
 from grad.schedule.program import Walk, program_of
 from grad.schedule.sizes import sized_with, structure_of
@@ -36,7 +36,7 @@ UNKNOWING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 # So many sizes get plans of their own first: those of training and of a last, smaller batch.
 FIXED_PLANS = 2
 # Operations whose kernels are planned for fixed sizes only.
-FIXED = frozenset((CONVOLVE_WEIGHT, HOST))
+FIXED = frozenset((HOST,))
 # Where more templates than this are made, or so many first ones hold for one size alone, sizes are
 # better fixed.
 MOST_TEMPLATES = 16

@@ -18,7 +18,7 @@ from grad.dtype import DType, dtypes
 from grad.graph.index import Index, Variable, add, const, floordiv, mod, scale, variable
 from grad.graph.positions import Guard, Position, flatten, needed, unflatten
 from grad.graph.primitives import ADD, WHERE
-from grad.graph.sizes import FixedSizesError, is_fixed
+from grad.graph.sizes import FixedSizesError, hint, is_fixed
 from grad.graph.windows import AXES, Geometry, Shape, geometry
 from grad.kernel.ir import (
     Statement,
@@ -184,6 +184,11 @@ def _flattened(g: Geometry) -> Geometry:
     return replace(g, image=size, out=size)
 
 
+def _require_fixed_windows(g: Geometry) -> None:
+    if not all(map(is_fixed, (*g.image, *g.out, *g.kernel, g.channels, g.filters, g.groups))):
+        raise FixedSizesError("convolution: all sizes but the number of images must be fixed.")
+
+
 def lower_convolution(program: Program, group: Group, in_memory: Container[int]) -> Candidate:
     """A convolution with its epilogue: the group's values, computed of each sum."""
     assert group.contraction is not None
@@ -191,8 +196,7 @@ def lower_convolution(program: Program, group: Group, in_memory: Container[int])
     image_number, weight_number = entry.src
     image_shape, weight_shape = (program.entries[source].shape for source in entry.src)
     g = geometry(image_shape, weight_shape[0], weight_shape[2:], entry.shape[2:], entry.arg)
-    if not all(map(is_fixed, (*g.image, *g.out, *g.kernel, g.channels, g.filters, g.groups))):
-        raise FixedSizesError("convolution: all sizes but the number of images must be fixed.")
+    _require_fixed_windows(g)
     if not _has_statement(g):
         return plain(program, group, in_memory, g)
     writer = Writer(program, in_memory)
@@ -272,6 +276,7 @@ def lower_convolution_weight(
     image, gradient = (program.entries[source].shape for source in entry.src)
     windows, kernel = entry.arg
     g = geometry(image, gradient[1], kernel, gradient[2:], windows)
+    _require_fixed_windows(g)
     if not _has_statement(g) or max(g.spread) > 1:
         return plain_weight(program, group, in_memory, g)
     writer = Writer(program, in_memory)
@@ -279,8 +284,9 @@ def lower_convolution_weight(
     panel, itemsize = PANEL_BYTES // entry.dtype.itemsize, entry.dtype.itemsize
     across = -(-g.filters // panel) * panel
     size = g.groups * g.channels * g.taps * across
-    blocks = max(min(g.images, MOST_BLOCKS, PARTIAL_BYTES // (size * itemsize)), 1)
-    blocks = -(-g.images // -(-g.images // blocks))
+    blocks = max(min(hint(g.images), MOST_BLOCKS, PARTIAL_BYTES // (size * itemsize)), 1)
+    if is_fixed(g.images):  # where it is open, some blocks may be empty
+        blocks = -(-g.images // -(-g.images // blocks))
     parameter = writer.parameter("temporary", blocks * size, entry.dtype)
     partial = _Partial(parameter, entry.dtype, g, across)
     block = Variable("b", blocks)

@@ -52,6 +52,13 @@ def perceptron() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, WORDS))
 
 
+def convolutions() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 3, groups=2, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(400, WORDS),
+    )  # fmt: skip
+
+
 class Recurrent(nn.Module):
     """A recurrent layer between an embedding and a head."""
 
@@ -86,6 +93,11 @@ def rows(n: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
     return grad.tensor(x), grad.tensor(random.integers(0, WORDS, n))
 
 
+def images(n: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    x = random.standard_normal((n, 1, 14, 14)).astype(np.float32)
+    return grad.tensor(x), grad.tensor(random.integers(0, WORDS, n))
+
+
 def batches(n: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
     x, y = random.integers(0, WORDS, (2, n, 12))
     return grad.tensor(x), grad.tensor(y)
@@ -105,6 +117,7 @@ class Case(NamedTuple):
 
 CASES = {
     "perceptron": Case(perceptron, rows),
+    "convolutions": Case(convolutions, images),
     "lstm, batch": Case(lambda: Recurrent(nn.LSTM), batches),
     "lstm, sequence": Case(lambda: Recurrent(nn.LSTM), sequences),
     "gru, batch": Case(lambda: Recurrent(nn.GRU), batches),

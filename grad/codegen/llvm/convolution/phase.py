@@ -150,6 +150,14 @@ def convolution_weight_phase(
         image_steps=(channel, strides[1], strides[2]),
         gradient_step=g_strides[2],
     )
+    fixed = [
+        *((p.number, 0) for p in kernel.parameters),
+        (nest.image_parameter, nest.image.constant * size),
+        (nest.gradient_parameter, nest.gradient.constant * size),
+        (nest.target_parameter, nest.target.constant * size),
+        (SCRATCH, 0),
+    ]
+    open_sizes = OpenSizes(len(fixed))
     text = emit_weight(
         plan,
         symbol,
@@ -159,13 +167,10 @@ def convolution_weight_phase(
         machine.features,
         machine.vector_bytes,
         len(kernel.parameters),
+        open_sizes,
     )
-    words = [(p.number, 0) for p in kernel.parameters]
-    words.append((nest.image_parameter, nest.image.constant * size))
-    words.append((nest.gradient_parameter, nest.gradient.constant * size))
-    words.append((nest.target_parameter, nest.target.constant * size))
-    words.append((SCRATCH, 0))
-    return CompiledPhase(text, tuple(words), plan.items, plan.grain, plan.scratch_bytes)
+    words = (*fixed, *open_sizes.words())
+    return CompiledPhase(text, words, plan.items, plan.grain, plan.scratch_bytes)
 
 
 class _Epilogue:

@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from grad.codegen.llvm.builder import (
     Builder,
     Value,
-    element_of,
-    lanes_of,
     vector_type,
 )
 from grad.codegen.llvm.contraction.operands import prefetch
 from grad.codegen.llvm.convolution.copy import COPY_PARAMETERS, Source, copy_function, gather
 from grad.codegen.llvm.convolution.weight_plan import WeightPlan
 from grad.codegen.llvm.functions import attributes, call_internal, parameter_values, signature
-from grad.codegen.llvm.lanes import lanes_below
+from grad.codegen.llvm.lanes import across, lanes_below
+from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.codegen.llvm.squares import transpose
 
 LINE_BYTES = 64
@@ -65,6 +64,7 @@ def emit_weight(
     features: frozenset[str],
     vector_bytes: int,
     first_argument: int,
+    open_sizes: OpenSizes,
 ) -> str:
     """The text of a module that defines `name`, as `convolution.emit` does.
 
@@ -73,7 +73,7 @@ def emit_weight(
     Args:
         steps: elements from image to image and from group to group, of the image and the gradient.
     """
-    b = Builder(features, vector_bytes)
+    b = Builder(features, vector_bytes, open_sizes)
     texts = [
         _dot_function(b.sibling(), f"{name}.sum", plan, gradient)
         if plan.dot
@@ -249,24 +249,10 @@ def _dot_function(b: Builder, name: str, plan: WeightPlan, gradient: Gradient) -
             before = b.either(p["fresh"], lambda: [none], lambda: [b.load(element, target, size)])[
                 0
             ]
-            b.store(b.fadd(before, _across(b, value)), target, size)
+            b.store(b.fadd(before, across(b, b.fadd, value)), target, size)
 
         b.branch(b.icmp("sgt", p["channels"], channel), add_to)
     return b.function(name, signature(SUM_PARAMETERS), "internal")
-
-
-def _across(b: Builder, value: Value) -> Value:
-    """The sum of all lanes, half by half."""
-    lanes = lanes_of(value.type)
-    while lanes > 2:
-        lanes //= 2
-        low, high = (b.shuffle(value, None, range(at, at + lanes)) for at in (0, lanes))
-        value = b.fadd(low, high)
-    element = element_of(value.type)
-    first, second = (
-        b.emit(element, f"extractelement {value.type} {value.text}, i32 {i}") for i in range(2)
-    )
-    return b.fadd(first, second)
 
 
 class _WeightPiece:
@@ -305,9 +291,23 @@ class _WeightPiece:
         row = b.mul(b.add(b.mul(b.add(b.mul(block, g.groups), group), g.channels), channel), g.taps)
         self.target = self.gep(self.pointers[2], b.mul(row, plan.target_row))
         self.channel, self.group = channel, group
-        self.first = b.mul(block, plan.images)
-        last = b.intrinsic("smin", b.add(self.first, plan.images), b.const("i64", g.images))
+        if plan.images:
+            self.first = b.mul(block, plan.images)
+            last = b.intrinsic("smin", b.add(self.first, plan.images), b.const("i64", g.images))
+        else:
+            self.first, last = (
+                b.binary("udiv", b.mul(number, b.size(g.images)), plan.blocks)
+                for number in (block, b.add(block, 1))
+            )
+            b.branch(b.icmp("eq", self.first, last), self.clear)
         b.loop(self.first, last, 1, self.image)
+
+    def clear(self) -> None:
+        """The partial sums of a block without images."""
+        b, plan = self.b, self.plan
+        count = b.mul(self.channels, plan.sizes.taps * plan.target_row)
+        zero = b.const(plan.element, 0)
+        b.loop(0, count, 1, lambda i, _: b.store(zero, self.gep(self.target, i), plan.size))
 
     def image(self, n: Value, _: list[Value]) -> None:
         b, plan = self.b, self.plan

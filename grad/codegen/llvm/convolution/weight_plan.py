@@ -15,6 +15,7 @@ from grad.codegen.llvm.convolution.plan import (
     meets_its_own,
     vectors_of_filters,
 )
+from grad.graph.sizes import hint, is_fixed
 from grad.graph.windows import Geometry
 
 PIECES = 16  # of a weight's gradient, where its sizes allow
@@ -28,7 +29,8 @@ class WeightPlan:
     """What the code of a weight's gradient depends on.
 
     Attributes:
-        blocks, images: blocks of images, and images of one.
+        blocks, images: blocks of images, and images of one; 0 if the number of all is open: they
+            are dealt out then, and a block may have none.
         pieces, channels: pieces that the channels are cut in, and channels of one.
         tile_channels: channels of a tile; rows: (channel, offset in the copy, tap number) of each
             of its rows, from where the tile begins.
@@ -100,7 +102,7 @@ class WeightPlan:
 
     @property
     def grain(self) -> int:
-        each = max(self.sizes.operations // max(self.items, 1), 1)
+        each = max(hint(self.sizes.operations) // max(self.items, 1), 1)
         return max(min(GRAIN_OPERATIONS // each, self.items), 1)
 
 
@@ -152,8 +154,9 @@ def make_weight_plan(
     # Channels that all share few sets of the cache are copied apart.
     in_place = in_place and channel_step * size % ALIASING_BYTES != 0
     together, rows, starts = _tile(g, copy, PIXEL_TILES[registers][vectors])
+    images = -(-g.images // blocks) if is_fixed(g.images) else 0
     return WeightPlan(
-        g, element, lanes, vectors, copy, blocks, -(-g.images // blocks), pieces, channels,
+        g, element, lanes, vectors, copy, blocks, images, pieces, channels,
         together, rows, starts, target_row, dot,
         in_place, channel_step if in_place else copy.channel, row_step if in_place else copy.row,
     )  # fmt: skip
