@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 import grad
 import grad.nn.functional as F
-from grad.engine import cache
 from grad.settings import settings
 
-pytestmark = pytest.mark.skipif(
-    settings.backend != "cpu", reason="the other backends have no kernels of open sizes"
-)
+pytestmark = [
+    pytest.mark.usefixtures("empty_cache"),
+    pytest.mark.skipif(
+        settings.backend != "cpu", reason="the other backends have no kernels of open sizes"
+    ),
+]
 # Sizes of an image and of the weight, and options.
 CASES = {
     "3x3": ((4, 9, 9), (8, 4, 3, 3), {"padding": 1}),
@@ -26,13 +26,6 @@ CASES = {
 }
 # One template holds from 3 to 31 images, whether they fill all blocks of the sums or not.
 IMAGES = (7, 9, 11, 3, 17, 30, 5, 40, 33, 1, 2)
-
-
-@pytest.fixture(autouse=True)
-def empty_cache() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def weight_gradient(x: np.ndarray, g: np.ndarray, shape: tuple[int, ...], how: dict) -> np.ndarray:

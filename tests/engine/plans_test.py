@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,14 +14,9 @@ from grad.graph.node import Node
 from grad.graph.primitives import ADD, DIV, EXP, LOG, MAX, MAXIMUM, MUL, NEG, RSQRT, SUB, SUM
 from tests.engine.exact_graphs import leaf, values_of
 
+pytestmark = pytest.mark.usefixtures("empty_cache")
+
 ROWS, COLUMNS = 64, 784
-
-
-@pytest.fixture(autouse=True)
-def empty_cache() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def matrix(rows: int = ROWS, columns: int = COLUMNS) -> Node:

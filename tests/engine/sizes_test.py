@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ import grad
 import grad.nn.functional as F
 from grad import Tensor
 from grad.codegen.llvm import cpu
-from grad.device import open_backend
 from grad.engine import cache
 from grad.settings import settings
 
@@ -26,29 +24,7 @@ SIZES = (20, 33, 37, 64, 100, 31, 7, 3, 1, 37, 0, 16)
 needs_machine_code = pytest.mark.skipif(
     settings.backend != "cpu", reason="the other backends have no kernels of open sizes"
 )
-pytestmark = needs_machine_code
-
-
-@pytest.fixture(autouse=True)
-def empty_cache() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
-
-
-@pytest.fixture
-def kernels(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The texts of all kernels that are compiled from now on."""
-    texts: set[str] = set()
-    compile_ir = cpu.compile_ir
-
-    def noted(text: str, *rest: Any, **named: Any) -> dict[str, int]:
-        texts.add(text)
-        return compile_ir(text, *rest, **named)
-
-    monkeypatch.setattr(cpu, "compile_ir", noted)
-    monkeypatch.setattr(open_backend("cpu"), "_compiled", {})
-    return texts
+pytestmark = [needs_machine_code, pytest.mark.usefixtures("empty_cache")]
 
 
 def normal(random: np.random.Generator, *shape: int, requires_grad: bool = False) -> Tensor:

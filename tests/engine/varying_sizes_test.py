@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,38 +13,18 @@ import grad.nn.functional as F
 from grad import Tensor, nn, optim
 from grad.codegen.llvm import cpu
 from grad.compile.compiled import MOST_WAITING
-from grad.device import open_backend
 from grad.engine import cache
 from grad.settings import settings
 
-pytestmark = pytest.mark.skipif(
-    settings.backend != "cpu", reason="the other backends have no kernels of open sizes"
-)
+pytestmark = [
+    pytest.mark.usefixtures("empty_cache"),
+    pytest.mark.skipif(
+        settings.backend != "cpu", reason="the other backends have no kernels of open sizes"
+    ),
+]
 WORDS = 50
 # The first two have kernels of their own, the third has those for all others up to 31.
 FIRST, FURTHER = (3, 5, 9), (11, 13, 17, 30)
-
-
-@pytest.fixture(autouse=True)
-def empty_cache() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
-
-
-@pytest.fixture
-def kernels(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The texts of all kernels that are compiled from now on."""
-    texts: set[str] = set()
-    compile_ir = cpu.compile_ir
-
-    def noted(text: str, *rest: Any, **named: Any) -> dict[str, int]:
-        texts.add(text)
-        return compile_ir(text, *rest, **named)
-
-    monkeypatch.setattr(cpu, "compile_ir", noted)
-    monkeypatch.setattr(open_backend("cpu"), "_compiled", {})
-    return texts
 
 
 # -- models ----------------------------------------------------------------------------------------
