@@ -4,8 +4,8 @@ To read: compiled.py (when to record, when to replay), kinds.py (for which calls
 forget.py (what is known of each, and until when), recorder.py, watch.py and changes.py (what is
 seen while a function runs), reach.py with findings.py and guards.py (what must not have changed),
 finish.py with in_place.py and replay.py (the plan, where its inputs come from and where its results
-go), run.py with kept.py (running it again and again), gradient.py (gradients through a replay);
-tree.py with containers.py takes arguments and results apart.
+go), run.py with leaves.py and kept.py (running it again and again), gradient.py (gradients through
+a replay); tree.py with containers.py takes arguments and results apart.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ that nobody does (run.py).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from grad.buffer import Buffer
@@ -32,26 +32,33 @@ def in_place(found: Walk, tape: Tape, roots: Sequence[Node]) -> Walk:
         return found  # it may raise when others have written already
     positions = {found.nodes[number]: i for i, number in enumerate(found.outputs)}
     leaves = {leaf.source: n for n, leaf in enumerate(found.leaves) if leaf.layout is None}
-    uses = Counter(leaf.source for leaf in found.leaves)
+    slices: dict[Node, list[int]] = defaultdict(list)
+    for number, leaf in enumerate(found.leaves):
+        if leaf.layout is not None:
+            slices[leaf.source].append(number)
     wanted = Counter(roots)
-    replaced = []
+    replaced: list[tuple[int, int]] = []
+    parts: list[tuple[int, int]] = []
     for known in tape.storages.values():
         before = known.leaf
-        if not known.written or before is None or before not in leaves or uses[before] != 1:
+        if not known.written or before is None or before not in leaves:
             continue
         after = node_slot.__get__(known.storage)
         same = after.shape == before.shape and after.dtype is before.dtype
         # What is also a result, or the value of another storage, needs memory of its own.
         if same and after in positions and wanted[after] == 1:
             replaced.append((positions[after], leaves[before]))
+            parts.extend((leaves[before], number) for number in slices.get(before, ()))
     if not replaced:
         return found
     checked = tuple(positions[node] for check in tape.checks for node in _limits(check))
     return found._replace(
         replaced=tuple(replaced),
         checked=checked,
-        donated=tuple(leaf for _, leaf in replaced),
-        key=Key((*found.key.parts, tuple(replaced), checked)),
+        parts=tuple(parts),
+        # An update knows nothing of those who read a slice of what it writes to.
+        donated=tuple(leaf for _, leaf in replaced if leaf not in dict(parts)),
+        key=Key((*found.key.parts, tuple(replaced), checked, tuple(parts))),
     )
 
 

@@ -8,6 +8,7 @@ written again by the next. run.py is the only user.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import attrgetter, is_
 from sys import getrefcount
@@ -135,15 +136,27 @@ class KeptGradients:
 
     Args:
         tensors: whose `.grad` the replay sets, each to a tensor on a storage of its own.
+        values: for each of them the value that this storage gets, by any name: two biases that are
+            added have one gradient.
 
     Attributes:
-        buffers: the memory of the gradients, in the order of `tensors`.
+        buffers: the memory of the gradients, one for each value, in the order they first come.
     """
 
-    __slots__ = ("_counts", "_held", "_nodes", "_storages", "buffers", "given", "tensors")
+    __slots__ = (
+        "_counts",
+        "_held",
+        "_nodes",
+        "_shares",
+        "_storages",
+        "buffers",
+        "given",
+        "tensors",
+    )
 
-    def __init__(self, tensors: Sequence[Any]) -> None:
+    def __init__(self, tensors: Sequence[Any], values: Sequence[int]) -> None:
         self.tensors = list(tensors)
+        self._shares = [*Counter(values).values()]
         self.forget()
 
     def forget(self) -> None:
@@ -188,7 +201,10 @@ class KeptGradients:
         self.given = [*map(_grad_of, self.tensors)]
         self._storages = [*map(_storage_of, self.given)]
         self._nodes = [*map(node_of, self._storages)]
-        self.buffers = [node.buffer for node in self._nodes]
-        self._held = [*self.given, *self._storages, *self._nodes, *self.buffers]
+        nodes = dict.fromkeys(self._nodes)
+        self.buffers = [node.buffer for node in nodes]
+        self._held = [*self.given, *self._storages, *nodes, *self.buffers]
         # Two lists here; the tensor, the storage or the node that leads there; the argument.
         self._counts = [4] * len(self._held)
+        for number, storages in enumerate(self._shares, 2 * len(self.given)):
+            self._counts[number] += 2 * (storages - 1)

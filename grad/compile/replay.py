@@ -213,24 +213,22 @@ class Replay(NamedTuple):
             action([number_in(buffers[output], dtype) for output, dtype in numbers])
 
     def gradient_outputs(self) -> list[int]:
-        """The outputs of the plan that the gradients are which are set; none unless each of them is
-        a whole value that nothing else is on.
+        """The output of the plan that each gradient is which is set to a tensor; none unless all of
+        them are whole values that nothing but gradients is on.
         """
         used = Counter(fresh.output for fresh in self.fresh)
         used.update(write.fresh.output for write in self.writes)
         handles = Counter(handle.fresh for handle in self.handles)
         outputs = []
-        for _, number in self.grads:
-            if number < self.own:  # also one that is set to None
-                return []
+        for number in (number for _, number in self.grads if number >= 0):
             handle = self.handles[number]
-            if handle.fresh < 0 or handle.path or handles[handle.fresh] > 1:
+            if number < self.own or handle.fresh < 0 or handle.path or handles[handle.fresh] > 1:
                 return []
-            number = self.fresh[handle.fresh].output
+            outputs.append(self.fresh[handle.fresh].output)
+        for number, count in Counter(outputs).items():
             output = self.plan.outputs[number]
-            if used[number] > 1 or output.copy or output.leaf >= 0:
+            if used[number] > count or output.copy or output.leaf >= 0:
                 return []
-            outputs.append(number)
         return outputs
 
     def tensor(self, number: int, arguments: Sequence[Any], made: Made) -> Any:

@@ -9,15 +9,13 @@ set what comes from the arguments, and memory for the results. Read replay.py fi
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
-from operator import call, is_
 from typing import Any, NamedTuple
 
 from grad.autograd.variable import Variable
 from grad.buffer import Buffer
 from grad.compile.fresh import Fresh
-from grad.compile.gradient import address, link_spent
+from grad.compile.gradient import link_spent
 from grad.compile.kept import (
     LARGEST_KEPT,
     Apart,
@@ -29,6 +27,7 @@ from grad.compile.kept import (
     put_back,
     rows_alone,
 )
+from grad.compile.leaves import Leaves
 from grad.compile.replay import STALE, Made, Replay, require
 from grad.compile.tree import put_together
 from grad.device import open_backend
@@ -39,6 +38,8 @@ from grad.graph.storage import Storage, write_through
 from grad.runtime.comparisons import FirstDifference
 from grad.settings import settings
 
+# After so many comparisons that no run could use, there is one in about 2 ** as many runs.
+_MOST_UNUSED = 6
 ARENA, SCRATCH, RESULTS = 0, 1, 2  # numbers of buffers, the results from the last one on
 
 
@@ -63,36 +64,26 @@ class Runner:
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
         self._steady: _Steady | None = None
+        self._unused = 0  # comparisons in a row that no later run could use
+        self._pause = 0  # runs until the next one is made
         self._written = False  # whether the run has come to where storages are overwritten
         self._conditional = bool(
             replay.grads_read or replay.pins or replay.held or replay.unwritten or replay.changed
         )
         self._writes = [write for write in replay.writes if not write.in_place]
         in_place = [write for write in replay.writes if write.in_place]
-        self._overwritten = [write.storage for write in in_place if write.argument < 0]
+        self._leaves = Leaves(replay)
         self._overwritten_arguments = [w.argument for w in in_place if w.argument >= 0]
-        self._set_sources()
         self._set_buffers()
-
-    def _set_sources(self) -> None:
-        """Who gives which leaf."""
-        sources = list(enumerate(self.replay.sources))
-        self._leaves = [0] * len(sources)
-        outer = {id(s.storage): s.storage for _, s in sources if s.storage is not None}
-        written = {id(storage) for storage in self._overwritten}
-        self._read = [s for number, s in outer.items() if number not in written]
-        self._nodes: list[weakref.ref[Node]] = []  # of these, when their leaves were set
-        self._of_storages = [(leaf, s.storage, s) for leaf, s in sources if s.storage is not None]
-        self._of_arguments = [
-            (leaf, s.argument, s.offset, s.dtype.itemsize) for leaf, s in sources if s.argument >= 0
-        ]
 
     def _set_buffers(self) -> None:
         """Which memory is gradients', and which is renewed for each run."""
         replay, plan = self.replay, self.replay.plan
         outputs = replay.gradient_outputs()
-        gradients = [plan.outputs[output].slot for output in outputs]
-        self._gradients = KeptGradients([write.tensor for write in replay.grads] if outputs else [])
+        gradients = [plan.outputs[output].slot for output in dict.fromkeys(outputs)]
+        given = [write.tensor for write in replay.grads if write.handle >= 0]
+        self._dropped = [write.tensor for write in replay.grads if write.handle < 0]
+        self._gradients = KeptGradients(given if outputs else [], outputs)
         self._gradient_sizes = [plan.fresh[slot] for slot in gradients]
         # A check that fails must leave gradients alone.
         self._may_reuse = bool(outputs) and (not replay.checks or plan.first_write > 0)
@@ -121,7 +112,7 @@ class Runner:
         ]
         self._steadiable = (
             not any(output.copy for output in plan.outputs)
-            and (self._may_reuse or not replay.grads)
+            and (self._may_reuse or not given)
             and not self._overwritten_arguments
         )
         self._only_result = None if replay.events else replay.pure
@@ -139,10 +130,15 @@ class Runner:
             if self._conditional and not self.replay.applies(arguments):
                 return STALE
             steady = self._steady
-            if steady is not None and steady.differs() < 0 and self._reads_the_same():
-                if self._only_result is not None:
-                    return self._run_for_result(arguments, steady, self._only_result)
-                return self._run_again(arguments, steady)
+            if steady is not None:
+                if steady.differs() < 0 and self._leaves.follow(steady.slots):
+                    self._unused = 0
+                    if self._only_result is not None:
+                        return self._run_for_result(arguments, steady, self._only_result)
+                    return self._run_again(arguments, steady)
+                # To write down what no run finds again costs more than it saves.
+                self._unused = min(self._unused + 1, _MOST_UNUSED)
+                self._pause = 2**self._unused - 2
             self._steady = steady = None  # its rows would count as references
             return self._run_anew(arguments)
 
@@ -156,7 +152,7 @@ class Runner:
         """Run when nothing but arguments and numbers has changed."""
         replay = self.replay
         _, slots, buffers, _ = steady
-        self._set_arguments(arguments, slots)
+        self._leaves.set_arguments(arguments, slots)
         buffers = buffers.copy()
         work = self._renew(slots)
         for (_, _, outputs), buffer in zip(self._renewed, work):
@@ -173,7 +169,7 @@ class Runner:
     def _run_for_result(self, arguments: Sequence[Any], steady: _Steady, result: Fresh) -> Any:
         """The same of a replay that has one result and does nothing else."""
         plan, slots = self.replay.plan, steady.slots
-        self._set_arguments(arguments, slots)
+        self._leaves.set_arguments(arguments, slots)
         work = self._renew(slots)
         plan.start(slots)
         cache.kernels += plan.kernel_count
@@ -201,15 +197,18 @@ class Runner:
         again = self._may_reuse and self._gradients.free()
         differs = None
         if self._steadiable and not apart and (again or not self._gradient_sizes):
-            differs = self._comparison()
+            if not self._pause:
+                differs = self._comparison()
+            else:
+                self._pause -= 1
         try:
             if self._overwritten_arguments:
                 apart += have_alone(self._own(arguments))
-            self._set_arguments(arguments, self._leaves)
+            self._leaves.set_arguments(arguments, self._leaves.addresses)
             memory = self._memory(again)
             spares = self._spares(arguments)
             words = replay.words_now() if replay.events else replay.words
-            slots = plan.slots(self._leaves, words, memory)
+            slots = plan.slots(self._leaves.addresses, words, memory)
             leaves = replay.leaves(arguments) if replay.gradients else []
             made = Made(self._compute(slots, lambda: plan.results(slots, memory)))
         except BaseException:
@@ -238,7 +237,7 @@ class Runner:
         """
         replay = self.replay
         cache.kernels += replay.plan.kernel_count
-        for storage in self._overwritten:
+        for storage in self._leaves.overwritten:
             storage.version += 1
             storage.stamp += 1
         if self._writes or self._overwritten_arguments or apart:
@@ -252,9 +251,12 @@ class Runner:
         tensors = [replay.tensor(number, arguments, made) for number in range(count)]
         if not again:
             for tensor, number in replay.grads:
-                tensor._grad = None if number < 0 else tensors[number]
+                if number >= 0:
+                    tensor._grad = tensors[number]
             if self._may_reuse:
                 self._gradients.remember()
+        for tensor in self._dropped:
+            tensor._grad = None
         for gradient in replay.gradients:
             gradient.link(tensors, arguments, made.buffers, made.nodes, leaves, words)
         for number in replay.spent:
@@ -262,32 +264,23 @@ class Runner:
         return put_together(replay.result, tensors, arguments)
 
     # -- before ------------------------------------------------------------------------------------
-    def _reads_the_same(self) -> bool:
-        """Whether storages that are only read hold what they did when their leaves were set."""
-        return not self._nodes or all(map(is_, map(call, self._nodes), map(node_of, self._read)))
-
     def _set_storages(self) -> list[Apart] | None:
         """Set the leaves that are in outer storages; None if one of these is no longer what it was.
 
         Gives the storages that got a copy of what they hold, since it will be overwritten.
         """
-        for _, storage, source in self._of_storages:
-            node = storage.node
-            if node.shape != source.shape or node.dtype is not source.dtype:
-                return None
-        node = None  # it would count
-        realize([storage.node for _, storage, _ in self._of_storages])
-        apart = have_alone(self._overwritten)
-        for leaf, storage, source in self._of_storages:
-            self._leaves[leaf] = address(storage.node) + source.offset
-        self._nodes = [*map(weakref.ref, map(node_of, self._read))]
+        if not self._leaves.are_alike():
+            return None
+        self._leaves.compute()
+        apart = have_alone(self._leaves.overwritten)
+        self._leaves.set_storages()
         return apart
 
     def _comparison(self) -> FirstDifference:
         """Compares what storages that are overwritten, and gradients, hold with what they do now,
         and who else refers to it.
         """
-        rows = [*rows_alone(self._overwritten), *self._gradients.rows()]
+        rows = [*rows_alone(self._leaves.overwritten), *self._gradients.rows()]
         return open_backend(settings.backend).first_difference(rows)
 
     def _own(self, arguments: Sequence[Any]) -> list[Storage]:
@@ -295,17 +288,6 @@ class Runner:
         own = [arguments[number]._storage for number in self._overwritten_arguments]
         realize([*map(node_of, own)])
         return own
-
-    def _set_arguments(self, arguments: Sequence[Any], leaves: list[int]) -> None:
-        """Set the leaves that are in arguments."""
-        for leaf, number, offset, itemsize in self._of_arguments:
-            tensor = arguments[number]
-            node = tensor._storage.node
-            if node.buffer is None:
-                realize((node,))
-            if tensor._path:
-                offset += tensor.memory_layout.offset * itemsize
-            leaves[leaf] = address(node) + offset
 
     def _memory(self, again: bool) -> Memory:
         """The memory of a run; that of the gradients of the last one, if they are written again."""

@@ -13,7 +13,8 @@ from typing import Any
 
 from grad.compile.guards import Unguarded
 
-_TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes"}
+# pytest rewrites asserts to call its own functions when they fail.
+_TRUSTED = sys.stdlib_module_names | {"grad", "numpy", "ml_dtypes", "_pytest"}
 OWN = frozenset(("grad", "numpy", "ml_dtypes"))
 # What gives something new each time, or holds what cannot be compared.
 _UNSTEADY_MODULES = frozenset(

@@ -78,6 +78,9 @@ class _Placer:
         self.home = {n: g for g, found in enumerate(grouping.groups) for n in found.stored}
         entries = enumerate(program.entries)
         self.leaves = {entry.arg: number for number, entry in entries if entry.op is BUFFER}
+        self.parts: dict[int, set[int]] = {}  # entries that are slices of a leaf's memory
+        for whole, part in program.parts:
+            self.parts.setdefault(self.leaves[whole], set()).add(self.leaves[part])
         self.overwriting = [g for g, f in enumerate(grouping.groups) if f.overwrites is not None]
         targets = [found.overwrites for found in grouping.groups]
         self.overwritten = {roots.get(n, n) for n in targets if n is not None}
@@ -112,16 +115,20 @@ class _Placer:
         """Store `output` where `leaf` is, if that can be."""
         number = self.roots.get(output, output)
         group = self.home.get(number)
+        parts = self.parts.get(leaf, set())
+        read = {leaf, *parts}
         if (
             group is None
             or self.taken.count(number) != 1
-            or leaf in self.taken  # it is copied when all is done
-            or leaf in self.shared  # an update writes there already
+            or not read.isdisjoint(self.taken)  # they are copied when all is done
+            or not read.isdisjoint(self.shared)  # an update writes there already
             or not self._same_size(number, leaf)
             or not self._may_overwrite(group, leaf, number)
+            or any(group in self.readers.get(part, ()) for part in parts)
         ):
             return
-        before = (self.readers.get(leaf, set()) | self.checks) - {group}
+        readers = set().union(*(self.readers.get(entry, set()) for entry in read))
+        before = (readers | self.checks) - {group}
         if self._reaches(group, before) or group in self.checks:
             return
         for reader in before:

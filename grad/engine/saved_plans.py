@@ -77,6 +77,7 @@ def _key(program: Program, backend: Backend) -> str | None:
         tuple(sorted(program.donated)),
         program.replaced,
         program.checked,
+        program.parts,
     )
     try:
         plain = marshal.dumps((tuple(map(_plain_entry, program.entries)), marks), FORMAT)

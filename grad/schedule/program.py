@@ -58,6 +58,7 @@ class Program:
         replaced: (position among the outputs, number of a leaf): the output is to be stored in the
             leaf's memory, if that can be.
         checked: positions of outputs that are looked at before any leaf's memory is written to.
+        parts: (number of a leaf that is to be replaced, number of one that is a slice of it).
     """
 
     entries: tuple[Entry, ...]
@@ -65,6 +66,7 @@ class Program:
     donated: frozenset[int] = frozenset()
     replaced: tuple[tuple[int, int], ...] = ()
     checked: tuple[int, ...] = ()
+    parts: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         lines = []
@@ -137,7 +139,7 @@ class Walk(NamedTuple):
         leaves: values that are there already, in order; a slice of one is a leaf too (see `Leaf`).
         outputs: numbers of the nodes to compute: the roots, and others that are worth keeping.
         donated: numbers of leaves whose memory may be written, since nobody else reads it.
-        replaced, checked: as in `Program`; the walk itself finds none.
+        replaced, checked, parts: as in `Program`; the walk itself finds none.
         key: everything but the constants' values; values: these, comparable.
         costly, overwritten: what the choice of `outputs` and `donated` depended on.
     """
@@ -154,6 +156,7 @@ class Walk(NamedTuple):
     overwritten: Sequence[Overwritten] = ()
     replaced: tuple[tuple[int, int], ...] = ()
     checked: tuple[int, ...] = ()
+    parts: tuple[tuple[int, int], ...] = ()
 
 
 def walk(roots: Sequence[Node]) -> Walk:
@@ -303,7 +306,7 @@ def program_of(
         numbers[node] = len(entries) - 1
     outputs = tuple(numbers[found.nodes[output]] for output in found.outputs)
     donated = frozenset(found.donated)
-    return Program(tuple(entries), outputs, donated, found.replaced, found.checked)
+    return Program(tuple(entries), outputs, donated, found.replaced, found.checked, found.parts)
 
 
 def _leaf_entries(

@@ -966,6 +966,21 @@ def test_a_parameter_and_a_tensor_are_other_calls() -> None:
 
 
 # -- saved tensors ---------------------------------------------------------------------------------
+@pytest.mark.filterwarnings("error")
+def test_asserts_that_pytest_rewrote() -> None:
+    """They mention functions of pytest that look at files: only when they fail."""
+
+    @grad.compile
+    def doubled(x: Any) -> Any:
+        assert x.shape == (2,), "two elements"
+        return x * 2
+
+    for first in range(4):
+        np.testing.assert_allclose(doubled(vector(first)).numpy(), [2 * first, 4])
+    with pytest.raises(AssertionError, match="two elements"):
+        doubled(grad.ones(3))
+
+
 def test_inside_a_checkpoint() -> None:
     layers = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Dropout(0.5))
     compiled = grad.compile(layers)
