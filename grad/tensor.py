@@ -517,6 +517,11 @@ class Tensor(Variable):
     def cpu(self) -> Tensor:
         return self
 
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> Tensor:
+        """On a CUDA device. Raises DeviceError where there is none."""
+        named = device is not None and not isinstance(device, int)
+        return self.to(device if named else f"cuda:{device or 0}")
+
     # -- new tensors like this one -----------------------------------------------------------------
     def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
         """A tensor of `size` and (unless given) this type that holds `fill_value` everywhere."""

@@ -8,6 +8,7 @@ nothing: results are the same from run to run in any case.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,6 +39,11 @@ NO_DEVICES: Answers = {
     "empty_cache": NOTHING, "manual_seed": NOTHING, "manual_seed_all": NOTHING,
 }  # fmt: skip
 
+CPU: Answers = {
+    "is_available": always(True), "is_initialized": always(True), "device_count": always(1),
+    "synchronize": NOTHING, "current_device": always("cpu"),
+}  # fmt: skip
+
 CUDA: Answers = {
     **NO_DEVICES,
     "is_available": cuda.is_available,
@@ -50,6 +56,21 @@ CUDA: Answers = {
     "reset_peak_memory_stats": NOTHING,
     "device": always(contextlib.nullcontext()),
 }
+
+
+def mixed_precision(device: str) -> Answers:
+    """The names of ``torch.amp`` with the device in the name of the module, as they were before."""
+
+    def autocast(enabled: bool = True, dtype: Any = None, cache_enabled: bool = True) -> Any:
+        return grad.autocast(device, dtype, enabled, cache_enabled)
+
+    of_device = {
+        name: functools.partial(getattr(grad.amp, name), device_type=device)
+        for name in ("custom_fwd", "custom_bwd")
+    }
+    scaler = functools.partial(grad.amp.GradScaler, device)
+    return {"autocast": autocast, "GradScaler": scaler, **of_device}
+
 
 # What einops says of its functions when it meets PyTorch.
 TRACING: Answers = {"allow_in_graph": as_it_is}

@@ -27,12 +27,14 @@ NOT_COMPILED_SO = "grad.compile compiles Python functions in its own way"
 # Modules that are not simply the namesake in grad. A row serves the modules under it too.
 TABLE: dict[str, Served] = {
     "torch": Served("grad", answers.TORCH),
+    "torch.cpu": Served(None, answers.CPU),
     "torch.cuda": Served("grad.cuda", answers.CUDA),
     "torch.mps": Served(None, answers.NO_DEVICES, "there is no such device"),
     "torch.xpu": Served(None, answers.NO_DEVICES, "there is no such device"),
     "torch.mtia": Served(None, answers.NO_DEVICES, "there is no such device"),
     "torch.accelerator": Served(None, answers.NO_DEVICES, "there is no such device"),
-    "torch.cuda.amp": Served("grad.amp"),
+    "torch.cuda.amp": Served("grad.amp", answers.mixed_precision("cuda")),
+    "torch.cpu.amp": Served("grad.amp", answers.mixed_precision("cpu")),
     "torch.backends": Served(),
     "torch.backends.cudnn": Served(None, answers.LIBRARY),
     "torch.backends.cuda": Served(None, answers.CUDA_LIBRARY),

@@ -106,6 +106,27 @@ def test_programs_can_ask_what_there_is(tmp_path: Path) -> None:
     assert printed(tmp_path, body) == ["False True False", "False False", "0 2.13.0 None", "yes"]
 
 
+def test_mixed_precision_by_the_names_that_have_the_device_in_them(tmp_path: Path) -> None:
+    body = """
+    from torch.cuda.amp import GradScaler, autocast, custom_fwd
+    x = torch.ones(2, 2)
+    with autocast():
+        print((x @ x).dtype)  # of another device: nothing changes
+    with torch.cpu.amp.autocast():
+        print((x @ x).dtype)
+    with torch.cpu.amp.autocast(False):
+        print((x @ x).dtype)
+    print(GradScaler(init_scale=4.0).get_scale(), callable(custom_fwd(lambda ctx: ctx)))
+    try:
+        x.cuda()
+    except RuntimeError as error:
+        print(error)
+    """
+    found = printed(tmp_path, body)
+    assert found[:3] == ["grad.float32", "grad.bfloat16", "grad.float32"]
+    assert found[3] == "4.0 True" and found[4].startswith("there is no device 'cuda:0'")
+
+
 def test_distributions_have_pytorchs_modules(tmp_path: Path) -> None:
     body = """
     from torch.distributions import Categorical, constraints
