@@ -31,6 +31,8 @@ from grad.schedule.program import Program
 FEW_RESULTS = 64
 LONG = 32768
 CHUNK = 16384
+# Shorter loops cost more than the division that finds rows and columns in one number.
+SHORTEST_ROW = 12
 
 Candidate = tuple[Writer, list[list[Statement]]]
 
@@ -129,6 +131,9 @@ class Nest:
             return self.chunked(writer, form, length, each)
         self.rows_loops(writer, form, lambda position: self.whole_reduction(writer, form, position))
         return writer, [writer.bodies[0]]
+
+    def is_short(self, axis: int) -> bool:
+        return hint(self.sizes[axis]) < SHORTEST_ROW
 
     def local_length(self) -> int:
         """Elements of the longest row that a local reduction walks."""
@@ -287,31 +292,47 @@ class Nest:
                 writer.store(memory, index, value)
 
     def chunked(self, writer: Writer, form: Form, length: int, each: int) -> Candidate:
-        """Two phases: partial results of chunks of the reduced axes, then their combination."""
+        """Two phases: partial results of chunks of the reduced axes, then their combination.
+
+        Chunks are of the axes that make up `length`, or, in loops that are not flat, of all of
+        these but the last one.
+        """
+        cut, last = self.outer or self.inner, self.inner[-1:]
+        if form.flat or cut is not self.inner or not self.inner[1:] or self.is_short(last[0]):
+            last = []
+        else:
+            cut = self.inner[:-1]
+            length, each = math.prod(self.sizes[a] for a in cut), hint(self.sizes[last[0]])
         chunk = column_chunk(each) if form.lanes else max(CHUNK // each, 1)
         count = -(-length // chunk)
         shape = tuple(self.sizes[a] for a in self.rows)
         results = math.prod(shape)
-        sizes = tuple(self.sizes[a] for a in (self.outer or self.inner))
+        sizes = tuple(self.sizes[a] for a in cut)
         reductions = [(number, self.entries[number].op) for number in self.results]
         parts = make_parts(writer, self.entry.dtype, reductions, count, results)
 
         def partial(position: Position) -> None:
             part, rows = position[0], position[1:]
             totals = self.accumulators(writer)
+
+            def accumulate(axes: Sequence[tuple[Sequence[int], Sequence[Index]]]) -> None:
+                where, rank = self.place(axes), len(self.rows)
+                self.accumulate(writer, totals, where[:rank], where[rank:])
+
             start = scale(part, chunk)
             whole = is_multiple(length, chunk)
             limit = None if whole else add(scale(start, -1), length)
             vector = form.lanes == 0 and not self.outer
             turns = min(chunk, length) if is_fixed(length) else chunk
-            with writer.loop(turns, vector=vector, limit=limit) as index:
+            with writer.loop(turns, vector=vector and not last, limit=limit) as index:
                 found = unflatten(add(start, index), sizes)
                 if self.outer:
                     self.reduce_rest(writer, form, totals, rows, found)
+                elif last:
+                    with writer.axes_loops([self.sizes[a] for a in last], vector) as inner:
+                        accumulate([(self.rows, rows), (cut, found), (last, inner)])
                 else:
-                    where = self.place([(self.rows, rows), (self.inner, found)])
-                    rank = len(self.rows)
-                    self.accumulate(writer, totals, where[:rank], where[rank:])
+                    accumulate([(self.rows, rows), (cut, found)])
             result = flatten(rows, shape)
             for place, total in enumerate(totals):
                 writer.store(parts.temporary, parts.index(place, part, result), total)

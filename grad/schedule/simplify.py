@@ -1,4 +1,5 @@
-"""Rewrite a Program into a smaller one with the same values, bit for bit.
+"""Rewrite a Program into a smaller one with the same values, bit for bit: but for the order in
+which a reduction takes its elements.
 
 One pass in topological order: each entry is rewritten by the first rule of `RULES` that applies,
 equal entries become one, and what nobody needs falls away. Rules keep IEEE's special cases: ``x *
@@ -18,12 +19,16 @@ from grad.graph.primitives import (
     CONST,
     DIV,
     EXPAND,
+    MAX,
+    MIN,
     MUL,
     NEG,
     PERMUTE,
     POW,
+    PROD,
     RESHAPE,
     SUB,
+    SUM,
 )
 from grad.schedule.program import Entry, Program
 
@@ -183,6 +188,18 @@ def _expand_of_expand(r: _Rewriter, entry: Entry) -> int | Entry | None:
     return None
 
 
+def _reduction_of_permute(r: _Rewriter, entry: Entry) -> Entry | None:
+    """In which order the reduced axes lie does not matter."""
+    source = r.entries[entry.src[0]]
+    if source.op is not PERMUTE:
+        return None
+    kept = [axis for place, axis in enumerate(source.arg) if place not in entry.arg]
+    if kept != sorted(kept):
+        return None
+    axes = tuple(sorted(source.arg[place] for place in entry.arg))
+    return entry._replace(src=source.src, arg=axes)
+
+
 # Tried in order, again after each change.
 RULES: dict[Any, tuple[Rule, ...]] = {
     ADD: (_integer_zero,),
@@ -195,6 +212,7 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     RESHAPE: (_reshape_of_reshape,),
     PERMUTE: (_permute_of_permute, _permute_of_ones),
     EXPAND: (_expand_of_expand,),
+    **dict.fromkeys((SUM, PROD, MAX, MIN), (_reduction_of_permute,)),
 }
 
 

@@ -13,7 +13,7 @@ from grad.engine import realize
 from grad.graph import node as graph
 from grad.graph.evaluate import evaluate
 from grad.graph.node import Node
-from grad.graph.primitives import ADD, EXP, MAX, MUL, SUB, SUM
+from grad.graph.primitives import ADD, EXP, MAX, MUL, SUB, SUM, Primitive
 from grad.kernel.ir import Kernel, Let, Load, Loop, statements
 from grad.kernel.lower import lower_all
 from grad.schedule.group import group
@@ -74,6 +74,35 @@ def test_chunks_do_not_repeat_the_reductions_of_their_row() -> None:
                 sizes = [loop.variable.size for loop in around if isinstance(loop, Loop)]
                 turns += int(np.prod(sizes))
     assert turns <= 3 * 1_600_000
+
+
+@pytest.mark.parametrize(
+    ("shape", "part", "order"),
+    [
+        ((400, 300), (slice(None), slice(20, 270)), (0, 1)),
+        ((30, 3, 60, 60), (slice(None), slice(1, 2), slice(5, 55), slice(5, 56)), (0, 1, 2, 3)),
+        ((90, 1200), (slice(0, 90, 2), slice(None)), (0, 1)),
+        ((40, 30, 50), (slice(None), slice(None), slice(None)), (1, 2, 0)),
+        ((300, 5, 40), (slice(None), slice(1, 4), slice(None)), (2, 1, 0)),
+    ],
+)
+@pytest.mark.parametrize("op", [SUM, MAX], ids=lambda op: op.name)
+def test_long_reductions_of_views_read_along_rows(
+    shape: tuple[int, ...], part: tuple[slice, ...], order: tuple[int, ...], op: Primitive
+) -> None:
+    """Without finding the place of each element by divisions."""
+    x = whole_numbers(*shape)
+    ranges = [(p.start or 0, p.step or 1, len(range(*p.indices(n)))) for p, n in zip(part, shape)]
+    view = graph.permute(graph.slice_axes(x, ranges), order)
+    total = graph.reduce(op, view, tuple(range(len(shape))))
+    for kernel in kernels(total):
+        for statement, around in statements(kernel):
+            if isinstance(statement, Load):
+                innermost = [loop.variable for loop in around if isinstance(loop, Loop)][-1]
+                assert statement.index.coefficient(innermost) == 1, str(kernel)
+    array = values_of(x)[part]
+    realize([total])
+    np.testing.assert_array_equal(values_of(total), array.sum() if op is SUM else array.max())
 
 
 def test_transposed_operands_are_read_in_tiles() -> None:

@@ -10,7 +10,7 @@ from grad.engine import realize
 from grad.graph import node as graph
 from grad.graph.evaluate import evaluate
 from grad.graph.node import Node
-from grad.graph.primitives import ADD, DIV, MUL, NEG, POW, SUB, Primitive
+from grad.graph.primitives import ADD, DIV, MAX, MUL, NEG, POW, SUB, SUM, Primitive
 from grad.schedule.program import Program, program_of, walk
 from grad.schedule.simplify import simplify
 from tests.engine.exact_graphs import leaf, values_of
@@ -116,3 +116,15 @@ def test_outputs_keep_their_order() -> None:
     same, other = graph.pointwise(MUL, x, one), graph.pointwise(NEG, x)
     program = simplified(other, same, x)
     assert [program.entries[o].op.name for o in program.outputs] == ["neg", "buffer", "buffer"]
+
+
+def test_reductions_do_not_permute_what_they_add_up() -> None:
+    x = leaf(np.random.default_rng(3).integers(-9, 9, (3, 4, 5)).astype(np.float32))
+    turned = graph.permute(x, (2, 0, 1))
+    total = graph.reduce(SUM, turned, (0, 1, 2))
+    rows = graph.reduce(MAX, turned, (0, 2))  # one axis is left
+    crossed = graph.reduce(SUM, turned, (1,))  # of two, in another order
+    assert "permute" not in names(simplified(total)) + names(simplified(rows))
+    assert "permute" in names(simplified(crossed))
+    for node in (total, rows, crossed):
+        same_bits(node)
