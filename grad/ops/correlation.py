@@ -32,7 +32,7 @@ from grad.graph.primitives import ADD, MUL, SUM
 from grad.graph.windows import Windows
 from grad.ops.movement import placed
 from grad.ops.padding import padded
-from grad.ops.sub_pixel import convolved_by_sub_pixels, is_far_apart
+from grad.ops.sub_pixel import convolved_far_apart, is_far_apart
 from grad.settings import settings
 
 Shape = tuple[int, ...]
@@ -69,7 +69,7 @@ def _convolved(image: Node, weight: Node, windows: Windows) -> Node:
         windows = replace(windows, precision=settings.float32_convolution_precision)
     if image.dtype.is_floating_point:
         if is_far_apart(windows):
-            return convolved_by_sub_pixels(image, weight, windows, convolve)
+            return convolved_far_apart(image, weight, windows, convolve)
         return convolve(image, weight, windows)
     return _convolved_by_taps(image, weight, windows)
 

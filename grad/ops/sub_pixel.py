@@ -6,7 +6,8 @@ image as it is, with these taps as its kernel; r of them side by side, as so man
 are one convolution, whose results are then put in between each other (Shi et al. 2016, "Real-time
 single image and video super-resolution using an efficient sub-pixel convolutional neural network",
 which goes the other way). Where the taps are no multiple of r, some positions meet one tap more:
-these are a second convolution. `correlation.py` is the only user.
+these are a second convolution. Taps that are apart themselves are multiplied one by one, and each
+product is added to the positions that meet it. `correlation.py` is the only user.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from grad.graph.node import (
 )
 from grad.graph.primitives import ADD
 from grad.graph.windows import Windows
+from grad.ops.movement import placed
 
 Convolver = Callable[[Node, Node, Windows], Node]
 
@@ -66,20 +68,25 @@ class _Axis(NamedTuple):
 
 
 def is_far_apart(windows: Windows) -> bool:
-    """Whether a convolution is better computed by sub-pixels (and can be)."""
-    steps = zip(windows.spread, windows.stride, windows.dilation, strict=True)
-    simple = all(spread == 1 or stride == dilation == 1 for spread, stride, dilation in steps)
-    return simple and max(windows.spread) > WIDEST_SPREAD
+    """Whether `convolved_far_apart` can compute a convolution, and does it better."""
+    steps = zip(windows.spread, windows.stride, strict=True)
+    one_by_one = all(spread == 1 or stride == 1 for spread, stride in steps)
+    return one_by_one and max(windows.spread) > WIDEST_SPREAD
 
 
-def convolved_by_sub_pixels(
-    image: Node, weight: Node, windows: Windows, convolved: Convolver
-) -> Node:
+def convolved_far_apart(image: Node, weight: Node, windows: Windows, convolved: Convolver) -> Node:
     """What ``convolved(image, weight, windows)`` is, of convolutions of the image as it is.
 
     Args:
         image: (n, g * c, *sizes). weight: (g * o, c, *kernel).
     """
+    steps = zip(windows.spread, windows.dilation, strict=True)
+    together = all(spread == 1 or dilation == 1 for spread, dilation in steps)
+    way = _by_sub_pixels if together else _by_taps
+    return way(image, weight, windows, convolved)
+
+
+def _by_sub_pixels(image: Node, weight: Node, windows: Windows, convolved: Convolver) -> Node:
     kernel, sizes = weight.shape[2:], image.shape[2:]
     outputs = windows.shape(sizes, kernel)
     axes = [_axis(*of) for of in zip(kernel, outputs, windows.padding, windows.spread, strict=True)]
@@ -166,3 +173,44 @@ def _part(
     )
     result = convolved(image, factor, ordinary)
     return reshape(result, (image.shape[0], filters, *counts, *(axis.rows for axis in axes)))
+
+
+def _by_taps(image: Node, weight: Node, windows: Windows, convolved: Convolver) -> Node:
+    filters, channels, *kernel = weight.shape
+    sizes, outputs = image.shape[2:], windows.shape(image.shape[2:], weight.shape[2:])
+    rank, taps = len(kernel), math.prod(kernel)
+    factor = permute(weight, (0, *range(2, 2 + rank), 1))
+    factor = reshape(factor, (filters * taps, channels, *(1,) * rank))
+    ones = (1,) * rank
+    plain = Windows(ones, ((0, 0),) * rank, ones, ones, windows.groups, windows.precision)
+    lead = (image.shape[0], filters)
+    products = reshape(convolved(image, factor, plain), (*lead, taps, *sizes))
+    total = expand(constant(0, image.dtype), (*lead, *outputs))
+    whole = [(0, 1, size) for size in lead]
+    for number, tap in enumerate(itertools.product(*map(range, kernel))):
+        met = [
+            _met(*of)
+            for of in zip(
+                tap, sizes, outputs, windows.padding, windows.dilation, windows.spread, strict=True
+            )
+        ]
+        if all(count > 0 for _, _, count in met):
+            ranges = [*whole, (number, 1, 1), *((first, 1, count) for first, _, count in met)]
+            counts = [count for _, _, count in met]
+            part = reshape(slice_axes(products, ranges), (*lead, *counts))
+            places = [(at, r, n) for (_, at, n), r in zip(met, windows.spread, strict=True)]
+            part = placed(part, (*lead, *outputs), [*whole, *places])
+            total = pointwise(ADD, total, part)
+    return total
+
+
+def _met(
+    tap: int, size: int, output: int, padding: tuple[int, int], dilation: int, spread: int
+) -> tuple[int, int, int]:
+    """Along an axis: the first element of the image that a tap meets, in which position, and how
+    many, `spread` positions apart.
+    """
+    shift = padding[0] - tap * dilation
+    first = max(-(shift // spread), 0)
+    last = min((output - 1 - shift) // spread, size - 1)
+    return first, first * spread + shift, last - first + 1

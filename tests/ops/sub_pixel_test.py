@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from grad.engine import realize
 from grad.graph.evaluate import evaluate
 from grad.graph.node import convolve
 from grad.graph.windows import Windows
-from grad.ops.sub_pixel import convolved_by_sub_pixels, is_far_apart
+from grad.ops.sub_pixel import convolved_far_apart, is_far_apart
 from tests.engine.exact_graphs import leaf, values_of
 
 Sizes = tuple[int, ...]
@@ -23,9 +24,11 @@ def whole_numbers(*shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).integers(-4, 5, shape).astype(np.float64)
 
 
-def spread(steps: Sizes, padding: tuple[tuple[int, int], ...], groups: int = 1) -> Windows:
+def spread(
+    steps: Sizes, padding: tuple[tuple[int, int], ...], dilation: Sizes | None = None
+) -> Windows:
     ones = (1,) * len(steps)
-    return Windows(ones, padding, ones, steps, groups)
+    return Windows(ones, padding, dilation or ones, steps)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,11 @@ def spread(steps: Sizes, padding: tuple[tuple[int, int], ...], groups: int = 1) 
         ((3, 4), (3, 9), spread((1, 6), ((1, 1), (8, 3)))),  # an axis as it is
         ((4, 3), (7, 2), spread((6, 2), ((6, 6), (1, 1)))),
         ((2, 3, 2), (5, 5, 6), spread((5, 5, 5), ((4, 4), (4, 8), (5, 5)))),
+        # Taps that are apart, too.
+        ((5,), (4,), spread((6,), ((9, 11),), (3,))),
+        ((4,), (3,), spread((8,), ((-2, 40),), (16,))),
+        ((3, 4), (3, 2), spread((5, 8), ((4, 6), (7, 7)), (2, 3))),
+        ((3, 4), (3, 2), spread((1, 8), ((4, 6), (9, 2)), (2, 5))),
     ],
     ids=str,
 )
@@ -50,20 +58,19 @@ def test_values_are_those_of_the_primitive(
     sizes: Sizes, kernel: Sizes, windows: Windows, groups: int
 ) -> None:
     assert is_far_apart(windows)
-    windows = spread(windows.spread, windows.padding, groups)
+    windows = replace(windows, groups=groups)
     image = leaf(whole_numbers(2, 3 * groups, *sizes))
     weight = leaf(whole_numbers(4 * groups, 3, *kernel, seed=1))
     expected = evaluate([convolve(image, weight, windows)])[0]
-    found = convolved_by_sub_pixels(image, weight, windows, convolve)
+    found = convolved_far_apart(image, weight, windows, convolve)
     np.testing.assert_array_equal(evaluate([found])[0], expected)
     realize([found])
     np.testing.assert_array_equal(values_of(found), expected)
 
 
-def test_near_elements_and_taps_that_are_apart_are_left_to_kernels() -> None:
+def test_near_elements_are_left_to_kernels() -> None:
     assert not is_far_apart(spread((4, 4), ((3, 3), (3, 3))))
-    assert not is_far_apart(Windows((1,), ((9, 9),), (2,), (8,)))
-    assert not is_far_apart(Windows((2,), ((9, 9),), (1,), (8,)))
+    assert not is_far_apart(Windows((2,), ((9, 9),), (1,), (8,)))  # no gradient leads there
 
 
 @pytest.mark.parametrize("kernel", [16, 21, 5])
