@@ -44,17 +44,28 @@ class Form:
     Attributes:
         lanes: number of trailing row axes that form the vector loop; 0: the loops inside a row do.
         flat: whether the axes inside a row become one loop.
+        outer: whether the reduced axes that local reductions have as rows form the vector loop.
     """
 
     lanes: int
     flat: bool
+    outer: bool = False
+
+    @property
+    def inside(self) -> bool:
+        """Whether the loops inside a row run in lanes."""
+        return self.lanes == 0 and not self.outer
 
 
-def _forms(rows: int, reduces: bool) -> Iterator[Form]:
-    """The layouts worth trying for `rows` row axes, with or without loops inside a row."""
+def _forms(rows: int, reduces: bool, outer: bool) -> Iterator[Form]:
+    """The layouts worth trying for `rows` row axes, with or without loops inside a row, and with
+    `outer` axes or not.
+    """
     if reduces or rows == 0:
         yield Form(0, True)
         yield Form(0, False)
+    if outer:
+        yield Form(0, False, outer=True)
     for lanes in range(rows, 0, -1):
         yield Form(lanes, True)
 
@@ -76,7 +87,7 @@ def loop_candidates(
         outer = []
     inner = [a for a in range(len(variables)) if a not in rows and a not in outer]
     nest = Nest(program, group, in_memory, rows, outer, inner)
-    for form in _forms(len(rows), bool(inner or outer or group.local)):
+    for form in _forms(len(rows), bool(inner or outer or group.local), bool(outer)):
         yield nest.write(form)
     if not (inner or outer or is_reduction):
         yield from nest.tiled()
@@ -113,7 +124,7 @@ class Nest:
 
     def write(self, form: Form) -> Candidate:
         writer = Writer(
-            self.program, self.in_memory, form.flat, form.lanes == 0, frozenset(self.group.nesting)
+            self.program, self.in_memory, form.flat, form.inside, frozenset(self.group.nesting)
         )
         if not self.is_reduction:
             self.rows_loops(writer, form, lambda position: self.pointwise(writer, form, position))
@@ -131,9 +142,6 @@ class Nest:
             return self.chunked(writer, form, length, each)
         self.rows_loops(writer, form, lambda position: self.whole_reduction(writer, form, position))
         return writer, [writer.bodies[0]]
-
-    def is_short(self, axis: int) -> bool:
-        return hint(self.sizes[axis]) < SHORTEST_ROW
 
     def local_length(self) -> int:
         """Elements of the longest row that a local reduction walks."""
@@ -194,7 +202,7 @@ class Nest:
         if not self.inner:
             self.store_all(writer, self.place([(self.rows, position)]))
             return
-        with writer.axes_loops([self.sizes[a] for a in self.inner], form.lanes == 0) as inner:
+        with writer.axes_loops([self.sizes[a] for a in self.inner], form.inside) as inner:
             self.store_all(writer, self.place([(self.rows, position), (self.inner, inner)]))
         self.store_rows(writer, position)
 
@@ -245,8 +253,8 @@ class Nest:
         totals = self.accumulators(writer)
         if self.outer:
             shape = tuple(self.sizes[a] for a in self.outer)
-            with writer.loop(math.prod(shape)) as index:
-                self.reduce_rest(writer, form, totals, position, unflatten(index, shape))
+            with writer.axes_loops(shape, form.outer) as outer:
+                self.reduce_rest(writer, form, totals, position, outer)
         else:
             self.reduce_rest(writer, form, totals, position, ())
             self.store_rows(writer, position)
@@ -273,7 +281,7 @@ class Nest:
             self.accumulate(writer, totals, position[:rank], position[rank:])
 
         if self.inner:
-            with writer.axes_loops([self.sizes[a] for a in self.inner], form.lanes == 0) as inner:
+            with writer.axes_loops([self.sizes[a] for a in self.inner], form.inside) as inner:
                 step(inner)
         else:
             step(())
@@ -297,12 +305,11 @@ class Nest:
         Chunks are of the axes that make up `length`, or, in loops that are not flat, of all of
         these but the last one.
         """
-        cut, last = self.outer or self.inner, self.inner[-1:]
-        if form.flat or cut is not self.inner or not self.inner[1:] or self.is_short(last[0]):
-            last = []
-        else:
-            cut = self.inner[:-1]
-            length, each = math.prod(self.sizes[a] for a in cut), hint(self.sizes[last[0]])
+        cut, last = self.outer or self.inner, []
+        if not form.flat and len(cut) > 1 and hint(self.sizes[cut[-1]]) >= SHORTEST_ROW:
+            cut, last = cut[:-1], cut[-1:]
+            each *= hint(self.sizes[last[0]])
+            length = math.prod(self.sizes[a] for a in cut)
         chunk = column_chunk(each) if form.lanes else max(CHUNK // each, 1)
         count = -(-length // chunk)
         shape = tuple(self.sizes[a] for a in self.rows)
@@ -315,24 +322,25 @@ class Nest:
             part, rows = position[0], position[1:]
             totals = self.accumulators(writer)
 
-            def accumulate(axes: Sequence[tuple[Sequence[int], Sequence[Index]]]) -> None:
-                where, rank = self.place(axes), len(self.rows)
-                self.accumulate(writer, totals, where[:rank], where[rank:])
+            def element(found: Position) -> None:
+                if self.outer:
+                    self.reduce_rest(writer, form, totals, rows, found)
+                else:
+                    where, rank = self.place([(self.rows, rows), (self.inner, found)]), len(rows)
+                    self.accumulate(writer, totals, where[:rank], where[rank:])
 
             start = scale(part, chunk)
             whole = is_multiple(length, chunk)
             limit = None if whole else add(scale(start, -1), length)
-            vector = form.lanes == 0 and not self.outer
+            vector = form.outer if self.outer else form.inside
             turns = min(chunk, length) if is_fixed(length) else chunk
             with writer.loop(turns, vector=vector and not last, limit=limit) as index:
                 found = unflatten(add(start, index), sizes)
-                if self.outer:
-                    self.reduce_rest(writer, form, totals, rows, found)
-                elif last:
+                if last:
                     with writer.axes_loops([self.sizes[a] for a in last], vector) as inner:
-                        accumulate([(self.rows, rows), (cut, found), (last, inner)])
+                        element((*found, *inner))
                 else:
-                    accumulate([(self.rows, rows), (cut, found)])
+                    element(found)
             result = flatten(rows, shape)
             for place, total in enumerate(totals):
                 writer.store(parts.temporary, parts.index(place, part, result), total)

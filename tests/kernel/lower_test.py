@@ -105,6 +105,24 @@ def test_long_reductions_of_views_read_along_rows(
     np.testing.assert_array_equal(values_of(total), array.sum() if op is SUM else array.max())
 
 
+def test_rows_across_memory_lie_side_by_side_in_lanes_where_they_are_added_up() -> None:
+    """As in the loss of a picture's pixels: classes are a plane apart, pixels are neighbours."""
+    x = whole_numbers(4, 21, 30, 40)
+    top = graph.reduce(MAX, x, (1,))
+    apart = graph.pointwise(SUB, x, graph.expand(graph.reshape(top, (4, 1, 30, 40)), x.shape))
+    total = graph.reduce(
+        SUM, graph.reduce(SUM, graph.pointwise(MUL, apart, apart), (1,)), (0, 1, 2)
+    )
+    first, *_ = kernels(total)
+    loops = [loop for _, around in statements(first) for loop in around if isinstance(loop, Loop)]
+    assert any(loop.vector for loop in loops)
+    assert not any(loop.vector for loop in loops if loop.variable.size == 21), str(first)
+    array = values_of(x)
+    realize([total])
+    expected = ((array - array.max(1, keepdims=True)) ** 2).sum()
+    np.testing.assert_array_equal(values_of(total), expected)
+
+
 def test_transposed_operands_are_read_in_tiles() -> None:
     x, y = whole_numbers(300, 200), whole_numbers(200, 300)
     node = graph.pointwise(ADD, graph.permute(x, (1, 0)), y)
