@@ -195,6 +195,23 @@ def test_python_numbers_outside_the_type_wrap() -> None:
     assert (grad.tensor([1], dtype=dtypes.int8) + -200).tolist() == [57]
 
 
+@pytest.mark.parametrize("number", [-1, 300, -129, 2**40])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["number", "0-dimensional tensor"])
+def test_numbers_outside_the_type_are_themselves_where_results_are_floating(
+    number: int, wrapped: bool
+) -> None:
+    operand = grad.tensor(number) if wrapped else number
+    for dtype in (dtypes.uint8, dtypes.int8, dtypes.int16):
+        x = grad.tensor([1, 2, 5], dtype=dtype)
+        for name in ("div", "atan2", "hypot", "copysign", "xlogy", "logaddexp", "logaddexp2"):
+            found, expected = (getattr(y, name)(operand) for y in (x, x.float()))
+            assert found.dtype is dtypes.float32
+            np.testing.assert_array_equal(found.numpy(), expected.numpy())
+        np.testing.assert_array_equal((operand / x).numpy(), (operand / x.float()).numpy())
+        found = grad.special.xlog1py(x, operand)
+        np.testing.assert_array_equal(found.numpy(), grad.special.xlog1py(x.float(), operand))
+
+
 @pytest.mark.parametrize("symbol", ["//", "%"])
 def test_integer_division_by_zero_gives_zero(symbol: str) -> None:
     """As in NumPy, which warns; the values are not known when the operator is called."""

@@ -202,11 +202,14 @@ def nodes(name: str, *values: Operand) -> list[Node]:
 
 
 def floating_pair(name: str, x: Operand, y: Operand) -> tuple[Node, Node]:
-    """As `pair`, and integers become the default floating type."""
+    """As `pair`, and integers become the default floating type, each from what it is: a number
+    that the integers of the other operand do not hold is not wrapped to them first.
+    """
     a, b = pair(name, x, y)
     if a.dtype.priority == 2:
         return a, b
-    return cast(a, default_dtype()), cast(b, default_dtype())
+    wide = default_dtype()
+    return as_node(name, x, wide), as_node(name, y, wide)
 
 
 def floating(x: Any) -> Node:
@@ -271,9 +274,13 @@ def unary(primitive: Primitive, x: Any) -> Any:
     return wrap(pointwise(primitive, floating(x)))
 
 
-def promote(name: str, x: Operand, y: Operand) -> tuple[Any, Any]:
-    """`x` and `y` as tensors of their common type, recorded by autograd as casts."""
+def promote(name: str, x: Operand, y: Operand, floating: bool = False) -> tuple[Any, Any]:
+    """`x` and `y` as tensors of their common type, recorded by autograd as casts; with `floating`
+    that is the default floating type for integers.
+    """
     dtype = result_type(x, y)
+    if floating and dtype.priority != 2:
+        dtype = default_dtype()
     return tuple(  # type: ignore[return-value]
         value.to(dtype) if is_tensor(value) else wrap(number(value, dtype)) for value in (x, y)
     )

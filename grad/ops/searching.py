@@ -145,8 +145,8 @@ class Bucketize:
             raise ShapeError(
                 f"bucketize: boundaries must be a vector, got shape {tuple(boundaries.shape)}."
             )
-        values = input if is_tensor(input) else boundaries.new_full((), input)
-        common = result_type(values, boundaries)
+        common = result_type(input, boundaries)
+        values = input if is_tensor(input) else boundaries.new_full((), input, dtype=common)
         found = _searched("bucketize", boundaries.to(common), values.to(common), right, out_int32)
         return found.reshape(values.shape)
 

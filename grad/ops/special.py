@@ -201,8 +201,7 @@ def _larger_and_difference(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """
     if not (is_tensor(x) or is_tensor(y)):
         raise unsupported(name, x)
-    x, y = promote(name, x, y)
-    x, y = (value.to(floating(value).dtype) for value in (x, y))
+    x, y = promote(name, x, y, floating=True)
     return x.maximum(y), (x - y).masked_fill(x == y, 0)
 
 

@@ -44,6 +44,8 @@ def test_searchsorted_takes_numbers_and_a_sorter() -> None:
     x = grad.tensor([5.0, 1.0, 3.0])
     assert grad.searchsorted(x, 3.5, sorter=x.argsort()).item() == 2
     assert grad.bucketize(2, grad.tensor([1, 2, 3])).item() == 1
+    assert grad.bucketize(-1.5, grad.tensor([1, 2, 3], dtype=dtypes.uint8)).item() == 0
+    assert grad.bucketize(2.5, grad.tensor([1, 2, 3])).item() == 2
     # A NaN at the end of the sequence is behind everything.
     sequence = grad.tensor([1.0, 2.0, math.nan])
     assert grad.searchsorted(sequence, grad.tensor([1.5, 9.0])).tolist() == [1, 2]
