@@ -17,7 +17,7 @@ import pytest
 
 import grad
 from grad.dtype import dtypes
-from grad.errors import AxisError, DTypeError, ShapeError
+from grad.errors import ArgumentError, AxisError, DTypeError, ShapeError
 
 SPECIAL = [0.0, -0.0, 0.5, 1.0, -1.0, 2.0, -2.5, 88.0, -104.0, 1e30, -1e30]
 SPECIAL += [math.inf, -math.inf, math.nan, 1e-40, -1e-40, 1e-10]
@@ -211,6 +211,21 @@ def test_floating_is_needed() -> None:
     for name in ("softmax", "log_softmax"):
         with pytest.raises(DTypeError, match="float"):
             getattr(whole, name)(0)
+
+
+@pytest.mark.parametrize("alpha", [3.0, 0.3, 1e-20, -1.0, -2.0])
+def test_celu_leaves_what_is_positive_as_it_is(alpha: float) -> None:
+    x = grad.tensor([0.1, 0.7, 1e30, math.inf, -0.5, -3.0, -0.0], requires_grad=True)
+    result = x.celu(alpha)
+    assert grad.equal(result[:4], x[:4])
+    below = x[4:].detach().double()
+    expected = (below / alpha).expm1() * alpha
+    np.testing.assert_allclose(result[4:].detach().numpy(), expected.numpy(), rtol=1e-6)
+    result.sum().backward()
+    assert x.grad is not None and x.grad[:4].tolist() == [1.0] * 4
+    np.testing.assert_allclose(x.grad[4:].numpy(), (below / alpha).exp().numpy(), rtol=1e-5)
+    with pytest.raises(ArgumentError, match="alpha is 0"):
+        x.celu(0)
 
 
 # -- derivatives where they are a matter of choice -------------------------------------------------

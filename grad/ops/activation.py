@@ -332,7 +332,13 @@ class Celu(Function):
     @rounded_once
     def forward(x: Any, alpha: float = 1.0) -> Any:
         require_floating("celu", x.dtype)
-        return Elu.apply(x / alpha, 1.0) * alpha
+        if alpha == 0:
+            raise ArgumentError("celu: alpha is 0; x is divided by it.")
+        positive = x > 0
+        scaled = x.masked_fill(positive, 0) / alpha
+        # exp(x) - 1 has the derivative exp(x), which `expm1` reads off its result: -1 says little.
+        below = Elu.apply(scaled, 1.0) if alpha > 0 else scaled.expm1()
+        return x.where(positive, below * alpha)
 
 
 @op(
