@@ -51,7 +51,7 @@ class Update(Function):
 def check_writable(name: str, target: Any) -> None:
     """Raise InplaceError where a write to `target` is refused."""
     for size, stride in zip(target.memory_layout.shape, target.memory_layout.strides):
-        if stride == 0 and size > 1:
+        if stride == 0 and size > 1 and 0 not in target._shape:
             raise InplaceError(
                 f"{name}: more than one element of the tensor (shape {target._shape}, strides "
                 f"{target.memory_layout.strides}) is at one place in memory. Use x.clone() first."

@@ -12,6 +12,7 @@ import pytest
 
 import grad
 from grad import Tensor, nn
+from grad.errors import InplaceError
 
 BASE_SHAPES = [(24,), (4, 6), (2, 3, 4), (1, 5, 1), (3, 0, 2)]
 
@@ -210,3 +211,11 @@ def test_writing_to_overlapping_elements_raises() -> None:
     with pytest.raises(RuntimeError, match="clone"):
         x[1:3] = 1
     assert x.tolist() == [[1.0] * 3] * 4
+
+
+def test_where_nothing_is_there_nothing_is_written_twice() -> None:
+    x = grad.ones(2, 2).unsqueeze(1).expand(2, 3, 2)
+    with pytest.raises(InplaceError, match="one place"):
+        x.mul_(2)
+    empty = grad.ones(0, 2).expand(3, 0, 2)
+    assert empty.mul_(2).fill_(1).shape == (3, 0, 2)
