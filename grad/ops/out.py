@@ -65,6 +65,23 @@ def put_into(name: str, out: Any, result: Any) -> Any:
     return out
 
 
+def in_its_type(
+    out: Any, args: Sequence[Any], kwargs: dict[str, Any], parameters: Sequence[inspect.Parameter]
+) -> dict[str, Any]:
+    """`kwargs` of a function that has a `dtype`, which is that of `out` unless another is given:
+    sums of halves for a float32 are not rounded to halves, nor infinite, first.
+    """
+    names = [parameter.name for parameter in parameters]
+    if "dtype" not in names[len(args) :] or kwargs.get("dtype") is not None:
+        return kwargs
+    if not isinstance(out, Variable):
+        return kwargs  # which `put_into` refuses
+    operand = args[0] if args else kwargs.get(names[0], kwargs.get("input"))
+    if isinstance(operand, Variable) and operand.dtype.priority <= out.dtype.priority:
+        return {**kwargs, "dtype": out.dtype}
+    return kwargs
+
+
 def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with ``out=``."""
 

@@ -22,7 +22,7 @@ from grad.dtype import ALL_DTYPES, DType, dtypes
 from grad.errors import ShapeError
 from grad.ops.autocast import autocasts
 from grad.ops.calls import explain_call
-from grad.ops.out import put_into, refuse_gradients
+from grad.ops.out import in_its_type, put_into, refuse_gradients
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -289,6 +289,8 @@ def callable_of(
         if kwargs:
             parameters, synonyms, takes_out = _keywords(definition, composite, view)
             out = kwargs.pop("out", None) if takes_out else None
+            if out is not None:
+                kwargs = in_its_type(out, args, kwargs, parameters)
             args, kwargs = _arranged(name, args, kwargs, synonyms, parameters)
             if out is not None:
                 refuse_gradients(name, (*args, *kwargs.values()))

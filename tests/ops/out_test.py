@@ -34,6 +34,23 @@ def test_types_are_converted_where_that_loses_no_category() -> None:
         grad.add(x, 0.5, out=grad.zeros(2, dtype=grad.int64))
 
 
+def test_what_has_a_type_of_its_own_computes_in_that_of_the_output() -> None:
+    x = grad.tensor([60000.0, 60000.0, 0.25], dtype=grad.float16)
+    wide = grad.zeros((), dtype=grad.float32)
+    assert grad.sum(x, 0, out=wide) is wide and wide.item() == 120000.25
+    assert grad.mean(x, 0, out=wide).item() == pytest.approx(40000.083)
+    assert grad.prod(x, out=wide).item() == 9e8
+    assert grad.nansum(x, dim=0, out=wide).item() == 120000.25
+    line = grad.cumsum(x, 0, out=grad.zeros(3))
+    assert line.tolist() == [60000.0, 120000.0, 120000.25]
+    whole = grad.tensor([2**62, 2**62, 2**62])
+    assert grad.sum(whole, 0, out=wide).item() == 3 * 2.0**62
+    # A type that is asked for is what it is computed in.
+    assert grad.sum(x, 0, dtype=grad.float16, out=wide).item() == np.inf
+    with pytest.raises(DTypeError, match="can't be cast"):
+        grad.sum(x, 0, out=whole)
+
+
 def test_several_results() -> None:
     x = grad.tensor([[3.0, 1.0, 2.0]])
     values, indices = grad.zeros(1, 3), grad.zeros(1, 3, dtype=grad.int64)
