@@ -12,10 +12,11 @@ from typing import Any
 
 from grad.autograd.function import Function
 from grad.autograd.rebuilt import rebuilt, warn
+from grad.dtype import dtypes
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.autocast import autocasts
 from grad.ops.halves import rounded_once
-from grad.ops.promotion import require_tensors
+from grad.ops.promotion import promote, require_tensors
 from grad.tensor import Tensor
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -74,6 +75,9 @@ def _difference(
             "broadcasting; use x.reshape(...) or x.squeeze(...) to give both the same size.",
             stacklevel=5,  # past `rebuilt` and `autocasts`
         )
+    # A difference of truth values is refused, but these may be labels.
+    if dtypes.bool in (input.dtype, target.dtype) and input.dtype is not target.dtype:
+        input, target = promote(name, input, target)
     return of(input, target, *numbers)
 
 

@@ -11,6 +11,7 @@ from scipy import special
 import grad
 import grad.nn.functional as F
 from grad import nn
+from grad.errors import DTypeError
 from grad.tensor import Tensor
 
 RANDOM = np.random.default_rng(0)
@@ -242,6 +243,19 @@ def test_arguments_of_old(old, reduction):
             assert module(**old)(x, target).tolist() == expected
         with pytest.warns(UserWarning, match=f"reduction='{reduction}'"):
             assert function(x, target, **old).tolist() == expected
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss])
+def test_targets_may_be_truth_values(loss):
+    scores = tensor([0.25, 0.75, 3.0]).requires_grad_()
+    labels = grad.tensor([True, False, True])
+    for first, second in ((scores, labels), (labels, scores)):
+        found = loss(first, second)
+        assert found.dtype is scores.dtype
+        assert found.item() == loss(scores, labels.double()).item()
+    assert grad.autograd.grad(loss(scores, labels), scores)[0].shape == (3,)
+    with pytest.raises(DTypeError, match="bool"):
+        loss(labels, labels)
 
 
 def test_huber_loss_with_weights():
