@@ -131,6 +131,8 @@ def vector_norm(
 ) -> Any:
     """The `ord`-norm over `dim`; see `linalg.vector_norm`."""
     x = converted("linalg.vector_norm", x, dtype)
+    if isinstance(ord, np.number):
+        ord = ord.item()
     if isinstance(ord, bool) or not isinstance(ord, int | float):
         raise DTypeError(f"linalg.vector_norm: ord must be a number, not {ord!r}.")
     axes = normal_axes("linalg.vector_norm", dim, len(x.shape))
@@ -254,7 +256,7 @@ class Norm(Function):
             )
         if p == "fro" or p is None:
             p = 2
-        if not isinstance(p, int | float):
+        if not isinstance(p, int | float | np.number):
             raise ArgumentError(f"norm: p={p!r}; use a number, math.inf, 'fro' or 'nuc'.")
         return vector_norm(x, p, dim, keepdim, dtype=dtype)
 

@@ -28,6 +28,12 @@ def close(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(numpy_of(found), expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("order", [np.int64(3), np.float16(1.5), np.uint8(1), np.float32(np.inf)])
+def test_orders_may_be_numbers_of_numpy(order: Any) -> None:
+    for found in (V.norm(order), grad.linalg.vector_norm(V, order), grad.norm(V, order)):
+        assert found.item() == V.norm(order.item()).item()
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_vector_norms(order: float) -> None:
     x = uniform(3, 4)
