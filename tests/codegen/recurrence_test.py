@@ -13,9 +13,10 @@ import pytest
 
 import grad
 from grad import nn
+from grad.codegen.llvm.recurrence.structure import Code
 from grad.engine.realize import kernel_count
 from grad.graph.evaluate import evaluate
-from grad.graph.recurrence import Recur, recurrence_nodes
+from grad.graph.recurrence import GATES, PARTS, Recur, recurrence_nodes
 from grad.settings import settings
 from tests.codegen.recurrence_cases import CASES, Case, check, computed, operands
 
@@ -33,6 +34,44 @@ def same_thread_count() -> Iterator[None]:
 def test_values_and_gradients(case: Case) -> None:
     with settings.override(verify=True):
         check(case, grad.tensor)
+
+
+def in_wider_rows(array: np.ndarray) -> grad.Tensor:
+    """The same values, of rows that lie far apart."""
+    wide = np.full((*array.shape[:-1], 3 * array.shape[-1] + 70), np.nan, array.dtype)
+    wide[..., : array.shape[-1]] = array
+    return grad.tensor(wide)[..., : array.shape[-1]]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_operands_that_are_views(case: Case) -> None:
+    check(case, in_wider_rows)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_one_state_for_all_sequences(kind: str) -> None:
+    layer = getattr(nn, kind)(3, 5).double()
+    x = grad.randn(4, 7, 3, dtype=grad.float64)
+    first = [grad.randn(1, 1, 5, dtype=grad.float64).realize() for _ in range(1 + (kind == "LSTM"))]
+    found = []
+    for states in (
+        [s.expand(1, 7, 5) for s in first],
+        [s.repeat(1, 7, 1).realize() for s in first],
+    ):
+        output, _ = layer(x, tuple(states) if kind == "LSTM" else states[0])
+        found.append(output.detach().numpy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_arguments_have_names_of_their_own(kind: str) -> None:
+    for gradient in (False, True):
+        how = Recur(kind, False, True, True, True, 1, "")
+        names = how.gradient_operands if gradient else how.operands
+        results = ("slopes", "inner", "state", "cell") if gradient else PARTS[kind]
+        code = Code("float", 8, 4, 4, kind, False, names, results)
+        for arguments in (code.pointers, code.integers):
+            assert len(set(arguments)) == len(arguments)
 
 
 @pytest.mark.parametrize("case", CASES[1:3] + CASES[5:7] + CASES[10:12] + CASES[14:], ids=str)

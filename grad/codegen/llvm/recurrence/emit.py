@@ -49,9 +49,9 @@ class Piece:
             for name in ("weight", "state", "cell", "sums", "product")
         }
         self.strides = {
-            "state": self.n["state_row"],
-            "cell": self.n["state_row"],
-            "sums": self.n["sums_row"],
+            "state": self.n["state_stride"],
+            "cell": self.n["state_stride"],
+            "sums": self.n["sums_stride"],
         }
         self.first = self.rows = b.const("i64", 0)
 
@@ -126,7 +126,7 @@ class Piece:
         outside = name if load else f"to_{name}"
         stride = n[f"{outside}_row"]
         place = b.gep(code.element, self.pointers[outside], b.mul(self.first, stride))
-        ends = [(place, stride), (self.scratch[name], n["state_row"])]
+        ends = [(place, stride), (self.scratch[name], n["state_stride"])]
         source, target = ends if load else reversed(ends)
         values = {
             "source": source[0],
@@ -169,7 +169,7 @@ class Piece:
     def multiply(self, a: str, c: str, depth: Value, columns: Value, count: Value) -> None:
         """``c = a @ weight`` for the first rows."""
         b, code = self.b, self.code
-        strides = {**self.strides, "product": self.n["state_row"]}
+        strides = {**self.strides, "product": self.n["state_stride"]}
         values = {
             "a": self.scratch[a],
             "b": self.scratch["weight"],
@@ -213,7 +213,7 @@ class Piece:
         Tiles have written rows behind the first `count`, whose gradients must stay.
         """
         b, code = self.b, self.code
-        vector, stride = vector_type(code.element, code.lanes), self.n["state_row"]
+        vector, stride = vector_type(code.element, code.lanes), self.n["state_stride"]
 
         def one(index: Value, _: list[Value]) -> None:
             place = b.mul(index, stride)

@@ -119,20 +119,20 @@ def _scratch(code: Code, sizes: Mapping[str, int]) -> dict[str, int]:
     """Where everything lies in a worker's scratch."""
     rows = _up(sizes["piece_rows"], code.tile_rows)
     # Rows that are a power of two apart share the few places of a cache set.
-    state_row = _up(sizes["hidden"], code.lanes) + code.lanes
-    sums_row = _up(sizes["gates"], code.lanes) + code.lanes
+    state_stride = _up(sizes["hidden"], code.lanes) + code.lanes
+    sums_stride = _up(sizes["gates"], code.lanes) + code.lanes
     depth, columns = sizes["hidden"], sizes["gates"]
     if code.is_gradient:
         depth, columns = columns, depth
     slack = code.lanes * code.panel  # a transpose writes up to so much past the end
     pieces = {
         "weight_at": depth * _up(columns, code.panel) + slack,
-        "state_at": rows * state_row,
-        "cell_at": rows * state_row,
-        "sums_at": rows * sums_row,
-        "product_at": rows * state_row if code.is_gradient else 0,
+        "state_at": rows * state_stride,
+        "cell_at": rows * state_stride,
+        "sums_at": rows * sums_stride,
+        "product_at": rows * state_stride if code.is_gradient else 0,
     }
-    found, place = {"state_row": state_row, "sums_row": sums_row}, 0
+    found, place = {"state_stride": state_stride, "sums_stride": sums_stride}, 0
     for name, elements in pieces.items():
         found[name] = place
         place += _up(elements * code.size, ALIGNMENT) // code.size

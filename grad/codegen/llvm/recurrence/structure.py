@@ -71,8 +71,8 @@ INTEGERS = (
     "gates",  # columns of what is projected
     "piece_rows",
     "scratch_bytes",
-    "state_row",  # strides of rows in scratch
-    "sums_row",
+    "state_stride",  # of rows in scratch; what ends in "_row" is that of an operand or a result
+    "sums_stride",
     "weight_at",
     "state_at",
     "cell_at",
