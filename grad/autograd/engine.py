@@ -20,7 +20,7 @@ from typing import Any
 from grad.autograd.anomaly import anomaly, refuse_nan, watched
 from grad.autograd.conform import conform
 from grad.autograd.function import Context, OutputInfo
-from grad.autograd.leaves import accumulate, finish_leaf, tensor_of, through_hooks
+from grad.autograd.leaves import accumulate, finish_leaf, store, tensor_of, through_hooks
 from grad.autograd.modes import mode
 from grad.autograd.order import count_arrivals, leading_to
 from grad.autograd.variable import Edge, Variable, gradient_edge
@@ -75,9 +75,12 @@ def backward(
     if not inputs:
         raise GradientError("backward: inputs is empty; leave it out to fill all leaves.")
     wanted = {_input_edge(tensor): tensor for tensor in inputs}
+    for (function, _), tensor in wanted.items():
+        if function is not tensor:
+            tensor.retain_grad()  # fills .grad on the way
     for edge, found in run(roots, retain_graph, create_graph, dict.fromkeys(wanted)).items():
-        if found is not None:
-            accumulate(wanted[edge], found, create_graph)
+        if found is not None and edge[0] is wanted[edge]:
+            store(wanted[edge], found, create_graph)
 
 
 def gradients(

@@ -37,8 +37,13 @@ def finish_leaf(leaf: Any, gradient: Any, captured: dict[Edge, Any], create_grap
         if (leaf, 0) in captured:
             captured[leaf, 0] = gradient
         return
+    store(leaf, gradient, create_graph)
+
+
+def store(leaf: Any, gradient: Any, create_graph: bool) -> None:
+    """Add `gradient` to the `.grad` of a leaf, and call who wants to know of it."""
     accumulate(leaf, gradient, create_graph)
-    for hook in list(hooks.get("accumulated", {}).values()):
+    for hook in list((leaf._hooks or {}).get("accumulated", {}).values()):
         hook(leaf)
 
 

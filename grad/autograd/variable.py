@@ -250,8 +250,21 @@ def gradient_edge(tensor: Any) -> Edge | None:
             tensor._edge_version = version
             if base._requires_grad:
                 with enable_grad():
-                    tensor._edge = base._through(path_from(base, tensor))._edge
-                tensor._requires_grad = True
+                    edge = base._through(path_from(base, tensor))._edge
+                set_history(tensor, edge, True)
     if tensor._edge is not None:
         return tensor._edge
     return (tensor, 0) if tensor._requires_grad else None
+
+
+def set_history(tensor: Any, edge: Edge | None, requires_grad: bool) -> None:
+    """Have `edge` be what made `tensor`; if it keeps its gradient, that is asked for there."""
+    before = tensor._edge
+    tensor._edge, tensor._requires_grad = edge, requires_grad
+    if before is None or edge is None or before is edge:
+        return
+    retained = before[0]._retained
+    if retained and before[1] in retained and retained[before[1]]() is tensor:
+        function = edge[0]
+        function._retained = function._retained or {}
+        function._retained[edge[1]] = retained.pop(before[1])

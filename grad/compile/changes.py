@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 from weakref import ref
 
+from grad.autograd.variable import set_history
 from grad.compile.watch import grad_slot
 from grad.engine.recording import recording
 from grad.graph.node import Node
@@ -100,7 +101,7 @@ def _add(known: dict[int, Any], more: Mapping[int, tuple[Found, Any]]) -> None:
 def _set_history(found: Found, history: tuple[Any, bool]) -> None:
     tensor = found()
     if tensor is not None:
-        tensor._edge, tensor._requires_grad = history
+        set_history(tensor, *history)
 
 
 def _hold_again(storage: Storage | None, before: Node | None) -> None:

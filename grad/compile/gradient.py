@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from grad.autograd.engine import run
 from grad.autograd.function import Context, Function, OutputInfo
 from grad.autograd.modes import mode
-from grad.autograd.variable import Edge, Variable, gradient_edge
+from grad.autograd.variable import Edge, Variable, gradient_edge, set_history
 from grad.buffer import Buffer
 from grad.compile.fresh import Fresh, Nodes, fresh
 from grad.engine.plan import Plan
@@ -120,7 +120,7 @@ class GradientPlan(NamedTuple):
         context.save_for_backward(self, words, *kept)
         for index, number in enumerate(self.results):
             tensor = tensors[number]
-            tensor._edge, tensor._requires_grad = (context, index), True
+            set_history(tensor, (context, index), True)
             tensor._edge_version = tensor._storage.version
 
     def run(self, words: Sequence[int], kept: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from grad.autograd.function import Context, Function
 from grad.autograd.modes import mode
 from grad.autograd.remembered import remembered
-from grad.autograd.variable import Variable, gradient_edge, path_from
+from grad.autograd.variable import Variable, gradient_edge, path_from, set_history
 from grad.engine import bound, realize
 from grad.engine.recording import recording
 from grad.errors import BroadcastError, DTypeError, InplaceError, ShapeError
@@ -122,8 +122,8 @@ def write(target: Any, value: Any) -> None:
             recording.recorder.history_changed(owner)
         elif recording.changes is not None:
             recording.changes.history_changed(owner)
-        owner._edge = gradient_edge(history)
-        owner._requires_grad = owner._edge is not None
+        edge = gradient_edge(history)
+        set_history(owner, edge, edge is not None)
 
 
 def store(storage: Storage, after: Node) -> None:
