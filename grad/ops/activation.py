@@ -247,6 +247,43 @@ class Elu(Pointwise):
         return Where.apply(x > 0, grad, grad * falling)
 
 
+@op(
+    method="celu",
+    inplace=True,
+    reference=lambda x, alpha=1.0: np.where(
+        x > 0, _wide(x), alpha * np.expm1(np.minimum(_wide(x), 0) / alpha)
+    ),
+    samples=(
+        *operands(((3, 4),), arguments=(2.0,)),
+        *operands(((3, 4),), arguments=(-1.5,), low=0.2, name="negative alpha"),
+        *operands(((3, 4),), arguments=(-1.5,), high=-0.2, name="negative alpha"),
+    ),
+    dtypes=FLOATING,
+)
+@remembered
+class Celu(Pointwise):
+    """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Any, alpha: float = 1.0) -> Any:
+        require_floating("celu", x.dtype)
+        if not alpha:
+            raise ArgumentError("celu: alpha must not be 0; x is divided by it.")
+        ctx.save_for_backward(x)
+        ctx.alpha = alpha
+        node = x.node
+        factor = number(alpha, node.dtype)
+        negative = pointwise(MUL, pointwise(EXPM1, pointwise(DIV, node, factor)), factor)
+        outside = pointwise(LE, node, number(0, node.dtype))
+        return x._wrap(pointwise(WHERE, outside, negative, node))
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        falling = (x.clamp(max=0) / ctx.alpha).exp()
+        return Where.apply(x > 0, grad, grad * falling)
+
+
 # -- composed --------------------------------------------------------------------------------------
 @op(
     method="logsigmoid",
@@ -314,31 +351,6 @@ class Selu(Function):
     @rounded_once
     def forward(x: Any) -> Any:
         return Elu.apply(x, _SELU_ALPHA) * _SELU_SCALE
-
-
-@op(
-    method="celu",
-    inplace=True,
-    reference=lambda x, alpha=1.0: np.where(
-        x > 0, _wide(x), alpha * np.expm1(np.minimum(_wide(x), 0) / alpha)
-    ),
-    samples=operands(((3, 4),), arguments=(2.0,)),
-    composite=True,
-)
-class Celu(Function):
-    """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
-
-    @staticmethod
-    @rounded_once
-    def forward(x: Any, alpha: float = 1.0) -> Any:
-        require_floating("celu", x.dtype)
-        if alpha == 0:
-            raise ArgumentError("celu: alpha is 0; x is divided by it.")
-        positive = x > 0
-        scaled = x.masked_fill(positive, 0) / alpha
-        # exp(x) - 1 has the derivative exp(x), which `expm1` reads off its result: -1 says little.
-        below = Elu.apply(scaled, 1.0) if alpha > 0 else scaled.expm1()
-        return x.where(positive, below * alpha)
 
 
 @op(
