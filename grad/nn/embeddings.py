@@ -246,6 +246,8 @@ def _bag_numbers(offsets: Tensor, numbers: int, include_last: bool) -> tuple[Nod
 def _largest(rows: Tensor, kept: Tensor | None, bags: Node, count: int) -> Tensor:
     """The largest elements of each bag; the first of equal ones gets the gradient."""
     numbers, width = rows.shape
+    if not numbers:
+        return _sums(rows, bags, count)
     shape, whole = (count, width), (numbers, width)
     values = rows.detach() if kept is None else rows.detach().where(kept, -math.inf)
     places = expand(reshape(bags, (numbers, 1)), whole)
@@ -260,7 +262,5 @@ def _largest(rows: Tensor, kept: Tensor | None, bags: Node, count: int) -> Tenso
     chosen = scatter("amin", first, order.where(hit, numbers).node, (0,), (places,))
     found = rows._wrap(chosen)
     some = found < numbers
-    if not numbers:
-        return Tensor.zeros(shape, dtype=rows.dtype)
     at = found.where(some, 0).mT
     return PickPositions.apply(rows.mT, at, (numbers,), ()).mT.where(some, 0)

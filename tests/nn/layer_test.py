@@ -277,3 +277,21 @@ def test_a_group_of_one_element_is_refused():
     with pytest.raises(ValueError, match="more than 1 value"):
         F.group_norm(grad.ones(1, 2), 2)
     assert F.group_norm(grad.ones(2, 2), 2).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_bags_without_numbers_have_a_gradient(mode):
+    table = grad.ones(3, 2, requires_grad=True)
+    nothing = grad.zeros(0, dtype=grad.int64)
+    bags = F.embedding_bag(nothing, table, grad.zeros(2, dtype=grad.int64), mode=mode)
+    assert bags.tolist() == [[0, 0], [0, 0]]
+    bags.sum().backward()
+    assert table.grad.tolist() == [[0, 0]] * 3
+
+
+def test_celu_leaves_large_numbers_alone():
+    x = grad.tensor([3e38, 1e-45, 0.1, float("inf")])
+    for alpha in (0.3, 0.5, -2.0):
+        assert F.celu(x, alpha).tolist() == x.tolist()
+    with pytest.raises(RuntimeError, match="alpha"):
+        F.celu(x, 0.0)
