@@ -134,9 +134,18 @@ def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
 
 @takes_out
 def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> Any:
-    """As `lu_factor`, and a 0 for each matrix: every matrix has these factors."""
+    """As `lu_factor`, and for each matrix which is the first 0 on the diagonal of its U, counted
+    from 1; 0 where there is none. With `check_errors` such a matrix raises.
+    """
     factors, pivots = lu_factor(A, pivot=pivot)
-    return LUFactorExResult(factors, pivots, A.new_zeros(A.shape[:-2], dtype=dtypes.int32))
+    there = diagonal(factors.detach()) != 0
+    first = there.cumprod(-1, dtype=dtypes.int32).sum(-1, dtype=dtypes.int32) + 1
+    info = first.where(~there.all(-1), 0)
+    if check_errors and info.any():
+        raise LinAlgError(
+            f"linalg.lu_factor_ex: a 0 is on the diagonal of U (places, from 1: {info.tolist()})."
+        )
+    return LUFactorExResult(factors, pivots, info)
 
 
 @takes_out

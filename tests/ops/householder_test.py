@@ -63,6 +63,17 @@ def test_factors_with_information() -> None:
     assert info.dtype is grad.int32
 
 
+def test_factors_of_singular_matrices_say_where() -> None:
+    x = grad.tensor([[[1.0, 2.0], [1.0, 2.0]], [[1.0, 2.0], [3.0, 4.0]], [[0.0, 1.0], [0.0, 4.0]]])
+    info = grad.linalg.lu_factor_ex(x).info
+    assert info.tolist() == [2, 0, 1] and info.dtype is grad.int32
+    assert grad.linalg.lu_factor_ex(grad.ones(2, 3)).info.item() == 2
+    assert grad.linalg.lu_factor_ex(grad.ones(2, 0, 0)).info.tolist() == [0, 0]
+    assert grad.linalg.lu_factor_ex(x[1], check_errors=True).info.item() == 0
+    with pytest.raises(grad.linalg.LinAlgError, match="diagonal of U"):
+        grad.linalg.lu_factor_ex(x, check_errors=True)
+
+
 @pytest.mark.parametrize("edge_order", [1, 2])
 def test_gradient(edge_order: int) -> None:
     x = RANDOM.normal(size=(4, 5))
