@@ -616,6 +616,9 @@ def leaky_relu(x: Any, negative_slope: _float = ...) -> Tensor:
 def elu(x: Any, alpha: _float = ...) -> Tensor:
     """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
 
+def celu(x: Any, alpha: _float = ...) -> Tensor:
+    """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
+
 def logsigmoid(x: Any) -> Tensor:
     """``log(sigmoid(x))``, without underflow."""
 
@@ -627,9 +630,6 @@ def mish(x: Any) -> Tensor:
 
 def selu(x: Any) -> Tensor:
     """`elu` with the scale and alpha that keep mean 0 and variance 1."""
-
-def celu(x: Any, alpha: _float = ...) -> Tensor:
-    """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
 
 def glu(x: Any, dim: _int = ..., **numpy_names: Any) -> Tensor:
     """The first half of x along `dim` times the sigmoid of the second."""

@@ -240,6 +240,10 @@ class Tensor(Variable):
         """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
     def elu_(self, alpha: _float = ...) -> Tensor:
         """`elu` in place."""
+    def celu(self, alpha: _float = ...) -> Tensor:
+        """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
+    def celu_(self, alpha: _float = ...) -> Tensor:
+        """`celu` in place."""
     def logsigmoid(self) -> Tensor:
         """``log(sigmoid(x))``, without underflow."""
     def softsign(self) -> Tensor:
@@ -250,10 +254,6 @@ class Tensor(Variable):
         """`elu` with the scale and alpha that keep mean 0 and variance 1."""
     def selu_(self) -> Tensor:
         """`selu` in place."""
-    def celu(self, alpha: _float = ...) -> Tensor:
-        """x where it is positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere."""
-    def celu_(self, alpha: _float = ...) -> Tensor:
-        """`celu` in place."""
     def glu(self, dim: _int = ..., **numpy_names: Any) -> Tensor:
         """The first half of x along `dim` times the sigmoid of the second."""
     def add(self, y: Any, *, alpha: _float = ...) -> Tensor:

@@ -224,7 +224,7 @@ def test_celu_leaves_what_is_positive_as_it_is(alpha: float) -> None:
     result.sum().backward()
     assert x.grad is not None and x.grad[:4].tolist() == [1.0] * 4
     np.testing.assert_allclose(x.grad[4:].numpy(), (below / alpha).exp().numpy(), rtol=1e-5)
-    with pytest.raises(ArgumentError, match="alpha is 0"):
+    with pytest.raises(ArgumentError, match="alpha must not be 0"):
         x.celu(0)
 
 
