@@ -323,3 +323,27 @@ def test_floating_operands_have_no_bits() -> None:
     for refused in (lambda x: x & 1, lambda x: ~x, lambda x: x << 1, lambda x: 1 | x):
         with pytest.raises(DTypeError, match=r"logical|int"):
             refused(grad.ones(2))
+
+
+def test_numbers_that_the_integers_they_meet_cannot_hold():
+    x = grad.tensor([10, 200], dtype=grad.uint8)
+    y = grad.tensor([100, -100], dtype=grad.int8)
+    assert (x / 256).tolist() == [0.0390625, 0.78125]
+    assert (x / -1).tolist() == [-10, -200]
+    assert (1000 / x).tolist() == [100, 5]
+    assert (y / grad.tensor(200)).tolist() == [0.5, -0.5]
+    assert grad.div(y, 1 << 40).tolist() == [100 / 2**40, -100 / 2**40]
+    assert grad.copysign(x, -300).tolist() == [-10, -200]
+    assert grad.logaddexp(y, 300).tolist() == [300, 300]
+    for name in ("atan2", "hypot", "xlogy", "xlog1py"):
+        function = getattr(grad.special, name, None) or getattr(grad, name)
+        assert function(x, 300).tolist() == function(x.float(), 300.0).tolist()
+        assert function(x, 300).dtype is grad.float32
+
+
+def test_sums_and_differences_that_small_integers_cannot_hold():
+    y = grad.tensor([100, -100, 100], dtype=grad.int8)
+    assert grad.isclose(y, y.roll(1), rtol=0.6).tolist() == [True, False, False]
+    places = grad.tensor([200, 10, 0], dtype=grad.uint8)
+    assert grad.trapezoid(y.abs(), places).item() == -20000
+    assert grad.cumulative_trapezoid(y.abs()).tolist() == [100, 200]

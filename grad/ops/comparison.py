@@ -220,6 +220,8 @@ class IsClose(Function):
             close = close | ((x != x) & (y != y))
         if x.dtype is dtypes.bool:
             return close
+        if not x.dtype.is_floating_point:  # whose differences may not fit
+            x, y = x.to(dtypes.float64), y.to(dtypes.float64)
         tolerance = y.abs() * rtol + atol
         difference = (x - y).abs()
         return close | (difference.isfinite() & (difference <= tolerance))

@@ -75,12 +75,17 @@ def _gaps(name: str, y: Any, x: Any, axis: int) -> Any:
         x = x.reshape([-1 if a == axis else 1 for a in range(len(y.shape))])
     elif len(x.shape) < len(y.shape):
         x = x.reshape((*[1] * (len(y.shape) - len(x.shape)), *x.shape))
-    size = x.shape[axis]
+    x, size = _wide(x), x.shape[axis]
     return x.narrow(axis, 1, size - 1) - x.narrow(axis, 0, size - 1)
 
 
+def _wide(x: Any) -> Any:
+    """`x`, of which sums and differences fit."""
+    return x if x.dtype.is_floating_point else x.to(dtypes.int64)
+
+
 def _sums(y: Any, axis: int) -> Any:
-    size = y.shape[axis]
+    y, size = _wide(y), y.shape[axis]
     return y.narrow(axis, 0, size - 1) + y.narrow(axis, 1, size - 1)
 
 

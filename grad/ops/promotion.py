@@ -203,13 +203,19 @@ def nodes(name: str, *values: Operand) -> list[Node]:
 
 def floating_pair(name: str, x: Operand, y: Operand) -> tuple[Node, Node]:
     """As `pair`, and integers become the default floating type, each from what it is: a number
-    that the integers of the other operand do not hold is not wrapped to them first.
+    need not fit the integers that it meets (``x / 256`` of uint8).
     """
     a, b = pair(name, x, y)
     if a.dtype.priority == 2:
         return a, b
     wide = default_dtype()
     return as_node(name, x, wide), as_node(name, y, wide)
+
+
+def floating_type(*values: Operand) -> DType:
+    """The `result_type`, or the default floating type where that is none."""
+    dtype = result_type(*values)
+    return dtype if dtype.priority == 2 else default_dtype()
 
 
 def floating(x: Any) -> Node:
@@ -278,9 +284,7 @@ def promote(name: str, x: Operand, y: Operand, floating: bool = False) -> tuple[
     """`x` and `y` as tensors of their common type, recorded by autograd as casts; with `floating`
     that is the default floating type for integers.
     """
-    dtype = result_type(x, y)
-    if floating and dtype.priority != 2:
-        dtype = default_dtype()
+    dtype = floating_type(x, y) if floating else result_type(x, y)
     return tuple(  # type: ignore[return-value]
         value.to(dtype) if is_tensor(value) else wrap(number(value, dtype)) for value in (x, y)
     )
