@@ -18,7 +18,7 @@ TRAINING_TOLERANCE = 2e-3
 
 
 def training_targets(reach: float, startup: bool = True) -> tuple[Target, ...]:
-    """What issue "Whole steps in one call" asks of every training step."""
+    """What is to be reached by every training step."""
     starts = (
         Target(1.0, "cold", peers=("jax",), label=", cold start"),
         Target(0.2, "warm", peers=(), label=", warm start"),
