@@ -45,9 +45,7 @@ if TYPE_CHECKING:
     from grad.buffer import Buffer
     from grad.graph.template import Template
 
-# A value further than this from computed ones is computed when a tensor is made of it. A training
-# step of a transformer of 24 layers is not as deep: where one is cut, what its backward pass needs
-# is a result that stays in memory, rather than a value in between.
+# A value further than this from computed ones is computed when a tensor is made of it.
 PENDING_LIMIT = 4000
 
 

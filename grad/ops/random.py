@@ -190,7 +190,9 @@ def permutations(result: Array, keys: Array) -> None:
 
 def _permutation(key: Any, size: int) -> Array:
     bits = reference.threefry(np.asarray(key, np.uint64), np.arange(size, dtype=np.uint64))
-    return np.argsort(bits, kind="stable")
+    order = np.argsort(bits)  # several times as fast as the stable one, and the same without ties
+    ranked = bits[order]
+    return np.argsort(bits, kind="stable") if (ranked[1:] == ranked[:-1]).any() else order
 
 
 # -- like another tensor ---------------------------------------------------------------------------

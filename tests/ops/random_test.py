@@ -156,6 +156,13 @@ def test_forms_of_randint() -> None:
         grad.randint(3)
 
 
+def test_equal_keys_of_a_permutation_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is the same on every machine, however rare they are."""
+    keys = np.random.default_rng(0).integers(0, 9, 1000).astype(np.uint64)
+    monkeypatch.setattr(reference, "threefry", lambda key, numbers: keys)
+    np.testing.assert_array_equal(grad.randperm(1000).numpy(), np.argsort(keys, kind="stable"))
+
+
 def test_permutation() -> None:
     grad.manual_seed(0)
     order = grad.randperm(1000)
