@@ -256,7 +256,7 @@ class Elu(Pointwise):
     samples=(
         *operands(((3, 4),), arguments=(2.0,)),
         *operands(((3, 4),), arguments=(-1.5,), low=0.2, name="negative alpha"),
-        *operands(((3, 4),), arguments=(-1.5,), high=-0.2, name="negative alpha"),
+        *operands(((3, 4),), arguments=(-1.5,), high=-0.2, name="negative alpha and x"),
     ),
     dtypes=FLOATING,
 )

@@ -104,8 +104,8 @@ def results(step: int = 1) -> Iterator[tuple[str, DType, list[Any]]]:
     """A label, the element type and the tensors of everything that is run here, but of every
     `step`-th op only."""
     for op in OPS[::step]:
-        for sample, dtype in cases(op):
-            yield f"{op.name} {sample} {dtype.name}", dtype, run(op, sample, dtype)
+        for number, (sample, dtype) in enumerate(cases(op)):
+            yield f"{op.name} {number} {sample} {dtype.name}", dtype, run(op, sample, dtype)
     for dtype in (dtypes.float32, dtypes.float64):
         for shape in PRODUCTS:
             for transposed in TRANSPOSED:
