@@ -26,6 +26,7 @@ from grad.graph.movement import Shape, bounded
 Array = np.ndarray[Any, Any]
 Precision = Literal["highest", "high"]
 AXES = 3  # spatial axes of a Geometry
+WIDEST_SPREAD = 4  # that kernels take as it is, along an axis; ops/sub_pixel.py has the others
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from grad.graph.index import Index, Variable, add, const, floordiv, mod, scale, 
 from grad.graph.positions import Guard, Position, flatten, needed, unflatten
 from grad.graph.primitives import ADD, WHERE
 from grad.graph.sizes import FixedSizesError, hint, is_fixed
-from grad.graph.windows import AXES, Geometry, Shape, geometry
+from grad.graph.windows import AXES, WIDEST_SPREAD, Geometry, Shape, geometry
 from grad.kernel.ir import (
     Statement,
     Test,
@@ -59,7 +59,6 @@ FEW_FILTERS = 12
 SHORT_SUM = 24
 PARTIAL_BYTES = 1 << 22  # of all partial sums of a weight's gradient
 MOST_BLOCKS = 16
-WIDEST_SPREAD = 4
 LONGEST_ROW = 1024  # positions that a weight's gradient takes as one row
 
 

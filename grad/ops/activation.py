@@ -16,7 +16,7 @@ from grad.autograd.function import Context, Function
 from grad.autograd.rebuilt import plainly_rebuilt
 from grad.autograd.remembered import remembered
 from grad.errors import ArgumentError, ShapeError
-from grad.graph.node import pointwise
+from grad.graph.node import Node, pointwise
 from grad.graph.primitives import (
     ABS,
     ADD,
@@ -216,6 +216,11 @@ class LeakyRelu(Pointwise):
         return Where.apply(x > 0, grad, grad * ctx.slope)
 
 
+def _where_not_positive(node: Node, below: Node) -> Node:
+    """`node`, with `below` in the place of what is zero or negative; NaN stays."""
+    return pointwise(WHERE, pointwise(LE, node, number(0, node.dtype)), below, node)
+
+
 @op(
     method="elu",
     inplace=True,
@@ -236,8 +241,7 @@ class Elu(Pointwise):
         ctx.alpha = alpha
         node = x.node
         negative = pointwise(MUL, pointwise(EXPM1, node), number(alpha, node.dtype))
-        outside = pointwise(LE, node, number(0, node.dtype))
-        return x._wrap(pointwise(WHERE, outside, negative, node))
+        return x._wrap(_where_not_positive(node, negative))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -274,8 +278,7 @@ class Celu(Pointwise):
         node = x.node
         factor = number(alpha, node.dtype)
         negative = pointwise(MUL, pointwise(EXPM1, pointwise(DIV, node, factor)), factor)
-        outside = pointwise(LE, node, number(0, node.dtype))
-        return x._wrap(pointwise(WHERE, outside, negative, node))
+        return x._wrap(_where_not_positive(node, negative))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:

@@ -29,13 +29,10 @@ from grad.graph.node import (
     slice_axes,
 )
 from grad.graph.primitives import ADD
-from grad.graph.windows import Windows
+from grad.graph.windows import WIDEST_SPREAD, Windows
 from grad.ops.movement import placed
 
 Convolver = Callable[[Node, Node, Windows], Node]
-
-# Kernels for images that are spread take the zeros between elements as they are up to here.
-WIDEST_SPREAD = 4
 
 
 class _Part(NamedTuple):
