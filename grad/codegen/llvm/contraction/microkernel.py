@@ -65,6 +65,7 @@ def micro_kernel_parameters(structure: Contraction, packing: bool = False) -> di
         parameters["target"] = "ptr noalias"
     if structure.prefetch_blocks:
         parameters |= {"ahead": "ptr", "ahead_stride": "i64"}
+        parameters |= {"ahead_first": "i64", "ahead_step": "i64"}
     if structure.prefetch_rows:
         parameters |= {"next_a": "ptr", "asks": "i1"}
     if structure.masked:
@@ -117,7 +118,9 @@ class _Tile:
             live = b.sub(self.parameters["live"], (vectors - 1) * self.lanes)
             self.mask = lanes_below(b, live, self.lanes)
         self.line = LINE_BYTES // self.size
-        self.unroll = UNROLL if rows * vectors < SMALL_TILE and not packing else 1
+        self.in_shares = structure.prefetch_rows or structure.prefetch_blocks or ask is not None
+        small = rows * vectors < SMALL_TILE and not packing and not structure.prefetch_blocks
+        self.unroll = UNROLL if small else 1
         self.ask = ask
         self.reach = REACHED_ROWS if "sse2" in b.features else 1
         self.a_starts = [] if by_columns(structure) else self._a_starts()
@@ -154,7 +157,7 @@ class _Tile:
         sums = [self.b.const(self.vector, 0)] * count
         depth = self.parameters["depth"]
         state = [self.parameters["b"], *self.a_starts, *sums]
-        if self.unroll == 1 and (self.structure.prefetch_rows or self.ask is not None):
+        if self.unroll == 1 and self.in_shares:
             return self._shares(depth, state)[-count:]
         whole = self.b.binary("and", depth, -self.unroll)
         steps = self.unroll
@@ -166,8 +169,8 @@ class _Tile:
     def _shares(self, depth: Value, state: list[Value]) -> list[Value]:
         """All steps, in shares: those that use one line of memory of each row of A, or fewer, so
         that there is one for each row of the tile. Before a share, the lines that it uses are asked
-        for in the rows of the tile below, and before each of the last ones, what the epilogue of a
-        row reads and writes: so late that it is still near then.
+        for in the rows of the tile below, and a few of the next block of B; before each of the last
+        ones, what the epilogue of a row reads and writes: so late that it is still near then.
         """
         b = self.b
         rows, line, one = (b.const("i64", number) for number in (self.rows, self.line, 1))
@@ -185,6 +188,8 @@ class _Tile:
             if self.structure.prefetch_rows:
                 b.branch(self.parameters["asks"], lambda: self._ask_for_a(k))
             end = b.intrinsic("smin", b.add(k, share), depth)
+            if self.structure.prefetch_blocks:
+                self._ask_for_b(k, end)
             after = b.loop(k, end, 1, lambda k, s: self._steps(k, s, 1), state, at_least_once=True)
             return [b.add(row, one), *after]
 
@@ -204,6 +209,17 @@ class _Tile:
             prefetch(b, place, nearness=SECOND)
             place = b.gep(self.element, place, p["a_row_stride"])
 
+    def _ask_for_b(self, start: Value, end: Value) -> None:
+        """Ask for this tile's part of rows `start` to `end` of the next block of B."""
+        b, p = self.b, self.parameters
+
+        def one_row(row: Value, _: list[Value]) -> None:
+            distance = b.mul(row, p["ahead_stride"])
+            line = b.gep(self.structure.b_storage, p["ahead"], distance)
+            prefetch(b, line, nearness=SECOND)
+
+        b.loop(b.add(start, p["ahead_first"]), end, p["ahead_step"], one_row)
+
     def _batch(self) -> list[Value]:
         return [self.parameters[f"batch{axis}"] for axis in range(self.structure.batch_rank)]
 
@@ -217,10 +233,6 @@ class _Tile:
             a_rows = [opaque(b, row) for row in a_rows]
         a_places = self._a_places(k, a_rows, count)
         for step in range(count):
-            if self.structure.prefetch_blocks:
-                distance = b.mul(b.add(k, step), self.parameters["ahead_stride"])
-                line = b.gep(self.structure.b_storage, self.parameters["ahead"], distance)
-                prefetch(b, line, nearness=SECOND)
             if self.ahead is not None:
                 line = b.gep(self.element, b_row, self.ahead)
                 width = self.vectors * self.lanes

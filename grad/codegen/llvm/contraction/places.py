@@ -23,7 +23,8 @@ ROWS_IN_PLACE = 96  # more rows pay for packing B
 # The same where most vectors of B lie across two cache lines: with 16 registers, and with 32 where
 # tiles can pack a B that lies far away.
 UNALIGNED_ROWS_IN_PLACE, UNALIGNED_ROWS_TO_PACK = 64, 31
-SHORT_ROW_SHARE = 640  # of the second-level cache: rows of B that are never worth packing
+# Of the second-level cache: rows of B that are not worth packing for a few rows, and for many.
+SHORT_ROW_SHARE, SHORT_ROW_SHARE_OF_MANY = 640, 800
 COLUMNS_SHARE = 12  # of the second-level cache: columns of a transposed A read in place
 
 
@@ -100,7 +101,7 @@ def _depth_in_place(problem: Problem, depth_limit: int, pack_b: bool | None) -> 
     row_bytes = max(1, abs(typical.b_strides[-2])) * problem.size
     fitting = problem.l2_bytes // 2 // row_bytes // DEPTH_STEP * DEPTH_STEP
     short = problem.registers == 32 and row_bytes <= problem.l2_bytes // SHORT_ROW_SHARE
-    if _worth_packing(problem, short):
+    if _worth_packing(problem, row_bytes):
         return 0
     if short or typical.k <= min(fitting, depth_limit):
         return depth_limit
@@ -110,10 +111,10 @@ def _depth_in_place(problem: Problem, depth_limit: int, pack_b: bool | None) -> 
     return min(max(fitting, DEPTH_IN_PLACE), 2 * DEPTH_IN_PLACE if few else depth_limit)
 
 
-def _worth_packing(problem: Problem, short: bool) -> bool:
-    """Whether B is packed, though it can be read in place: small tiles read it often, and where it
-    is far away, tiles that pack it on their way find it near. They do where all rows are one piece;
-    else rows that are `short` are not worth it.
+def _worth_packing(problem: Problem, row_bytes: int) -> bool:
+    """Whether B, whose rows have so many bytes, is packed, though it can be read in place: small
+    tiles read it often, and where it is far away, tiles that pack it on their way find it near.
+    Where each of several blocks of rows would pack it, short rows are not worth that.
     """
     typical = problem.typical
     unaligned = typical.k > 1 and typical.b_strides[-2] % problem.lanes != 0
@@ -123,4 +124,5 @@ def _worth_packing(problem: Problem, short: bool) -> bool:
         return False
     if unaligned:
         return problem.m > UNALIGNED_ROWS_TO_PACK
+    short = row_bytes <= problem.l2_bytes // SHORT_ROW_SHARE_OF_MANY
     return problem.m > ROWS_IN_PLACE and not (short and problem.m > ROWS_IN_PIECE)

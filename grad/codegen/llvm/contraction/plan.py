@@ -55,7 +55,10 @@ MORE_TILES = 4  # than necessary may divide better among threads
 TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
 
 FEW_ROWS = 4  # at most so many rows make a vector product
-BLOCK_SHARE = 4  # of the second-level cache, for a packed block of B beside the next one
+# Of the second-level cache, for a packed block of B beside the next one: many rows of A, which come
+# from farther away for each block, and few.
+BLOCK_SHARES = (2, 4)
+MANY_ROWS = 256
 PIECE_BYTES = 1 << 18  # smallest piece of a vector product, of matrix read
 # Columns (of a matrix that lies along k: its rows) in a block of a vector product, unless a piece
 # needs more: at least, for runs of a kilobyte, and of a large matrix, for runs of a page.
@@ -302,7 +305,7 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
         b_computed=problem.b_computed,
     )
     panels = columns.panels
-    at_once = _panels_at_once(problem, structure, panels, depth)
+    at_once = _panels_at_once(problem, structure, found, depth)
     arguments = {
         **problem.arguments(),
         "column_blocks": columns.count,
@@ -327,23 +330,27 @@ def _tiled(problem: Problem, tuning: Tuning) -> Choice:
 
 
 def _packing_rows(in_tiles: bool, found: Cut) -> tuple[int, ...]:
-    """Rows of the tiles that pack B on their way: in products of one block of rows, which begins
-    with a large tile, and of as many as come where the number of rows is open.
+    """Rows of the tiles that pack B on their way: of one block of rows, which begins with a large
+    tile, or of several, which begin with any.
     """
-    if not in_tiles or hint(found.row_blocks) > 1:
+    if not in_tiles:
         return ()
     heights = found.rows.heights
-    return heights[:1] if is_fixed(found.row_blocks) else heights
+    one_block = is_fixed(found.row_blocks) and found.row_blocks == 1
+    return heights[:1] if one_block else heights
 
 
-def _panels_at_once(problem: Problem, structure: Contraction, panels: int, depth: int) -> int:
+def _panels_at_once(problem: Problem, structure: Contraction, found: Cut, depth: int) -> int:
     """Column panels of a block of B: so few that the next block fits beside it, but all of a piece
     where A would be packed again for each block.
     """
+    panels = found.columns.panels
     if structure.pack_a or not structure.prefetch_blocks:
         return panels
+    rows = hint(found.tiles) * structure.rows[0]
+    share = BLOCK_SHARES[rows < MANY_ROWS]
     panel_bytes = max(1, hint(depth) * structure.vectors[0] * structure.lanes * structure.size)
-    fitting = max(1, problem.l2_bytes // BLOCK_SHARE // panel_bytes)
+    fitting = max(1, problem.l2_bytes // share // panel_bytes)
     return ceil_div(panels, ceil_div(panels, fitting))
 
 

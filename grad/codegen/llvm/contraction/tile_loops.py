@@ -2,8 +2,8 @@
 
 Blocks of columns outermost, then blocks of k; in each, the block of B is packed (if it is), then
 **row tile outside, column panel inside**: a tile of A stays in the first-level cache, the block of
-B in the second. While a packed block is used, the next one is asked for, a line of memory in a step
-of k, so that packing finds it in the second-level cache. Row tiles and panels come in two sizes at
+B in the second. While a packed block is used, the next one is asked for, some lines of memory in
+each tile, so that packing finds it in the second-level cache. Row tiles and panels come in two sizes at
 most, the larger ones first, so every loop over them is one or two loops that call a micro-kernel of
 fixed size (`microkernel.py`, `packing.py`). `emit.py` writes the function around this.
 """
@@ -33,7 +33,7 @@ class Block:
         columns: in all panels.
         matrix: where its first element is in memory.
         next_matrix: the same of the block that is used next.
-        next_stride: elements from a row of the next block to the one after it, 0 if there is none.
+        has_next: whether there is one.
     """
 
     panels: list[tuple[int, Value, Value]]
@@ -42,7 +42,7 @@ class Block:
     columns: Value
     matrix: Value
     next_matrix: Value
-    next_stride: Value
+    has_next: Value
 
 
 class TiledPiece:
@@ -76,9 +76,9 @@ class TiledPiece:
         self.a, self.matrix = a, matrix
         self.scratch = inputs.scratch
         if structure.prefetch_blocks:
-            # Spread over the row tiles: one vector of each panel at a time.
+            # One vector of each panel after the other, each spread over so many row tiles.
             whole = b.binary("udiv", n["tiles_per_block"], structure.vectors[0])
-            self.tiles_per_request = b.intrinsic("smax", whole, b.const("i64", 1))
+            self.tiles_per_vector = b.intrinsic("smax", whole, b.const("i64", 1))
 
     def _range(self, block: Value, blocks: Value, total: Value) -> tuple[Value, Value]:
         """Where block number `block` of `blocks` begins and ends: they differ by one at most."""
@@ -164,15 +164,16 @@ class TiledPiece:
         b, n = self.b, self.integers
         column, next_column = self.column_of(first_panel), self.column_of(last_panel)
         matrix = next_matrix = self.place_in_b(column, start)
-        next_stride = b.const("i64", 0)
+        has_next = b.const("i1", 0)
         if self.structure.prefetch_blocks:
             later = b.add(start, n["depth_block"])
             deeper = b.icmp("slt", later, n["k"])
-            exists = b.binary("or", deeper, b.icmp("slt", last_panel, self.last_panel))
+            has_next = b.binary("or", deeper, b.icmp("slt", last_panel, self.last_panel))
             next_matrix = b.select(
-                deeper, self.place_in_b(column, later), self.place_in_b(next_column, next_stride)
+                deeper,
+                self.place_in_b(column, later),
+                self.place_in_b(next_column, b.const("i64", 0)),
             )
-            next_stride = b.select(exists, n["b_k_stride"], next_stride)
         return Block(
             self.kinds(self.structure.vectors, first_panel, last_panel, self.wide_panels),
             column,
@@ -180,7 +181,7 @@ class TiledPiece:
             b.sub(next_column, column),
             matrix,
             next_matrix,
-            next_stride,
+            has_next,
         )
 
     def pack_b(self, values: Mapping[str, Value], block: Block) -> None:
@@ -330,7 +331,7 @@ class TiledPiece:
                 number: Value,
                 _: list[Value],
                 size: int = size,
-                request: tuple[Value, Value] | None = request,
+                request: Mapping[str, Value] | None = request,
             ) -> None:
                 column = self.column_of(number)
                 offset = b.sub(column, block.first_column)
@@ -349,25 +350,28 @@ class TiledPiece:
                 if self.structure.prefetch_rows:
                     mine["asks"] = b.icmp("eq", column, block.first_column)
                 if request:
-                    mine["ahead"] = b.gep(self.structure.b_storage, request[0], offset)
-                    mine["ahead_stride"] = request[1]
+                    mine |= request
+                    mine["ahead"] = b.gep(self.structure.b_storage, request["ahead"], offset)
                 functions = self.functions
                 kernel = (functions.packing if packing else functions.kernel)[rows, size]
                 call_internal(b, kernel, parameters, mine)
 
             b.loop(first, last, 1, panel)
 
-    def request(self, block: Block, tile: Value, vectors: int) -> tuple[Value, Value]:
-        """Which part of the next block the panels under a row tile ask for: the address in the
-        first panel, and the elements to the next row; the same place again and again when there is
-        nothing left to ask for.
+    def request(self, block: Block, tile: Value, vectors: int) -> dict[str, Value]:
+        """Which part of the next block the panels under a row tile ask for, as a micro-kernel's
+        parameters: one vector of the first panel, of every so many rows from one on; of none where
+        nothing is left to ask for.
         """
-        b = self.b
+        b, n = self.b, self.integers
         index = b.sub(tile, self.first_tile)
-        vector = b.binary("udiv", index, self.tiles_per_request)
-        due = b.icmp("eq", b.binary("urem", index, self.tiles_per_request), 0)
-        asks = b.binary("and", due, b.icmp("slt", vector, vectors))
+        vector = b.binary("udiv", index, self.tiles_per_vector)
+        asks = b.binary("and", block.has_next, b.icmp("slt", vector, vectors))
+        first = b.binary("urem", index, self.tiles_per_vector)
         offset = b.mul(vector, self.structure.lanes)
-        place = b.gep(self.structure.b_storage, block.next_matrix, offset)
-        stride = b.select(asks, block.next_stride, b.const("i64", 0))
-        return b.select(asks, place, block.next_matrix), stride
+        return {
+            "ahead": b.gep(self.structure.b_storage, block.next_matrix, offset),
+            "ahead_stride": n["b_k_stride"],
+            "ahead_first": b.select(asks, first, n["depth_block"]),
+            "ahead_step": self.tiles_per_vector,
+        }
