@@ -43,10 +43,11 @@ def micro_kernel_parameters(structure: Contraction, packing: bool = False) -> di
     """Parameters of the function, by name, with their LLVM types.
 
     ``row`` and ``column`` number the tile's first output element, ``live`` counts the columns that
-    exist from there on, ``partial`` is the tile's place for partial sums. A line of memory is asked
-    for in each step of k: `ahead`, and from step to step ``ahead_stride`` elements farther. A tile
-    that `asks` also asks for the rows of A from ``next_a`` on. A tile that is `packing` reads B in
-    place and leaves it packed in ``target``.
+    exist from there on, ``partial`` is the tile's place for partial sums. Of the next block of B a
+    tile asks for a line of memory of every ``ahead_step``-th row from ``ahead_first`` on: `ahead`
+    is the one of row 0, ``ahead_stride`` are the elements from row to row. A tile that `asks` also
+    asks for the rows of A from ``next_a`` on. A tile that is `packing` reads B in place and leaves
+    it packed in ``target``.
     """
     parameters = {
         "args": "ptr",
