@@ -3,9 +3,10 @@
 Blocks of columns outermost, then blocks of k; in each, the block of B is packed (if it is), then
 **row tile outside, column panel inside**: a tile of A stays in the first-level cache, the block of
 B in the second. While a packed block is used, the next one is asked for, some lines of memory in
-each tile, so that packing finds it in the second-level cache. Row tiles and panels come in two sizes at
-most, the larger ones first, so every loop over them is one or two loops that call a micro-kernel of
-fixed size (`microkernel.py`, `packing.py`). `emit.py` writes the function around this.
+each tile, so that packing finds it in the second-level cache. Row tiles and panels come in two
+sizes at most, the larger ones first, so every loop over them is one or two loops that call a
+micro-kernel of fixed size (`microkernel.py`, `packing.py`). `emit.py` writes the function around
+this.
 """
 
 from __future__ import annotations
