@@ -33,6 +33,9 @@ SMALL_TILE, UNROLL = 16, 2
 # Rows of B from a farther cache take some 150 cycles: 12 steps of the largest tile.
 ROWS_AHEAD = 16
 LINE_BYTES = 64
+# Columns of A come from the second-level cache. Elements that are not there yet are loaded twice,
+# which costs time where the vectors of a tile need all loads (docs/design/038).
+COLUMNS_AHEAD = 8
 # Rows of A that one pointer and a few multiples of the distance between rows reach on x86, whose
 # addresses may add a register times 1, 2, 4 or 8. LLVM alone computes a pointer for each row in
 # each step of k, a sixth of all instructions: where two threads share a core, these cost time.
@@ -267,7 +270,17 @@ class _Tile:
         stride = self.parameters["a_k_stride"]
         columns = [b.mul(b.add(k, step), stride) for step in range(count)]
         starts = [b.gep(self.element, self.parameters["a"], column) for column in columns]
+        if self.lanes == self.line:
+            for start in starts:
+                self._ask_for_column(start)
         return [[b.gep(self.element, start, row) for row in rows] for start in starts]
+
+    def _ask_for_column(self, start: Value) -> None:
+        """Ask for a column of A that is used some steps after the one at `start`."""
+        b = self.b
+        column = b.gep(self.element, start, b.mul(self.parameters["a_k_stride"], COLUMNS_AHEAD))
+        for place in dict.fromkeys([*range(0, self.rows, self.line), self.rows - 1]):
+            prefetch(b, b.gep(self.element, column, place))
 
     def _a_place(self, start: Value, row: int) -> Value:
         """The address `row` rows below `start`: one of the distances, times a power of two."""
