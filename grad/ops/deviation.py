@@ -14,6 +14,7 @@ import numpy as np
 
 from grad.autograd.function import Context, Function
 from grad.autograd.rebuilt import plainly_rebuilt, rebuilt
+from grad.dtype import DType, dtypes
 from grad.graph.node import Node, cast, pointwise, reduce
 from grad.graph.primitives import (
     DIV,
@@ -42,9 +43,9 @@ def _variance_arguments(
     return axes, max(reduced_size(x.shape, axes) - correction, 0)
 
 
-def _variance(x: Any, axes: tuple[int, ...], freedom: float) -> Node:
-    """The variance over `axes`, in the type that sums are kept in."""
-    node = cast(x.node, accumulation_dtype(x.dtype))
+def _variance(x: Any, axes: tuple[int, ...], freedom: float, dtype: DType) -> Node:
+    """The variance over `axes`, computed as `dtype`."""
+    node = cast(x.node, dtype)
     count = number(reduced_size(x.shape, axes), node.dtype)
     mean = pointwise(DIV, keep_axes(reduce(SUM, node, axes), x.shape, axes, True), count)
     difference = pointwise(SUB, node, mean)
@@ -83,9 +84,8 @@ class Var(Function):
         axes, freedom = _variance_arguments("var", x, dim, unbiased, correction)
         ctx.save_for_backward(x)
         ctx.axes, ctx.freedom = axes, freedom
-        return x._wrap(
-            keep_axes(cast(_variance(x, axes, freedom), x.dtype), x.shape, axes, keepdim)
-        )
+        variance = _variance(x, axes, freedom, accumulation_dtype(x.dtype))
+        return x._wrap(keep_axes(cast(variance, x.dtype), x.shape, axes, keepdim))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -116,7 +116,9 @@ class Std(Function):
     ) -> Any:
         axes, freedom = _variance_arguments("std", x, dim, unbiased, correction)
         ctx.axes, ctx.freedom = axes, freedom
-        deviation = cast(pointwise(SQRT, _variance(x, axes, freedom)), x.dtype)
+        # Squares of deviations that float32 holds may be too large for it, or nothing.
+        variance = _variance(x, axes, freedom, dtypes.float64)
+        deviation = cast(pointwise(SQRT, variance), x.dtype)
         result = x._wrap(keep_axes(deviation, x.shape, axes, keepdim))
         ctx.save_for_backward(x, result)
         return result

@@ -67,6 +67,21 @@ def test_aminmax_is_amin_and_amax() -> None:
     assert x.grad.tolist() == [[1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20, 1e30, 1e38])
+def test_the_deviation_neither_overflows_nor_vanishes(scale: float) -> None:
+    """Squares of these deviations are no numbers of float32."""
+    values = (np.array([[1, 2, -3, 1.5], [0, 1, 1, 0]]) * scale).astype(np.float32)
+    x = grad.tensor(values, requires_grad=True)
+    found = x.std(1)
+    found.sum().backward()
+    expected = values.astype(np.float64).std(1, ddof=1)
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-6)
+    differences = values - values.astype(np.float64).mean(1, keepdims=True)
+    np.testing.assert_allclose(
+        np.asarray(x.grad), differences / (3 * expected[:, None]), rtol=1e-5, atol=1e-7
+    )
+
+
 def test_logcumsumexp_neither_overflows_nor_vanishes() -> None:
     x = Tensor([-math.inf, -1e4, 1e4, 1e4, math.inf])
     assert x.logcumsumexp(0).tolist() == pytest.approx(
