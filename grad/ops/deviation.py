@@ -126,7 +126,7 @@ class Std(Function):
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
         x, result = ctx.saved_tensors
-        inner = (grad / (result * 2)).masked_fill(result == 0, 0)
+        inner = (grad / result / 2).masked_fill(result == 0, 0)
         return _variance_gradient(x, inner, ctx.axes, ctx.freedom)
 
 
