@@ -67,7 +67,7 @@ def test_aminmax_is_amin_and_amax() -> None:
     assert x.grad.tolist() == [[1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20, 1e30, 1e38])
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20, 1e30, 3e37])
 def test_the_deviation_neither_overflows_nor_vanishes(scale: float) -> None:
     """Squares of these deviations are no numbers of float32."""
     values = (np.array([[1, 2, -3, 1.5], [0, 1, 1, 0]]) * scale).astype(np.float32)
