@@ -13,6 +13,7 @@ import numpy as np
 
 from grad.errors import ShapeError
 from grad.graph.host import hosted
+from grad.ops.blas_threads import on_few_threads
 from grad.ops.creation import eye
 from grad.ops.lapack import TYPES, lapack, pack, require_matrices, unpacked
 from grad.ops.promotion import wrap
@@ -28,6 +29,7 @@ class GeqrfResult(NamedTuple):
 
 
 @hosted
+@on_few_threads
 def reflections(result: Array, matrices: Array) -> None:
     """R on and above the diagonal, the reflections below; and tau."""
     turned, tau = np.linalg.qr(matrices, "raw")

@@ -2,7 +2,8 @@
 
 Each takes stacks of matrices, (stack, m, n), and has one result; where LAPACK has several they lie
 side by side in the rows of a matrix, one row for each matrix of the stack, and `unpacked` takes
-them apart. What users see, with gradients, is in factorizations.py and systems.py.
+them apart. What users see, with gradients, is in factorizations.py and systems.py; how many threads
+NumPy takes, in blas_threads.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from grad.engine.recording import recording
 from grad.errors import DTypeError, LinAlgError, ShapeError
 from grad.graph.host import host, hosted
 from grad.graph.node import Node, reshape, slice_axes
+from grad.ops.blas_threads import on_few_threads
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -83,6 +85,7 @@ def pack(result: Array, *parts: Array) -> None:
 
 # -- factorizations --------------------------------------------------------------------------------
 @hosted
+@on_few_threads
 def cholesky_factors(result: Array, matrices: Array, upper: bool) -> None:
     """Lower (or upper) triangular factors; reads only the triangle of the same name."""
     below = np.swapaxes(matrices, -1, -2) if upper else matrices
@@ -97,6 +100,7 @@ def cholesky_factors(result: Array, matrices: Array, upper: bool) -> None:
 
 
 @hosted
+@on_few_threads
 def qr_factors(result: Array, matrices: Array, mode: str) -> None:
     """Q and R."""
     found = np.linalg.qr(matrices, mode)  # type: ignore[call-overload]
@@ -104,12 +108,14 @@ def qr_factors(result: Array, matrices: Array, mode: str) -> None:
 
 
 @hosted
+@on_few_threads
 def eigen_factors(result: Array, matrices: Array, triangle: str) -> None:
     """Eigenvalues in ascending order, and the eigenvectors of symmetric matrices."""
     pack(result, *np.linalg.eigh(matrices, triangle))  # type: ignore[arg-type]
 
 
 @hosted
+@on_few_threads
 def singular_factors(result: Array, matrices: Array, full: bool) -> None:
     """U, the singular values in descending order, and V transposed."""
     try:
@@ -156,6 +162,7 @@ def orders_of_rows(result: Array, pivots: Array) -> None:
 
 # -- systems ---------------------------------------------------------------------------------------
 @hosted
+@on_few_threads
 def solutions(result: Array, matrices: Array, right: Array, name: str) -> None:
     """X of ``matrices @ X = right``."""
     try:
@@ -167,6 +174,7 @@ def solutions(result: Array, matrices: Array, right: Array, name: str) -> None:
 
 
 @hosted
+@on_few_threads
 def inverses(result: Array, matrices: Array) -> None:
     """Inverse matrices."""
     try:
@@ -179,12 +187,14 @@ def inverses(result: Array, matrices: Array) -> None:
 
 
 @hosted
+@on_few_threads
 def determinants(result: Array, matrices: Array) -> None:
     """Determinants."""
     result[...] = np.linalg.det(matrices)
 
 
 @hosted
+@on_few_threads
 def determinants_by_logarithm(result: Array, matrices: Array) -> None:
     """Signs of determinants, and logarithms of their magnitudes."""
     sign, logarithm = np.linalg.slogdet(matrices)
@@ -192,6 +202,7 @@ def determinants_by_logarithm(result: Array, matrices: Array) -> None:
 
 
 @hosted
+@on_few_threads
 def cofactor_matrices(result: Array, matrices: Array) -> None:
     """The derivative of the determinant, of singular matrices too: with ``A = U S V'`` it is
     ``det(U) det(V) U P V'``, where P has the products of all other singular values.
@@ -214,6 +225,7 @@ _PADE_REACH = 5.371920351148152
 
 
 @hosted
+@on_few_threads
 def exponentials(result: Array, matrices: Array) -> None:
     """Matrix exponentials by scaling and squaring, computed in float64."""
     a = matrices.astype(np.float64)
