@@ -30,8 +30,10 @@ Ask: TypeAlias = Callable[[Builder, list[Value], Value, Value, int], None]
 # Steps of k taken together in tiles of less than so many vectors. Larger ones have enough to do in
 # one step to hide the loop around it; more steps would only make more code.
 SMALL_TILE, UNROLL = 16, 2
-# Rows of B from a farther cache take some 150 cycles: 12 steps of the largest tile.
-ROWS_AHEAD = 16
+# Rows of B from a farther cache are asked for so many steps ahead: where they are read in place, and
+# where they are packed. Rows that are 2 or 4 KiB apart share few places of the first-level cache: of
+# more, some would be thrown out before they are read.
+ROWS_AHEAD, PACKED_ROWS_AHEAD = 8, 12
 LINE_BYTES = 64
 # Columns of A come from the second-level cache. Elements that are not there yet are loaded twice,
 # which costs time where the vectors of a tile need all loads (docs/design/038).
@@ -129,11 +131,8 @@ class _Tile:
         self.reach = REACHED_ROWS if "sse2" in b.features else 1
         self.a_starts = [] if by_columns(structure) else self._a_starts()
         self.distances = self._distances() if self.a_starts else {}
-        self.ahead = (
-            b.mul(self.parameters["b_k_stride"], ROWS_AHEAD)
-            if structure.prefetch or packing
-            else None
-        )
+        ahead = PACKED_ROWS_AHEAD if packing else ROWS_AHEAD if structure.prefetch else 0
+        self.ahead = b.mul(self.parameters["b_k_stride"], ahead) if ahead else None
 
     def _a_starts(self) -> list[Value]:
         """Where every row of A begins that has a pointer of its own."""

@@ -49,8 +49,10 @@ TILE_ROWS: Mapping[int, Mapping[int, int]] = {
     16: {2: 6, 1: 8},
 }
 # Where B comes from farther away, tiles of products with up to so many rows are those that read it
-# the fewest times.
-FEWEST_PASSES_ROWS: Mapping[int, int] = {32: ROWS_IN_PLACE, 16: 16}
+# the fewest times: in general, and where rows of B are so many bytes apart, or a multiple, and share
+# few places of the first-level cache.
+FEWEST_PASSES_ROWS: Mapping[int, tuple[int, int]] = {32: (23, ROWS_IN_PLACE), 16: (16, 16)}
+SHARED_PLACES_BYTES = 2048
 MORE_TILES = 4  # than necessary may divide better among threads
 TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
 
@@ -206,7 +208,8 @@ def _widths(problem: Problem, near: bool, narrow: bool) -> list[int]:
     """
     table = _rows_of_tiles(problem)
     widths = [width for width in NEAR_WIDTHS[problem.registers] if width in table]
-    if problem.m <= FEWEST_PASSES_ROWS[problem.registers] and not near:
+    shared = problem.b_strides[-2] * problem.size % SHARED_PLACES_BYTES == 0
+    if problem.m <= FEWEST_PASSES_ROWS[problem.registers][shared] and not near:
         # Where B is read the fewest times.
         widths = [min(table, key=lambda width: (_passes(problem, width), -width))]
     return [max(width - narrow, 1) for width in widths]
