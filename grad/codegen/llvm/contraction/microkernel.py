@@ -30,9 +30,9 @@ Ask: TypeAlias = Callable[[Builder, list[Value], Value, Value, int], None]
 # Steps of k taken together in tiles of less than so many vectors. Larger ones have enough to do in
 # one step to hide the loop around it; more steps would only make more code.
 SMALL_TILE, UNROLL = 16, 2
-# Rows of B from a farther cache are asked for so many steps ahead: where they are read in place, and
-# where they are packed. Rows that are 2 or 4 KiB apart share few places of the first-level cache: of
-# more, some would be thrown out before they are read.
+# Rows of B from a farther cache are asked for so many steps ahead: where they are read in place,
+# and where they are packed. Rows that are 2 or 4 KiB apart share few places of the first-level
+# cache: of more, some would be thrown out before they are read.
 ROWS_AHEAD, PACKED_ROWS_AHEAD = 8, 12
 LINE_BYTES = 64
 # Columns of A come from the second-level cache. Elements that are not there yet are loaded twice,
