@@ -7,11 +7,11 @@ polynomials of the position, through which gradients reach the grid.
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections.abc import Callable, Sequence
 
+from grad.autograd.rebuilt import rebuilt
 from grad.dtype import DType, dtypes
 from grad.errors import DTypeError, ShapeError
 from grad.ops.autocast import autocasts
@@ -51,37 +51,51 @@ _OUTSIDE: dict[str, Bounded] = {
 
 
 # -- elements around a position --------------------------------------------------------------------
-Tap = tuple[Tensor, Tensor | None]  # whole numbers in floating point, and a weight (None: 1)
+# Whole numbers in floating point, and weights (None: 1), for the taps along the axis in front.
+Taps = tuple[Tensor, Tensor | None]
+# From positions, made to broadcast with numbers of taps, and the size of that axis.
+Around = Callable[[Tensor, Tensor, Callable[[Tensor], Tensor]], Taps]
 
 
-def _nearest(x: Tensor, outside: Callable[[Tensor], Tensor]) -> list[Tap]:
-    return [(outside(x).detach().round(), None)]
+def _nearest(x: Tensor, number: Tensor, outside: Callable[[Tensor], Tensor]) -> Taps:
+    return outside(x).detach().round(), None
 
 
-def _linear(x: Tensor, outside: Callable[[Tensor], Tensor]) -> list[Tap]:
+def _linear(x: Tensor, number: Tensor, outside: Callable[[Tensor], Tensor]) -> Taps:
     x = outside(x)
     first = x.detach().floor()
     share = x - first
-    return [(first, 1 - share), (first + 1, share)]
+    return first + number, share.where(number == 1, 1 - share)
 
 
-def _cubic(x: Tensor, outside: Callable[[Tensor], Tensor]) -> list[Tap]:
+def _cubic(x: Tensor, number: Tensor, outside: Callable[[Tensor], Tensor]) -> Taps:
     first = x.detach().floor()
-    weights = cubic_weights(x - first)
-    return [(outside(first + n).detach().round(), w) for n, w in zip(range(-1, 3), weights)]
+    *others, weight = cubic_weights(x - first)
+    for tap, other in reversed(list(enumerate(others))):
+        weight = other.where(number == tap, weight)
+    return outside(first + (number - 1)).detach().round(), weight
 
 
-_MODES = {"bilinear": _linear, "nearest": _nearest, "bicubic": _cubic}
+_MODES: dict[str, tuple[int, Around]] = {  # with how many elements along each axis
+    "bilinear": (2, _linear),
+    "nearest": (1, _nearest),
+    "bicubic": (4, _cubic),
+}
 
 
-class _Corner:
-    """One element around each position: its flat number, its weight, whether it is in the image."""
+class _Corners:
+    """The elements around each position: their flat numbers (outside of the image -1), and weights.
 
-    def __init__(self, taps: Sequence[Tap], sizes: Sequence[int], dtype: DType) -> None:
+    Each is of shape ``(N, taps of each axis ..., *out)``: all elements at once, so that reading
+    them, and adding up gradients where they are, takes one kernel and not one for each.
+    """
+
+    def __init__(self, axes: Sequence[Taps], sizes: Sequence[int]) -> None:
+        dtype = position_dtype(tuple(sizes))
         number: Tensor | None = None
         inside: Tensor | None = None
         weight: Tensor | None = None
-        for (place, share), size in zip(taps, sizes, strict=True):
+        for (place, share), size in zip(axes, sizes, strict=True):
             here = (place >= 0) & (place < size)
             inside = here if inside is None else inside & here
             whole = place.where(here, 0).to(dtype)
@@ -89,18 +103,24 @@ class _Corner:
             if share is not None:
                 weight = share if weight is None else weight * share
         assert number is not None and inside is not None
-        self.number, self.inside, self.weight = number, inside, weight
+        # Stored, since all channels look into them, and scattering does so one by one.
+        self.number = number.where(inside, -1).contiguous()
+        self.weight = None if weight is None else weight.contiguous()
 
     def read(self, image: Tensor) -> Tensor:
-        """The elements ``(N, C, *out)`` of `image`, weighted; 0 outside."""
-        batch, channels = image.shape[:2]
-        outer = (batch, channels, *self.number.shape[1:])
-        places = self.number.unsqueeze(1).expand(outer)
-        found = PickPositions.apply(image, places, tuple(image.shape[2:]), ())
-        found = found.where(self.inside.unsqueeze(1), 0)
+        """The elements of `image`, weighted and added up, ``(N, C, *out)``; 0 outside."""
+        sizes = tuple(image.shape[2:])
+        batch, rank = image.shape[0], len(sizes)
+        out = tuple(self.number.shape[1 + rank :])
+        count = math.prod(self.number.shape[1 : 1 + rank])
+        # As an image that is `count` times as high: what `PickPositions` reads.
+        number = self.number.reshape((batch, 1, count * out[0], *out[1:]))
+        places = number.clamp(min=0).expand((batch, image.shape[1], *number.shape[2:]))
+        found = PickPositions.apply(image, places, sizes, ()).where(number >= 0, 0)
+        found = found.reshape((batch, image.shape[1], count, *out))
         if self.weight is None:
-            return found
-        return found * self.weight.unsqueeze(1)
+            return found.squeeze(2)
+        return (found * self.weight.reshape((batch, 1, count, *out))).sum(2)
 
 
 @autocasts
@@ -138,25 +158,30 @@ def grid_sample(
         )
     align_corners = _aligned("grid_sample", align_corners)
     _check_grid(input, grid, mode)
+    return _sampled(input, grid, mode, padding_mode, align_corners)
+
+
+@rebuilt
+def _sampled(
+    input: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool
+) -> Tensor:
     sizes = tuple(input.shape[2:])
+    rank, out = len(sizes), tuple(grid.shape[1:-1])
     wide = dtypes.float32 if input.dtype.itemsize < 4 else input.dtype
     image, places = input.to(wide), grid.to(wide)
-    axes: list[list[Tap]] = []
+    count, around = _MODES[mode]
+    axes: list[Taps] = []
     for axis, size in enumerate(sizes):
-        x = places[..., len(sizes) - 1 - axis]
+        x = places[..., rank - 1 - axis]
         x = (x + 1) * ((size - 1) / 2) if align_corners else (x + 1) * (size / 2) - 0.5
 
         def outside(x: Tensor, size: int = size) -> Tensor:
             return _OUTSIDE[padding_mode](x, size, align_corners)
 
-        axes.append(_MODES[mode](x, outside))
-    result: Tensor | None = None
-    dtype = position_dtype(sizes)
-    for taps in itertools.product(*axes):
-        part = _Corner(taps, sizes, dtype).read(image)
-        result = part if result is None else result + part
-    assert result is not None
-    return result.to(input.dtype)
+        shape = [count if a == axis else 1 for a in range(rank)]
+        number = Tensor.arange(count, dtype=wide).reshape((1, *shape, *[1] * rank))
+        axes.append(around(x.reshape((input.shape[0], *[1] * rank, *out)), number, outside))
+    return _Corners(axes, sizes).read(image).to(input.dtype)
 
 
 def _aligned(name: str, align_corners: bool | None) -> bool:

@@ -150,6 +150,37 @@ def test_grid_sample_far_away_and_nowhere(padding_mode: str) -> None:
     np.testing.assert_allclose(actual.numpy(), expected.numpy(), 1e-9)
 
 
+@pytest.mark.parametrize(
+    ("image", "out"),
+    [
+        ((0, 2, 3, 3), (2, 2)),
+        ((2, 0, 3, 3), (2, 2)),
+        ((2, 2, 3, 3), (0, 2)),
+        ((2, 2, 3, 3, 3), (2, 0, 2)),
+        ((1, 1, 1, 1, 1), (1, 1, 1)),
+    ],
+)
+def test_grid_sample_of_little(image: tuple[int, ...], out: tuple[int, ...]) -> None:
+    grid = RANDOM.uniform(-1.2, 1.2, (image[0], *out, len(out)))
+    for _ in range(3):  # from the second call on from a template
+        both("grid_sample", RANDOM.normal(size=image), grid, align_corners=False)
+
+
+def test_grid_sample_outside_ignores_infinities() -> None:
+    image = np.full((1, 2, 2, 2), np.inf)
+    image[0, 1] = np.nan
+    grid = grad.tensor([[[[-4.0, 0.0], [4.0, 4.0]]]], dtype=grad.float64)
+    assert F.grid_sample(grad.tensor(image), grid, align_corners=False).tolist() == [
+        [[[0.0, 0.0]]] * 2
+    ]
+
+
+def test_grid_sample_reads_all_corners_in_one_kernel() -> None:
+    image, grid = grad.ones(1, 4, 8, 8).realize(), grad.zeros(1, 16, 16, 2).realize()
+    explained = grad.explain(lambda: F.grid_sample(image, grid, align_corners=False))
+    assert len(explained.kernels) <= 3  # where they are, and the reading
+
+
 @pytest.mark.slow
 def test_grid_sample_has_a_second_gradient() -> None:
     image = grad.tensor(RANDOM.normal(size=(1, 1, 3, 3)), requires_grad=True)
