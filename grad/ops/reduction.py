@@ -8,13 +8,15 @@ result's, expanded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from grad.autograd.function import Context, Function
-from grad.autograd.rebuilt import plainly_rebuilt
+from grad.autograd.modes import mode
+from grad.autograd.rebuilt import plainly_rebuilt, rebuilt
 from grad.autograd.remembered import remembered
 from grad.dtype import DType, as_dtype, dtypes
 from grad.graph.node import Node, cast, constant, expand, pointwise, reduce
@@ -160,16 +162,39 @@ class Prod(Function):
         shape, axes = x._shape, ctx.axes
         if not axes:
             return grad
-        # The reduced axes last, as one: then the factors around each element are running products.
-        rest = [axis for axis in range(len(shape)) if axis not in axes]
-        order = (*rest, *axes)
-        flat = x.permute(order).reshape(
-            (*[shape[axis] for axis in rest], reduced_size(shape, axes))
-        )
-        others = _product_before(flat) * _product_before(flat.flip(-1)).flip(-1)
-        moved = others.reshape(tuple(shape[axis] for axis in order))
-        back = tuple(order.index(axis) for axis in range(len(shape)))
-        return like_operand(grad, shape, axes) * moved.permute(back)
+        # Dividing by x has another derivative where x is 0.
+        others = _products_of_others if mode.enabled else _products_by_division
+        return like_operand(grad, shape, axes) * others(x, axes)
+
+
+@rebuilt
+def _products_by_division(x: Any, axes: tuple[int, ...]) -> Any:
+    """For each element the product of the others on `axes`: that of all, divided by it.
+
+    Zeros and infinities, which cannot be divided out again, are counted instead; NaN counts as
+    both. In float64, so that products beyond the range of smaller types do not reach the result.
+    """
+    wide = x.to(dtypes.float64)
+    size = wide.abs()
+    zero, infinite = ~(size > 0), ~(size < math.inf)
+    tame = wide.sign().where(infinite, wide).masked_fill(zero, 1)
+    result = tame.prod(axes, True) / tame
+    for found, value in ((zero, 0), (infinite, math.inf)):
+        count = found.to(dtypes.float64)
+        result = (result * value).where(count.sum(axes, True) > count, result)
+    return result.to(x.dtype)
+
+
+def _products_of_others(x: Any, axes: tuple[int, ...]) -> Any:
+    """The same without division, so that derivatives are right, too."""
+    shape = x._shape
+    # The reduced axes last, as one: then the factors around each element are running products.
+    rest = [axis for axis in range(len(shape)) if axis not in axes]
+    order = (*rest, *axes)
+    flat = x.permute(order).reshape((*[shape[axis] for axis in rest], reduced_size(shape, axes)))
+    others = _product_before(flat) * _product_before(flat.flip(-1)).flip(-1)
+    moved = others.reshape(tuple(shape[axis] for axis in order))
+    return moved.permute(tuple(order.index(axis) for axis in range(len(shape))))
 
 
 def _product_before(x: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -28,6 +29,23 @@ def test_gradient_of_prod_is_the_product_of_the_others(
     x = Tensor(values, requires_grad=True)
     x.prod().backward()
     assert x.grad.tolist() == pytest.approx(expected, rel=1e-6, nan_ok=True)
+
+
+def test_gradient_of_prod_with_all_that_cannot_be_divided_out() -> None:
+    awkward = [0.0, math.inf, -math.inf, math.nan, 1.5, -2.0]
+    lines = np.array(list(itertools.product(awkward, repeat=3)))
+    with np.errstate(invalid="ignore"):
+        expected = np.stack([np.prod(np.delete(lines, i, 1), 1) for i in range(3)], 1)
+    for dim, shown in ((1, lines), (0, lines.T)):
+        x = grad.tensor(shown, requires_grad=True)
+        x.prod(dim).sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), expected if dim else expected.T)
+
+
+def test_second_gradient_of_prod_at_zeros() -> None:
+    x = grad.tensor([[0.0, 2.0, -3.0], [0.0, 0.0, 5.0]], dtype=grad.float64, requires_grad=True)
+    assert grad.autograd.gradgradcheck(lambda x: x.prod(1), (x,))
+    assert grad.autograd.gradgradcheck(lambda x: x.prod(), (x,))
 
 
 @pytest.mark.parametrize("name", ["max", "min"])
