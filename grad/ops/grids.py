@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from grad.autograd.variable import Variable
-from grad.dtype import as_dtype, default_dtype, dtypes
+from grad.dtype import as_dtype, dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.arrays import node_of
 from grad.ops.calls import within_memory
-from grad.ops.creation import checked_shape, creator, finished, linspace
+from grad.ops.creation import checked_shape, creator, finished
 from grad.ops.index import Take
 from grad.ops.join import Stack
 from grad.ops.promotion import is_tensor, unsupported
@@ -119,7 +117,7 @@ class Combinations:
 
 
 def _triangle(
-    name: str, rows: int, columns: int, dtype: Any, kept: Callable[[], Array], options: Any
+    name: str, rows: int, columns: int, offset: int, upper: bool, dtype: Any, options: Any
 ) -> Any:
     if rows < 0 or columns < 0:
         raise ArgumentError(f"{name}: sizes cannot be negative, got {(rows, columns)}.")
@@ -128,42 +126,44 @@ def _triangle(
         raise DTypeError(f"{name}: gives int64 or int32, not {kind.name}.")
     checked_shape(name, (rows, columns), dtypes.bool)
     with within_memory(name):
-        found = np.stack(kept().nonzero()).astype(kind.numpy)
+        found = _places(rows, columns, offset, upper, kind.numpy)
     return finished(node_of(found, kind), False, options.get("device"))
+
+
+def _places(rows: int, columns: int, offset: int, upper: bool, kind: Any) -> Array:
+    """Rows and columns of a triangle: the rows of which it has a part one by one (there are at most
+    as many as columns), and those of which it has all together, which lie before or behind them.
+    """
+    begin = max(0, upper - offset)  # of the rows with a part
+    end = max(begin, min(rows, columns - 1 - offset + upper))
+    whole = range(min(begin, rows)) if upper else range(end, rows)
+    parts = range(begin, end)
+    # How many elements the rows with a part have.
+    lengths = [columns - offset - row if upper else row + offset + 1 for row in parts]
+    block, rest = len(whole) * columns, sum(lengths)
+    found = np.empty((2, block + rest), kind)
+    line = np.arange(columns, dtype=kind)
+    at = 0 if upper else rest
+    together = found[:, at : at + block].reshape(2, len(whole), columns)
+    together[0] = np.arange(whole.start, whole.stop, dtype=kind)[:, None]
+    together[1] = line
+    start = block if upper else 0
+    found[0, start : start + rest] = np.repeat(np.arange(begin, end, dtype=kind), lengths)
+    each = found[1]
+    for length in lengths:
+        stop = start + length
+        each[start:stop] = line[columns - length :] if upper else line[:length]
+        start = stop
+    return found
 
 
 @creator
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, **options: Any) -> Any:
     """Rows and columns, as ``(2, n)``, of the elements on and below a diagonal, row by row."""
-    return _triangle(
-        "tril_indices", row, col, dtype, lambda: np.tri(row, col, offset, dtype=bool), options
-    )
+    return _triangle("tril_indices", row, col, offset, False, dtype, options)
 
 
 @creator
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, **options: Any) -> Any:
     """Rows and columns, as ``(2, n)``, of the elements on and above a diagonal, row by row."""
-    return _triangle(
-        "triu_indices", row, col, dtype, lambda: ~np.tri(row, col, offset - 1, dtype=bool), options
-    )
-
-
-@creator
-def logspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    base: float = 10.0,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Any:
-    """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
-    kind = default_dtype() if dtype is None else as_dtype(dtype)
-    if kind.kind in "iu":
-        start, end = int(start), int(end)
-    powers = linspace(start, end, steps, dtype=dtypes.float64, device=device)
-    base = base.item() if isinstance(base, Variable) else base
-    result = (float(base) ** powers).to(kind)
-    return result.requires_grad_() if requires_grad else result
+    return _triangle("triu_indices", row, col, offset, True, dtype, options)

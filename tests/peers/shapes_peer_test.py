@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -314,3 +315,11 @@ def test_writes_reach_the_base(statement: str) -> None:
     eval(statement, theirs)
     for name in _ARRAYS:
         assert_same(ours[name], theirs[name])
+
+
+@pytest.mark.parametrize("name", ["tril_indices", "triu_indices"])
+def test_places_of_triangles(name: str) -> None:
+    for rows, columns, offset in itertools.product(range(5), range(5), range(-6, 7)):
+        ours, theirs = (getattr(m, name)(rows, columns, offset) for m in (grad, torch))
+        assert ours.shape == tuple(theirs.shape)
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
