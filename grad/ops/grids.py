@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from grad.dtype import as_dtype, dtypes
+from grad.autograd.variable import Variable
+from grad.dtype import as_dtype, default_dtype, dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.arrays import node_of
 from grad.ops.calls import within_memory
-from grad.ops.creation import checked_shape, creator, finished
+from grad.ops.creation import checked_shape, creator, finished, linspace
 from grad.ops.index import Take
 from grad.ops.join import Stack
 from grad.ops.promotion import is_tensor, unsupported
@@ -167,3 +168,24 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, **op
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, **options: Any) -> Any:
     """Rows and columns, as ``(2, n)``, of the elements on and above a diagonal, row by row."""
     return _triangle("triu_indices", row, col, offset, True, dtype, options)
+
+
+@creator
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """`steps` numbers from ``base**start`` to ``base**end``, each the same factor from the next."""
+    kind = default_dtype() if dtype is None else as_dtype(dtype)
+    if kind.kind in "iu":
+        start, end = int(start), int(end)
+    powers = linspace(start, end, steps, dtype=dtypes.float64, device=device)
+    base = base.item() if isinstance(base, Variable) else base
+    result = (float(base) ** powers).to(kind)
+    return result.requires_grad_() if requires_grad else result
