@@ -4,6 +4,7 @@ what to write instead, and names no exception that came before it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -111,6 +112,27 @@ MISTAKES: list[Mistake] = [
     ),
     (lambda: ones(2).exp(1), TypeError, "exp(): too many positional arguments; it takes (x)"),
     (lambda: grad.relu([1.0]), TypeError, "must be a Tensor, not a list"),
+    (lambda: grad.exp(np.ones(2)), TypeError, "exp: x must be a Tensor, not an ndarray"),
+    (lambda: grad.mean(np.ones(2)), TypeError, "mean: x must be a Tensor, not an ndarray"),
+    (lambda: grad.roll(np.ones(2), 1), TypeError, "roll: x must be a Tensor, not an ndarray"),
+    (lambda: F.gelu(np.ones(2)), TypeError, "gelu: x must be a Tensor, not an ndarray"),
+    (lambda: F.softmax(np.ones(2), 0), TypeError, "softmax: x must be a Tensor, not an ndarray"),
+    (lambda: nn.ReLU()([1.0]), TypeError, "relu: x must be a Tensor, not a list"),
+    (lambda: F.logsigmoid(1.5), TypeError, "logsigmoid: x must be a Tensor, not a float"),
+    (lambda: grad.count_nonzero(None), TypeError, "count_nonzero: x must be a Tensor, not None"),
+    (
+        lambda: F.conv2d(ones(1, 2, 3, 3), ones(2, 1, 1, 1), groups=2.0),
+        TypeError,
+        "conv2d: groups must be an int, got a float",
+    ),
+    # -- diagonals -----------------------------------------------------------------------------
+    (lambda: ones(3).diag(1.5), TypeError, "diag: diagonal must be an int, got a float"),
+    (lambda: ones(3, 3).diag(1.5), TypeError, "diag: diagonal must be an int, got a float"),
+    (lambda: ones(3, 3).diagonal(0.5), TypeError, "diagonal: offset must be an int, got a float"),
+    (lambda: ones(3).diag_embed(1.5), TypeError, "diag_embed: offset must be an int, got a float"),
+    (lambda: ones(3).diagflat("1"), TypeError, "diagflat: offset must be an int, got a str"),
+    (lambda: ones(3, 3).triu(1.5), TypeError, "triu: diagonal must be an int, got a float"),
+    (lambda: ones(3, 3).diag(math.nan), TypeError, "diag: diagonal must be an int, got a float"),
     # -- gradients -----------------------------------------------------------------------------
     (lambda: ones(3).sum().backward(), RuntimeError, "nothing it was computed from has"),
     (lambda: leaf(3).mul(2).backward(), RuntimeError, "Use x.sum().backward()"),

@@ -19,32 +19,32 @@ def _result(input: Tensor, value: Tensor, inplace: bool) -> Tensor:
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` where positive, else ``alpha * (exp(x / alpha) - 1)``."""
-    return _result(input, input.celu(alpha), inplace)
+    return _result(input, Tensor.celu(input, alpha), inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where it is above `threshold`, else `value`."""
-    return _result(input, input.threshold(threshold, value), inplace)
+    return _result(input, Tensor.threshold(input, threshold, value), inplace)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """0 where ``|x| <= lambd``, else ``x``."""
-    return input.hardshrink(lambd)
+    return Tensor.hardshrink(input, lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``x`` moved towards zero by `lambd`, 0 where it would pass it."""
-    return input.softshrink(lambd)
+    return Tensor.softshrink(input, lambd)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
     """``x - tanh(x)``."""
-    return input.tanhshrink()
+    return Tensor.tanhshrink(input)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``x`` where positive, else ``weight * x``; one weight, or one for each channel (axis 1)."""
-    return input.prelu(weight)
+    return Tensor.prelu(input, weight)
 
 
 def rrelu(
@@ -66,7 +66,7 @@ def softmin(
 ) -> Tensor:
     """Softmax of ``-x``; with `dtype`, of the input converted to that first."""
     axis = default_axis("softmin", input, _stacklevel) if dim is None else dim
-    return input.softmin(axis, dtype=dtype)
+    return Tensor.softmin(input, axis, dtype=dtype)
 
 
 def default_axis(name: str, input: Tensor, level: int) -> int:
@@ -109,37 +109,37 @@ def gumbel_softmax(
 # -- in place --------------------------------------------------------------------------------------
 def relu_(input: Tensor) -> Tensor:
     """`relu` in place."""
-    return input.relu_()
+    return Tensor.relu_(input)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`elu` in place."""
-    return input.elu_(alpha)
+    return Tensor.elu_(input, alpha)
 
 
 def selu_(input: Tensor) -> Tensor:
     """`selu` in place."""
-    return input.selu_()
+    return Tensor.selu_(input)
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`celu` in place."""
-    return input.celu_(alpha)
+    return Tensor.celu_(input, alpha)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """`leaky_relu` in place."""
-    return input.leaky_relu_(negative_slope)
+    return Tensor.leaky_relu_(input, negative_slope)
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """`hardtanh` in place."""
-    return input.hardtanh_(min_val, max_val)
+    return Tensor.hardtanh_(input, min_val, max_val)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """`threshold` in place."""
-    return input.threshold_(threshold, value)
+    return Tensor.threshold_(input, threshold, value)
 
 
 def rrelu_(

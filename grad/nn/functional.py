@@ -248,89 +248,89 @@ def _result(input: Tensor, value: Tensor, inplace: bool) -> Tensor:
 # -- activations -----------------------------------------------------------------------------------
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(x, 0)``."""
-    return _result(input, input.relu(), inplace)
+    return _result(input, Tensor.relu(input), inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(x, 0), 6)``."""
-    return _result(input, input.relu6(), inplace)
+    return _result(input, Tensor.relu6(input), inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``x`` where positive, else ``negative_slope * x``."""
-    return _result(input, input.leaky_relu(negative_slope), inplace)
+    return _result(input, Tensor.leaky_relu(input, negative_slope), inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` where positive, else ``alpha * (exp(x) - 1)``."""
-    return _result(input, input.elu(alpha), inplace)
+    return _result(input, Tensor.elu(input, alpha), inplace)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """``x * P(N(0, 1) <= x)``; ``approximate="tanh"`` for the formula with tanh."""
-    return input.gelu(approximate=approximate)
+    return Tensor.gelu(input, approximate=approximate)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * sigmoid(x)``."""
-    return _result(input, input.silu(), inplace)
+    return _result(input, Tensor.silu(input), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """`elu` with the scale at which activations keep mean 0 and variance 1 (Klambauer, 2017)."""
-    return _result(input, input.selu(), inplace)
+    return _result(input, Tensor.selu(input), inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * tanh(softplus(x))``."""
-    return _result(input, input.mish(), inplace)
+    return _result(input, Tensor.mish(input), inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6``."""
-    return _result(input, input.hardsigmoid(), inplace)
+    return _result(input, Tensor.hardsigmoid(input), inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * relu6(x + 3) / 6``."""
-    return _result(input, input.hardswish(), inplace)
+    return _result(input, Tensor.hardswish(input), inplace)
 
 
 def softsign(input: Tensor) -> Tensor:
     """``x / (1 + |x|)``."""
-    return input.softsign()
+    return Tensor.softsign(input)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along `dim` times the sigmoid of the second half."""
-    return input.glu(dim)
+    return Tensor.glu(input, dim)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``; ``x`` itself where ``beta * x`` exceeds `threshold`."""
-    return input.softplus(beta, threshold)
+    return Tensor.softplus(input, beta, threshold)
 
 
 def sigmoid(input: Tensor) -> Tensor:
     """``1 / (1 + exp(-x))``."""
-    return input.sigmoid()
+    return Tensor.sigmoid(input)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """``log(sigmoid(x))``, without overflow."""
-    return input.logsigmoid()
+    return Tensor.logsigmoid(input)
 
 
 def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
-    return input.tanh()
+    return Tensor.tanh(input)
 
 
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
     """`input` limited to ``[min_val, max_val]``."""
-    return _result(input, input.hardtanh(min_val, max_val), inplace)
+    return _result(input, Tensor.hardtanh(input, min_val, max_val), inplace)
 
 
 def softmax(
@@ -338,7 +338,7 @@ def softmax(
 ) -> Tensor:
     """``exp(x) / exp(x).sum(dim)``; with `dtype`, of the input converted to that first."""
     axis = default_axis("softmax", input, _stacklevel) if dim is None else dim
-    return (input if dtype is None else input.to(dtype)).softmax(axis)
+    return Tensor.softmax(input if dtype is None else input.to(dtype), axis)
 
 
 def log_softmax(
@@ -346,7 +346,7 @@ def log_softmax(
 ) -> Tensor:
     """``log(softmax(x))``, without overflow; with `dtype`, of the input converted to that first."""
     axis = default_axis("log_softmax", input, _stacklevel) if dim is None else dim
-    return (input if dtype is None else input.to(dtype)).log_softmax(axis)
+    return Tensor.log_softmax(input if dtype is None else input.to(dtype), axis)
 
 
 # -- layers ----------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
-from grad.errors import AxisError, DTypeError, ShapeError
+from grad.errors import AxisError, DTypeError, ShapeError, a_kind_of
 from grad.graph.node import Node, reshape
 
 Shape = tuple[int, ...]
@@ -48,6 +49,16 @@ def distinct_axes(name: str, dim: Sequence[int], rank: int) -> list[int]:
     if len(set(axes)) != len(axes):
         raise ShapeError(f"{name}: dim {tuple(dim)} names an axis twice; name each axis once.")
     return axes
+
+
+def whole(name: str, parameter: str, value: Any) -> int:
+    """`value`, an int, a NumPy integer or a tensor of one, as an int."""
+    try:
+        return index(value)
+    except TypeError:
+        raise DTypeError(
+            f"{name}: {parameter} must be an int, got {a_kind_of(value)}; use int(...)."
+        ) from None
 
 
 def kept_shape(shape: Shape, axes: Sequence[int]) -> Shape:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from grad.autograd.variable import Variable
 from grad.errors import GradError, OutOfMemoryError
-from grad.ops.promotion import no_tensor
+from grad.ops.promotion import is_number, no_tensor
 
 
 def explain_call(
@@ -37,8 +39,17 @@ def explain_call(
     if not isinstance(error, AttributeError):
         return
     for parameter, value in bound.arguments.items():
-        if value is error.obj and not isinstance(value, Variable):
+        if not isinstance(value, Variable) and _leads_to(value, error.obj):
             raise no_tensor(name, parameter, value) from None
+
+
+def _leads_to(value: Any, failed: object) -> bool:
+    """Whether `failed`, which has not the attribute it was asked for, may be made of `value`.
+
+    An array has a shape, a type and some methods of a tensor; a number has arithmetic.
+    """
+    is_same_kind = is_number(value) and is_number(failed)
+    return value is failed or isinstance(value, np.ndarray) or is_same_kind
 
 
 @contextmanager

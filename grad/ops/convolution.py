@@ -14,6 +14,7 @@ from grad.autograd.function import Function
 from grad.autograd.rebuilt import rebuilt
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.windows import Windows
+from grad.ops.axes import whole
 from grad.ops.convolution_reference import (
     convolution_failures,
     convolution_reference,
@@ -128,6 +129,7 @@ def convolution(
     groups: int,
 ) -> Any:
     """Convolution over the last `rank` axes."""
+    groups = whole(name, "groups", groups)
     _checked(name, rank, x, weight, bias, groups)
     _check_channels(name, x, weight, bias, weight.shape[1] * groups, weight.shape[0])
     steps, spacing = _steps(name, rank, stride, dilation)
@@ -151,6 +153,7 @@ def transposed_convolution(
     dilation: Any,
 ) -> Any:
     """What `convolution` with these arguments takes to the shape of x, and back."""
+    groups = whole(name, "groups", groups)
     _checked(name, rank, x, weight, bias, groups)
     _check_channels(name, x, weight, bias, weight.shape[0], weight.shape[1] * groups)
     steps, spacing = _steps(name, rank, stride, dilation)

@@ -16,7 +16,7 @@ from grad.errors import AxisError, ShapeError
 from grad.graph.movement import Move, Shape
 from grad.graph.node import Node, constant, expand, iota, pad, permute, pointwise, reshape
 from grad.graph.primitives import ADD, AFFINE, EQ, WHERE
-from grad.ops.axes import normal_axis
+from grad.ops.axes import normal_axis, whole
 from grad.ops.inplace import Update
 from grad.ops.movement import Movement, moved
 from grad.ops.registry import ALL, Failure, Sample, op
@@ -75,8 +75,8 @@ class Diagonal(Movement):
     @staticmethod
     def forward(ctx: Context, x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
         ctx.axes = _two_axes("diagonal", dim1, dim2, len(x.shape))
-        ctx.offset = offset
-        return moved(ctx, x, (diagonal_move(x.shape, offset, *ctx.axes),))
+        ctx.offset = whole("diagonal", "offset", offset)
+        return moved(ctx, x, (diagonal_move(x.shape, ctx.offset, *ctx.axes),))
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -151,6 +151,7 @@ class DiagEmbed:
 
     @staticmethod
     def forward(x: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+        offset = whole("diag_embed", "offset", offset)
         rank = len(x.shape) + 1
         first, second = _two_axes("diag_embed", dim1, dim2, rank)
         size = x.shape[-1] + abs(offset)
@@ -173,6 +174,7 @@ class Diag:
 
     @staticmethod
     def forward(x: Any, diagonal: int = 0) -> Any:
+        diagonal = whole("diag", "diagonal", diagonal)
         if len(x.shape) not in (1, 2):
             raise ShapeError(
                 f"diag: needs 1 or 2 dimensions, got shape {x._shape}; use diag_embed or diagonal."
@@ -194,7 +196,7 @@ class DiagFlat:
 
     @staticmethod
     def forward(x: Any, offset: int = 0) -> Any:
-        return DiagEmbed.forward(x.reshape(-1), offset)
+        return DiagEmbed.forward(x.reshape(-1), whole("diagflat", "offset", offset))
 
 
 @op(method="diagonal_scatter", dtypes=ALL, composite=True)
@@ -204,6 +206,7 @@ class DiagonalScatter:
     @staticmethod
     def forward(x: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
         axes = _two_axes("diagonal_scatter", dim1, dim2, len(x.shape))
+        offset = whole("diagonal_scatter", "offset", offset)
         return scattered("diagonal_scatter", x, src, (diagonal_move(x.shape, offset, *axes),))
 
 

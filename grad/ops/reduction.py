@@ -30,7 +30,7 @@ from grad.graph.primitives import (
 )
 from grad.ops.axes import Dims, keep_axes, like_operand, normal_axes, reduced_size
 from grad.ops.join import Concatenate
-from grad.ops.promotion import accumulation_dtype, number, require_floating
+from grad.ops.promotion import accumulation_dtype, number, require_floating, require_tensors
 from grad.ops.registry import ALL, FLOATING, Sample, op
 from grad.ops.samples import operands, positive
 
@@ -256,4 +256,5 @@ class CountNonzero(Function):
 
     @staticmethod
     def forward(x: Any, dim: Dims = None) -> Any:
+        require_tensors("count_nonzero", x=x)
         return (x != 0).sum(dim)

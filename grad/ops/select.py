@@ -17,6 +17,7 @@ from grad.dtype import DType, dtypes
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.node import Node, cast, iota, pointwise, reshape
 from grad.graph.primitives import ADD, LE, MAXIMUM, MINIMUM, WHERE
+from grad.ops.axes import whole
 from grad.ops.promotion import as_elements, as_node, is_tensor, number, refuse_bool, result_type
 from grad.ops.registry import ALL, NUMERIC, SIGNED, Array, Failure, Sample, op
 from grad.ops.samples import between, operands
@@ -245,7 +246,7 @@ class _Triangle(Function):
         name = "tril" if cls.lower else "triu"
         if len(x.shape) < 2:
             raise ShapeError(f"{name}: got shape {tuple(x.shape)}, needs 2 dimensions or more.")
-        ctx.diagonal = diagonal
+        ctx.diagonal = diagonal = whole(name, "diagonal", diagonal)
         rows, columns = x.shape[-2:]
         row = reshape(iota(rows, dtypes.int32), (rows, 1))
         column = iota(columns, dtypes.int32)
