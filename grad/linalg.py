@@ -30,7 +30,7 @@ from grad.ops.factorizations import (
 from grad.ops.lapack import lapack, orders_of_rows
 from grad.ops.least_squares import lstsq, matrix_rank, pinv
 from grad.ops.out import takes_out
-from grad.ops.promotion import wrap
+from grad.ops.promotion import require_tensors, wrap
 from grad.ops.systems import det, inv, matrix_exp, slogdet, solve, solve_triangular
 
 __all__ = [
@@ -277,6 +277,7 @@ def cross(input: Any, other: Any, *, dim: int = -1) -> Any:
 
 def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     """The diagonals of matrices as a last axis: a view; see `Tensor.diagonal`."""
+    require_tensors("linalg.diagonal", A=A)
     return A.diagonal(offset, dim1, dim2)
 
 

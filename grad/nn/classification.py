@@ -297,7 +297,10 @@ def _check_input(name: str, input: Tensor, weight: Tensor | None) -> None:
     if not input.dtype.is_floating_point:
         raise DTypeError(f"{name}: input is {input.dtype}, not floating; use input.float().")
     classes = input.shape[_class_axis(input)]
-    if weight is not None and tuple(weight.shape) != (classes,):
+    if weight is None:
+        return
+    require_tensors(name, weight=weight)
+    if tuple(weight.shape) != (classes,):
         raise ShapeError(
             f"{name}: weight tensor should be defined either for all {classes} classes or no "
             f"classes but got weight tensor of shape: {tuple(weight.shape)}"

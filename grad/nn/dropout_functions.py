@@ -6,11 +6,13 @@ import warnings
 
 from grad.errors import ShapeError
 from grad.ops.dropout import channels, check_probability, dropped
+from grad.ops.promotion import require_tensors
 from grad.tensor import Tensor
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability `p`, scale others by ``1 / (1 - p)``; if `training`."""
+    require_tensors("dropout", input=input)
     return dropped("dropout", input, p, training, tuple(input.shape), False, inplace)
 
 

@@ -16,6 +16,7 @@ from grad.dtype import DType, dtypes
 from grad.errors import DTypeError, ShapeError
 from grad.ops.autocast import autocasts
 from grad.ops.max_pooling import PickPositions, position_dtype
+from grad.ops.promotion import require_tensors
 from grad.ops.registry import REGISTRY
 from grad.ops.resampling import cubic_weights
 from grad.tensor import Tensor
@@ -194,6 +195,7 @@ def _aligned(name: str, align_corners: bool | None) -> bool:
 
 
 def _check_grid(input: Tensor, grid: Tensor, mode: str) -> None:
+    require_tensors("grid_sample", input=input, grid=grid)
     rank = len(input.shape) - 2
     if rank not in (2, 3) or len(grid.shape) != rank + 2 or grid.shape[-1] != rank:
         raise ShapeError(
@@ -237,6 +239,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         [[[[-0.5, 0.0], [0.5, 0.0]]]]
     """
     align_corners = _aligned("affine_grid", align_corners)
+    require_tensors("affine_grid", theta=theta)
     sizes = [int(n) for n in size]
     rank = len(sizes) - 2
     if theta.dtype.kind != "f":

@@ -198,6 +198,7 @@ def kl_div(
     definition.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
+    require_tensors("kl_div", input=input, target=target)
     if log_target:
         divergence = target.exp() * (target - input)
     else:
@@ -273,6 +274,7 @@ def binary_cross_entropy_with_logits(
     `pos_weight` multiplies the part of the positive class; it broadcasts.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
+    require_tensors("binary_cross_entropy_with_logits", input=input, target=target)
     _check_same_size("binary_cross_entropy_with_logits", input, target)
     logarithm = input.logsigmoid()
     if pos_weight is not None:

@@ -18,6 +18,7 @@ from grad.nn.loss_functions import check_reduction, chosen_reduction, reduced
 from grad.ops.autocast import autocasts
 from grad.ops.distances import PairwiseDistance
 from grad.ops.gather import checked
+from grad.ops.promotion import require_tensors
 from grad.tensor import Tensor
 
 
@@ -189,6 +190,7 @@ def multi_margin_loss(
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
+    require_tensors("multi_margin_loss", input=input, target=target)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and len(weight.shape) != 1:
@@ -244,6 +246,7 @@ def multilabel_margin_loss(
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
+    require_tensors("multilabel_margin_loss", input=input, target=target)
     rank = len(input.shape)
     if rank > 2 or tuple(input.shape) != tuple(target.shape):
         raise ShapeError(
@@ -275,6 +278,7 @@ def multilabel_soft_margin_loss(
     """The mean over classes (the last axis) of the binary cross-entropy of logits."""
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
+    require_tensors("multilabel_soft_margin_loss", input=input, target=target)
     loss = -(target * input.logsigmoid() + (1 - target) * (-input).logsigmoid())
     loss = loss if weight is None else loss * weight
     return reduced(loss.sum(-1) / input.shape[-1], reduction)
@@ -299,6 +303,7 @@ def poisson_nll_loss(
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
+    require_tensors("poisson_nll_loss", input=input, target=target)
     if log_input:
         loss = input.exp() - target * input
     else:

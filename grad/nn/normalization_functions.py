@@ -16,19 +16,23 @@ from grad.engine import compute_written_soon
 from grad.errors import ArgumentError, ShapeError
 from grad.ops.batch_norm import Normalize
 from grad.ops.inplace import check_writable, fitting, write
+from grad.ops.promotion import require_floating, require_tensors
 from grad.tensor import Tensor
 
 Axes = tuple[int, ...]
 
 
 def _check_channels(name: str, input: Tensor, **tensors: Tensor | None) -> None:
-    """Every one of `tensors` has one number for each channel of the input."""
+    """The input is floating; every one of `tensors` has one number for each of its channels."""
+    given = {what: tensor for what, tensor in tensors.items() if tensor is not None}
+    require_tensors(name, input=input, **given)
+    require_floating(name, input.dtype)
     if len(input.shape) < 2:
         raise ShapeError(
             f"{name}: got shape {tuple(input.shape)}, needs (N, C, ...); use input.unsqueeze(0)."
         )
-    for what, tensor in tensors.items():
-        if tensor is not None and tuple(tensor.shape) != (input.shape[1],):
+    for what, tensor in given.items():
+        if tuple(tensor.shape) != (input.shape[1],):
             raise ShapeError(
                 f"{name}: {what} should contain {input.shape[1]} elements, one for each channel of "
                 f"{tuple(input.shape)}, not {tuple(tensor.shape)}."

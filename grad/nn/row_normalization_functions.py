@@ -13,6 +13,7 @@ from grad.errors import ShapeError
 from grad.nn.spatial import avg_pool2d, pad
 from grad.nn.standardize import Standardize
 from grad.ops.out import takes_out
+from grad.ops.promotion import require_tensors
 from grad.tensor import Tensor
 
 
@@ -20,6 +21,7 @@ def _normalized_axes(
     name: str, input: Tensor, normalized_shape: Sequence[int], *factors: Tensor | None
 ) -> int:
     """How many last axes `normalized_shape` names; the input and the factors have to have them."""
+    require_tensors(name, input=input)
     expected = tuple(normalized_shape)
     if not expected or input._shape[-len(expected) :] != expected:
         raise ShapeError(
@@ -27,7 +29,10 @@ def _normalized_axes(
             f"[*, {', '.join(map(str, expected))}], but got input of size {list(input.shape)}."
         )
     for factor in factors:
-        if factor is not None and factor._shape != expected:
+        if factor is None:
+            continue
+        require_tensors(name, weight_or_bias=factor)
+        if factor._shape != expected:
             raise ShapeError(
                 f"{name}: weight and bias must have the shape normalized_shape={list(expected)}, "
                 f"but one has {list(factor.shape)}; use .reshape({list(expected)})."

@@ -22,7 +22,7 @@ from grad.graph.movement import Shape
 from grad.graph.node import Node, argument, cast, constant, expand, iota, pointwise, reshape
 from grad.graph.primitives import ADD, EQ, LT, MUL, SUB, WHERE
 from grad.ops.creators import creator
-from grad.ops.promotion import element
+from grad.ops.promotion import element, require_tensors
 
 Size = Any
 # No address space holds more.
@@ -283,6 +283,7 @@ def full(
 @creator
 def full_like(input: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Any:
     """A tensor of the size and type of `input` that holds `fill_value` everywhere."""
+    require_tensors("full_like", input=input)
     return full(input.shape, fill_value, dtype=dtype or input.dtype, **options)
 
 

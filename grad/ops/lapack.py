@@ -21,6 +21,7 @@ from grad.errors import DTypeError, LinAlgError, ShapeError
 from grad.graph.host import host, hosted
 from grad.graph.node import Node, reshape, slice_axes
 from grad.ops.blas_threads import on_few_threads
+from grad.ops.promotion import require_tensors
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -30,6 +31,7 @@ TYPES = (dtypes.float32, dtypes.float64)
 # -- from tensors to stacks and back ---------------------------------------------------------------
 def require_matrices(name: str, x: Any, square: bool = False) -> None:
     """Raise unless `x` is a matrix, or a stack of them, of floats (and square)."""
+    require_tensors(f"linalg.{name}", A=x)
     if len(x.shape) < 2:
         raise ShapeError(
             f"linalg.{name}: The input tensor must have at least 2 dimensions, got "

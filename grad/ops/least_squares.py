@@ -14,7 +14,7 @@ from grad.ops.autocast import autocasts
 from grad.ops.factorizations import eigh, svd, svdvals
 from grad.ops.lapack import require_matrices
 from grad.ops.out import takes_out
-from grad.ops.promotion import is_tensor
+from grad.ops.promotion import is_tensor, require_tensors
 from grad.ops.systems import LstsqResult
 
 # Distance from 1 to the next number, by type.
@@ -124,6 +124,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = No
         are more equations than unknowns and the rank is full, else empty; rank is empty with
         driver "gels", singular values but with "gelsd" and "gelss", as in PyTorch.
     """
+    require_tensors("linalg.lstsq", B=b)
     require_matrices("lstsq", a)
     if driver not in _DRIVERS:
         raise ArgumentError(

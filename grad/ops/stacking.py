@@ -72,6 +72,9 @@ def _listed(name: str, tensors: Any) -> list[Any]:
         raise DTypeError(f"{name}: needs a sequence of tensors, as in {name}((x, y)).")
     if not tensors:
         raise ShapeError(f"{name}: needs at least one tensor, got none.")
+    for tensor in tensors:
+        if not is_tensor(tensor):
+            raise unsupported(name, tensor)
     return list(tensors)
 
 
