@@ -52,15 +52,16 @@ def require_matching(name: str, **tensors: Any) -> None:
         raise DTypeError(f"{name}: not defined for bool tensors; use x.int() or x.float().")
 
 
-def product(a: Node, b: Node) -> Node:
-    """``(..., m, k)`` times ``(..., k, n)`` with equal leading axes, in the type that such sums
-    are kept in.
+def product(a: Node, b: Node, rounded: bool = True) -> Node:
+    """``(..., m, k)`` times ``(..., k, n)`` with equal leading axes, computed in the type that such
+    sums are kept in and, if `rounded`, given in that of the operands.
     """
     if a.dtype.is_floating_point:
         wide = accumulation_dtype(a.dtype)
     else:  # modulo a power of two: wrapped once at the end, sums are what they would be
         wide = dtypes.int64 if a.dtype.itemsize == 8 else dtypes.int32
-    return cast(contract(cast(a, wide), cast(b, wide)), a.dtype)
+    found = contract(cast(a, wide), cast(b, wide))
+    return cast(found, a.dtype) if rounded else found
 
 
 def _transposed(node: Node) -> Node:
@@ -68,20 +69,23 @@ def _transposed(node: Node) -> Node:
     return permute(node, (*range(rank - 2), rank - 1, rank - 2))
 
 
-def matrix_product(x: Node, y: Node) -> Node:
-    """``x @ y`` by NumPy's rules for 1-D to n-D operands; the shapes have been checked."""
+def matrix_product(x: Node, y: Node, rounded: bool = True) -> Node:
+    """``x @ y`` by NumPy's rules for 1-D to n-D operands; the shapes have been checked. `rounded`
+    is that of `product`.
+    """
     rows, columns = x.shape, y.shape
     if len(rows) == 2 and len(columns) == 2:
-        return product(x, y)
+        return product(x, y, rounded)
     a = reshape(x, (1, *rows)) if len(rows) == 1 else x
     b = reshape(y, (*columns, 1)) if len(columns) == 1 else y
     lead: Shape = a.shape[:-2]
     if len(b.shape) == 2:
         folded = reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) if lead else a
-        result = product(folded, b)
+        result = product(folded, b, rounded)
     else:
         lead = _leading(a.shape, b.shape)
-        result = product(expand(a, (*lead, *a.shape[-2:])), expand(b, (*lead, *b.shape[-2:])))
+        aligned = [expand(node, (*lead, *node.shape[-2:])) for node in (a, b)]
+        result = product(*aligned, rounded)
     shape = (
         *lead,
         *(rows[-2:-1] if len(rows) > 1 else ()),
@@ -368,10 +372,10 @@ class Linear(Function):
                 f"{_features(x.shape, weight.shape)}."
             )
         ctx.save_for_backward(x, weight)
-        node = matrix_product(x.node, _transposed(weight.node))
+        node = matrix_product(x.node, _transposed(weight.node), rounded=bias is None)
         if bias is None:
             return x._wrap(node)
-        result = pointwise(ADD, node, bias.node)
+        result = cast(pointwise(ADD, node, cast(bias.node, node.dtype)), x.dtype)
         if result.shape != node.shape:
             raise ShapeError(
                 f"linear: got bias {tuple(bias.shape)} and weight {tuple(weight.shape)}, needs "

@@ -14,6 +14,7 @@ import numpy as np
 from grad.autograd.function import Function
 from grad.dtype import dtypes
 from grad.errors import BroadcastError, DTypeError, ShapeError
+from grad.ops.halves import rounded_once
 from grad.ops.matmul import Bmm, MatMul, Outer, require_matching, require_ranks
 from grad.ops.promotion import is_tensor, result_type, unsupported
 from grad.ops.registry import ALL, NUMERIC, Failure, Sample, op
@@ -99,6 +100,7 @@ class Addmm(Function):
     """
 
     @staticmethod
+    @rounded_once
     def forward(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
         require_matching("addmm", input=x, mat1=mat1, mat2=mat2)
         require_ranks("addmm", (2, 2), mat1, mat2)
@@ -125,6 +127,7 @@ class Baddbmm(Function):
     """
 
     @staticmethod
+    @rounded_once
     def forward(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
         require_matching("baddbmm", input=x, batch1=batch1, batch2=batch2)
         return _sum_of("baddbmm", x, Bmm.forward(batch1, batch2), beta, alpha)
@@ -150,6 +153,7 @@ class Addbmm(Function):
     """
 
     @staticmethod
+    @rounded_once
     def forward(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
         require_matching("addbmm", input=x, batch1=batch1, batch2=batch2)
         require_ranks("addbmm", (3, 3), batch1, batch2)
@@ -181,6 +185,7 @@ class Addmv(Function):
     """``beta * x + alpha * (mat @ vec)``; x expands to the product. Raises as `addmm` does."""
 
     @staticmethod
+    @rounded_once
     def forward(x: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Any:
         require_matching("addmv", input=x, mat=mat, vec=vec)
         require_ranks("addmv", (2, 1), mat, vec)
@@ -212,6 +217,7 @@ class Addr(Function):
     """
 
     @staticmethod
+    @rounded_once
     def forward(x: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
         for tensor in (x, vec1, vec2):
             if not is_tensor(tensor):
@@ -223,4 +229,4 @@ class Addr(Function):
         if dtype is dtypes.bool:
             _check_factors("addr", dtype, beta=beta, alpha=alpha)
             beta, alpha = bool(beta), bool(alpha)
-        return _sum_of("addr", x, Outer.forward(vec1, vec2), beta, alpha)
+        return _sum_of("addr", x, Outer.forward(vec1, vec2), beta, alpha).to(dtype)

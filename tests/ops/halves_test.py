@@ -135,6 +135,32 @@ def test_functions_of_two_operands_round_once(name: str, dtype: DType) -> None:
     assert max(results, gradients) <= RARELY
 
 
+ADDED: dict[str, tuple[Call, tuple[tuple[int, ...], ...]]] = {
+    "linear": (F.linear, ((20, 50), (70, 50), (70,))),
+    "linear of a batch": (F.linear, ((3, 5, 50), (70, 50), (70,))),
+    "linear of a vector": (F.linear, ((500,), (300, 500), (300,))),
+    "addmm": (grad.addmm, ((70,), (20, 50), (50, 70))),
+    "addmm with factors": (
+        lambda x, a, b: grad.addmm(x, a, b, beta=0.3, alpha=0.7),
+        ((20, 70), (20, 50), (50, 70)),
+    ),
+    "baddbmm": (grad.baddbmm, ((3, 20, 30), (3, 20, 50), (3, 50, 30))),
+    "addbmm": (grad.addbmm, ((20, 30), (3, 20, 50), (3, 50, 30))),
+    "addmv": (grad.addmv, ((300,), (300, 50), (50,))),
+    "addr": (lambda x, a, b: grad.addr(x, a, b, alpha=0.7), ((30, 40), (30,), (40,))),
+}
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("name", ADDED)
+def test_what_is_added_to_a_product_is_added_before_rounding(name: str, dtype: DType) -> None:
+    function, shapes = ADDED[name]
+    given = [some(dtype, math.prod(shape)).reshape(shape) for shape in shapes]
+    results, gradients = compare(function, *given)
+    # Gradients are products: their sums may be of another order in float32.
+    assert results == 0 and gradients <= AT_CANCELLATION
+
+
 AT_RESULT: dict[str, Call] = {
     "sigmoid": lambda y: y * (1 - y),
     "tanh": lambda y: 1 - y * y,
