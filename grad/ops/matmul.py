@@ -84,8 +84,8 @@ def matrix_product(x: Node, y: Node, rounded: bool = True) -> Node:
         result = product(folded, b, rounded)
     else:
         lead = _leading(a.shape, b.shape)
-        aligned = [expand(node, (*lead, *node.shape[-2:])) for node in (a, b)]
-        result = product(*aligned, rounded)
+        first, second = (expand(node, (*lead, *node.shape[-2:])) for node in (a, b))
+        result = product(first, second, rounded)
     shape = (
         *lead,
         *(rows[-2:-1] if len(rows) > 1 else ()),
