@@ -9,7 +9,7 @@ time.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from grad.graph.index import (
     Index,
@@ -26,6 +26,7 @@ from grad.kernel.ir import (
     Accumulate,
     Attention,
     Count,
+    Declare,
     Kernel,
     Let,
     Load,
@@ -42,6 +43,7 @@ from grad.kernel.ir_convolution import (
     ConvolutionWeight,
     result_variables,
 )
+from grad.kernel.walk import statements_in
 
 LANES = 16
 JUMP = 1.2  # one lane of a gather
@@ -60,14 +62,22 @@ LOOP = 3.0  # starting a loop
 
 
 def access_cost(
-    index: Index, lanes: Variable | None, around: Loop | None = None, stores: bool = False
+    index: Index,
+    lanes: Variable | None,
+    around: Loop | None = None,
+    stores: bool = False,
+    varying: Set[int] | None = None,
 ) -> float:
-    """One load (or store) of a vector along `lanes`, in the loop `around` the one in lanes."""
+    """One load (or store) of a vector along `lanes`, in the loop `around` the one in lanes.
+
+    `varying` are the computed values that differ from lane to lane (None: all of them).
+    """
     divisions = sum(isinstance(atom, Quotient | Remainder) for atom, _ in index.terms)
     if lanes is None:
         return 1.0 + divisions
     coefficient = index.coefficient(lanes)
-    if index.dynamics():
+    computed = index.dynamics()
+    if computed and (varying is None or not computed.isdisjoint(varying)):
         return LANES * JUMP + (8.0 * divisions if coefficient is None else 0.0)
     if coefficient in (0, 1, -1):
         return (1.0 if coefficient != -1 else REVERSED) + divisions
@@ -99,13 +109,18 @@ def guards_cost(guards: Sequence[Guard], lanes: Variable | None) -> float:
     return total
 
 
-def statement_cost(statement: Statement, lanes: Variable | None, around: Loop | None) -> float:
+def statement_cost(
+    statement: Statement,
+    lanes: Variable | None,
+    around: Loop | None,
+    varying: Set[int] | None = None,
+) -> float:
     if isinstance(statement, Let):
         return statement.op.cost
     if isinstance(statement, Test):
         return 0.5 + guards_cost(statement.guards, lanes)
     if isinstance(statement, Load | Store):
-        price = access_cost(statement.index, lanes, around, isinstance(statement, Store))
+        price = access_cost(statement.index, lanes, around, isinstance(statement, Store), varying)
         price += guards_cost(statement.guards, lanes)
         return price * SCATTER if isinstance(statement, Store) and price >= LANES * NEAR else price
     if isinstance(statement, Count):
@@ -115,13 +130,19 @@ def statement_cost(statement: Statement, lanes: Variable | None, around: Loop | 
     return 0.5
 
 
+def _values_of(loop: Loop) -> frozenset[int]:
+    """The values that each turn of a loop computes for itself."""
+    kinds = (Let, Test, Load, Count, Running, Declare)
+    return frozenset(s.value for s in statements_in(loop.body) if isinstance(s, kinds))
+
+
 def phase_cost(statements: tuple[Statement, ...]) -> float:
     """The cost of running `statements` once, all loops included."""
     total = 0.0
-    stack: list[tuple[tuple[Statement, ...], float, Variable | None, Loop | None]]
-    stack = [(statements, 1.0, None, None)]
+    stack: list[tuple[tuple[Statement, ...], float, Variable | None, Loop | None, Set[int]]]
+    stack = [(statements, 1.0, None, None, frozenset())]
     while stack:
-        body, times, lanes, around = stack.pop()
+        body, times, lanes, around, varying = stack.pop()
         for statement in body:
             if isinstance(statement, Contraction):
                 sizes = (*statement.batch, statement.row, statement.column, statement.k)
@@ -133,11 +154,12 @@ def phase_cost(statements: tuple[Statement, ...]) -> float:
                 turns = math.ceil(size / LANES) if statement.vector else size
                 total += times * LOOP
                 if statement.vector:
-                    stack.append((statement.body, times * turns, statement.variable, around))
+                    made = _values_of(statement)
+                    stack.append((statement.body, times * turns, statement.variable, around, made))
                 else:
-                    stack.append((statement.body, times * turns, lanes, statement))
+                    stack.append((statement.body, times * turns, lanes, statement, varying))
             else:
-                total += times * statement_cost(statement, lanes, around)
+                total += times * statement_cost(statement, lanes, around, varying)
     return total
 
 

@@ -12,7 +12,7 @@ import pytest
 import grad
 from grad.dtype import dtypes
 from grad.errors import VerifyError
-from grad.graph.index import Variable, add, const, scale, variable
+from grad.graph.index import Dynamic, Index, Variable, add, const, scale, variable
 from grad.graph.positions import Guard
 from grad.graph.primitives import ADD, CAST, MUL, SUM, WHERE
 from grad.kernel.cost import access_cost, kernel_cost, phase_cost
@@ -185,6 +185,14 @@ def test_prices_grow_with_the_work() -> None:
 def test_jumps_cost_more_than_rows() -> None:
     assert access_cost(x, X) < access_cost(scale(x, 64), X)
     assert access_cost(const(3), X) <= access_cost(x, X)
+
+
+def test_rows_that_are_looked_up_run_along_memory() -> None:
+    """Only what differs from lane to lane makes a jump of each lane."""
+    looked_up = add(x, Index(((Dynamic(7, 10), 64),), 0))
+    assert access_cost(looked_up, X, varying=frozenset()) == access_cost(x, X)
+    assert access_cost(looked_up, X, varying=frozenset({7})) == access_cost(looked_up, X)
+    assert access_cost(looked_up, X) > access_cost(x, X)
 
 
 def test_kernels_with_zeros_of_different_signs_are_different() -> None:
