@@ -34,3 +34,28 @@ def test_random_batches(seed: int) -> None:
                 results.append([of_logits.detach(), x.grad, leaf.grad])
             for theirs, ours in zip(*results, strict=True):
                 np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("spread", [1, 30, 300, 3000])
+def test_probabilities_of_any_size(spread: int) -> None:
+    """Products of probabilities leave the range of float64 where logits differ much."""
+    random = np.random.default_rng(spread)
+    for classes, labels, blank in ((6, 8, 0), (6, 8, 5), (40, 3, 1)):
+        logits = torch.tensor(random.normal(size=(40, 3, classes)) * spread)
+        if classes == 40:
+            logits[:, :, 7] = -torch.inf
+        scores = logits.log_softmax(2)
+        targets = random.choice([c for c in range(classes) if c not in (blank, 7)], (3, labels))
+        rest = ((40, 36, 38), (labels, labels - 2, 0), blank, "none")
+        results = []
+        for module, function in ((torch, torch.nn.functional.ctc_loss), (grad, F.ctc_loss)):
+            leaf = module.tensor(scores.numpy()).requires_grad_()
+            losses = function(leaf, module.tensor(targets), *rest)
+            losses.sum().backward()
+            results.append([losses.detach(), leaf.grad])
+        for theirs, ours in zip(*results, strict=True):
+            known = ~np.isnan(theirs.numpy())  # PyTorch has NaN for a class without probability
+            assert np.isfinite(ours.numpy()).all()
+            np.testing.assert_allclose(
+                ours.numpy()[known], theirs.numpy()[known], rtol=1e-6, atol=1e-9
+            )
