@@ -196,13 +196,31 @@ class Histogram:
         count = edges.shape[0] - 1
         amounts = x.new_ones(x.shape) if weight is None else weight.detach().reshape(-1)
         inside = (x >= edges[0]) & (x <= edges[-1])
-        place = (ranks_in(edges, x, True, dtypes.int64) - 1).clamp(min=0, max=count - 1)
+        if is_tensor(bins) or count > _GUESSED_BINS:
+            place = (ranks_in(edges, x, True, dtypes.int64) - 1).clamp(min=0, max=count - 1)
+        else:
+            place = _place_among_equal(x, edges, inside)
         totals = x.new_zeros((count,))
         if x.shape[0]:
             totals = _totals(place.masked_fill(~inside, count), count + 1, amounts)[:count]
         if density:
             totals = totals / totals.sum() / (edges[1:] - edges[:-1])
         return HistogramResult(totals, edges)
+
+
+# So many equal bins at most have a width by which the bin of an element is right, or the next one.
+_GUESSED_BINS = 1 << 16
+
+
+def _place_among_equal(x: Any, edges: Any, inside: Any) -> Any:
+    """The bin of each element that is `inside`, computed and then compared with its edges."""
+    count = edges.shape[0] - 1
+    guess = ((x - edges[0]) / (edges[-1] - edges[0]) * count).floor()
+    place = guess.masked_fill(~(inside & (guess >= 0)), 0).to(dtypes.int64).clamp(max=count - 1)
+    place = place - (x < edges.index_select(0, place)).to(dtypes.int64)
+    return (place + (x >= edges.index_select(0, place.clamp(min=0) + 1)).to(dtypes.int64)).clamp(
+        0, count - 1
+    )
 
 
 def _edges(x: Any, bins: Any, limits: Any) -> Any:

@@ -167,3 +167,19 @@ def test_unique_consecutive() -> None:
     assert lines.unique_consecutive(dim=0).tolist() == [[1, 2], [3, 2]]
     assert lines.unique_consecutive(dim=1, return_counts=True)[1].tolist() == [1, 1]
     assert grad.zeros(0).unique_consecutive().shape == (0,)
+
+
+@pytest.mark.parametrize("limits", [None, (-1.0, 1.0), (0.0, 1e-3), (1e6, 1e6 + 512)])
+@pytest.mark.parametrize("bins", [1, 7, 1000])
+def test_histogram_counts_between_its_own_edges(bins: int, limits: tuple[float, float]) -> None:
+    """The bin of an element is computed; rounding must not move it over an edge."""
+    low, high = limits or (-3.0, 3.0)
+    x = np.random.default_rng(0).uniform(low, high, 5000).astype(np.float32)
+    if limits:
+        x[:5] = np.nan, np.inf, -np.inf, low, high
+    _, edges = grad.histogram(grad.tensor(x), bins, range=limits)
+    inner = edges.numpy()[: bins + 1]
+    x[-len(inner) :] = inner  # on the edges, too
+    counts, edges = grad.histogram(grad.tensor(x), bins, range=limits)
+    known = x[np.isfinite(x)]
+    np.testing.assert_array_equal(counts.numpy(), np.histogram(known, edges.numpy())[0])
