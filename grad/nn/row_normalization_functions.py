@@ -13,7 +13,7 @@ from grad.errors import ShapeError
 from grad.nn.spatial import avg_pool2d, pad
 from grad.nn.standardize import Standardize
 from grad.ops.out import takes_out
-from grad.ops.promotion import require_tensors
+from grad.ops.promotion import require_floating, require_tensors
 from grad.tensor import Tensor
 
 
@@ -22,6 +22,7 @@ def _normalized_axes(
 ) -> int:
     """How many last axes `normalized_shape` names; the input and the factors have to have them."""
     require_tensors(name, input=input)
+    require_floating(name, input.dtype)
     expected = tuple(normalized_shape)
     if not expected or input._shape[-len(expected) :] != expected:
         raise ShapeError(

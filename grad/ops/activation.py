@@ -368,6 +368,8 @@ class Glu(Function):
     @staticmethod
     @rounded_once
     def forward(x: Any, dim: int = -1) -> Any:
+        if not x.shape:
+            raise ShapeError("glu: got a number, needs a dimension to split in halves.")
         if x.shape[normal_axis("glu", dim, len(x.shape))] % 2:
             raise ShapeError(
                 f"glu: the size of dim {dim} of {tuple(x.shape)} is odd; it is split in halves."

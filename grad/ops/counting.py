@@ -17,7 +17,7 @@ from grad.engine.recording import recording
 from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.arrays import node_of
 from grad.graph.node import expand, iota, scatter
-from grad.ops.axes import normal_axis
+from grad.ops.axes import normal_axis, whole
 from grad.ops.bounds import index_range
 from grad.ops.convert import array_view
 from grad.ops.promotion import accumulation_dtype, is_tensor, number, wrap
@@ -233,6 +233,7 @@ def _edges(x: Any, bins: Any, limits: Any) -> Any:
                 f"be equal."
             )
         return bins.detach()
+    bins = whole("histogram", "bins", bins)
     _require_bins("histogram", bins)
     if not x.shape[0] and not limits:
         limits = (0, 1)

@@ -364,6 +364,11 @@ class OneHot(Function):
         num_classes = operator.index(num_classes)
         _require_index("one_hot", x)
         empty = 0 in x.shape
+        if num_classes < -1:
+            raise ArgumentError(
+                f"one_hot: num_classes is {num_classes}; needs a number of classes, or -1 for one "
+                f"more than the largest."
+            )
         if num_classes < 0:
             if empty:
                 raise ShapeError(

@@ -18,7 +18,7 @@ from grad.errors import ArgumentError, DTypeError, ShapeError
 from grad.graph.movement import Move, Shape
 from grad.graph.node import Node, constant, expand, iota, pointwise, reshape
 from grad.graph.primitives import ADD, AFFINE, MUL
-from grad.ops.axes import normal_axis
+from grad.ops.axes import normal_axis, whole
 from grad.ops.index import Put
 from grad.ops.movement import Movement, moved
 from grad.ops.padding import PadConstant
@@ -93,6 +93,7 @@ class Unfold(Movement):
     @staticmethod
     def forward(ctx: Context, x: Any, dimension: int, size: int, step: int) -> Any:
         axis = normal_axis("unfold", dimension, len(x.shape))
+        size, step = whole("unfold", "size", size), whole("unfold", "step", step)
         length = x.shape[axis] if x.shape else 1
         if not 0 <= size <= length:
             raise ShapeError(

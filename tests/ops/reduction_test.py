@@ -116,6 +116,7 @@ def test_details_that_pytorch_fixes() -> None:
     hist, edges = grad.histogram(grad.full((3,), 2.0), 2)
     assert hist.tolist() == [0.0, 3.0] and edges.tolist() == [1.5, 2.0, 2.5]
     assert grad.histogram(grad.zeros(0), 2).bin_edges.tolist() == [0.0, 0.5, 1.0]
+    assert grad.histogram(grad.ones(2), np.int64(1)).hist.tolist() == [2.0]
     q = grad.tensor([0.25], requires_grad=True)
     (slope,) = grad.autograd.grad(grad.tensor([1.0, 2.0, 6.0]).quantile(q).sum(), q)
     assert slope.tolist() == [2.0]
