@@ -341,6 +341,15 @@ def test_adding_blocks_of_images_is_little_code() -> None:
     assert max(map(len, found)) < 200_000
 
 
+@pytest.mark.parametrize("size", [8, 112])
+def test_wide_strides_are_little_code(size: int) -> None:
+    """Tiles asked for 20,000 lines of an image, two seconds to over a minute of LLVM."""
+    image, weight = leaf(np.zeros((2, 3, size, size), "f")), leaf(np.zeros((8, 3, 3, 3), "f"))
+    windows = Windows((50, 50), ((0, 0), (0, 0)), (1, 1), (1, 1))
+    found = texts(graph.convolve(image, weight, windows))
+    assert max(map(len, found)) < 200_000
+
+
 WRITTEN, READ_SOON, READ_LATER = (
     "i32 1, i32 3, i32 1)",
     "i32 0, i32 3, i32 1)",

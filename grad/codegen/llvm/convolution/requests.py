@@ -10,6 +10,7 @@ its sums will be written to or meet. `emit.py` has the addresses,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from grad.kernel.ir import Load, Parameter, Store
 from grad.kernel.ir_convolution import Convolution
 
 LINE_BYTES = 64
+MOST_LINES = 512  # that are asked for with each channel
 CHANNELS_AHEAD = 16  # of an image that is read in place: longer than the second-level cache takes
 
 
@@ -88,7 +90,11 @@ def requests_of(
     one_row = plan.axes[1].size == 1 or source.strides[1] == plan.axes[2].size
     in_order = source.strides[2] == 1 and one_row
     flat = plan.axes[0].size == 1 and in_order
-    span = plan.tile * moved(plan) * source.size
+    # With wide strides a turn moves past the channel's end, and its lines are more than a program
+    # should list: LLVM takes minutes for tens of thousands.
+    channel = math.prod(axis.size for axis in plan.axes)
+    span = min(plan.tile * moved(plan), channel) * source.size
+    span = min(span, MOST_LINES * LINE_BYTES)
     # Tiles of a few positions would ask for each line several times, and wait no less.
     narrow = plan.pixels and plan.tile * source.size < LINE_BYTES // 2
     lines: list[int] = []
