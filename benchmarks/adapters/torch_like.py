@@ -23,17 +23,21 @@ class TorchLikeAdapter(Adapter):
             importlib.import_module(f"{module}.{part}")
         self.library.set_num_threads(threads)
         self.compiled = compiled
-        # PyTorch counts recompilations by code object, which workloads share: after eight it would
-        # run what follows uncompiled, so each workload starts anew.
+        # Each workload starts anew. PyTorch counts recompilations by code object, which workloads
+        # share: after eight it would run what follows uncompiled. And both compile for any size
+        # when they have met some.
         self.forget: Callable[[], None] | None = None
         if module == "torch" and compiled:
             self.forget = importlib.import_module("torch._dynamo").reset
         # A lazy library computes when told to, all that a call returns at once.
         self.realize: Callable[[Sequence[Any]], None] | None = None
         if module == "grad":
+            self.forget = importlib.import_module("grad.engine").cache.clear
             self.realize = importlib.import_module("grad.engine.realize").realize
 
     def call(self, workload: Workload, sizes: Sizes, arrays: Arrays) -> Call:
+        if self.forget is not None:
+            self.forget()
         if hasattr(self.library, "set_float32_convolution_precision"):
             self.library.set_float32_convolution_precision(workload.precision)
         if workload.steps:
@@ -49,8 +53,6 @@ class TorchLikeAdapter(Adapter):
             raise Unsupported("its values are read inside, which is not for a compiler")
         if not hasattr(self.library, "compile"):
             raise Unsupported(f"{self.library.__name__}.compile does not exist yet")
-        if self.forget is not None:
-            self.forget()
         return self.library.compile(function)
 
     def bound(self, workload: Workload, arrays: Arrays) -> Call:

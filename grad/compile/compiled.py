@@ -4,7 +4,8 @@ The first call with arguments of a new kind (shapes, types, Python values) just 
 recorded (recorder.py) and finished as one plan (replay.py); from the third on the plan is replayed,
 as long as the guards (guards.py) say that everything the function took for granted still holds. A
 kind that differs in sizes alone from one that was recorded (a last, smaller batch) is recorded at
-its first call: to run it otherwise is another program, whose kernels are of no use later.
+its first call: to run it otherwise is another program, whose kernels are of no use later. One whose
+plan, which was made for many sizes, has been used often is recorded again with a plan of its own.
 When guards do not hold, the function is recorded again; earlier recordings whose guards may hold
 again (those of the training mode, while the module evaluates) are kept beside. A function that
 changes again and again for one kind of call runs as if it were not compiled, and says so once.
@@ -138,6 +139,9 @@ class Compiled:
             self._is_last(None)
             return self.function(*args, **kwargs)
         entry = self._entry(key, others)
+        if any(record.runner.is_over for record in entry.records):
+            with self._lock:
+                entry.end()
         records = entry.records
         if not records and not self._may_record(entry, args, kwargs):
             first, entry.seen = not entry.seen, True

@@ -135,6 +135,8 @@ class GradientPlan(NamedTuple):
         buffers: Any = ()
         if self.plan is not None:
             with nobody_computing():
+                if self.plan.uses is not None:
+                    self.plan.uses.again()
                 memory = self.plan.reserve()
                 found = [(whole[n] if isinstance(n, int) else n, offset) for n, offset in kept]
                 addresses = [address(n) + offset for n, offset in found]

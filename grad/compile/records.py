@@ -45,6 +45,13 @@ class Entry:
         self.records: tuple[Record, ...] = ()
         self.version = 0
 
+    def end(self) -> None:
+        """Drop recordings that have been used often enough. To make them again is no sign of a function
+        that changes.
+        """
+        self.records = tuple([r for r in self.records if not r.runner.is_over])
+        self.tried = False
+
 
 class Shortcut(NamedTuple):
     """The last record that was used, if it was with tensors alone: most calls are like it."""

@@ -63,6 +63,7 @@ class Runner:
 
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
+        self.uses = replay.plan.uses
         self._steady: _Steady | None = None
         self._unused = 0  # comparisons in a row that no later run could use
         self._pause = 0  # runs until the next one is made
@@ -117,16 +118,23 @@ class Runner:
         )
         self._only_result = None if replay.events else replay.pure
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there should be another recording, with another plan (engine/uses.py)."""
+        return self.uses is not None and self.uses.over
+
     # -- running -----------------------------------------------------------------------------------
     def run(self, arguments: Sequence[Any]) -> Any:
         """Run with the tensors `arguments` (and containers behind them, if the function gives back
         what it was given); gives the result, or `STALE` when a storage or a
-        gradient is no longer what it was.
+        gradient is no longer what it was, or the plan has been used often enough.
 
         Raises:
             OutOfMemoryError, or what a check of an index raises: no tensor has changed then.
         """
         with nobody_computing():
+            if self.uses is not None and not self.uses.again():
+                return STALE
             if self._conditional and not self.replay.applies(arguments):
                 return STALE
             steady = self._steady

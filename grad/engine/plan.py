@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from grad.buffer import Buffer
 from grad.engine.observe import now, stepped
+from grad.engine.uses import Uses
 from grad.schedule.program import Leaf
 from grad.settings import settings
 
@@ -70,7 +71,7 @@ class Plan:
         first_write: the first step that stores an output or writes to the memory of a leaf, where
             the program has outputs that are to be looked at before (`Program.checked`): they are
             there by then. -1 when they are not, or when a leaf's memory was written to and holds no
-            output.
+            output. uses: how often it is to be used, where another one would be faster.
     """
 
     native: Runnable
@@ -83,6 +84,7 @@ class Plan:
     kernel_count: int
     plain: bool
     first_write: int = 0
+    uses: Uses | None = None
 
     def run(self, leaves: Sequence[Leaf], scalars: Sequence[float | int | bool]) -> list[Buffer]:
         """Compute; gives one buffer for each output. Inputs are read, never written."""

@@ -99,6 +99,10 @@ class PlanCache:
         single = self.singles.get((self._place(), key))
         if single is None:
             return False
+        uses = single.plan.uses
+        if uses is not None and not uses.again():
+            del self.singles[self._place(), key]
+            return False
         single.run(node, memory)
         self.hits += 1
         self.kernels += single.plan.kernel_count
@@ -164,15 +168,24 @@ class PlanCache:
         if family.varying:
             fixed = fixed_of(fixed, family.varying)
         plan = family.plans.get(fixed)
+        backend = open_backend(settings.backend)
+        if plan is not None and plan.uses is not None and not plan.uses.again():
+            if self.structures.is_often_used(found, backend):
+                self.misses += 1
+                return self._made(found, family, "used often", backend, own=True), family.varying
+            plan.uses.go_on()
         if plan is not None:
             self.hits += 1
             return plan, family.varying
         self.misses += 1
-        return self._made(found, family, reason, open_backend(settings.backend)), family.varying
+        return self._made(found, family, reason, backend), family.varying
 
-    def _made(self, found: Walk, family: _Family, reason: str, backend: Backend) -> Plan:
-        """A new plan for a walk, which its family keeps."""
-        sized = self.structures.find(found, family.varying, backend) if backend.open_sizes else None
+    def _made(
+        self, found: Walk, family: _Family, reason: str, backend: Backend, own: bool = False
+    ) -> Plan:
+        """A new plan for a walk, which its family keeps; with its `own` sizes, or as is best."""
+        may_vary = backend.open_sizes and not own
+        sized = self.structures.find(found, family.varying, backend) if may_vary else None
         if settings.debug >= 1:
             reason = reason if sized is None else "sizes vary"
             print(f"grad: plan miss ({reason}), {len(found.nodes)} nodes", file=sys.stderr)

@@ -5,7 +5,8 @@ each time. `Structures` remembers which sizes graphs of one structure have come 
 (schedule/sizes.py). The first few get plans of their own, so whatever has fixed sizes is compiled
 for them. From then on the sizes that vary are symbols (graph/sizes.py): one `Template` is planned
 and compiled, and a plan for other sizes is made of it by computing its numbers again. A template
-knows for which sizes it is right; where it is not, another one is made.
+knows for which sizes it is right; where it is not, another one is made. Sizes that are used again
+and again get plans of their own after all, where these are faster (uses.py).
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grad.device import open_compiler
 from grad.engine.plan import Plan
+from grad.engine.uses import uses_for
 from grad.errors import GradError
 from grad.graph.assumptions import Assumptions
-from grad.graph.primitives import HOST
+from grad.graph.primitives import CONTRACT, HOST
 from grad.graph.sizes import FixedSizesError, concrete, symbol
 from grad.schedule.program import Walk, program_of
 from grad.schedule.sizes import sized_with, structure_of
@@ -35,6 +37,8 @@ STRUCTURES = 1024
 UNKNOWING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, GradError)
 # So many sizes get plans of their own first: those of training and of a last, smaller batch.
 FIXED_PLANS = 2
+# So many get them later, since they are used often: machine code is kept for ever.
+OFTEN_USED_PLANS = 16
 # Operations whose kernels are planned for fixed sizes only.
 FIXED = frozenset((HOST,))
 # Where more templates than this are made, or so many first ones hold for one size alone, sizes are
@@ -58,6 +62,7 @@ class Template(NamedTuple):
     Attributes:
         sizes: every size of the structure, fixed or made of symbols. symbols: where these are.
         varying: numbers of constants that are arguments. constants: the others' values.
+        slower: whether plans with sizes of their own are faster.
     """
 
     assembly: Assembly
@@ -66,6 +71,7 @@ class Template(NamedTuple):
     symbols: tuple[int, ...]
     varying: frozenset[int]
     constants: tuple[Any, ...]
+    slower: bool
 
     def values(self, sample: Sample) -> list[int] | None:
         """The values of everything that is open, None where the template does not fit."""
@@ -80,7 +86,10 @@ class Template(NamedTuple):
         return found
 
     def plan(self, values: Sequence[int]) -> Plan:
-        return self.assembly.plan(lambda size: concrete(size, values))
+        plan = self.assembly.plan(lambda size: concrete(size, values))
+        if not self.slower:
+            return plan
+        return replace(plan, uses=uses_for(plan.steps, plan.kernel_count))
 
 
 @dataclass(slots=True)
@@ -91,6 +100,7 @@ class Structure:
     templates: list[Template] = field(default_factory=list)
     useless: int = 0
     fixed: bool = False
+    often_used: int = 0
 
     def add(self, template: Template) -> None:
         """Keep a template for other sizes, if there are others that it holds for."""
@@ -118,14 +128,27 @@ class Structures:
         """How many templates there are."""
         return sum(len(structure.templates) for structure in self.known.values())
 
+    @staticmethod
+    def _key(found: Walk, backend: Backend) -> tuple[Any, tuple[int, ...]]:
+        """Of a structure, and the sizes that a walk has there."""
+        key, sizes = structure_of(found)
+        return (backend.name, backend.workers(), key), sizes
+
+    def is_often_used(self, found: Walk, backend: Backend) -> bool:
+        """Whether the sizes of a walk, whose plan has been used often, get a plan of their own."""
+        structure = self.known.get(self._key(found, backend)[0])
+        if structure is None or structure.often_used >= OFTEN_USED_PLANS:
+            return False
+        structure.often_used += 1
+        return True
+
     def find(
         self, found: Walk, varying: frozenset[int], backend: Backend
     ) -> tuple[Plan, frozenset[int]] | None:
         """A plan for a walk and which of its constants are arguments, `varying` among them; None
         where sizes are better fixed.
         """
-        key, sizes = structure_of(found)
-        key = (backend.name, backend.workers(), key)
+        key, sizes = self._key(found, backend)
         sample = Sample(sizes, found.values)
         structure = self.known.get(key)
         if structure is None:
@@ -180,7 +203,8 @@ def made_template(
             raise
         return None
     constants = fixed_of(found.values, varying)
-    return Template(assembly, assumptions, sizes, symbols, varying, constants)
+    slower = any(node.op is CONTRACT for node in found.nodes)
+    return Template(assembly, assumptions, sizes, symbols, varying, constants, slower)
 
 
 def placed_symbols(
