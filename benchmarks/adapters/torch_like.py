@@ -29,11 +29,11 @@ class TorchLikeAdapter(Adapter):
         self.forget: Callable[[], None] | None = None
         if module == "torch" and compiled:
             self.forget = importlib.import_module("torch._dynamo").reset
-        # A lazy library computes when told to, all that a call returns at once.
+        # A lazy library computes when told to, all that a call returns at once; views stay views.
         self.realize: Callable[[Sequence[Any]], None] | None = None
         if module == "grad":
             self.forget = importlib.import_module("grad.engine").cache.clear
-            self.realize = importlib.import_module("grad.engine.realize").realize
+            self.realize = importlib.import_module("grad.nn.state").realize_tensors
 
     def call(self, workload: Workload, sizes: Sizes, arrays: Arrays) -> Call:
         if self.forget is not None:
@@ -84,7 +84,7 @@ class TorchLikeAdapter(Adapter):
 
         def finished() -> Any:
             result = call()
-            realize([part.node for part in parts(result) if isinstance(part, tensor)])
+            realize([part for part in parts(result) if isinstance(part, tensor)])
             return result
 
         return finished
