@@ -46,8 +46,8 @@ class Entry:
         self.version = 0
 
     def end(self) -> None:
-        """Drop recordings that have been used often enough. To make them again is no sign of a function
-        that changes.
+        """Drop recordings that have been used often enough. To make them again is no sign that the
+        function changes.
         """
         self.records = tuple([r for r in self.records if not r.runner.is_over])
         self.tried = False

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import grad
+from grad.dtype import dtypes
 from grad.engine import realize
 from grad.graph import node as graph
 from grad.graph.node import Node
@@ -37,6 +38,23 @@ def test_large_results_are_streamed() -> None:
 @pytest.mark.parametrize("shape", [(1000, 1024), (2051, 2053)])
 def test_what_fits_into_a_cache_or_shares_lines_is_not(shape: tuple[int, int]) -> None:
     assert streams(graph.contiguous(graph.permute(zeros(*shape), (1, 0)))) == [False]
+
+
+def part(rows: int, columns: int) -> Node:
+    """Rows of `columns`, of a matrix that has three more."""
+    return graph.slice_axes(zeros(rows, columns + 3), [(0, 1, rows), (1, 1, columns)])
+
+
+def test_rows_that_begin_anywhere_are_streamed_where_they_are_long() -> None:
+    assert streams(doubled(part(4096, 1021))) == [True]
+    assert streams(doubled(part(99_999, 45))) == [False]
+
+
+def test_stores_at_different_places_of_their_lines_are_not_streamed_together() -> None:
+    row = graph.reshape(part(1, 1021), (1021,))
+    added = [graph.pointwise(ADD, part(4096, 1021), graph.expand(row, (4096, 1021)))]
+    both = [*added, graph.cast(added[0], dtypes.float64)]
+    assert first_kernel_streams(*both) == [False, False]
 
 
 def test_what_is_written_in_place_is_not() -> None:

@@ -318,3 +318,21 @@ def _mentions(atom: Atom, variable: Variable | None) -> bool:
     if isinstance(atom, Dynamic):
         return True
     return variable in atom.index.variables()
+
+
+def past_a_multiple(
+    b: Builder,
+    addresses: Addresses,
+    stored: tuple[Store, DType],
+    variable: Variable,
+    start: Value,
+    many: int,
+) -> Value:
+    """How many elements a store, in the turn `start` of the loop over `variable`, is past the last
+    multiple of so `many`, a power of two.
+    """
+    store, dtype = stored
+    with addresses.inside(variable, start):
+        place = addresses.pointer(store.parameter, store.index, STORAGE[dtype])
+    address = b.convert("ptrtoint", place, "i64")
+    return b.binary("and", b.binary("udiv", address, dtype.itemsize), many - 1)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from grad.codegen.llvm.addresses import Addresses, Lanes, is_constant
+from grad.codegen.llvm.addresses import Lanes, is_constant, past_a_multiple
 from grad.codegen.llvm.builder import Builder, Value, lanes_of
-from grad.codegen.llvm.conversions import STORAGE, cast, from_memory, to_memory
+from grad.codegen.llvm.conversions import STORAGE, from_memory, to_memory
 from grad.codegen.llvm.functions import attributes
 from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
@@ -23,12 +23,12 @@ from grad.codegen.llvm.loads import load_value
 from grad.codegen.llvm.memory import end_streams, row_store, scatter, spare, stream_store
 from grad.codegen.llvm.named_rows import foresee, look_ahead
 from grad.codegen.llvm.open_sizes import OpenSizes
+from grad.codegen.llvm.plain_values import PlainValues
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, past_a_line, stage
-from grad.codegen.llvm.widths import accumulated, lane_count, registers
-from grad.dtype import DType, dtypes
+from grad.codegen.llvm.widths import accumulated, is_dear, lane_count, registers
+from grad.dtype import DType
 from grad.graph.index import Variable
-from grad.graph.positions import Guard
 from grad.graph.primitives import COMBINE, Primitive, identity
 from grad.graph.sizes import is_fixed
 from grad.kernel.ir import (
@@ -49,8 +49,11 @@ from grad.kernel.ir import (
     scratch_layout,
     used_parameters,
 )
+from grad.kernel.streams import LINE_BYTES, begins_lines, marked_stores
 from grad.kernel.walk import statements_in
 
+# AVX2 has masks for vectors of so many bytes, of elements of as many at least.
+MASKED_BYTES, MASKED_ITEM_BYTES = 32, 4
 SIGNATURE = "ptr noalias %args, i64 %begin, i64 %end, i64 %worker"
 
 
@@ -73,19 +76,16 @@ def phase_text(
     return b.preamble() + text + attributes(vector_bytes)
 
 
-class Emitter:
-    """Writes statements; knows the values of the kernel's value numbers so far."""
+class Emitter(PlainValues):
+    """Writes statements."""
 
     def __init__(self, b: Builder, parameters: Sequence[Parameter]) -> None:
-        self.b = b
+        super().__init__(b)
         self.parameters = {p.number: p for p in parameters}
-        self.values: dict[int, Value] = {}
-        self.types: dict[int, DType] = {}
         self.reductions: dict[int, Primitive] = {}
-        self.addresses = Addresses(b, self.values, self.types)
-        self.lanes: Lanes | None = None
         self.staged: dict[int, Staged] = {}
         self.columns: Loop | None = None
+        self.past_caches = True
         self.soon: dict[Variable, tuple[Soon, ...]] = {}
         self.actions: dict[type, Callable[..., None]] = {
             Let: self.let,
@@ -115,56 +115,6 @@ class Emitter:
     def statement(self, statement: Statement) -> None:
         self.actions[type(statement)](statement)
 
-    def define(self, number: int, value: Value, dtype: DType) -> None:
-        self.values[number] = value
-        self.types[number] = dtype
-
-    # -- plain values ------------------------------------------------------------------------------
-    def let(self, s: Let) -> None:
-        operands = [self.values[o] for o in s.operands]
-        value = emit_primitive(self.b, s.op, operands, self.types[s.operands[-1]], s.dtype)
-        self.define(s.value, value, s.dtype)
-
-    def number(self, s: Number) -> None:
-        element = element_type(s.dtype)
-        number = s.number
-        if element.startswith("i") and element != "i1":
-            number = int(number)
-        if s.dtype.kind == "f" and s.dtype.itemsize == 2:
-            number = float(s.dtype.numpy.type(number))
-        self.define(s.value, self.b.const(element, number), s.dtype)
-
-    def scalar(self, s: Scalar) -> None:
-        """A scalar argument: its bytes are in its slot."""
-        slot = self.b.gep("i64", Value("%args", "ptr"), s.parameter)
-        raw = self.b.load(STORAGE[s.dtype], slot, 8)
-        self.define(s.value, from_memory(self.b, raw, s.dtype), s.dtype)
-
-    def count(self, s: Count) -> None:
-        whole = self.addresses.number(s.index, self.lanes)
-        self.define(s.value, cast(self.b, whole, dtypes.int64, s.dtype), s.dtype)
-
-    def test(self, s: Test) -> None:
-        self.define(s.value, self.condition(s.guards), dtypes.bool)
-
-    def condition(self, guards: Sequence[Guard]) -> Value:
-        """i1 (or lanes of it): whether all guards hold."""
-        b = self.b
-        result: Value | None = None
-        for guard in guards:
-            index = self.addresses.number(guard.index, self.lanes)
-            if guard.index.low < guard.low:
-                result = self._both(result, b.icmp("sge", index, guard.low))
-            if guard.index.high >= guard.high:
-                result = self._both(result, b.icmp("slt", index, guard.high))
-        return result if result is not None else b.const("i1", True)
-
-    def _both(self, first: Value | None, second: Value) -> Value:
-        if first is None:
-            return second
-        lanes = max(lanes_of(first.type), lanes_of(second.type))
-        return self.b.binary("and", self.b.splat(first, lanes), self.b.splat(second, lanes))
-
     # -- memory ------------------------------------------------------------------------------------
     def load(self, s: Load) -> None:
         if s.value in self.staged and self.lanes is not None:
@@ -192,7 +142,7 @@ class Emitter:
         elif mask is not None:
             row_store(b, raw, place.pointer, size, mask, place.backwards)
         else:
-            put = stream_store if s.streams else Builder.store
+            put = stream_store if s.streams and self.past_caches else Builder.store
             put(b, reverse(b, raw) if place.backwards else raw, place.pointer, size)
 
     # -- accumulators ------------------------------------------------------------------------------
@@ -291,8 +241,11 @@ class Emitter:
         b = self.b
         rest = start
         aligned = self.aligned(loop, start, narrow)
+        streamed = self.streamed(loop, start)
         if aligned is not None:
             self.pass_over(loop, aligned, stop, narrow, True, totals, start)
+        elif streamed is not None:
+            self.pass_streamed(loop, streamed, (start, stop), (narrow, wide), totals)
         elif static:
             rest = Value(str(size - size % wide), "i64")
             self.pass_over(loop, start, rest, wide, False, totals)
@@ -300,7 +253,7 @@ class Emitter:
             whole = b.binary("and", b.sub(stop, start), -wide)
             rest = b.add(start, whole)
             self.pass_over(loop, start, rest, wide, False, totals)
-        if aligned is None and (not static or size % wide):
+        if aligned is None and streamed is None and (not static or size % wide):
             self.pass_over(loop, rest, stop, narrow, True, totals)
         for accumulator in carried:
             self.values[accumulator] = totals[accumulator]
@@ -311,6 +264,54 @@ class Emitter:
             return None
         past = past_a_line(self.b, self.addresses, self.parameters, loop, start, lanes)
         return None if past is None else self.b.sub(start, past)
+
+    def streamed(self, loop: Loop, start: Value) -> tuple[Value, int] | None:
+        """Where the first line begins that a loop over a row stores to, and the elements of a line,
+        if rows begin anywhere and the stores of whole lines can go past the caches; else None.
+
+        Sets `past_caches`: whether stores that are marked may.
+        """
+        store = next(iter(marked_stores(loop)), None)
+        self.past_caches = True
+        if store is None:
+            return None
+        dtype = self.parameters[store.parameter].dtype
+        if begins_lines(store.index, loop.variable, dtype.itemsize):
+            return None
+        # Narrower elements, and shorter vectors, are stored one by one under a mask.
+        masks = self.b.vector_bytes >= MASKED_BYTES and (
+            self.b.vector_bytes >= LINE_BYTES or dtype.itemsize >= MASKED_ITEM_BYTES
+        )
+        self.past_caches = masks and loop is not self.columns and not is_dear(loop)
+        if not self.past_caches:
+            return None
+        line = LINE_BYTES // dtype.itemsize
+        past = past_a_multiple(self.b, self.addresses, (store, dtype), loop.variable, start, line)
+        return self.b.sub(start, past), line
+
+    def pass_streamed(
+        self,
+        loop: Loop,
+        lines: tuple[Value, int],
+        bounds: tuple[Value, Value],
+        widths: tuple[int, int],
+        totals: dict[int, Value],
+    ) -> None:
+        """A loop over a row: what is no whole line at its beginning and its end is under a mask.
+
+        Args:
+            lines: as `streamed` says. bounds: where the row begins and ends.
+            widths: elements of a register, and of as many as are taken together.
+        """
+        b = self.b
+        (aligned, line), (start, stop), (narrow, wide) = lines, bounds, widths
+        first = b.intrinsic("smin", b.add(aligned, line), stop)
+        self.pass_over(loop, aligned, first, narrow, True, totals, start)
+        for width in dict.fromkeys((max(wide, line), max(narrow, line))):
+            rest = b.add(first, b.binary("and", b.sub(stop, first), -width))
+            self.pass_over(loop, first, rest, width, False, totals, start)
+            first = rest
+        self.pass_over(loop, first, stop, narrow, True, totals, start)
 
     @staticmethod
     def is_one_turn(loop: Loop, start: Value, stop: Value, width: int) -> bool:

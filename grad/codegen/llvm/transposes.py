@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from grad.codegen.llvm.addresses import Addresses, Lanes
+from grad.codegen.llvm.addresses import Addresses, Lanes, past_a_multiple
 from grad.codegen.llvm.builder import Builder, Value, vector_type
 from grad.codegen.llvm.conversions import STORAGE
 from grad.codegen.llvm.lanes import lanes_below
@@ -131,11 +131,7 @@ def past_a_line(
     if all(is_multiple(number, lanes) for number in (*steps, store.index.constant)):
         return None
     dtype = parameters[store.parameter].dtype
-    with addresses.inside(columns.variable, start):
-        place = addresses.pointer(store.parameter, store.index, STORAGE[dtype])
-    address = b.convert("ptrtoint", place, "i64")
-    number = b.binary("udiv", address, dtype.itemsize)
-    return b.binary("and", number, lanes - 1)
+    return past_a_multiple(b, addresses, (store, dtype), columns.variable, start, lanes)
 
 
 def _side(b: Builder, size: int, rows: int, columns: int) -> int:

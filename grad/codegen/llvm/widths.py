@@ -38,10 +38,14 @@ def registers(loop: Loop) -> int:
     body = list(statements_in(loop.body))
     if any(isinstance(s, Running) for s in body):
         return 1
-    dearest = max((s.op.cost for s in body if isinstance(s, Let)), default=0)
-    if dearest >= DEAR:
+    if is_dear(loop):
         return 2 if len(body) <= 12 else 1
     return 4 if len(body) <= 14 else 2 if len(body) <= 40 else 1
+
+
+def is_dear(loop: Loop) -> bool:
+    """Whether a loop computes for so long that memory has time meanwhile."""
+    return any(isinstance(s, Let) and s.op.cost >= DEAR for s in statements_in(loop.body))
 
 
 def accumulated(loop: Loop) -> list[int]:
