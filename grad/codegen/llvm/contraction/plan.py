@@ -50,9 +50,9 @@ TILE_ROWS: Mapping[int, Mapping[int, int]] = {
 }
 # Where B comes from farther away, tiles of products with up to so many rows are those that read it
 # the fewest times: in general, and where rows of B are so many bytes apart, or a multiple, and
-# share few places of the first-level cache.
+# all share one place of the first-level cache.
 FEWEST_PASSES_ROWS: Mapping[int, tuple[int, int]] = {32: (23, ROWS_IN_PLACE), 16: (16, 16)}
-SHARED_PLACES_BYTES = 2048
+SHARED_PLACES_BYTES = 4096
 MORE_TILES = 4  # than necessary may divide better among threads
 TILE_ROWS_WITHOUT_FMA: Mapping[int, int] = {2: 4, 1: 6}  # the product needs registers too
 
