@@ -168,17 +168,19 @@ class PlanCache:
         if family.varying:
             fixed = fixed_of(fixed, family.varying)
         plan = family.plans.get(fixed)
-        backend = open_backend(settings.backend)
-        if plan is not None and plan.uses is not None and not plan.uses.again():
-            if self.structures.is_often_used(found, backend):
-                self.misses += 1
-                return self._made(found, family, "used often", backend, own=True), family.varying
-            plan.uses.go_on()
-        if plan is not None:
+        if plan is not None and (plan.uses is None or plan.uses.again()):
             self.hits += 1
             return plan, family.varying
+        backend = open_backend(settings.backend)
+        if plan is not None and plan.uses is not None:
+            if not self.structures.gets_own(found, backend):
+                plan.uses.go_on()
+                self.hits += 1
+                return plan, family.varying
+            reason = "used often"
         self.misses += 1
-        return self._made(found, family, reason, backend), family.varying
+        made = self._made(found, family, reason, backend, own=plan is not None)
+        return made, family.varying
 
     def _made(
         self, found: Walk, family: _Family, reason: str, backend: Backend, own: bool = False

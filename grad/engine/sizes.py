@@ -134,8 +134,10 @@ class Structures:
         key, sizes = structure_of(found)
         return (backend.name, backend.workers(), key), sizes
 
-    def is_often_used(self, found: Walk, backend: Backend) -> bool:
-        """Whether the sizes of a walk, whose plan has been used often, get a plan of their own."""
+    def gets_own(self, found: Walk, backend: Backend) -> bool:
+        """Whether the sizes of a walk, whose plan has been used often, get a plan of their own; it
+        counts as one of the few.
+        """
         structure = self.known.get(self._key(found, backend)[0])
         if structure is None or structure.often_used >= OFTEN_USED_PLANS:
             return False

@@ -50,7 +50,7 @@ class Uses:
 
 def uses_for(steps: Iterable[Iterable[Work]], kernels: int) -> Uses:
     """The uses of a plan with these steps, which start so many kernels."""
-    seconds = kernels * STARTING + sum(
+    seconds = max(kernels, 1) * STARTING + sum(
         max(work.nbytes * BYTE, work.operations * OPERATION) for works in steps for work in works
     )
     return Uses(max(FEWEST_USES, math.ceil(RATIO * MAKING * kernels / seconds)))

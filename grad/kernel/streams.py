@@ -18,6 +18,7 @@ from grad.graph.index import Index, Variable
 from grad.graph.sizes import hint, is_multiple
 from grad.kernel.ir import Load, Loop, Parameter, Statement, Store
 from grad.kernel.ir_contraction import Contraction
+from grad.kernel.walk import is_dear
 
 LINE_BYTES = 64
 # In shorter rows that begin anywhere, few lines are whole.
@@ -107,12 +108,13 @@ def _kept(
     loop: Loop, lanes: Variable, results: dict[int, tuple[int, int]]
 ) -> tuple[Statement, ...]:
     """The body of a loop with the marks that can stay. Where rows begin anywhere the loop begins
-    with a part of a vector: all marked stores must have theirs at the same place.
+    with a part of a vector: all marked stores must have theirs at the same place, and it must not
+    compute for long, since then its lines arrive meanwhile.
     """
     places = {s: (s.index, results[s.parameter][0]) for s in marked_stores(loop)}
     anywhere = {s for s, place in places.items() if not begins_lines(place[0], lanes, place[1])}
     whole = loop.vector and not loop.parallel and loop.limit is None
-    if whole and len(set(places.values())) == 1:
+    if whole and not is_dear(loop) and len(set(places.values())) == 1:
         return loop.body
     return tuple(
         replace(s, streams=False) if isinstance(s, Store) and s in anywhere else s

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator
 from grad.graph.index import Index
 from grad.kernel.ir import Accumulate, Count, Let, Load, Loop, Running, Statement, Store, Test
 
+# An operation that costs as much as so many additions is dear.
+DEAR = 14
+
 
 def statements_in(statements: Iterable[Statement]) -> Iterator[Statement]:
     """All of `statements` and those of the loops among them, from the last one to the first."""
@@ -20,6 +23,11 @@ def statements_in(statements: Iterable[Statement]) -> Iterator[Statement]:
         if isinstance(statement, Loop):
             pending.extend(statement.body)
         yield statement
+
+
+def is_dear(loop: Loop) -> bool:
+    """Whether a loop computes for so long that memory has time meanwhile."""
+    return any(isinstance(s, Let) and s.op.cost >= DEAR for s in statements_in(loop.body))
 
 
 def indices_of(statement: Statement) -> list[Index]:

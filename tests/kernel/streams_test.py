@@ -10,7 +10,7 @@ from grad.dtype import dtypes
 from grad.engine import realize
 from grad.graph import node as graph
 from grad.graph.node import Node
-from grad.graph.primitives import ADD, SUM
+from grad.graph.primitives import ADD, EXP, SUM
 from grad.kernel.ir import Store, statements
 from tests.engine.exact_graphs import leaf, values_of
 from tests.kernel.keep_test import shares
@@ -48,6 +48,12 @@ def part(rows: int, columns: int) -> Node:
 def test_rows_that_begin_anywhere_are_streamed_where_they_are_long() -> None:
     assert streams(doubled(part(4096, 1021))) == [True]
     assert streams(doubled(part(99_999, 45))) == [False]
+
+
+def test_rows_that_begin_anywhere_and_take_long_are_not() -> None:
+    """Their lines are asked for instead (codegen/llvm/prefetch.py), or arrive meanwhile."""
+    assert streams(graph.pointwise(EXP, part(4096, 1021))) == [False]
+    assert streams(graph.pointwise(EXP, zeros(2048, 1024))) == [True]
 
 
 def test_stores_at_different_places_of_their_lines_are_not_streamed_together() -> None:

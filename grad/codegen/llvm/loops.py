@@ -20,13 +20,20 @@ from grad.codegen.llvm.functions import attributes
 from grad.codegen.llvm.instructions import element_type, emit_primitive
 from grad.codegen.llvm.lanes import across, lane, reverse, running
 from grad.codegen.llvm.loads import load_value
-from grad.codegen.llvm.memory import end_streams, row_store, scatter, spare, stream_store
+from grad.codegen.llvm.memory import (
+    end_streams,
+    passes_caches,
+    row_store,
+    scatter,
+    spare,
+    stream_store,
+)
 from grad.codegen.llvm.named_rows import foresee, look_ahead
 from grad.codegen.llvm.open_sizes import OpenSizes
 from grad.codegen.llvm.plain_values import PlainValues
 from grad.codegen.llvm.prefetch import Soon, emit_prefetches, prefetches
 from grad.codegen.llvm.transposes import Staged, columns_of, load_staged, past_a_line, stage
-from grad.codegen.llvm.widths import accumulated, is_dear, lane_count, registers
+from grad.codegen.llvm.widths import accumulated, lane_count, registers
 from grad.dtype import DType
 from grad.graph.index import Variable
 from grad.graph.primitives import COMBINE, Primitive, identity
@@ -52,8 +59,6 @@ from grad.kernel.ir import (
 from grad.kernel.streams import LINE_BYTES, begins_lines, marked_stores
 from grad.kernel.walk import statements_in
 
-# AVX2 has masks for vectors of so many bytes, of elements of as many at least.
-MASKED_BYTES, MASKED_ITEM_BYTES = 32, 4
 SIGNATURE = "ptr noalias %args, i64 %begin, i64 %end, i64 %worker"
 
 
@@ -85,7 +90,6 @@ class Emitter(PlainValues):
         self.reductions: dict[int, Primitive] = {}
         self.staged: dict[int, Staged] = {}
         self.columns: Loop | None = None
-        self.past_caches = True
         self.soon: dict[Variable, tuple[Soon, ...]] = {}
         self.actions: dict[type, Callable[..., None]] = {
             Let: self.let,
@@ -142,7 +146,8 @@ class Emitter(PlainValues):
         elif mask is not None:
             row_store(b, raw, place.pointer, size, mask, place.backwards)
         else:
-            put = stream_store if s.streams and self.past_caches else Builder.store
+            past = passes_caches(s, lanes.variable, size, b.vector_bytes)
+            put = stream_store if past else Builder.store
             put(b, reverse(b, raw) if place.backwards else raw, place.pointer, size)
 
     # -- accumulators ------------------------------------------------------------------------------
@@ -215,7 +220,7 @@ class Emitter(PlainValues):
     def serial_loop(self, loop: Loop, start: Value, stop: Value, carried: list[int]) -> None:
         self.addresses.prepare(loop, self.lanes)
         if self.lanes is None:
-            self.soon.update(prefetches(loop, self.parameters))
+            self.soon.update(prefetches(loop, self.parameters, self.b.vector_bytes))
         foreseen = foresee(loop, self.parameters, self.values)
 
         def body(index: Value, values: list[Value]) -> list[Value]:
@@ -241,7 +246,7 @@ class Emitter(PlainValues):
         b = self.b
         rest = start
         aligned = self.aligned(loop, start, narrow)
-        streamed = self.streamed(loop, start)
+        streamed = self.streamed(loop, start) if aligned is None else None
         if aligned is not None:
             self.pass_over(loop, aligned, stop, narrow, True, totals, start)
         elif streamed is not None:
@@ -267,23 +272,15 @@ class Emitter(PlainValues):
 
     def streamed(self, loop: Loop, start: Value) -> tuple[Value, int] | None:
         """Where the first line begins that a loop over a row stores to, and the elements of a line,
-        if rows begin anywhere and the stores of whole lines can go past the caches; else None.
-
-        Sets `past_caches`: whether stores that are marked may.
+        if rows begin anywhere and the stores of whole lines go past the caches; else None.
         """
         store = next(iter(marked_stores(loop)), None)
-        self.past_caches = True
         if store is None:
             return None
-        dtype = self.parameters[store.parameter].dtype
-        if begins_lines(store.index, loop.variable, dtype.itemsize):
+        dtype, lanes = self.parameters[store.parameter].dtype, loop.variable
+        if begins_lines(store.index, lanes, dtype.itemsize):
             return None
-        # Narrower elements, and shorter vectors, are stored one by one under a mask.
-        masks = self.b.vector_bytes >= MASKED_BYTES and (
-            self.b.vector_bytes >= LINE_BYTES or dtype.itemsize >= MASKED_ITEM_BYTES
-        )
-        self.past_caches = masks and loop is not self.columns and not is_dear(loop)
-        if not self.past_caches:
+        if not passes_caches(store, lanes, dtype.itemsize, self.b.vector_bytes):
             return None
         line = LINE_BYTES // dtype.itemsize
         past = past_a_multiple(self.b, self.addresses, (store, dtype), loop.variable, start, line)

@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from grad.codegen.llvm.builder import Builder, Value, element_of, lanes_of, mangled
 from grad.codegen.llvm.lanes import known_mask, lane, reverse
+from grad.graph.index import Variable
+from grad.kernel.ir import Store
+from grad.kernel.streams import LINE_BYTES, begins_lines
 
-LINE_BYTES = 64
+# AVX2 has masks for vectors of so many bytes, of elements of as many at least.
+MASKED_BYTES, MASKED_ITEM_BYTES = 32, 4
 _MARK = "!{i32 1}"
 
 
@@ -108,6 +112,18 @@ def scatter(b: Builder, value: Value, pointers: Value, size: int, mask: Value | 
     b.line(
         f"call void @{name}({value.type} {value.text}, <{lanes} x ptr> align {size} "
         f"{pointers.text}, {mask.type} {mask.text})"
+    )
+
+
+def passes_caches(store: Store, lanes: Variable, itemsize: int, vector_bytes: int) -> bool:
+    """Whether stores of whole vectors along `lanes` go past the caches: those that are marked, and,
+    where rows begin anywhere, if this processor has masks for what is no whole line. Those for
+    narrower elements, and shorter vectors, store one by one.
+    """
+    if not store.streams or begins_lines(store.index, lanes, itemsize):
+        return store.streams
+    return vector_bytes >= MASKED_BYTES and (
+        vector_bytes >= LINE_BYTES or itemsize >= MASKED_ITEM_BYTES
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from grad.codegen.llvm.addresses import Addresses
 from grad.codegen.llvm.builder import Builder, Value
 from grad.codegen.llvm.conversions import STORAGE
+from grad.codegen.llvm.memory import passes_caches
 from grad.dtype import DType
 from grad.graph.index import Index, Variable, add, substitute, variable
 from grad.kernel.cost import phase_cost
@@ -45,7 +46,9 @@ class Soon:
     parts: int = 1
 
 
-def prefetches(rows: Loop, parameters: Mapping[int, Parameter]) -> dict[Variable, tuple[Soon, ...]]:
+def prefetches(
+    rows: Loop, parameters: Mapping[int, Parameter], vector_bytes: int = LINE_BYTES
+) -> dict[Variable, tuple[Soon, ...]]:
     """What the loops inside `rows` (by their variables) should ask for."""
     inner = [s for s in rows.body if isinstance(s, Loop) and s.vector and s.limit is None]
     size = inner[0].variable.size if inner else 0
@@ -58,7 +61,11 @@ def prefetches(rows: Loop, parameters: Mapping[int, Parameter]) -> dict[Variable
     for number, asking in enumerate(loops):
         own = variable(asking.variable.name, asking.variable.size)
         first = number * -(-size // len(loops))
-        wanted = [s for loop in inner for s in _accesses(loop, rows.variable, own, parameters)]
+        wanted = [
+            soon
+            for loop in inner
+            for soon in _accesses(loop, rows.variable, own, parameters, vector_bytes)
+        ]
         reads = [replace(s, first=first, parts=len(loops)) for s in wanted if not s.written]
         writes = [s for s in wanted if s.written and asking is dearest]
         found[asking.variable] = tuple(dict.fromkeys([*reads, *writes]))
@@ -66,7 +73,11 @@ def prefetches(rows: Loop, parameters: Mapping[int, Parameter]) -> dict[Variable
 
 
 def _accesses(
-    loop: Loop, row: Variable, own: Index, parameters: Mapping[int, Parameter]
+    loop: Loop,
+    row: Variable,
+    own: Index,
+    parameters: Mapping[int, Parameter],
+    vector_bytes: int,
 ) -> Iterator[Soon]:
     """The accesses of `loop` along rows of `row`, with `own` in the place of its variable."""
     for statement in loop.body:
@@ -81,7 +92,8 @@ def _accesses(
             continue
         here = substitute(statement.index, {loop.variable: own})
         if isinstance(statement, Store):
-            if not statement.streams:
+            itemsize = parameter.dtype.itemsize
+            if not passes_caches(statement, loop.variable, itemsize, vector_bytes):
                 yield Soon(statement.parameter, here, parameter.dtype, written=True)
         else:
             rows_ahead = max(-(-AHEAD_BYTES // row_bytes), 1)

@@ -8,10 +8,7 @@ at a time. Kernels that are made by hand ask how many registers there are.
 from __future__ import annotations
 
 from grad.kernel.ir import Accumulate, Declare, Let, Load, Loop, Running
-from grad.kernel.walk import statements_in
-
-# A body with something this dear (in additions) keeps the units busy on one or two registers.
-DEAR = 14
+from grad.kernel.walk import is_dear, statements_in
 
 
 def vector_registers(features: frozenset[str]) -> int:
@@ -38,14 +35,9 @@ def registers(loop: Loop) -> int:
     body = list(statements_in(loop.body))
     if any(isinstance(s, Running) for s in body):
         return 1
-    if is_dear(loop):
+    if is_dear(loop):  # which keeps the units busy on one or two registers
         return 2 if len(body) <= 12 else 1
     return 4 if len(body) <= 14 else 2 if len(body) <= 40 else 1
-
-
-def is_dear(loop: Loop) -> bool:
-    """Whether a loop computes for so long that memory has time meanwhile."""
-    return any(isinstance(s, Let) and s.op.cost >= DEAR for s in statements_in(loop.body))
 
 
 def accumulated(loop: Loop) -> list[int]:
